@@ -1,0 +1,11 @@
+// Generated from schemas/**/*.schema.json by `npm run generate`. Do not edit.
+import type { Validator } from "./validator.ts";
+import type { DesiredObject, EndpointsHead, EndpointsShard, NodeObject, PodObject, ServiceObject, WorkloadObject } from "./types.ts";
+
+export declare const desiredObject: Validator<DesiredObject>;
+export declare const endpointsHead: Validator<EndpointsHead>;
+export declare const endpointsShard: Validator<EndpointsShard>;
+export declare const nodeObject: Validator<NodeObject>;
+export declare const podObject: Validator<PodObject>;
+export declare const serviceObject: Validator<ServiceObject>;
+export declare const workloadObject: Validator<WorkloadObject>;

@@ -1,0 +1,1069 @@
+// Generated from schemas/**/*.schema.json by `npm run generate`. Do not edit.
+
+
+/**
+ * A DNS label: lower-case letters, digits and hyphens, at most 63.
+ */
+export type Name = string
+/**
+ * A short DNS label: lower-case letters, digits and hyphens, at most 15.
+ */
+export type PortName = string
+/**
+ * A whole number and a unit: ms, s, m or h.
+ */
+export type Duration = string
+/**
+ * CPU cores: `2`, `0.5`, or thousandths: `500m`.
+ */
+export type CpuQuantity = (string | number)
+/**
+ * Bytes, with a unit: `256Mi`, `1Gi`, `500M`.
+ */
+export type MemoryQuantity = (string | number)
+export type PortNumber = number
+/**
+ * <workload>-<number>, unique in the log for ever.
+ */
+export type PodName = string
+export type EventItem = (ClusterCreated | LeaderElected | NodeRegistered | NodeChanged | WorkloadApplied | WorkloadScaled | WorkloadHalted | WorkloadChanged | ServiceApplied | ServiceDeleted | PodPending | PodAssigned | PodReported | PodStopping | PodChanged)
+/**
+ * The states an agent can see.
+ */
+export type ObservedState = ("pulling" | "starting" | "running" | "ready" | "backoff" | "stopped" | "failed")
+export type PodState = ("pending" | "assigned" | "pulling" | "starting" | "running" | "ready" | "backoff" | "unknown" | "stopping" | "stopped" | "failed" | "lost")
+
+export interface SwainSchemas {
+Name?: Name
+PortName?: PortName
+Labels?: Labels
+Duration?: Duration
+CpuQuantity?: CpuQuantity
+MemoryQuantity?: MemoryQuantity
+PortNumber?: PortNumber
+Metadata?: Metadata
+ServiceSpec?: ServiceSpec
+ServicePort?: ServicePort
+ServiceManifest?: ServiceManifest
+WorkloadSpec?: WorkloadSpec
+Container?: Container
+ProcessSource?: ProcessSource
+SimSource?: SimSource
+ContainerPort?: ContainerPort
+ResourceList?: ResourceList
+Resources?: Resources
+VolumeMount?: VolumeMount
+WorkloadManifest?: WorkloadManifest
+Accepted?: Accepted
+ApiError?: ApiError
+ApplyRequest?: ApplyRequest
+AssignReply?: AssignReply
+AssignedPod?: AssignedPod
+Assign?: Assign
+DeleteRequest?: DeleteRequest
+EventItem?: EventItem
+ClusterCreated?: ClusterCreated
+LeaderElected?: LeaderElected
+NodeRegistered?: NodeRegistered
+NodeChanged?: NodeChanged
+WorkloadApplied?: WorkloadApplied
+WorkloadScaled?: WorkloadScaled
+WorkloadHalted?: WorkloadHalted
+WorkloadChanged?: WorkloadChanged
+ServiceApplied?: ServiceApplied
+ServiceDeleted?: ServiceDeleted
+PodPending?: PodPending
+PodAssigned?: PodAssigned
+PodReported?: PodReported
+PodStopping?: PodStopping
+PodChanged?: PodChanged
+Event?: Event
+Feed?: Feed
+Heartbeat?: Heartbeat
+LeaderBeat?: LeaderBeat
+ListReply?: ListReply
+ListRequest?: ListRequest
+LogChunk?: LogChunk
+LogsCredit?: LogsCredit
+LogsRequest?: LogsRequest
+NodeFacts?: NodeFacts
+Usage?: Usage
+NodeMetrics?: NodeMetrics
+PodName?: PodName
+ObservedState?: ObservedState
+PodAddress?: PodAddress
+PodObserved?: PodObserved
+ContainerObserved?: ContainerObserved
+Problem?: Problem
+ProxyHeartbeat?: ProxyHeartbeat
+Report?: Report
+ScaleRequest?: ScaleRequest
+Sync?: Sync
+DesiredObject?: DesiredObject
+EndpointsHead?: EndpointsHead
+EndpointsShard?: EndpointsShard
+NodeObject?: NodeObject
+PodObject?: PodObject
+ServiceObject?: ServiceObject
+ObjectMeta?: ObjectMeta
+PodState?: PodState
+WorkloadObject?: WorkloadObject
+}
+/**
+ * Free key/value pairs, at most 64; keys as in Kubernetes, with an optional prefix.
+ */
+export interface Labels {
+[k: string]: string
+}
+export interface Metadata {
+name: Name
+namespace?: Name
+labels?: Labels
+}
+export interface ServiceSpec {
+selector: {
+workload: Name
+}
+/**
+ * @minItems 1
+ * @maxItems 16
+ */
+ports: ServicePort[]
+}
+export interface ServicePort {
+name?: PortName
+port: PortNumber
+/**
+ * A port of the pod, by name or by containerPort number.
+ */
+targetPort: (string | number)
+}
+export interface ServiceManifest {
+apiVersion: "swain/v1"
+kind: "Service"
+metadata: Metadata
+spec: ServiceSpec
+}
+export interface WorkloadSpec {
+/**
+ * How many pods; left out, the current count stays (1 for a new workload).
+ */
+replicas?: number
+placement?: ("spread" | "binpack")
+nodeSelector?: Labels
+restartPolicy?: ("Always" | "OnFailure" | "Never")
+lostAfter?: Duration
+stopGracePeriod?: Duration
+drainTimeout?: Duration
+progressDeadline?: Duration
+/**
+ * @minItems 1
+ * @maxItems 16
+ */
+containers: Container[]
+}
+export interface Container {
+name: Name
+/**
+ * An image reference, for nodes with a container engine.
+ */
+image?: string
+process?: ProcessSource
+sim?: SimSource
+/**
+ * Replaces the image's entry point.
+ * 
+ * @minItems 1
+ * @maxItems 256
+ */
+command?: string[]
+/**
+ * Replaces the image's arguments.
+ * 
+ * @maxItems 256
+ */
+args?: string[]
+/**
+ * @maxItems 512
+ */
+env?: EnvVar[]
+/**
+ * @maxItems 64
+ */
+ports?: ContainerPort[]
+resources?: Resources
+/**
+ * @maxItems 64
+ */
+volumes?: VolumeMount[]
+}
+/**
+ * A program of the node itself, for nodes with the process driver.
+ */
+export interface ProcessSource {
+/**
+ * @minItems 1
+ * @maxItems 256
+ */
+command: string[]
+/**
+ * Absolute, or relative to the manifest's folder (the default).
+ */
+workingDir?: string
+}
+/**
+ * How a simulated container behaves, for nodes with the sim driver; every field asks for a fault or a delay.
+ */
+export interface SimSource {
+pullDelay?: Duration
+startDelay?: Duration
+readyDelay?: Duration
+failPull?: boolean
+failStart?: boolean
+neverReady?: boolean
+exitAfter?: Duration
+exitCode?: number
+ignoreStop?: boolean
+}
+export interface EnvVar {
+name: string
+value: string
+}
+export interface ContainerPort {
+name: PortName
+containerPort?: PortNumber
+hostPort?: PortNumber
+protocol?: "tcp"
+}
+export interface Resources {
+requests?: ResourceList
+limits?: ResourceList
+}
+export interface ResourceList {
+cpu?: CpuQuantity
+memory?: MemoryQuantity
+}
+/**
+ * A folder of the node (hostPath) or a volume of the engine (name).
+ */
+export interface VolumeMount {
+name?: Name
+hostPath?: string
+mountPath: string
+readOnly?: boolean
+}
+export interface WorkloadManifest {
+apiVersion: "swain/v1"
+kind: "Workload"
+metadata: Metadata
+spec: WorkloadSpec
+}
+/**
+ * The answer to a change: it is in the log at this sequence.
+ */
+export interface Accepted {
+epoch: number
+sequence: number
+results: ChangeResult[]
+[k: string]: unknown
+}
+export interface ChangeResult {
+kind: string
+namespace: string
+name: string
+action: ("created" | "configured" | "unchanged" | "scaled" | "deleted")
+}
+/**
+ * Any refused request; the code is also in the header Nats-Service-Error-Code.
+ */
+export interface ApiError {
+error: ErrorBody
+[k: string]: unknown
+}
+export interface ErrorBody {
+code: string
+/**
+ * What happened.
+ */
+message: string
+/**
+ * What to do.
+ */
+action: string
+retryAfterMs?: number
+problems?: Problem[]
+[k: string]: unknown
+}
+/**
+ * One thing wrong with a manifest.
+ */
+export interface Problem {
+/**
+ * Index of the document.
+ */
+document: number
+/**
+ * JSON pointer to the place.
+ */
+path: string
+code: string
+message: string
+/**
+ * The offending value.
+ */
+value?: {
+[k: string]: unknown
+}
+[k: string]: unknown
+}
+/**
+ * api._.manifest.apply: all documents are applied, or none.
+ */
+export interface ApplyRequest {
+/**
+ * Made by the client; a repeated request with it changes nothing more.
+ */
+operation: string
+dryRun?: boolean
+/**
+ * @minItems 1
+ * @maxItems 1000
+ */
+documents: {
+
+}[]
+[k: string]: unknown
+}
+/**
+ * held: the generation the agent holds now. When it is not the one sent, the agent pulls with sync.
+ */
+export interface AssignReply {
+logId: string
+held: number
+[k: string]: unknown
+}
+export interface AssignedPod {
+namespace: Name
+name: PodName
+workload: Name
+slot: number
+/**
+ * Sequence of the event that last changed this item.
+ */
+generation: number
+desired: ("run" | "stop")
+restartPolicy: ("Always" | "OnFailure" | "Never")
+stopGraceMs: number
+labels?: Labels
+/**
+ * @minItems 1
+ * @maxItems 16
+ */
+containers: Container[]
+[k: string]: unknown
+}
+/**
+ * What one node should run: the difference from generation `base`, or everything when base is 0. Sent on node.<id>.cmd.assign; also the answer to node.<id>.sync, in pages.
+ */
+export interface Assign {
+clusterUid: string
+logId: string
+epoch: number
+/**
+ * Sequence of the last event that changed this node's assignment.
+ */
+generation: number
+base: number
+/**
+ * @maxItems 1000
+ */
+items: AssignedPod[]
+/**
+ * Pods to forget, as namespace/name.
+ */
+gone: string[]
+/**
+ * In a page of an answer to sync: ask again with after = this. Absent on the last page.
+ */
+next?: string
+[k: string]: unknown
+}
+/**
+ * api.<ns>.<workload or service>.delete
+ */
+export interface DeleteRequest {
+operation: string
+name: Name
+[k: string]: unknown
+}
+export interface ClusterCreated {
+kind: "cluster"
+verb: "created"
+/**
+ * The cluster's uid; container labels carry it.
+ */
+name: string
+}
+export interface LeaderElected {
+kind: "leader"
+verb: "elected"
+/**
+ * The controller's id.
+ */
+name: string
+}
+export interface NodeRegistered {
+kind: "node"
+verb: "registered"
+name: Name
+facts: NodeFacts
+}
+/**
+ * What an agent found out about its node.
+ */
+export interface NodeFacts {
+hostname: string
+/**
+ * Equal for agents and proxies that share one machine and network namespace.
+ */
+host: string
+/**
+ * The address other nodes reach.
+ */
+advertise: string
+runtime: ("docker" | "process" | "sim")
+/**
+ * Name and version of the engine behind the driver.
+ */
+engine: string
+capacity: Capacity
+labels: Labels
+version: string
+arch: string
+os: string
+}
+export interface Capacity {
+cpuMillis: number
+memoryBytes: number
+pods: number
+}
+/**
+ * unknown: not heard in time. ready: heard again. held and released: a mass loss is being waited out.
+ */
+export interface NodeChanged {
+kind: "node"
+verb: ("unknown" | "ready")
+name: Name
+reason?: string
+message?: string
+}
+export interface WorkloadApplied {
+kind: "workload"
+verb: "applied"
+namespace: Name
+name: Name
+labels: Labels
+spec: WorkloadSpec
+}
+export interface WorkloadScaled {
+kind: "workload"
+verb: "scaled"
+namespace: Name
+name: Name
+replicas: number
+}
+/**
+ * A template change stopped because a new pod did not become ready.
+ */
+export interface WorkloadHalted {
+kind: "workload"
+verb: "halted"
+namespace: Name
+name: Name
+reason: string
+message: string
+}
+/**
+ * deleted: asked for; its pods stop. removed: the last pod is gone.
+ */
+export interface WorkloadChanged {
+kind: "workload"
+verb: ("deleted" | "removed")
+namespace: Name
+name: Name
+}
+export interface ServiceApplied {
+kind: "service"
+verb: "applied"
+namespace: Name
+name: Name
+labels: Labels
+spec: ServiceSpec
+}
+export interface ServiceDeleted {
+kind: "service"
+verb: "deleted"
+namespace: Name
+name: Name
+}
+/**
+ * A pod that has a slot but no node, and why. Makes the pod when it is new.
+ */
+export interface PodPending {
+kind: "pod"
+verb: "pending"
+namespace: Name
+name: PodName
+workload: Name
+slot: number
+template: number
+reason: string
+message: string
+}
+/**
+ * A pod is placed on a node. Makes the pod when it is new.
+ */
+export interface PodAssigned {
+kind: "pod"
+verb: "assigned"
+namespace: Name
+name: PodName
+workload: Name
+slot: number
+/**
+ * Sequence of the event that set the pod template.
+ */
+template: number
+node: Name
+}
+/**
+ * What the agent saw; the verb is the pod's state.
+ */
+export interface PodReported {
+kind: "pod"
+verb: ObservedState
+namespace: Name
+name: PodName
+observed: PodObserved
+}
+export interface PodObserved {
+reason: string
+message: string
+/**
+ * Starts after the first one.
+ */
+restarts: number
+/**
+ * Of the container that ended last.
+ */
+exitCode?: number
+/**
+ * @maxItems 1024
+ */
+addresses?: PodAddress[]
+/**
+ * @maxItems 16
+ */
+containers?: ContainerObserved[]
+}
+/**
+ * Where one declared port answers.
+ */
+export interface PodAddress {
+name: PortName
+containerPort?: PortNumber
+/**
+ * The address other nodes reach (the agent's --advertise).
+ */
+host: string
+hostPort: PortNumber
+/**
+ * The container's own address, reachable from the same host only.
+ */
+local?: string
+localPort?: PortNumber
+}
+export interface ContainerObserved {
+name: Name
+/**
+ * The engine's id of the container, or the process id.
+ */
+id: string
+}
+/**
+ * The pod leaves the endpoints. With drain, the node is told to stop it once the proxies have let go (drained).
+ */
+export interface PodStopping {
+kind: "pod"
+verb: "stopping"
+namespace: Name
+name: PodName
+drain: boolean
+reason: string
+message: string
+}
+/**
+ * drained: proxies let go, the node may stop it. lost: its node is unheard for too long; possibly still running. removed: gone from the node, or never was on one.
+ */
+export interface PodChanged {
+kind: "pod"
+verb: ("drained" | "lost" | "removed")
+namespace: Name
+name: PodName
+reason: string
+message: string
+}
+/**
+ * One decision of the leader, as it is stored in the log.
+ */
+export interface Event {
+schema: 1
+logId: string
+/**
+ * Sequence of the leader.elected event of the term this was written in.
+ */
+epoch: number
+id: string
+/**
+ * Id of the event before this one; empty for the first.
+ */
+prev: string
+/**
+ * Milliseconds since 1970 by the leader's clock of this term.
+ */
+time: number
+/**
+ * What made the leader decide: api, report, liveness, reconcile, rollout, drain, election.
+ */
+cause: string
+/**
+ * The client's operation id, when a request caused it.
+ */
+operation?: string
+/**
+ * @minItems 1
+ * @maxItems 1000
+ */
+items: EventItem[]
+[k: string]: unknown
+}
+/**
+ * One item of an acknowledged event as a CloudEvent on feed.<ns or _>.<kind>.<name>.<verb>.
+ */
+export interface Feed {
+specversion: "1.0"
+/**
+ * <log id>.<sequence>.<index>
+ */
+id: string
+/**
+ * swain/<cluster>
+ */
+source: string
+/**
+ * swain.<kind>.<verb>
+ */
+type: string
+/**
+ * <namespace or _>/<kind>/<name>
+ */
+subject: string
+time: string
+datacontenttype: "application/json"
+sequence: number
+index: number
+cause?: string
+operation?: string
+data: {
+
+}
+[k: string]: unknown
+}
+/**
+ * An agent's sign of life on node.<id>.heartbeat, each second.
+ */
+export interface Heartbeat {
+/**
+ * New at each start of the agent.
+ */
+bootId: string
+/**
+ * The log the agent follows; empty when it follows none yet.
+ */
+logId: string
+/**
+ * The assignment it holds.
+ */
+generation: number
+/**
+ * Sequence of its last acknowledged report.
+ */
+reported?: number
+facts: NodeFacts
+[k: string]: unknown
+}
+/**
+ * The leader's beat on `leader`, each 500 ms.
+ */
+export interface LeaderBeat {
+logId: string
+epoch: number
+sequence: number
+leader: string
+[k: string]: unknown
+}
+/**
+ * Objects as they are in KV, oldest name first.
+ */
+export interface ListReply {
+epoch: number
+sequence: number
+items: {
+[k: string]: unknown
+}[]
+next?: string
+[k: string]: unknown
+}
+/**
+ * api.<ns or _>.<resource>.list and .get:  lists all namespaces. Pages are cut by size.
+ */
+export interface ListRequest {
+/**
+ * For get: the object.
+ */
+name?: string
+/**
+ * The `next` of the page before.
+ */
+after?: string
+limit?: number
+/**
+ * Answer only from a state at least this new.
+ */
+minSeq?: number
+[k: string]: unknown
+}
+/**
+ * Output of a container on node.<id>.log.<pod>.
+ */
+export interface LogChunk {
+session: string
+/**
+ * 1, 2, 3 … within the session: a gap is lost output.
+ */
+sequence: number
+container?: string
+stream?: ("stdout" | "stderr")
+text?: string
+end?: boolean
+error?: string
+[k: string]: unknown
+}
+/**
+ * node.<id>.cmd.logs-credit: the client took this many chunks. Unheard for 30 s, the session ends.
+ */
+export interface LogsCredit {
+session: string
+credit: number
+[k: string]: unknown
+}
+/**
+ * api.<ns>.pod.logs, passed on to node.<id>.cmd.logs. Chunks come on node.<id>.log.<pod> with this session.
+ */
+export interface LogsRequest {
+/**
+ * Made by the client.
+ */
+session: string
+/**
+ * The pod.
+ */
+name: string
+container?: string
+follow?: boolean
+tail?: number
+/**
+ * Chunks the agent may send before the client grants more.
+ */
+credit?: number
+[k: string]: unknown
+}
+export interface Usage {
+cpuMillis: number
+memoryBytes: number
+[k: string]: unknown
+}
+/**
+ * Use of a node and its pods on node.<id>.metrics, every 5 s.
+ */
+export interface NodeMetrics {
+time: number
+node: Usage
+/**
+ * @maxItems 1000
+ */
+pods: PodUsage[]
+[k: string]: unknown
+}
+export interface PodUsage {
+namespace: string
+name: string
+cpuMillis: number
+memoryBytes: number
+[k: string]: unknown
+}
+/**
+ * A proxy's sign of life on proxy.<id>.heartbeat, each second and at once when it applied a change.
+ */
+export interface ProxyHeartbeat {
+/**
+ * Per service (namespace/name) it serves: per endpoints key part (head, 0, 1 …) the sequence it has applied; 0 = not loaded yet.
+ */
+services: {
+[k: string]: {
+[k: string]: number
+}
+}
+/**
+ * Open connections per pod (namespace/name) that is no endpoint any more.
+ */
+open: {
+[k: string]: number
+}
+[k: string]: unknown
+}
+/**
+ * Pods that changed, on node.<id>.report; one in flight per agent, answered after the append.
+ */
+export interface Report {
+bootId: string
+/**
+ * Counts up within a boot; the leader refuses an older one.
+ */
+sequence: number
+logId: string
+/**
+ * @maxItems 500
+ */
+pods: PodReport[]
+[k: string]: unknown
+}
+export interface PodReport {
+namespace: Name
+name: PodName
+state: ObservedState
+observed: PodObserved
+[k: string]: unknown
+}
+/**
+ * api.<ns>.workload.scale
+ */
+export interface ScaleRequest {
+operation: string
+name: Name
+replicas: number
+[k: string]: unknown
+}
+/**
+ * An agent's request for its whole assignment on node.<id>.sync, a page at a time; answered with an Assign of base 0.
+ */
+export interface Sync {
+logId: string
+/**
+ * What the agent holds.
+ */
+generation: number
+/**
+ * The `next` of the page before; left out for the first.
+ */
+after?: string
+[k: string]: unknown
+}
+/**
+ * Bucket desired, key <kind>.<namespace>.<name>: what was applied.
+ */
+export interface DesiredObject {
+apiVersion: "swain/v1"
+logId: string
+/**
+ * Of the last event that changed this object.
+ */
+sequence: number
+metadata: ObjectMeta
+kind: ("Workload" | "Service")
+spec: {
+
+}
+[k: string]: unknown
+}
+export interface ObjectMeta {
+name: string
+namespace?: string
+labels?: Labels
+/**
+ * Sequence of the event that last changed the spec.
+ */
+generation?: number
+}
+/**
+ * Bucket endpoints, key <namespace>.<service>.head: what a proxy must know to read the shards.
+ */
+export interface EndpointsHead {
+logId: string
+sequence: number
+namespace: string
+service: string
+ports: ServicePort[]
+/**
+ * Shards are keys 0 … shards-1.
+ */
+shards: number
+[k: string]: unknown
+}
+/**
+ * Bucket endpoints, key <namespace>.<service>.<n>: ready pods, by pod hash.
+ */
+export interface EndpointsShard {
+logId: string
+sequence: number
+endpoints: Endpoint[]
+[k: string]: unknown
+}
+export interface Endpoint {
+/**
+ * namespace/name
+ */
+pod: string
+node: string
+/**
+ * The host fact of its node: equal to the proxy own means the local address may be used.
+ */
+host: string
+addresses: PodAddress[]
+[k: string]: unknown
+}
+/**
+ * Bucket nodes, key <id>.
+ */
+export interface NodeObject {
+apiVersion: "swain/v1"
+logId: string
+/**
+ * Of the last event that changed this object.
+ */
+sequence: number
+metadata: ObjectMeta
+kind: "Node"
+facts: NodeFacts
+status: NodeStatus
+[k: string]: unknown
+}
+export interface NodeStatus {
+state: ("ready" | "unknown")
+/**
+ * Milliseconds since 1970.
+ */
+since: number
+reason: string
+message: string
+/**
+ * Generation of its assignment.
+ */
+assignment: number
+reserved: Reserved
+pods: number
+}
+export interface Reserved {
+cpuMillis: number
+memoryBytes: number
+}
+/**
+ * Bucket pods, key <namespace>.<name>.
+ */
+export interface PodObject {
+apiVersion: "swain/v1"
+logId: string
+/**
+ * Of the last event that changed this object.
+ */
+sequence: number
+metadata: ObjectMeta
+kind: "Pod"
+spec: PodObjectSpec
+status: PodStatus
+[k: string]: unknown
+}
+export interface PodObjectSpec {
+workload: string
+slot: number
+template: number
+node?: string
+}
+export interface PodStatus {
+state: PodState
+/**
+ * Milliseconds since 1970.
+ */
+since: number
+created: number
+reason: string
+message: string
+restarts: number
+exitCode?: number
+/**
+ * Its node is unheard: a copy may still be running there.
+ */
+possiblyRunning: boolean
+addresses?: PodAddress[]
+containers?: ContainerObserved[]
+}
+/**
+ * What api.<ns>.service.get answers; in KV it is the desired object.
+ */
+export interface ServiceObject {
+apiVersion: "swain/v1"
+logId: string
+/**
+ * Of the last event that changed this object.
+ */
+sequence: number
+metadata: ObjectMeta
+kind: "Service"
+spec: ServiceSpec
+status: ServiceStatus
+[k: string]: unknown
+}
+export interface ServiceStatus {
+endpoints: number
+}
+/**
+ * Bucket workloads, key <namespace>.<name>.
+ */
+export interface WorkloadObject {
+apiVersion: "swain/v1"
+logId: string
+/**
+ * Of the last event that changed this object.
+ */
+sequence: number
+metadata: ObjectMeta
+kind: "Workload"
+spec: WorkloadSpec
+status: WorkloadStatus
+[k: string]: unknown
+}
+export interface WorkloadStatus {
+replicas: number
+/**
+ * Pods that are not stopping, lost or gone.
+ */
+pods: number
+ready: number
+/**
+ * Pods of the current template.
+ */
+updated: number
+phase: ("steady" | "progressing" | "halted" | "deleting")
+reason: string
+message: string
+}

@@ -1,0 +1,101 @@
+// The driver port: what an agent asks of a container engine, of plain processes, or of the simulation.
+// A driver keeps no opinion: no restarts, no back-off, no state of its own beyond what the engine holds.
+import type { Cancel } from "../../kernel/clock.ts";
+import type { Container } from "../../../schemas/generated/types.ts";
+
+/** One container to make. */
+export interface ContainerSpec {
+  /** `namespace/name` */
+  readonly pod: string;
+  /** The manifest's container; its name is unique within the pod. */
+  readonly container: Container;
+  /** Variables Swain adds (SWAIN_POD, SWAIN_NODE, …); the manifest's own win nothing over these. */
+  readonly env: Readonly<Record<string, string>>;
+  /** The address published ports bind to. */
+  readonly advertise: string;
+  /** Id of the pod's first container, whose network this one joins. */
+  readonly joinNetworkOf?: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** Where a declared port answers; read again after every start. */
+export interface PublishedPort {
+  readonly name: string;
+  readonly containerPort?: number;
+  /** At the advertised address. */
+  readonly hostPort: number;
+  /** The container's own address and port, reachable from this host. */
+  readonly local?: string;
+  readonly localPort?: number;
+}
+
+export interface ContainerInfo {
+  readonly id: string;
+  /** `namespace/name` */
+  readonly pod: string;
+  /** The container's name within the pod. */
+  readonly name: string;
+  readonly state: "created" | "running" | "exited";
+  /** Only when exited: the exit code, 128 + signal when a signal ended it, null when nobody observed it. */
+  readonly exitCode?: number | null;
+  readonly oomKilled: boolean;
+  /** Declared ports; empty unless running. */
+  readonly ports: readonly PublishedPort[];
+}
+
+export interface ContainerUsage {
+  /** Thousandths of a core, averaged since the previous call. */
+  readonly cpuMillis: number;
+  readonly memoryBytes: number;
+}
+
+export interface DriverEvents {
+  /** The container's state may have changed (started, ended, removed): inspect it. */
+  onChange(id: string, pod: string): void;
+  /** The engine's event stream was interrupted and is back: list everything. */
+  onResync(): void;
+}
+
+export interface LogOptions {
+  readonly follow: boolean;
+  /** Last lines to begin with; undefined = all that is kept. */
+  readonly tail?: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Errors are SwainErrors: ENGINE_UNREACHABLE (nothing is known, nothing was done), IMAGE_NOT_FOUND, IMAGE_PULL_DENIED,
+ * IMAGE_PULL_FAILED, PORT_TAKEN, COMMAND_NOT_FOUND, MOUNT_FAILED, ENGINE_ERROR. Codes come from status codes and
+ * own checks, never from message text.
+ */
+export interface Driver {
+  readonly runtime: "docker" | "process" | "sim";
+  /** Name and version of the engine. */
+  describe(): Promise<string>;
+  /** Makes the container's image present. Does nothing when it is there already, or when the driver has no images. */
+  pull(spec: ContainerSpec, onProgress: (text: string) => void, signal: AbortSignal): Promise<void>;
+  /** Makes the container without starting it; returns the id of an existing one of the same pod and name. */
+  create(spec: ContainerSpec): Promise<string>;
+  /** Starts it (again) and tells its ports; one that runs already is left alone. */
+  start(id: string): Promise<ContainerInfo>;
+  /** Asks it to end, kills it after `graceMs`, and resolves when it has ended; one that is not running or not there is fine. */
+  stop(id: string, graceMs: number): Promise<void>;
+  /** Removes it, killing it if need be; one that is not there is fine. Named volumes and their data stay. */
+  remove(id: string): Promise<void>;
+  /** Null when it is not there. */
+  inspect(id: string): Promise<ContainerInfo | null>;
+  /** Every container of this cluster and node, and no other. */
+  list(): Promise<ContainerInfo[]>;
+  /** Events of this cluster's and node's containers, until cancelled; reconnects by itself. No polling where the engine has events. */
+  watch(events: DriverEvents): Cancel;
+  /** Use of those of the given containers that run. */
+  usage(ids: readonly string[]): Promise<Map<string, ContainerUsage>>;
+  /** Output so far, and with follow what comes until it ends or the signal aborts. Back-pressure: the next chunk waits for the promise. */
+  logs(
+    id: string,
+    options: LogOptions,
+    onChunk: (stream: "stdout" | "stderr", text: string) => Promise<void>,
+  ): Promise<void>;
+  /** Releases connections and watchers; containers stay as they are. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,43 @@
+// Every bound of what goes over the bus, with its reason. Times in milliseconds, sizes in bytes.
+
+export const limits = {
+  /** NATS refuses 1 MiB by default; a quarter leaves room for headers and keeps one append near a millisecond. */
+  eventBytes: 256 * 1024,
+  eventItems: 1000,
+  /** Canonical JSON of one apply: it becomes one event. */
+  applyBytes: 200 * 1024,
+  /** A page of a list or of an assignment. */
+  pageBytes: 256 * 1024,
+  /** Endpoints in one key: 250 × ~300 B stays under 128 KiB. */
+  shardEndpoints: 250,
+  /** One chunk of log output. */
+  logChunkBytes: 32 * 1024,
+  heartbeatMs: 1000,
+  metricsMs: 5000,
+  leaderBeatMs: 500,
+  /** Without a beat for this long, standbys stand for election. */
+  leaderSilentMs: 2500,
+  /** A node unheard for this long is unknown: four heartbeats missed, and under the 5 s of DESIGN section 5. */
+  nodeUnheardMs: 4000,
+  /** Default of `lostAfter`. */
+  lostAfterMs: 15_000,
+  /** An append whose outcome is still unknown after this makes the leader step down. */
+  settleMs: 10_000,
+  appendTimeoutMs: 2000,
+  /** Proxies heard in this time are waited for … */
+  proxyHeardMs: 5000,
+  /** … but no longer than this. */
+  proxyAckMs: 10_000,
+  commandTimeoutMs: 5000,
+  requestTimeoutMs: 5000,
+  /** How long a client retries one operation through a failover. */
+  clientRetryMs: 15_000,
+  /** Agents ask for their whole assignment this often even if nobody told them anything. */
+  resyncMs: 30_000,
+  /** KV writes in flight. */
+  projectionInFlight: 128,
+  /** Requests waiting at the leader before it answers BUSY. */
+  inboxRequests: 10_000,
+  /** Operations whose ids are remembered. */
+  operations: 10_000,
+} as const;

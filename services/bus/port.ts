@@ -1,0 +1,123 @@
+// The bus as controller, agent, proxy and CLI see it. `connect.ts` gives the real one (NATS); a simulation gives its own.
+import type { Cancel } from "../kernel/clock.ts";
+
+/** A message that arrived. */
+export interface BusMessage {
+  readonly subject: string;
+  /** Where the sender wants the answer; undefined when it wants none. */
+  readonly reply: string | undefined;
+  readonly data: Uint8Array;
+  /** A header's first value; undefined when it is not there. */
+  header(name: string): string | undefined;
+  /** The parsed JSON body, or undefined when it is not JSON. */
+  json(): unknown;
+}
+
+export interface PublishOptions {
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly reply?: string;
+}
+
+export type BusState = "connected" | "disconnected" | "closed";
+
+export interface Bus {
+  /** The prefix of every reply subject of this connection, with its last dot. */
+  readonly inboxPrefix: string;
+  /** What the server can do. */
+  readonly features: Features;
+  state(): BusState;
+  /** Calls back on every change of state. */
+  onState(fn: (state: BusState) => void): Cancel;
+  /**
+   * Sends a value as JSON (a Uint8Array as it is). Lost when disconnected: what must arrive is asked for with `request`.
+   * Throws PAYLOAD_TOO_LARGE.
+   */
+  publish(subject: string, value: unknown, options?: PublishOptions): void;
+  /**
+   * Sends and waits for one answer. Rejects with NO_LEADER when nobody listens, TIMEOUT, NATS_DENIED or BUS_CLOSED.
+   * An answer that is an error is still an answer.
+   */
+  request(
+    subject: string,
+    value: unknown,
+    options: { timeoutMs: number; headers?: Readonly<Record<string, string>> },
+  ): Promise<BusMessage>;
+  /** Handles every message of the subject until cancelled; survives reconnects. The handler must not throw. */
+  subscribe(subject: string, handler: (message: BusMessage) => void): Cancel;
+  /** A round trip to the server: when it resolves, all that was sent before it has been processed there. */
+  flush(timeoutMs: number): Promise<void>;
+  /** The JetStream stream of that name, which `streams.ts` has ensured. */
+  log(stream: string): LogStore;
+  /** The KV bucket of that name, which `streams.ts` has ensured. */
+  bucket(name: string): Bucket;
+  /** Sends what is buffered, ends all subscriptions and consumers, and closes. */
+  close(): Promise<void>;
+}
+
+/** What the connected server can do; see `features.ts`. */
+export interface Features {
+  readonly version: string;
+  /** True when replicas and production use are supported (the floor of DESIGN section 2). */
+  readonly production: boolean;
+  /** True when `sync_interval: always` exists. */
+  readonly syncAlways: boolean;
+}
+
+/** One stored message of the log. */
+export interface LogRecord {
+  readonly sequence: number;
+  readonly subject: string;
+  readonly data: Uint8Array;
+  /** Server time of the append, milliseconds since 1970. */
+  readonly time: number;
+}
+
+/** The log: one JetStream stream. */
+export interface LogStore {
+  /**
+   * Appends when the stream's last sequence is `expectedSequence`; returns the new sequence.
+   * Rejects with APPEND_CONFLICT (something else is there), LOG_FULL, or TIMEOUT / JETSTREAM_ERROR, whose outcome is unknown.
+   */
+  append(
+    subject: string,
+    data: Uint8Array,
+    options: { expectedSequence: number; messageId: string; timeoutMs: number },
+  ): Promise<number>;
+  /** First and last sequence; last = first - 1 when empty. Asked of the stream's leader. */
+  tail(): Promise<{ first: number; last: number }>;
+  /** The record at that sequence, or null when there is none (yet). Asked of the stream's leader. */
+  get(sequence: number): Promise<LogRecord | null>;
+  /** All records from `from` to the tail as it is when called, in order. */
+  read(from: number, onRecord: (record: LogRecord) => void): Promise<void>;
+  /** All records from `from` on, in order, without a gap, for ever; rebuilds itself after any fault. */
+  follow(from: number, onRecord: (record: LogRecord) => void): Cancel;
+}
+
+export interface BucketEntry {
+  readonly key: string;
+  /** Null for a deleted key. */
+  readonly value: string | null;
+  readonly revision: number;
+}
+
+/** A KV bucket. */
+export interface Bucket {
+  /** The entry, or null when the key was never written. A deleted key gives an entry with value null. */
+  get(key: string): Promise<BucketEntry | null>;
+  /** Writes when the key's revision is `expectedRevision` (0 = never written); returns the new one. Rejects with KV_CONFLICT, TIMEOUT, JETSTREAM_ERROR. */
+  put(key: string, value: string, expectedRevision: number): Promise<number>;
+  /** Deletes under the same condition; returns the marker's revision. */
+  remove(key: string, expectedRevision: number): Promise<number>;
+  /** Every key with a live value, or a deletion marker still kept. */
+  load(): Promise<Map<string, BucketEntry>>;
+  /**
+   * Tells every live key now and every change from now on. After any fault (consumer lost, bucket made anew, long
+   * disconnect) it tells everything again. `onLoaded` follows each full telling with the live keys: what is not among them is gone.
+   */
+  watch(filter: string, handlers: WatchHandlers): Cancel;
+}
+
+export interface WatchHandlers {
+  onEntry(entry: BucketEntry): void;
+  onLoaded(keys: ReadonlySet<string>): void;
+}

@@ -1,0 +1,70 @@
+// Every subject, stream and bucket name of Swain. Nothing else spells one.
+
+/** Makes the names of one cluster. */
+export function subjectsOf(cluster: string) {
+  const root = `swain.${cluster}`;
+  const node = (id: string): string => `${root}.node.${id}`;
+  const proxy = (id: string): string => `${root}.proxy.${id}`;
+  return {
+    root,
+    /** `api.<ns or _>.<resource>.<verb>` */
+    api: (namespace: string, resource: string, verb: string): string => `${root}.api.${namespace}.${resource}.${verb}`,
+    apiAll: `${root}.api.>`,
+    event: (kind: string, namespace: string | undefined, name: string, verb: string): string =>
+      `${root}.event.${kind}.${namespace ?? "_"}.${name}.${verb}`,
+    eventBatch: `${root}.event.cluster._.${cluster}.batch`,
+    eventAll: `${root}.event.>`,
+    feed: (namespace: string | undefined, kind: string, name: string, verb: string): string =>
+      `${root}.feed.${namespace ?? "_"}.${kind}.${name}.${verb}`,
+    feedAll: `${root}.feed.>`,
+    leader: `${root}.leader`,
+    node: {
+      all: (id: string): string => `${node(id)}.>`,
+      command: (id: string, verb: string): string => `${node(id)}.cmd.${verb}`,
+      commandAll: (id: string): string => `${node(id)}.cmd.*`,
+      sync: (id: string): string => `${node(id)}.sync`,
+      report: (id: string): string => `${node(id)}.report`,
+      heartbeat: (id: string): string => `${node(id)}.heartbeat`,
+      metrics: (id: string): string => `${node(id)}.metrics`,
+      log: (id: string, pod: string): string => `${node(id)}.log.${pod}`,
+      inbox: (id: string): string => `${node(id)}.inbox.`,
+    },
+    proxy: {
+      all: (id: string): string => `${proxy(id)}.>`,
+      heartbeat: (id: string): string => `${proxy(id)}.heartbeat`,
+      inbox: (id: string): string => `${proxy(id)}.inbox.`,
+    },
+    /** Where the endpoints bucket is republished: `endpoints.<ns>.<service>.<part>`. */
+    endpoints: (namespace: string, service: string): string => `${root}.endpoints.${namespace}.${service}.*`,
+    endpointsAll: `${root}.endpoints.>`,
+    stream: `SWAIN_${cluster}_EVENTS`,
+    buckets: {
+      desired: `swain_${cluster}_desired`,
+      workloads: `swain_${cluster}_workloads`,
+      nodes: `swain_${cluster}_nodes`,
+      pods: `swain_${cluster}_pods`,
+      endpoints: `swain_${cluster}_endpoints`,
+    },
+  } as const;
+}
+
+export type Subjects = ReturnType<typeof subjectsOf>;
+export type BucketName = keyof Subjects["buckets"];
+
+/** The order in which projections are written: what proxies wait for comes first. */
+export const bucketOrder: readonly BucketName[] = ["endpoints", "desired", "workloads", "nodes", "pods"];
+
+/** Keys of the buckets. */
+export const keys = {
+  desired: (kind: string, namespace: string, name: string): string => `${kind.toLowerCase()}.${namespace}.${name}`,
+  workload: (namespace: string, name: string): string => `${namespace}.${name}`,
+  node: (id: string): string => id,
+  pod: (namespace: string, name: string): string => `${namespace}.${name}`,
+  endpointsHead: (namespace: string, service: string): string => `${namespace}.${service}.head`,
+  endpointsShard: (namespace: string, service: string, shard: number): string => `${namespace}.${service}.${shard}`,
+};
+
+/** The id token of a subject under `node.` or `proxy.`: `swain.c.node.n1.report` → `n1`. */
+export function idOf(subject: string): string {
+  return subject.split(".")[3] ?? "";
+}

@@ -1,0 +1,183 @@
+// The cluster's state as the fold of its log. Owned by one fold; everyone else reads it through these types.
+import type {
+  ContainerObserved,
+  NodeFacts,
+  PodAddress,
+  PodState as PodStateName,
+  ServiceSpec,
+  WorkloadSpec,
+} from "../../schemas/generated/types.ts";
+
+export type { PodStateName };
+
+/** `namespace/name` */
+export type Key = string;
+
+export const keyOf = (namespace: string, name: string): Key => `${namespace}/${name}`;
+
+export interface Resources {
+  cpuMillis: number;
+  memoryBytes: number;
+}
+
+export interface NodeRecord {
+  readonly id: string;
+  facts: NodeFacts;
+  state: "ready" | "unknown";
+  /** Event time of the last change of `state`, milliseconds. */
+  since: number;
+  reason: string;
+  message: string;
+  /** Sequence of the last event that changed what this node should run. */
+  assignment: number;
+  /** Sum of the requests of pods that hold room here. */
+  reserved: Resources;
+  /** Keys of pods whose node this is. */
+  readonly pods: Set<Key>;
+  /** Sequence of the last event that changed this object. */
+  seq: number;
+}
+
+export interface Template {
+  /** Sequence of the event that set it. */
+  readonly generation: number;
+  readonly spec: WorkloadSpec;
+  /** Sum of the containers' requests. */
+  readonly requests: Resources;
+  /** Fixed ports it takes on a node. */
+  readonly hostPorts: readonly number[];
+}
+
+export interface WorkloadRecord {
+  readonly namespace: string;
+  readonly name: string;
+  labels: Record<string, string>;
+  /** As applied, with defaults filled in; `replicas` is the current wish. */
+  spec: WorkloadSpec;
+  /** Sequence of the event that last changed the spec or the replicas. */
+  generation: number;
+  template: Template;
+  /** Templates that living pods still use, by generation; the current one is among them. */
+  readonly templates: Map<number, Template>;
+  /** Keys of its pods, removed ones excepted. */
+  readonly pods: Set<Key>;
+  deleting: boolean;
+  halted: { reason: string; message: string } | null;
+  seq: number;
+}
+
+export interface ServiceRecord {
+  readonly namespace: string;
+  readonly name: string;
+  labels: Record<string, string>;
+  spec: ServiceSpec;
+  generation: number;
+  /** Sequence of the last event that changed the endpoints head. */
+  headSeq: number;
+  /** Shard → pods (by key) in it, and the sequence of the last event that changed it. */
+  readonly shards: Map<number, { readonly pods: Set<Key>; seq: number }>;
+  shardCount: number;
+  seq: number;
+}
+
+export interface PodRecord {
+  readonly key: Key;
+  readonly namespace: string;
+  readonly name: string;
+  readonly workload: Key;
+  readonly slot: number;
+  /** Generation of its template. */
+  readonly template: number;
+  node: string | null;
+  /** What is known of it: the agent's last report, or the controller's decision. */
+  state: PodStateName;
+  /** What its node is told: run, drain (run, but out of the endpoints), stop. */
+  desired: "run" | "drain" | "stop";
+  /** Its node is unheard; `state` is then what was last known, and people are shown `unknown`. */
+  unheard: boolean;
+  reason: string;
+  message: string;
+  restarts: number;
+  exitCode: number | null;
+  addresses: PodAddress[];
+  containers: ContainerObserved[];
+  /** Event time of the last change of `state`, milliseconds. */
+  since: number;
+  readonly created: number;
+  /** Event time of the first event of this pod's life in which it was ready; null when it never was. */
+  firstReady: number | null;
+  /** Sequence of the event that took it out of the endpoints (stopping or lost). */
+  leftAt: number;
+  /** Sequence of the last event that changed what its node is told about it. */
+  assignment: number;
+  seq: number;
+}
+
+export interface State {
+  /** Empty until the first leader.elected. */
+  logId: string;
+  clusterUid: string;
+  /** Last sequence folded, foreign records included. */
+  sequence: number;
+  /** Sequence of the last accepted event. */
+  accepted: number;
+  epoch: number;
+  leader: string;
+  lastEventId: string;
+  /** Event time of the last accepted event. */
+  time: number;
+  /** Records in the stream that no leader wrote. */
+  foreign: number;
+  readonly nodes: Map<string, NodeRecord>;
+  readonly workloads: Map<Key, WorkloadRecord>;
+  readonly services: Map<Key, ServiceRecord>;
+  readonly pods: Map<Key, PodRecord>;
+  /** Services by the workload they select. */
+  readonly servicesOf: Map<Key, Set<Key>>;
+  /** Operation id → what it was answered, oldest first, bounded. */
+  readonly operations: Map<string, number>;
+  /** Number of the last pod made; part of its name. */
+  podCounter: number;
+}
+
+type Immutable<T> =
+  T extends Map<infer K, infer V>
+    ? ReadonlyMap<K, Immutable<V>>
+    : T extends Set<infer V>
+      ? ReadonlySet<V>
+      : T extends readonly (infer V)[]
+        ? readonly Immutable<V>[]
+        : T extends object
+          ? { readonly [K in keyof T]: Immutable<T[K]> }
+          : T;
+
+/** The state as plans and projections may see it. */
+export type ReadState = Immutable<State>;
+export type ReadPod = Immutable<PodRecord>;
+export type ReadNode = Immutable<NodeRecord>;
+export type ReadWorkload = Immutable<WorkloadRecord>;
+export type ReadService = Immutable<ServiceRecord>;
+
+/** What an event touched, for projections, assignments and the next plan. */
+export interface Touched {
+  readonly nodes: Set<string>;
+  readonly workloads: Set<Key>;
+  /** Services whose desired object changed or went. */
+  readonly services: Set<Key>;
+  readonly pods: Set<Key>;
+  /** KV keys of the endpoints bucket. */
+  readonly endpoints: Set<string>;
+  /** Nodes whose assignment changed. */
+  readonly assignments: Set<string>;
+}
+
+export function nothingTouched(): Touched {
+  return {
+    nodes: new Set(),
+    workloads: new Set(),
+    services: new Set(),
+    pods: new Set(),
+    endpoints: new Set(),
+    assignments: new Set(),
+  };
+}

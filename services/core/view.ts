@@ -1,0 +1,31 @@
+// What a plan may know besides the state: things heard on the bus and not worth an event.
+import type { Key } from "./model.ts";
+
+/** A proxy heard lately. */
+export interface ProxyView {
+  readonly id: string;
+  /** Milliseconds since it was last heard. */
+  readonly heardAgoMs: number;
+  /** Service → endpoints key part (`head`, `0`, `1` …) → sequence it has applied. */
+  readonly applied: ReadonlyMap<Key, ReadonlyMap<string, number>>;
+  /** Pods that are no endpoints any more → connections still open. */
+  readonly open: ReadonlyMap<Key, number>;
+}
+
+export interface View {
+  /** The leader's clock of this term, milliseconds since 1970; never goes back within a term. */
+  readonly now: number;
+  /** Milliseconds since this controller took the lead. */
+  readonly termAgeMs: number;
+  /** Node → milliseconds since it was last heard, own stalls and disconnects taken off; a node not heard this term counts from its start. */
+  readonly heardAgoMs: ReadonlyMap<string, number>;
+  readonly proxies: readonly ProxyView[];
+}
+
+/** A plan: items of one event, why, and when to look again if nothing happens. */
+export interface Plan {
+  readonly cause: string;
+  readonly items: readonly import("../../schemas/generated/types.ts").EventItem[];
+  /** Milliseconds from now until a timer in the state may be due; null when none runs. */
+  readonly wakeInMs: number | null;
+}

@@ -1,0 +1,138 @@
+// The catalogue of errors a user can meet. Retry and exit code are decided here, by code, and nowhere else.
+
+interface ErrorKind {
+  /** What to do, as a sentence. */
+  readonly action: string;
+  /** Process exit code of the CLI. 1 failed, 2 bad input, 3 not found, 4 cannot reach the cluster, 5 timed out. */
+  readonly exit: 1 | 2 | 3 | 4 | 5;
+  /** True when the same request may succeed later without a change. */
+  readonly retryable: boolean;
+}
+
+const kind = (exit: ErrorKind["exit"], retryable: boolean, action: string): ErrorKind => ({ exit, retryable, action });
+
+export const errorKinds = {
+  // input
+  INVALID_MANIFEST: kind(2, false, "Correct the places named and apply again; nothing was changed."),
+  INVALID_REQUEST: kind(2, false, "Correct the request; its schema is in schemas/messages."),
+  INVALID_ARGUMENT: kind(2, false, "See --help of this command."),
+  APPLY_TOO_LARGE: kind(2, false, "Split the files into several applies of at most 256 KiB each."),
+  NOT_FOUND: kind(3, false, "List what is there with `swain get`."),
+  // reaching the cluster
+  NATS_UNREACHABLE: kind(
+    4,
+    true,
+    "Start a cluster with `swain up`, or name its server with --server, SWAIN_SERVER or a nats context.",
+  ),
+  NATS_DENIED: kind(4, false, "Use credentials of the operator role: --creds, SWAIN_CREDS or --data."),
+  NO_LEADER: kind(4, true, "Wait for a controller to take the lead, or start one with `swain controller`."),
+  TIMEOUT: kind(5, true, "Try again; the outcome of the earlier try is not known."),
+  BUSY: kind(1, true, "Wait as long as retryAfterMs says and try again."),
+  BUS_CLOSED: kind(4, false, "The connection was closed by this process."),
+  PAYLOAD_TOO_LARGE: kind(1, false, "Make the message smaller than the server's max_payload."),
+  JETSTREAM_ERROR: kind(1, true, "Look at the server's log; `nats stream info` shows the stream's limits."),
+  KV_CONFLICT: kind(1, true, "Read the key again."),
+  APPEND_CONFLICT: kind(1, true, "Read the next sequence."),
+  SERVER_TOO_OLD: kind(1, false, "Use a newer nats-server."),
+  // the log
+  LOG_FULL: kind(1, false, "Raise the stream's max_bytes with `nats stream edit`; nothing can be changed until then."),
+  LOG_UNKNOWN: kind(
+    1,
+    false,
+    "The bus holds another log than the one followed; restore the old one or confirm the new one.",
+  ),
+  LOG_FOREIGN: kind(
+    1,
+    false,
+    "Something other than the leader wrote to the log; it was skipped. Check who may publish to event subjects.",
+  ),
+  LOG_UNKNOWN_EVENT: kind(1, false, "Update this controller: the log holds an event type it does not know."),
+  PLAN_REFUSED: kind(1, false, "This is a defect of Swain: please report the message."),
+  PROJECTION_EDITED: kind(1, false, "Change objects through the api or the CLI; the edit was overwritten."),
+  // scheduling and pods
+  NO_NODES: kind(1, true, "Start an agent: `swain agent` or `swain up --nodes N`."),
+  UNSCHEDULABLE: kind(1, true, "Read the message: each filter says how many nodes it refused and why."),
+  TOO_LARGE_FOR_ANY_NODE: kind(1, true, "Lower the request, or add a larger node."),
+  NODE_UNHEARD: kind(1, true, "Check the node and its agent; its pods are replaced after lostAfter."),
+  MASS_LOSS_HELD: kind(
+    1,
+    true,
+    "Many nodes fell silent at once, which is more often the network than the nodes: look there first.",
+  ),
+  IMAGE_NOT_FOUND: kind(1, true, "Check the image name, or load the image on the node."),
+  IMAGE_PULL_FAILED: kind(1, true, "Check the node's way to the registry."),
+  IMAGE_PULL_DENIED: kind(1, true, "Check the credentials the engine has for the registry."),
+  PORT_TAKEN: kind(1, true, "Free the port, or choose another hostPort."),
+  COMMAND_NOT_FOUND: kind(1, true, "Check the command: the program is not there or may not be run."),
+  MOUNT_FAILED: kind(1, true, "Check that the hostPath exists on the node."),
+  ENGINE_UNREACHABLE: kind(1, true, "Start the container engine of the node; nothing is deleted meanwhile."),
+  ENGINE_ERROR: kind(1, true, "Read the engine's message."),
+  EXITED: kind(1, true, "Look at the pod's logs: `swain logs pod/NAME`."),
+  OOM_KILLED: kind(1, true, "Raise limits.memory, or make the program use less."),
+  EXIT_UNOBSERVED: kind(1, true, "The process ended while nobody watched; its exit code is not known."),
+  NOT_READY: kind(1, true, "The declared port does not accept connections yet; look at the pod's logs."),
+  PROGRESS_DEADLINE: kind(
+    1,
+    true,
+    "The new pod did not become ready in time: look at it with `swain describe pod/NAME`.",
+  ),
+  PROXY_NOT_ACKED: kind(1, true, "A proxy did not confirm in 10 s that it let go; the pod is stopped all the same."),
+  // reasons of ordinary steps
+  SCALED_DOWN: kind(1, false, "Nothing to do."),
+  TEMPLATE_CHANGED: kind(1, false, "Nothing to do."),
+  DELETED: kind(1, false, "Nothing to do."),
+  STOPPED: kind(1, false, "Nothing to do."),
+  COMPLETED: kind(1, false, "Nothing to do."),
+  DRAINED: kind(1, false, "Nothing to do."),
+  // local
+  PORT_IN_USE: kind(1, true, "Choose another port, or stop what listens there."),
+  CONNECT_FAILED: kind(1, true, "Check that something listens there."),
+  CONNECT_TIMEOUT: kind(1, true, "Check the way to that address."),
+  LISTEN_FAILED: kind(1, false, "Check that the address belongs to this machine."),
+  DISK_ERROR: kind(1, true, "Check free space and rights of the folder."),
+  NATS_SERVER_MISSING: kind(1, false, "Install nats-server, or name one with --nats-server or SWAIN_NATS_SERVER."),
+  CHECKSUM_MISMATCH: kind(1, false, "The download is not the file it should be; it was thrown away."),
+  ALREADY_RUNNING: kind(1, false, "Stop it with `swain down`, or choose another --data."),
+  NOT_RUNNING: kind(3, false, "Start it with `swain up`."),
+  INTERNAL: kind(1, false, "This is a defect of Swain: please report the message."),
+} as const satisfies Record<string, ErrorKind>;
+
+/** Every code of the catalogue. Reasons of pods, nodes and workloads are the same codes. */
+export type Code = keyof typeof errorKinds;
+
+/** An error a user can meet: the code decides what to do about it. */
+export class SwainError extends Error {
+  readonly code: Code;
+  /** More for machines: problems of a manifest, retryAfterMs. Never a secret. */
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(code: Code, message: string, options: { cause?: unknown; details?: Record<string, unknown> } = {}) {
+    super(message, options.cause === undefined ? {} : { cause: options.cause });
+    this.name = "SwainError";
+    this.code = code;
+    this.details = options.details ?? {};
+  }
+
+  get action(): string {
+    return errorKinds[this.code].action;
+  }
+
+  get retryable(): boolean {
+    return errorKinds[this.code].retryable;
+  }
+
+  get exit(): number {
+    return errorKinds[this.code].exit;
+  }
+}
+
+/** Any thrown value as a SwainError; what is not one becomes INTERNAL with the value as cause. */
+export function asSwainError(error: unknown): SwainError {
+  if (error instanceof SwainError) return error;
+  return new SwainError("INTERNAL", error instanceof Error ? error.message : String(error), { cause: error });
+}
+
+/** True when the text is a code of the catalogue. */
+export function isCode(text: string): text is Code {
+  return Object.hasOwn(errorKinds, text);
+}
