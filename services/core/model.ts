@@ -167,8 +167,8 @@ export interface Touched {
   readonly pods: Set<Key>;
   /** KV keys of the endpoints bucket. */
   readonly endpoints: Set<string>;
-  /** Nodes whose assignment changed. */
-  readonly assignments: Set<string>;
+  /** Node → pods of which it must be told something new, or that they are gone. */
+  readonly assignments: Map<string, Set<Key>>;
 }
 
 export function nothingTouched(): Touched {
@@ -178,6 +178,6 @@ export function nothingTouched(): Touched {
     services: new Set(),
     pods: new Set(),
     endpoints: new Set(),
-    assignments: new Set(),
+    assignments: new Map(),
   };
 }

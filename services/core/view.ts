@@ -1,4 +1,5 @@
 // What a plan may know besides the state: things heard on the bus and not worth an event.
+import type { EventItem } from "../../schemas/generated/types.ts";
 import type { Key } from "./model.ts";
 
 /** A proxy heard lately. */
@@ -25,7 +26,7 @@ export interface View {
 /** A plan: items of one event, why, and when to look again if nothing happens. */
 export interface Plan {
   readonly cause: string;
-  readonly items: readonly import("../../schemas/generated/types.ts").EventItem[];
+  readonly items: readonly EventItem[];
   /** Milliseconds from now until a timer in the state may be due; null when none runs. */
   readonly wakeInMs: number | null;
 }
