@@ -80,6 +80,7 @@ const validatorFile = (folder) => {
     strict: true,
     strictRequired: false,
     allowUnionTypes: true,
+    keywords: ["tsType"],
     code: { source: true, esm: true, lines: true },
   });
   for (const { schema } of schemas) ajv.addSchema(schema);
@@ -110,6 +111,14 @@ for (const folder of folders) {
   writeFileSync(join(out, `${folder}.js`), code);
   writeFileSync(join(out, `${folder}.d.ts`), declarations);
 }
+// The manifest schemas themselves, by $id: the manifest checks name known fields and explain patterns from them.
+const manifestSchemas = Object.fromEntries(
+  schemas.filter(({ file }) => dirname(file) === "manifest").map(({ schema }) => [schema.$id, schema]),
+);
+writeFileSync(
+  join(out, "manifest-schemas.ts"),
+  `${banner}\nexport const manifestSchemas: Readonly<Record<string, object>> = ${JSON.stringify(manifestSchemas)};\n`,
+);
 writeFileSync(
   join(out, "validator.ts"),
   `${banner}import type { ErrorObject } from "ajv";\n\n` +

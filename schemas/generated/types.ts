@@ -113,6 +113,9 @@ WorkloadObject?: WorkloadObject
  * Free key/value pairs, at most 64; keys as in Kubernetes, with an optional prefix.
  */
 export interface Labels {
+/**
+ * A label value: letters, digits, hyphens, underscores and dots, at most 63.
+ */
 [k: string]: string
 }
 export interface Metadata {
@@ -226,6 +229,9 @@ exitCode?: number
 ignoreStop?: boolean
 }
 export interface EnvVar {
+/**
+ * Letters, digits and underscores, not beginning with a digit.
+ */
 name: string
 value: string
 }
@@ -248,7 +254,13 @@ memory?: MemoryQuantity
  */
 export interface VolumeMount {
 name?: Name
+/**
+ * An absolute path on the node.
+ */
 hostPath?: string
+/**
+ * An absolute path in the container, without a colon.
+ */
 mountPath: string
 readOnly?: boolean
 }
@@ -311,9 +323,7 @@ message: string
 /**
  * The offending value.
  */
-value?: {
-[k: string]: unknown
-}
+value?: unknown
 [k: string]: unknown
 }
 /**

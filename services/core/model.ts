@@ -57,7 +57,7 @@ export interface WorkloadRecord {
   /** Sequence of the event that last changed the spec or the replicas. */
   generation: number;
   template: Template;
-  /** Templates that living pods still use, by generation; the current one is among them. */
+  /** Templates that pods still use, by generation; the current one is among them. */
   readonly templates: Map<number, Template>;
   /** Keys of its pods, removed ones excepted. */
   readonly pods: Set<Key>;
@@ -104,8 +104,8 @@ export interface PodRecord {
   /** Event time of the last change of `state`, milliseconds. */
   since: number;
   readonly created: number;
-  /** Event time of the first event of this pod's life in which it was ready; null when it never was. */
-  firstReady: number | null;
+  /** True once it has been ready. */
+  wasReady: boolean;
   /** Sequence of the event that took it out of the endpoints (stopping or lost). */
   leftAt: number;
   /** Sequence of the last event that changed what its node is told about it. */
@@ -134,7 +134,11 @@ export interface State {
   readonly pods: Map<Key, PodRecord>;
   /** Services by the workload they select. */
   readonly servicesOf: Map<Key, Set<Key>>;
-  /** Operation id → what it was answered, oldest first, bounded. */
+  /** Pods without a node. */
+  readonly pending: Set<Key>;
+  /** Pods that left the endpoints and wait for the proxies. */
+  readonly draining: Set<Key>;
+  /** Operation id → sequence of its event, oldest first, bounded. */
   readonly operations: Map<string, number>;
   /** Number of the last pod made; part of its name. */
   podCounter: number;

@@ -1,0 +1,39 @@
+// Admission of scale and delete.
+import { SwainError } from "../../kernel/errors.ts";
+import { keyOf, type ReadState } from "../model.ts";
+import type { Admitted } from "./apply.ts";
+
+/** Throws NOT_FOUND. */
+export function admitScale(state: ReadState, namespace: string, name: string, replicas: number): Admitted {
+  const workload = state.workloads.get(keyOf(namespace, name));
+  if (workload === undefined || workload.deleting) throw notFound("workload", namespace, name);
+  if (workload.spec.replicas === replicas) {
+    return { items: [], results: [{ kind: "Workload", namespace, name, action: "unchanged" }] };
+  }
+  return {
+    items: [{ kind: "workload", verb: "scaled", namespace, name, replicas }],
+    results: [{ kind: "Workload", namespace, name, action: "scaled" }],
+  };
+}
+
+/** Throws NOT_FOUND. */
+export function admitDelete(state: ReadState, kind: "workload" | "service", namespace: string, name: string): Admitted {
+  const key = keyOf(namespace, name);
+  if (kind === "service") {
+    if (!state.services.has(key)) throw notFound(kind, namespace, name);
+    return {
+      items: [{ kind, verb: "deleted", namespace, name }],
+      results: [{ kind: "Service", namespace, name, action: "deleted" }],
+    };
+  }
+  const workload = state.workloads.get(key);
+  if (workload === undefined) throw notFound(kind, namespace, name);
+  return {
+    items: workload.deleting ? [] : [{ kind, verb: "deleted", namespace, name }],
+    results: [{ kind: "Workload", namespace, name, action: "deleted" }],
+  };
+}
+
+function notFound(kind: string, namespace: string, name: string): SwainError {
+  return new SwainError("NOT_FOUND", `There is no ${kind} ${name} in namespace ${namespace}.`);
+}

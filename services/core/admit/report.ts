@@ -1,0 +1,51 @@
+// Admission of reports: what an agent saw of its pods, as far as it says something new and possible.
+import type { EventItem, PodObserved, PodReport } from "../../../schemas/generated/types.ts";
+import { keyOf, type ReadPod, type ReadState } from "../model.ts";
+import { same } from "../same.ts";
+import { mayFollow } from "../transitions.ts";
+
+/**
+ * Items for the reported pods. Left out: pods this node was not given (it removes them at its next sync), states the
+ * table does not allow, and what is known already.
+ */
+export function admitReport(state: ReadState, node: string, pods: readonly PodReport[]): EventItem[] {
+  // The last word on a pod counts.
+  const latest = new Map(pods.map((report) => [keyOf(report.namespace, report.name), report]));
+  return [...latest].flatMap(([key, report]) => {
+    const pod = state.pods.get(key);
+    return pod === undefined || pod.node !== node ? [] : admitPod(pod, report);
+  });
+}
+
+function admitPod(pod: ReadPod, report: PodReport): EventItem[] {
+  // While a pod is on its way out only its end is news.
+  const leaving = pod.state === "stopping" || pod.state === "lost";
+  if (leaving && report.state !== "stopped") return [];
+  // Stopped by itself while it drains: nothing is left to wait for.
+  if (!mayFollow(pod.state, report.state)) return [];
+  if (pod.state === report.state && same(observedOf(pod), normal(report.observed))) return [];
+  const { namespace, name } = pod;
+  const items: EventItem[] = [{ kind: "pod", verb: report.state, namespace, name, observed: report.observed }];
+  if (report.state === "stopped" && pod.desired === "stop") {
+    const { reason, message } = pod;
+    items.push({ kind: "pod", verb: "removed", namespace, name, reason: reason || "STOPPED", message });
+  }
+  return items;
+}
+
+const normal = (observed: PodObserved): PodObserved => ({
+  ...observed,
+  addresses: observed.addresses ?? [],
+  containers: observed.containers ?? [],
+});
+
+function observedOf(pod: ReadPod): unknown {
+  return {
+    reason: pod.reason,
+    message: pod.message,
+    restarts: pod.restarts,
+    exitCode: pod.exitCode ?? undefined,
+    addresses: pod.addresses,
+    containers: pod.containers,
+  };
+}

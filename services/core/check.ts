@@ -1,0 +1,169 @@
+// The checker: holds a plan's items against the invariants before they are written. Called before every append and after
+// every plan in tests. It knows nothing of how plans are made, so that it catches their mistakes.
+import type { EventItem, PodAssigned, PodStopping } from "../../schemas/generated/types.ts";
+import { limits } from "../bus/limits.ts";
+import { type Key, keyOf, type PodStateName, type ReadPod, type ReadState, type Template } from "./model.ts";
+import { type Candidate, candidatesOf, hostPortsOf, take } from "./scheduler/room.ts";
+import { isLive, mayFollow } from "./transitions.ts";
+
+export interface Violation {
+  /** Position in the items. */
+  readonly index: number;
+  /** Which invariant. */
+  readonly code: string;
+  readonly message: string;
+}
+
+/** Everything the items would break; empty when they may be written. */
+export function check(state: ReadState, items: readonly EventItem[]): Violation[] {
+  const checker = new Checker(state);
+  if (items.length > limits.eventItems) checker.violate(0, "TOO_MANY_ITEMS", `${items.length} items in one event`);
+  for (const [index, item] of items.entries()) checker.item(index, item);
+  return checker.violations;
+}
+
+class Checker {
+  readonly violations: Violation[] = [];
+  private readonly state: ReadState;
+  private nodes: Map<string, Candidate> | null = null;
+  /** What earlier items of the same event did. */
+  private readonly states = new Map<Key, PodStateName>();
+  private readonly made = new Map<Key, { slot: number; template: number; workload: Key }>();
+  private readonly ended = new Set<Key>();
+
+  constructor(state: ReadState) {
+    this.state = state;
+  }
+
+  violate(index: number, code: string, message: string): void {
+    this.violations.push({ index, code, message });
+  }
+
+  item(index: number, item: EventItem): void {
+    if (item.kind === "node" && item.verb !== "registered" && !this.state.nodes.has(item.name)) {
+      this.violate(index, "UNKNOWN_NODE", `node ${item.name} is not in the state`);
+    }
+    if (item.kind === "workload" && item.verb === "removed") this.removed(index, keyOf(item.namespace, item.name));
+    if (item.kind !== "pod") return;
+    const key = keyOf(item.namespace, item.name);
+    if (item.verb === "assigned") this.assigned(index, key, item);
+    else if (item.verb === "pending") this.made.set(key, slotIdOf(item));
+    else if (!this.state.pods.has(key)) this.violate(index, "UNKNOWN_POD", `pod ${key} is not in the state`);
+    else if (item.verb === "removed") this.gone(index, key);
+    else if (item.verb !== "drained") {
+      this.move(index, key, item.verb);
+      if (item.verb === "stopping") this.stopping(index, key, item);
+      if (item.verb === "lost") this.ended.add(key);
+    }
+  }
+
+  /** A pod may only go where the table of states lets it. */
+  private move(index: number, key: Key, to: PodStateName): void {
+    const from = this.states.get(key) ?? this.state.pods.get(key)?.state;
+    if (from !== undefined && !mayFollow(from, to)) {
+      this.violate(index, "ILLEGAL_TRANSITION", `pod ${key} cannot go from ${from} to ${to}`);
+    }
+    this.states.set(key, to);
+  }
+
+  /** A pod is forgotten only when it cannot be running, or its workload was deleted with its node unheard. */
+  private gone(index: number, key: Key): void {
+    const pod = this.state.pods.get(key);
+    this.ended.add(key);
+    if (pod === undefined || pod.node === null) return;
+    const state = this.states.get(key) ?? pod.state;
+    const abandoned = state === "lost" && this.state.workloads.get(pod.workload)?.deleting === true;
+    if (state !== "stopped" && !abandoned) {
+      this.violate(index, "REMOVED_ALIVE", `pod ${key} is ${state} on ${pod.node} and would be forgotten`);
+    }
+  }
+
+  private removed(index: number, workload: Key): void {
+    const left = [...(this.state.workloads.get(workload)?.pods ?? [])].filter((pod) => !this.ended.has(pod));
+    if (left.length > 0) this.violate(index, "REMOVED_WITH_PODS", `workload ${workload} still has ${left.length} pods`);
+  }
+
+  private assigned(index: number, key: Key, item: PodAssigned): void {
+    const workload = keyOf(item.namespace, item.workload);
+    const record = this.state.workloads.get(workload);
+    const template = record?.templates.get(item.template) as Template | undefined;
+    const known = this.state.pods.get(key);
+    if (record === undefined || template === undefined) {
+      return this.violate(index, "UNKNOWN_TEMPLATE", `pod ${key} has no template ${item.template} in ${workload}`);
+    }
+    if (known !== undefined && known.node !== null) {
+      this.violate(index, "ASSIGNED_TWICE", `pod ${key} is on ${known.node} already`);
+    }
+    this.slotFree(index, key, item, workload);
+    this.made.set(key, slotIdOf(item));
+    this.roomFor(index, key, item.node, workload, template);
+  }
+
+  /** At most one living pod of a template in a slot, and at most two templates during a change. */
+  private slotFree(index: number, key: Key, item: PodAssigned, workload: Key): void {
+    const inSlot = this.othersInSlot(key, workload, item.slot);
+    if (inSlot.some((template) => template === item.template)) {
+      this.violate(index, "SLOT_TAKEN", `slot ${item.slot} of ${workload} has a living pod of this template`);
+    }
+  }
+
+  private othersInSlot(key: Key, workload: Key, slot: number): number[] {
+    const templates: number[] = [];
+    for (const other of this.state.workloads.get(workload)?.pods ?? []) {
+      const pod = this.state.pods.get(other);
+      if (other === key || pod === undefined || pod.slot !== slot || !isLive(pod) || this.ended.has(other)) continue;
+      templates.push(pod.template);
+    }
+    for (const [other, made] of this.made) {
+      if (other !== key && made.workload === workload && made.slot === slot && !this.state.pods.has(other)) {
+        templates.push(made.template);
+      }
+    }
+    return templates;
+  }
+
+  private roomFor(index: number, key: Key, id: string, workload: Key, template: Template): void {
+    this.nodes ??= new Map(candidatesOf(this.state).map((candidate) => [candidate.node.id, candidate]));
+    const candidate = this.nodes.get(id);
+    if (candidate === undefined) return this.violate(index, "UNKNOWN_NODE", `pod ${key} goes to no node: ${id}`);
+    if (candidate.node.state !== "ready") this.violate(index, "NODE_UNHEARD", `pod ${key} goes to unheard node ${id}`);
+    if (template.hostPorts.some((port) => hostPortsOf(this.state, candidate).has(port))) {
+      this.violate(index, "HOST_PORT_TAKEN", `pod ${key} needs a hostPort that is taken on ${id}`);
+    }
+    take(this.state, candidate, workload, template);
+    const { cpuMillis, memoryBytes, pods } = candidate.node.facts.capacity;
+    const cpuOver = template.requests.cpuMillis > 0 && candidate.reserved.cpuMillis > cpuMillis;
+    const memoryOver = template.requests.memoryBytes > 0 && candidate.reserved.memoryBytes > memoryBytes;
+    if (cpuOver || memoryOver || candidate.pods > pods) {
+      this.violate(index, "OVER_CAPACITY", `pod ${key} does not fit on ${id}`);
+    }
+  }
+
+  /** A template change takes a serving pod out only for a ready successor in its slot (or for its fixed port). */
+  private stopping(index: number, key: Key, item: PodStopping): void {
+    const pod = this.state.pods.get(key);
+    this.ended.add(key);
+    if (pod === undefined || item.reason !== "TEMPLATE_CHANGED" || pod.state !== "ready") return;
+    const workload = this.state.workloads.get(pod.workload);
+    if ((workload?.template.hostPorts.length ?? 0) > 0) return;
+    const successor = [...(workload?.pods ?? [])].some((other) => this.succeeds(other, pod));
+    if (!successor) this.violate(index, "BELOW_READY", `pod ${key} would stop without a ready successor`);
+  }
+
+  private succeeds(other: Key, pod: ReadPod): boolean {
+    const next = this.state.pods.get(other);
+    const done = next?.state === "ready" || next?.state === "stopped";
+    return next !== undefined && next.slot === pod.slot && next.template !== pod.template && isLive(next) && done;
+  }
+}
+
+const slotIdOf = (item: {
+  namespace: string;
+  workload: string;
+  slot: number;
+  template: number;
+}): { slot: number; template: number; workload: Key } => ({
+  slot: item.slot,
+  template: item.template,
+  workload: keyOf(item.namespace, item.workload),
+});

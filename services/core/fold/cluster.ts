@@ -1,0 +1,51 @@
+// Items about nodes.
+import type { NodeChanged, NodeRegistered } from "../../../schemas/generated/types.ts";
+import type { NodeRecord } from "../model.ts";
+import { refreshPod } from "../endpoints.ts";
+import { type FoldContext, touchNode, touchPod } from "./context.ts";
+
+export function nodeRegistered(context: FoldContext, item: NodeRegistered): void {
+  const { state, sequence, time, touched } = context;
+  const known = state.nodes.get(item.name);
+  if (known === undefined) {
+    const node: NodeRecord = {
+      id: item.name,
+      facts: item.facts,
+      state: "ready",
+      since: time,
+      reason: "",
+      message: "",
+      assignment: 0,
+      reserved: { cpuMillis: 0, memoryBytes: 0 },
+      pods: new Set(),
+      seq: sequence,
+    };
+    state.nodes.set(item.name, node);
+    touchNode(context, node);
+    return;
+  }
+  known.facts = item.facts;
+  touchNode(context, known);
+  // An endpoint names its node's host.
+  for (const key of known.pods) {
+    const pod = state.pods.get(key);
+    if (pod !== undefined) refreshPod(state, key, pod.workload, sequence, touched, true);
+  }
+}
+
+export function nodeChanged(context: FoldContext, item: NodeChanged): void {
+  const node = context.state.nodes.get(item.name);
+  if (node === undefined) return;
+  if (node.state !== item.verb) node.since = context.time;
+  node.state = item.verb;
+  node.reason = item.reason ?? "";
+  node.message = item.message ?? "";
+  touchNode(context, node);
+  const unheard = item.verb === "unknown";
+  for (const key of node.pods) {
+    const pod = context.state.pods.get(key);
+    if (pod === undefined || pod.unheard === unheard) continue;
+    pod.unheard = unheard;
+    touchPod(context, pod);
+  }
+}

@@ -1,0 +1,150 @@
+// The fold: log records in, state out. It decides which records count and applies their items; it decides nothing else.
+// Called by controllers (leader and standbys) and by `swain state verify`.
+import type { Event, EventItem } from "../../../schemas/generated/types.ts";
+import { event as isEvent } from "../../../schemas/generated/messages.js";
+import { limits } from "../../bus/limits.ts";
+import { nothingTouched, type State, type Touched } from "../model.ts";
+import { nodeChanged, nodeRegistered } from "./cluster.ts";
+import type { FoldContext } from "./context.ts";
+import { podAssigned, podChanged, podPending, podReported, podStopping } from "./pod.ts";
+import {
+  serviceApplied,
+  serviceDeleted,
+  workloadApplied,
+  workloadChanged,
+  workloadHalted,
+  workloadScaled,
+} from "./workload.ts";
+
+/** The state of an empty log. */
+export function emptyState(): State {
+  return {
+    logId: "",
+    clusterUid: "",
+    sequence: 0,
+    accepted: 0,
+    epoch: 0,
+    leader: "",
+    lastEventId: "",
+    time: 0,
+    foreign: 0,
+    nodes: new Map(),
+    workloads: new Map(),
+    services: new Map(),
+    pods: new Map(),
+    servicesOf: new Map(),
+    pending: new Set(),
+    draining: new Set(),
+    operations: new Map(),
+    podCounter: 0,
+  };
+}
+
+export interface FoldResult {
+  /** foreign: not of this log's chain, skipped. unknown: of the chain, but not understood by this version: stop folding. */
+  readonly outcome: "accepted" | "foreign" | "unknown";
+  readonly touched: Touched;
+  readonly event?: Event;
+}
+
+/** Folds one record. `event` is the parsed JSON body, undefined when it is none. Records come in sequence order. */
+export function foldRecord(state: State, record: { sequence: number; event: unknown }): FoldResult {
+  const touched = nothingTouched();
+  state.sequence = record.sequence;
+  if (!extendsChain(state, record.sequence, record.event)) {
+    state.foreign += 1;
+    return { outcome: "foreign", touched };
+  }
+  if (!isEvent(record.event)) return { outcome: "unknown", touched };
+  const event = record.event;
+  const first = event.items[0];
+  if (electionOf(event.items) !== undefined) {
+    state.logId = event.logId;
+    state.epoch = record.sequence;
+  }
+  state.accepted = record.sequence;
+  state.lastEventId = event.id;
+  state.time = event.time;
+  const context = { state, sequence: record.sequence, time: event.time, touched };
+  if (first !== undefined) for (const item of event.items) applyItem(context, item);
+  if (event.operation !== undefined) remember(state, event.operation, record.sequence);
+  return { outcome: "accepted", touched, event };
+}
+
+const electionOf = (items: readonly EventItem[]): EventItem | undefined => items.find((item) => item.kind === "leader");
+
+/**
+ * True for an event of the current epoch that follows the last one, and for an election that does: its epoch is its own
+ * sequence, so that only a writer who stated the expected sequence can have made it.
+ */
+function extendsChain(state: State, sequence: number, value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const { logId, epoch, id, prev, items } = value as Partial<Event>;
+  if (typeof logId !== "string" || typeof id !== "string" || id === "" || !Array.isArray(items)) return false;
+  if (prev !== state.lastEventId) return false;
+  const election = electionOf(items.filter((item) => typeof item === "object" && item !== null)) !== undefined;
+  if (state.logId === "") return election && epoch === sequence && logId !== "";
+  return logId === state.logId && epoch === (election ? sequence : state.epoch);
+}
+
+function remember(state: State, operation: string, sequence: number): void {
+  state.operations.set(operation, sequence);
+  if (state.operations.size <= limits.operations) return;
+  const oldest = state.operations.keys().next();
+  if (!oldest.done) state.operations.delete(oldest.value);
+}
+
+function applyItem(context: FoldContext, item: EventItem): void {
+  switch (item.kind) {
+    case "cluster":
+      context.state.clusterUid = item.name;
+      return;
+    case "leader":
+      context.state.leader = item.name;
+      return;
+    case "node":
+      if (item.verb === "registered") nodeRegistered(context, item);
+      else nodeChanged(context, item);
+      return;
+    case "workload":
+      applyWorkload(context, item);
+      return;
+    case "service":
+      if (item.verb === "applied") serviceApplied(context, item);
+      else serviceDeleted(context, item);
+      return;
+    case "pod":
+      applyPod(context, item);
+  }
+}
+
+function applyWorkload(context: FoldContext, item: Extract<EventItem, { kind: "workload" }>): void {
+  switch (item.verb) {
+    case "applied":
+      return workloadApplied(context, item);
+    case "scaled":
+      return workloadScaled(context, item);
+    case "halted":
+      return workloadHalted(context, item);
+    case "deleted":
+    case "removed":
+      return workloadChanged(context, item);
+  }
+}
+
+function applyPod(context: FoldContext, item: Extract<EventItem, { kind: "pod" }>): void {
+  switch (item.verb) {
+    case "pending":
+      return podPending(context, item);
+    case "assigned":
+      return podAssigned(context, item);
+    case "stopping":
+      return podStopping(context, item);
+    case "drained":
+    case "lost":
+    case "removed":
+      return podChanged(context, item);
+    default:
+      return podReported(context, item);
+  }
+}

@@ -1,0 +1,158 @@
+// Items about pods.
+import type {
+  PodAssigned,
+  PodChanged,
+  PodPending,
+  PodReported,
+  PodStopping,
+} from "../../../schemas/generated/types.ts";
+import { keyOf, type PodRecord, type PodStateName } from "../model.ts";
+import { refreshPod } from "../endpoints.ts";
+import { same } from "../same.ts";
+import { changePod, type FoldContext, takeRoom, touchAssignment, touchPod } from "./context.ts";
+import { forgetTemplates } from "./workload.ts";
+
+export function podPending(context: FoldContext, item: PodPending): void {
+  const pod = podOf(context, item);
+  changePod(context, pod, () => {
+    pod.reason = item.reason;
+    pod.message = item.message;
+  });
+}
+
+export function podAssigned(context: FoldContext, item: PodAssigned): void {
+  const pod = podOf(context, item);
+  changePod(context, pod, () => {
+    pod.node = item.node;
+    pod.reason = "";
+    pod.message = "";
+    enter(context, pod, "assigned");
+    context.state.nodes.get(item.node)?.pods.add(pod.key);
+  });
+  pod.assignment = context.sequence;
+  touchAssignment(context, item.node, pod.key);
+}
+
+/** The pod an item speaks of; made, pending and without a node, when it is new. */
+function podOf({ state, sequence, time }: FoldContext, item: PodPending | PodAssigned): PodRecord {
+  const key = keyOf(item.namespace, item.name);
+  const known = state.pods.get(key);
+  if (known !== undefined) return known;
+  const pod: PodRecord = {
+    key,
+    namespace: item.namespace,
+    name: item.name,
+    workload: keyOf(item.namespace, item.workload),
+    slot: item.slot,
+    template: item.template,
+    node: null,
+    state: "pending",
+    desired: "run",
+    unheard: false,
+    reason: "",
+    message: "",
+    restarts: 0,
+    exitCode: null,
+    addresses: [],
+    containers: [],
+    since: time,
+    created: time,
+    wasReady: false,
+    leftAt: 0,
+    assignment: 0,
+    seq: sequence,
+  };
+  state.pods.set(key, pod);
+  state.workloads.get(pod.workload)?.pods.add(key);
+  state.podCounter = Math.max(state.podCounter, podNumber(item.name));
+  return pod;
+}
+
+/** The number in a pod's name: `web-12` → 12. */
+export function podNumber(name: string): number {
+  return Number(name.slice(name.lastIndexOf("-") + 1)) || 0;
+}
+
+function enter({ time }: FoldContext, pod: PodRecord, state: PodStateName): void {
+  if (pod.state !== state) pod.since = time;
+  pod.state = state;
+}
+
+export function podReported(context: FoldContext, item: PodReported): void {
+  const pod = context.state.pods.get(keyOf(item.namespace, item.name));
+  if (pod === undefined) return;
+  const { observed } = item;
+  const addresses = observed.addresses ?? [];
+  const moved = !same(addresses, pod.addresses);
+  changePod(
+    context,
+    pod,
+    () => {
+      pod.reason = observed.reason;
+      pod.message = observed.message;
+      pod.restarts = observed.restarts;
+      pod.exitCode = observed.exitCode ?? null;
+      pod.addresses = addresses;
+      pod.containers = observed.containers ?? [];
+      enter(context, pod, item.verb);
+      if (item.verb === "ready") pod.wasReady = true;
+    },
+    moved,
+  );
+  const workload = context.state.workloads.get(pod.workload);
+  // The template works after all: a halted change goes on.
+  if (item.verb === "ready" && workload?.template.generation === pod.template) workload.halted = null;
+}
+
+export function podStopping(context: FoldContext, item: PodStopping): void {
+  const pod = context.state.pods.get(keyOf(item.namespace, item.name));
+  if (pod === undefined) return;
+  changePod(context, pod, () => {
+    pod.desired = item.drain ? "drain" : "stop";
+    pod.reason = item.reason;
+    pod.message = item.message;
+    pod.leftAt = context.sequence;
+    enter(context, pod, "stopping");
+  });
+  if (!item.drain) tellStop(context, pod);
+}
+
+function tellStop(context: FoldContext, pod: PodRecord): void {
+  pod.assignment = context.sequence;
+  touchAssignment(context, pod.node, pod.key);
+}
+
+export function podChanged(context: FoldContext, item: PodChanged): void {
+  const pod = context.state.pods.get(keyOf(item.namespace, item.name));
+  if (pod === undefined) return;
+  if (item.verb === "removed") {
+    removePod(context, pod);
+    return;
+  }
+  const told = pod.desired === "stop";
+  changePod(context, pod, () => {
+    pod.desired = "stop";
+    pod.reason = item.reason;
+    pod.message = item.message;
+    if (item.verb === "lost") {
+      if (pod.leftAt === 0) pod.leftAt = context.sequence;
+      enter(context, pod, "lost");
+    }
+  });
+  if (!told) tellStop(context, pod);
+}
+
+function removePod(context: FoldContext, pod: PodRecord): void {
+  const { state, sequence, touched } = context;
+  const workload = state.workloads.get(pod.workload);
+  takeRoom(context, pod, workload, -1);
+  if (pod.node !== null) state.nodes.get(pod.node)?.pods.delete(pod.key);
+  touchPod(context, pod);
+  touchAssignment(context, pod.node, pod.key);
+  state.pods.delete(pod.key);
+  state.pending.delete(pod.key);
+  state.draining.delete(pod.key);
+  workload?.pods.delete(pod.key);
+  refreshPod(state, pod.key, pod.workload, sequence, touched, false);
+  if (workload !== undefined) forgetTemplates(context, workload);
+}

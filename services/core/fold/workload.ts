@@ -1,0 +1,162 @@
+// Items about workloads and services.
+import type {
+  ServiceApplied,
+  ServiceDeleted,
+  WorkloadApplied,
+  WorkloadChanged,
+  WorkloadHalted,
+  WorkloadScaled,
+  WorkloadSpec,
+} from "../../../schemas/generated/types.ts";
+import { type Key, keyOf, type Template, type WorkloadRecord } from "../model.ts";
+import { dropService, rebuildShards, shardsFor } from "../endpoints.ts";
+import { same } from "../same.ts";
+import { sameTemplate, templateOf } from "../template.ts";
+import { type FoldContext, touchPod, touchWorkload } from "./context.ts";
+
+export function workloadApplied(context: FoldContext, item: WorkloadApplied): void {
+  const { state, sequence } = context;
+  const key = keyOf(item.namespace, item.name);
+  const known = state.workloads.get(key);
+  if (known === undefined) {
+    const template = templateOf(item.spec, sequence);
+    state.workloads.set(key, {
+      namespace: item.namespace,
+      name: item.name,
+      labels: item.labels,
+      spec: item.spec,
+      generation: sequence,
+      template,
+      templates: new Map([[sequence, template]]),
+      pods: new Set(),
+      deleting: false,
+      halted: null,
+      seq: sequence,
+    });
+  } else {
+    if (!same(known.labels, item.labels)) touchPods(context, known);
+    known.labels = item.labels;
+    known.spec = item.spec;
+    known.generation = sequence;
+    known.deleting = false;
+    known.halted = null;
+    known.template = knownTemplate(known, item.spec) ?? templateOf(item.spec, sequence);
+    known.templates.set(known.template.generation, known.template);
+    forgetTemplates(context, known);
+  }
+  touchWorkload(context, key);
+  growShards(context, key);
+}
+
+/** Pods show their workload's labels. */
+function touchPods(context: FoldContext, workload: WorkloadRecord): void {
+  for (const key of workload.pods) {
+    const pod = context.state.pods.get(key);
+    if (pod !== undefined) touchPod(context, pod);
+  }
+}
+
+/** Going back to a template that pods still run makes those pods current again, instead of replacing them. */
+function knownTemplate(workload: WorkloadRecord, spec: WorkloadSpec): Template | undefined {
+  const candidates = [...workload.templates.values()].filter((template) => sameTemplate(template.spec, spec));
+  return candidates.at(-1);
+}
+
+/** Drops templates no pod uses. */
+export function forgetTemplates(context: FoldContext, workload: WorkloadRecord): void {
+  if (workload.templates.size === 1) return;
+  const used = new Set([workload.template.generation]);
+  for (const key of workload.pods) {
+    const pod = context.state.pods.get(key);
+    if (pod !== undefined) used.add(pod.template);
+  }
+  for (const generation of workload.templates.keys()) {
+    if (!used.has(generation)) workload.templates.delete(generation);
+  }
+}
+
+function growShards({ state, sequence, touched }: FoldContext, key: Key): void {
+  const replicas = state.workloads.get(key)?.spec.replicas ?? 0;
+  for (const serviceKey of state.servicesOf.get(key) ?? []) {
+    const service = state.services.get(serviceKey);
+    if (service === undefined || service.shardCount >= shardsFor(replicas)) continue;
+    service.seq = sequence;
+    rebuildShards(state, service, sequence, touched);
+  }
+}
+
+export function workloadScaled(context: FoldContext, item: WorkloadScaled): void {
+  const key = keyOf(item.namespace, item.name);
+  const workload = context.state.workloads.get(key);
+  if (workload === undefined) return;
+  workload.spec = { ...workload.spec, replicas: item.replicas };
+  workload.generation = context.sequence;
+  touchWorkload(context, key);
+  growShards(context, key);
+}
+
+export function workloadHalted(context: FoldContext, item: WorkloadHalted): void {
+  const key = keyOf(item.namespace, item.name);
+  const workload = context.state.workloads.get(key);
+  if (workload === undefined) return;
+  workload.halted = { reason: item.reason, message: item.message };
+  touchWorkload(context, key);
+}
+
+export function workloadChanged(context: FoldContext, item: WorkloadChanged): void {
+  const key = keyOf(item.namespace, item.name);
+  const workload = context.state.workloads.get(key);
+  if (workload === undefined) return;
+  if (item.verb === "deleted") {
+    workload.deleting = true;
+    workload.generation = context.sequence;
+  } else {
+    context.state.workloads.delete(key);
+  }
+  touchWorkload(context, key);
+}
+
+export function serviceApplied(context: FoldContext, item: ServiceApplied): void {
+  const { state, sequence, touched } = context;
+  const key = keyOf(item.namespace, item.name);
+  const known = state.services.get(key);
+  if (known !== undefined) unselect(context, key, keyOf(known.namespace, known.spec.selector.workload));
+  const service = known ?? {
+    namespace: item.namespace,
+    name: item.name,
+    labels: item.labels,
+    spec: item.spec,
+    generation: sequence,
+    headSeq: sequence,
+    shards: new Map(),
+    shardCount: 1,
+    seq: sequence,
+  };
+  service.labels = item.labels;
+  service.spec = item.spec;
+  service.generation = sequence;
+  service.seq = sequence;
+  state.services.set(key, service);
+  const workload = keyOf(item.namespace, item.spec.selector.workload);
+  const selecting = state.servicesOf.get(workload);
+  if (selecting === undefined) state.servicesOf.set(workload, new Set([key]));
+  else selecting.add(key);
+  touched.services.add(key);
+  rebuildShards(state, service, sequence, touched);
+}
+
+export function serviceDeleted(context: FoldContext, item: ServiceDeleted): void {
+  const key = keyOf(item.namespace, item.name);
+  const service = context.state.services.get(key);
+  if (service === undefined) return;
+  unselect(context, key, keyOf(service.namespace, service.spec.selector.workload));
+  context.state.services.delete(key);
+  context.touched.services.add(key);
+  dropService(service, context.touched);
+}
+
+function unselect({ state }: FoldContext, service: Key, workload: Key): void {
+  const selecting = state.servicesOf.get(workload);
+  selecting?.delete(service);
+  if (selecting?.size === 0) state.servicesOf.delete(workload);
+}

@@ -1,0 +1,137 @@
+// What a schema cannot see in a manifest: names given twice, limits below requests, fields that mean nothing together.
+// The document may be malformed anywhere (the schema says so beside this), so every part is read with care.
+import type { ManifestProblem } from "./manifest-problem.ts";
+import { pointerTo } from "./manifest-schema.ts";
+import { maxDurationMs, maxMemoryBytes, parseCpuMillis, parseDurationMs, parseMemoryBytes } from "./quantity.ts";
+
+type Fields = Readonly<Record<string, unknown>>;
+interface Place {
+  readonly path: string;
+  readonly value: unknown;
+}
+
+const fieldsOf = (value: unknown): Fields =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Fields) : {};
+
+const at = (place: Place, field: string): Place => ({
+  path: pointerTo(place.path, field),
+  value: fieldsOf(place.value)[field],
+});
+
+const entries = (place: Place): Place[] =>
+  Array.isArray(place.value) ? place.value.map((value, index) => ({ path: pointerTo(place.path, index), value })) : [];
+
+/** Problems of a Workload that its schema does not find. */
+export function workloadMeaning(document: object): ManifestProblem[] {
+  const spec = at({ path: "", value: document }, "spec");
+  const containers = entries(at(spec, "containers"));
+  const ports = containers.flatMap((container) => entries(at(container, "ports")));
+  return [
+    ...["lostAfter", "stopGracePeriod", "drainTimeout", "progressDeadline"].flatMap((field) =>
+      longDuration(at(spec, field)),
+    ),
+    ...duplicates(containers, "name", "a container of this name is there already"),
+    // The containers of a pod share one network, so ports are unique over all of them.
+    ...duplicates(ports, "name", "a port of this name is there already; names are unique within a pod"),
+    ...duplicates(
+      ports,
+      "containerPort",
+      "this containerPort is taken already; the containers of a pod share a network",
+    ),
+    ...duplicates(ports, "hostPort", "this hostPort is taken already by another port of the pod"),
+    ...containers.flatMap(containerMeaning),
+  ];
+}
+
+function containerMeaning(container: Place): ManifestProblem[] {
+  const fields = fieldsOf(container.value);
+  const problems: ManifestProblem[] = [
+    ...duplicates(entries(at(container, "env")), "name", "this variable is set already"),
+    ...duplicates(entries(at(container, "volumes")), "mountPath", "something is mounted there already"),
+    ...["pullDelay", "startDelay", "readyDelay", "exitAfter"].flatMap((field) =>
+      longDuration(at(at(container, "sim"), field)),
+    ),
+    ...resourcesMeaning(at(container, "resources")),
+  ];
+  if (fields.image === undefined) return problems;
+  for (const port of entries(at(container, "ports"))) {
+    if (fieldsOf(port.value).containerPort === undefined) {
+      const message = "containerPort is missing: the port on which the program in the image listens";
+      problems.push({ path: port.path, code: "REQUIRED", message });
+    }
+  }
+  return problems;
+}
+
+function resourcesMeaning(resources: Place): ManifestProblem[] {
+  const problems: ManifestProblem[] = [];
+  const parsers = { cpu: parseCpuMillis, memory: parseMemoryBytes };
+  for (const [name, parse] of Object.entries(parsers)) {
+    const request = at(at(resources, "requests"), name);
+    const limit = at(at(resources, "limits"), name);
+    const requested = quantityOf(request.value, parse);
+    const limited = quantityOf(limit.value, parse);
+    if (name === "memory") {
+      const tooMuch = "memory must be at most 1 PiB";
+      if ((requested ?? 0) > maxMemoryBytes) problems.push({ ...request, code: "OUT_OF_RANGE", message: tooMuch });
+      if ((limited ?? 0) > maxMemoryBytes) problems.push({ ...limit, code: "OUT_OF_RANGE", message: tooMuch });
+    }
+    if (requested !== undefined && limited !== undefined && limited < requested) {
+      const message = `the limit of ${name} is below its request of ${String(request.value)}`;
+      problems.push({ ...limit, code: "BAD_VALUE", message });
+    }
+    if (limited === 0) {
+      problems.push({
+        ...limit,
+        code: "OUT_OF_RANGE",
+        message: `the limit of ${name} must be above 0; leave it out for none`,
+      });
+    }
+  }
+  return problems;
+}
+
+/** The parsed amount; undefined when it is absent or, as the schema tells, not one. */
+function quantityOf(value: unknown, parse: (quantity: string | number) => number): number | undefined {
+  if (typeof value !== "string" && typeof value !== "number") return undefined;
+  try {
+    return parse(value);
+  } catch {
+    return undefined;
+  }
+}
+
+function longDuration(place: Place): ManifestProblem[] {
+  const ms =
+    typeof place.value === "string" ? quantityOf(place.value, (text) => parseDurationMs(String(text))) : undefined;
+  return ms === undefined || ms <= maxDurationMs
+    ? []
+    : [{ ...place, code: "OUT_OF_RANGE", message: "a duration must be at most 480h (20 days)" }];
+}
+
+/** Problems of a Service that its schema does not find. */
+export function serviceMeaning(document: object): ManifestProblem[] {
+  const ports = entries(at(at({ path: "", value: document }, "spec"), "ports"));
+  // A port without a name is named after its number, so the two must not collide.
+  const named = ports.map((port) => {
+    const { name, port: number } = fieldsOf(port.value);
+    return { path: port.path, value: { name: name ?? (typeof number === "number" ? String(number) : undefined) } };
+  });
+  return [
+    ...duplicates(ports, "port", "this port is there already"),
+    ...duplicates(named, "name", "a port of this name is there already"),
+  ];
+}
+
+/** The places whose field has a value that an earlier one has. */
+function duplicates(places: readonly Place[], field: string, message: string): ManifestProblem[] {
+  const seen = new Set<unknown>();
+  const problems: ManifestProblem[] = [];
+  for (const place of places) {
+    const { path, value } = at(place, field);
+    if (typeof value !== "string" && typeof value !== "number") continue;
+    if (seen.has(value)) problems.push({ path, code: "DUPLICATE", message, value });
+    seen.add(value);
+  }
+  return problems;
+}

@@ -1,0 +1,69 @@
+// Reads the manifest schemas at a place of a document: which fields are known there and what a value must look like.
+// Called by the manifest checks to turn a validator's error into a sentence.
+import { manifestSchemas } from "../../schemas/generated/manifest-schemas.ts";
+
+/** The parts of a JSON Schema that messages are made of. */
+export interface SchemaNode {
+  readonly $ref?: string;
+  readonly description?: string;
+  readonly type?: string | readonly string[];
+  readonly pattern?: string;
+  readonly enum?: readonly string[];
+  readonly const?: unknown;
+  readonly properties?: Readonly<Record<string, SchemaNode>>;
+  readonly additionalProperties?: boolean | SchemaNode;
+  readonly items?: SchemaNode;
+  readonly minimum?: number;
+  readonly maximum?: number;
+}
+
+function definition(reference: string): SchemaNode | undefined {
+  const [id = "", pointer = ""] = reference.split("#");
+  let node: unknown = manifestSchemas[id];
+  for (const token of pointer.split("/").slice(1)) {
+    node = typeof node === "object" && node !== null ? (node as Record<string, unknown>)[token] : undefined;
+  }
+  return node as SchemaNode | undefined;
+}
+
+function resolved(node: SchemaNode | undefined): SchemaNode | undefined {
+  let current = node;
+  // References do not chain deeper than this; the bound only guards against a circle.
+  for (let depth = 0; depth < 8 && current?.$ref !== undefined; depth++) current = definition(current.$ref);
+  return current;
+}
+
+/** The tokens of a JSON pointer: `/spec/ports/0` → spec, ports, 0. */
+export function pointerTokens(pointer: string): string[] {
+  return pointer
+    .split("/")
+    .slice(1)
+    .map((token) => token.replaceAll("~1", "/").replaceAll("~0", "~"));
+}
+
+/** A JSON pointer one token deeper. */
+export function pointerTo(pointer: string, token: string | number): string {
+  return `${pointer}/${String(token).replaceAll("~", "~0").replaceAll("/", "~1")}`;
+}
+
+/** What the schema of that id says about the place; undefined where it says nothing. */
+export function schemaAt(id: string, pointer: string): SchemaNode | undefined {
+  let node = resolved(manifestSchemas[id]);
+  for (const token of pointerTokens(pointer)) {
+    const known = node?.properties;
+    const field = known !== undefined && Object.hasOwn(known, token) ? known[token] : undefined;
+    const rest = typeof node?.additionalProperties === "object" ? node.additionalProperties : node?.items;
+    node = resolved(field ?? rest);
+  }
+  return node;
+}
+
+/** The value at the place of the document; undefined where there is none. */
+export function valueAt(document: unknown, pointer: string): unknown {
+  let value = document;
+  for (const token of pointerTokens(pointer)) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, token)) return undefined;
+    value = (value as Record<string, unknown>)[token];
+  }
+  return value;
+}

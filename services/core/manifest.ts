@@ -1,0 +1,195 @@
+// Says everything that is wrong with one manifest document, in sentences for the person who wrote it: first what the
+// schema finds, then what only its meaning shows. Called by the CLI before it sends anything and by admission, which
+// trusts no client. Knows nothing of files, YAML or the state of the cluster.
+import { serviceManifest, workloadManifest } from "../../schemas/generated/manifest.js";
+import type { ServiceManifest, WorkloadManifest } from "../../schemas/generated/types.ts";
+import { serviceMeaning, workloadMeaning } from "./manifest-meaning.ts";
+import type { ManifestProblem, ProblemCode } from "./manifest-problem.ts";
+import { pointerTo, pointerTokens, schemaAt, valueAt } from "./manifest-schema.ts";
+import type { SchemaNode } from "./manifest-schema.ts";
+import { didYouMean, nearest } from "./nearest.ts";
+
+export type { ManifestProblem, ProblemCode };
+export type Manifest = WorkloadManifest | ServiceManifest;
+
+type SchemaError = NonNullable<typeof workloadManifest.errors>[number];
+
+const apiVersion = "swain/v1";
+const kinds = {
+  Workload: { id: "urn:swain:workload-manifest", validate: workloadManifest, meaning: workloadMeaning },
+  Service: { id: "urn:swain:service-manifest", validate: serviceManifest, meaning: serviceMeaning },
+} as const;
+type Kind = keyof typeof kinds;
+const kindNames = Object.keys(kinds) as Kind[];
+
+const isKind = (value: unknown): value is Kind => typeof value === "string" && Object.hasOwn(kinds, value);
+
+/** Every problem of the document, in document order of kind: schema first, then meaning. Empty = it is a Manifest. */
+export function checkManifest(document: unknown): ManifestProblem[] {
+  if (typeof document !== "object" || document === null || Array.isArray(document)) {
+    return [
+      {
+        path: "",
+        code: "WRONG_TYPE",
+        message: "a manifest must be a mapping with apiVersion, kind, metadata and spec",
+        value: document,
+      },
+    ];
+  }
+  const given = (document as { kind?: unknown }).kind;
+  const head = headProblems(document);
+  // A mistyped kind is checked as the kind that was meant, so that every problem is told at once.
+  const kind = isKind(given)
+    ? given
+    : typeof given === "string"
+      ? (nearest(given, kindNames) as Kind | undefined)
+      : undefined;
+  if (kind === undefined) return head;
+  const { id, validate, meaning } = kinds[kind];
+  validate(document);
+  const errors = validate.errors ?? [];
+  const schema = errors.flatMap((error) => fromSchema(id, document, error, errors));
+  const told = new Set([...head, ...schema].map((problem) => problem.path));
+  const deeper = meaning(document).filter((problem) => !told.has(problem.path));
+  return [...head, ...schema, ...deeper];
+}
+
+function headProblems(document: object): ManifestProblem[] {
+  const { apiVersion: version, kind } = document as { apiVersion?: unknown; kind?: unknown };
+  const problems: ManifestProblem[] = [];
+  if (version === undefined) {
+    problems.push({ path: "", code: "REQUIRED", message: `apiVersion is missing; write "apiVersion: ${apiVersion}"` });
+  } else if (version !== apiVersion) {
+    const message = `unknown apiVersion; this Swain knows "${apiVersion}"`;
+    problems.push({ path: "/apiVersion", code: "BAD_VALUE", message, value: version });
+  }
+  if (kind === undefined) {
+    problems.push({ path: "", code: "REQUIRED", message: `kind is missing; it is one of ${kindNames.join(", ")}` });
+  } else if (!isKind(kind)) {
+    const meant = typeof kind === "string" ? didYouMean(kind, kindNames) : "";
+    const message = `unknown kind${meant === "" ? `; known kinds are ${kindNames.join(", ")}` : meant}`;
+    problems.push({ path: "/kind", code: "UNKNOWN_KIND", message, value: kind });
+  }
+  return problems;
+}
+
+function fromSchema(id: string, document: object, error: SchemaError, all: readonly SchemaError[]): ManifestProblem[] {
+  const path = error.instancePath;
+  const params = error.params as Record<string, unknown>;
+  // The head has its own sentences; branches of anyOf and oneOf are told by the anyOf or oneOf itself.
+  if (path === "/apiVersion" || path === "/kind" || /\/(anyOf|oneOf)\/\d/.test(error.schemaPath)) return [];
+  // One sentence per value is enough: a value of the wrong type also fails pattern, enum and range.
+  if (error.keyword !== "type" && all.some((other) => other.instancePath === path && other.keyword === "type"))
+    return [];
+  const node = schemaAt(id, path);
+  const value = valueAt(document, path);
+  const problem = (code: ProblemCode, message: string): ManifestProblem[] => [
+    { path, code, message: `${placeName(path)} ${message}`, value },
+  ];
+  switch (error.keyword) {
+    case "additionalProperties": {
+      const field = String(params.additionalProperty);
+      const known = Object.keys(node?.properties ?? {});
+      const message = `unknown field "${field}"${didYouMean(field, known) || `; known here: ${known.join(", ")}`}`;
+      return [
+        {
+          path: pointerTo(path, field),
+          code: "UNKNOWN_FIELD",
+          message,
+          value: valueAt(document, pointerTo(path, field)),
+        },
+      ];
+    }
+    case "required": {
+      const field = String(params.missingProperty);
+      if (path === "" && (field === "apiVersion" || field === "kind")) return [];
+      return [
+        { path, code: "REQUIRED", message: `${field} is missing${explained(schemaAt(id, pointerTo(path, field)))}` },
+      ];
+    }
+    case "type":
+      return problem("WRONG_TYPE", `must be ${typeWords(params.type)}, not ${typeOf(value)}${explained(node)}`);
+    case "enum":
+    case "const": {
+      const allowed = node?.enum ?? [String(node?.const)];
+      return problem("BAD_VALUE", `must be one of ${allowed.join(", ")}${didYouMean(String(value), allowed)}`);
+    }
+    case "minimum":
+    case "maximum":
+      return problem("OUT_OF_RANGE", `must be ${rangeWords(node)}${explained(node)}`);
+    case "minItems":
+      return problem(
+        "OUT_OF_RANGE",
+        `must have at least ${String(params.limit)} ${params.limit === 1 ? "entry" : "entries"}`,
+      );
+    case "maxItems":
+    case "maxProperties":
+      return problem("OUT_OF_RANGE", `must have at most ${String(params.limit)} entries`);
+    case "anyOf":
+    case "oneOf":
+      return [{ path, code: error.params.passingSchemas ? "BAD_VALUE" : "REQUIRED", message: choiceWords(error) }];
+    case "pattern":
+      // A bad key is told by propertyNames, which follows.
+      if ("propertyName" in error) return [];
+      return problem("BAD_VALUE", `has the wrong form${explained(node) || ` (pattern ${String(params.pattern)})`}`);
+    case "propertyNames": {
+      const key = String(params.propertyName);
+      return [
+        {
+          path: pointerTo(path, key),
+          code: "BAD_VALUE",
+          message: `"${key}" is no valid key${explained(node)}`,
+          value: key,
+        },
+      ];
+    }
+    default:
+      return problem("BAD_VALUE", error.message ?? "is not valid");
+  }
+}
+
+/** The last part of a pointer for a sentence: `/spec/replicas` → replicas, `/spec/ports/0` → ports[0]. */
+function placeName(path: string): string {
+  const tokens = pointerTokens(path);
+  const last = tokens.at(-1) ?? "the document";
+  return /^\d+$/.test(last) && tokens.length > 1 ? `${tokens.at(-2)}[${last}]` : last;
+}
+
+const typeNames: Readonly<Record<string, string>> = {
+  object: "a mapping",
+  array: "a list",
+  string: "text",
+  integer: "a whole number",
+  number: "a number",
+  boolean: "true or false",
+  null: "nothing",
+};
+
+const typeWords = (type: unknown): string =>
+  (Array.isArray(type) ? (type as string[]) : [String(type)]).map((name) => typeNames[name] ?? name).join(" or ");
+
+function typeOf(value: unknown): string {
+  if (value === null) return "empty";
+  if (Array.isArray(value)) return "a list";
+  if (typeof value === "number") return Number.isInteger(value) ? "a whole number" : "a fraction";
+  if (typeof value === "boolean") return "true or false";
+  return typeNames[typeof value] ?? typeof value;
+}
+
+function rangeWords(node: SchemaNode | undefined): string {
+  if (node?.minimum === undefined) return `at most ${node?.maximum}`;
+  return node.maximum === undefined ? `at least ${node.minimum}` : `between ${node.minimum} and ${node.maximum}`;
+}
+
+const explained = (node: SchemaNode | undefined): string => {
+  if (node?.description === undefined) return "";
+  return `: ${node.description[0]?.toLowerCase() ?? ""}${node.description.slice(1).replace(/\.$/, "")}`;
+};
+
+/** Sentences for the only choices of the schemas: what a container runs, what a volume is. */
+function choiceWords(error: SchemaError): string {
+  if (error.keyword === "anyOf") return "a container needs one of image, process or sim";
+  return error.params.passingSchemas
+    ? "a volume has either a name or a hostPath, not both"
+    : "a volume needs a name (a volume of the engine) or a hostPath (a folder of the node)";
+}

@@ -1,0 +1,69 @@
+// Drain: when may a pod that left the endpoints be stopped? When every proxy that serves it has let go, or in time.
+import type { EventItem } from "../../../schemas/generated/types.ts";
+import { limits } from "../../bus/limits.ts";
+import type { Code } from "../../kernel/errors.ts";
+import { shardOf } from "../endpoints.ts";
+import type { Key, ReadPod, ReadState } from "../model.ts";
+import { parseDurationMs } from "../quantity.ts";
+import type { ProxyView, View } from "../view.ts";
+
+/** A new leader has heard every living proxy after two of their heartbeats and a little. */
+const proxiesKnownMs = 2 * limits.heartbeatMs + 500;
+
+export interface DrainStep {
+  readonly items: readonly EventItem[];
+  readonly wakeInMs: number | null;
+}
+
+export function drain(state: ReadState, view: View): DrainStep {
+  const items: EventItem[] = [];
+  let wakeInMs: number | null = null;
+  for (const key of state.draining) {
+    const pod = state.pods.get(key);
+    if (pod === undefined || items.length >= limits.eventItems) continue;
+    const verdict = judge(state, pod, view);
+    if (typeof verdict === "number") wakeInMs = wakeInMs === null ? verdict : Math.min(wakeInMs, verdict);
+    else items.push({ kind: "pod", verb: "drained", namespace: pod.namespace, name: pod.name, ...verdict });
+  }
+  return { items, wakeInMs };
+}
+
+type Verdict = { reason: Code; message: string };
+
+/** Why the pod may be stopped now, or how many milliseconds it may still have to wait. */
+function judge(state: ReadState, pod: ReadPod, view: View): Verdict | number {
+  const services = [...(state.servicesOf.get(pod.workload) ?? [])];
+  if (services.length === 0) return { reason: "DRAINED", message: "No service names it any more." };
+  const elapsed = Math.max(0, view.now - pod.since);
+  const behind = services.flatMap((service) => notAcked(state, pod, service, view.proxies));
+  const unsure = view.termAgeMs < proxiesKnownMs;
+  if (behind.length > 0 || unsure) {
+    if (elapsed < limits.proxyAckMs) {
+      return Math.max(1, Math.min(limits.proxyAckMs - elapsed, unsure ? proxiesKnownMs - view.termAgeMs : Infinity));
+    }
+    const message = `Proxy ${behind[0] ?? "(unknown)"} did not confirm within ${limits.proxyAckMs / 1000} s that it let go.`;
+    return { reason: "PROXY_NOT_ACKED", message };
+  }
+  const open = view.proxies.reduce((sum, proxy) => sum + (isHeard(proxy) ? (proxy.open.get(pod.key) ?? 0) : 0), 0);
+  if (open === 0) return { reason: "DRAINED", message: "Every proxy has let go." };
+  const timeout = parseDurationMs(state.workloads.get(pod.workload)?.spec.drainTimeout ?? "10s");
+  if (elapsed < timeout) return timeout - elapsed;
+  return {
+    reason: "DRAINED",
+    message: `${open} open connections are cut: the drain timeout of ${timeout / 1000} s is over.`,
+  };
+}
+
+const isHeard = (proxy: ProxyView): boolean => proxy.heardAgoMs < limits.proxyHeardMs;
+
+/** Ids of living proxies that serve the service and have not applied the change that took the pod out. */
+function notAcked(state: ReadState, pod: ReadPod, service: Key, proxies: readonly ProxyView[]): string[] {
+  const shards = state.services.get(service)?.shardCount ?? 1;
+  const part = String(shardOf(pod.key, shards));
+  return proxies
+    .filter((proxy) => {
+      const applied = proxy.applied.get(service);
+      return isHeard(proxy) && applied !== undefined && (applied.get(part) ?? 0) < pod.leftAt;
+    })
+    .map((proxy) => proxy.id);
+}

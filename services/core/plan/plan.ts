@@ -1,0 +1,126 @@
+// The planner: (state, view) → the next event worth writing. Pure, and without meaningful choices left for whoever executes it.
+// Called by the leader until it returns no items. Each plan is one event that alone leaves the state valid.
+import type { EventItem } from "../../../schemas/generated/types.ts";
+import { limits } from "../../bus/limits.ts";
+import { type Key, keyOf, type ReadState, type ReadWorkload } from "../model.ts";
+import type { Plan, View } from "../view.ts";
+import { drain } from "./drain.ts";
+import { liveness } from "./liveness.ts";
+import { missing, Placer, slotsOf, surplus } from "./reconcile.ts";
+import { rollout } from "./rollout.ts";
+import { stopItem } from "./stop.ts";
+
+/** Items of one plan: half of what an event may hold, so that a plan never has to be cut. */
+const planItems = limits.eventItems / 2;
+
+/**
+ * What to write next. `attention` names the workloads that changed since the last plan without items; nodes, drains and
+ * pods without a node are always looked at.
+ */
+export function plan(state: ReadState, view: View, attention: ReadonlySet<Key> | "all"): Plan {
+  const alive = liveness(state, view);
+  if (alive.items.length > 0) return { cause: "liveness", items: alive.items.slice(0, planItems), wakeInMs: 0 };
+  const drained = drain(state, view);
+  if (drained.items.length > 0) return { cause: "drain", items: drained.items.slice(0, planItems), wakeInMs: 0 };
+  const keys = attention === "all" ? [...state.workloads.keys()] : [...attention];
+  const ended = keys.flatMap((key) => collect(state, key)).slice(0, planItems);
+  if (ended.length > 0) return { cause: "reconcile", items: ended, wakeInMs: 0 };
+  const { items, wakeInMs } = converge(state, view, withPending(state, keys));
+  if (items.length > 0) return { cause: "reconcile", items, wakeInMs: 0 };
+  return { cause: "reconcile", items: [], wakeInMs: earliest([alive.wakeInMs, drained.wakeInMs, wakeInMs]) };
+}
+
+/** Pods that ended on purpose, and workloads whose last pod is gone. */
+function collect(state: ReadState, key: Key): EventItem[] {
+  const workload = state.workloads.get(key);
+  if (workload === undefined) return [];
+  const items: EventItem[] = [];
+  let left = 0;
+  for (const podKey of workload.pods) {
+    const pod = state.pods.get(podKey);
+    if (pod === undefined) continue;
+    const gone = pod.desired !== "run" && (pod.state === "stopped" || pod.node === null);
+    // A deleted workload does not wait for a dead node: the node stops what it does not find in its assignment.
+    const givenUp = workload.deleting && pod.state === "lost";
+    if (!gone && !givenUp) {
+      left += 1;
+      continue;
+    }
+    const message = givenUp ? "A copy may still run on its node and is stopped when the node returns." : pod.message;
+    items.push({
+      kind: "pod",
+      verb: "removed",
+      namespace: pod.namespace,
+      name: pod.name,
+      reason: givenUp ? "DELETED" : pod.reason || "STOPPED",
+      message,
+    });
+  }
+  if (workload.deleting && left === 0 && items.length < planItems) {
+    items.push({ kind: "workload", verb: "removed", namespace: workload.namespace, name: workload.name });
+  }
+  return items;
+}
+
+function withPending(state: ReadState, keys: readonly Key[]): Set<Key> {
+  const all = new Set(keys);
+  for (const pod of state.pending) {
+    const workload = state.pods.get(pod)?.workload;
+    if (workload !== undefined) all.add(workload);
+  }
+  return all;
+}
+
+function converge(
+  state: ReadState,
+  view: View,
+  keys: ReadonlySet<Key>,
+): { items: EventItem[]; wakeInMs: number | null } {
+  const placer = new Placer(state, planItems);
+  const stops: EventItem[] = [];
+  const wakes: (number | null)[] = [];
+  for (const key of keys) {
+    const workload = state.workloads.get(key);
+    if (workload === undefined) continue;
+    if (placer.full || stops.length >= planItems) return { items: cut(stops, placer), wakeInMs: 0 };
+    if (workload.deleting) stops.push(...stopAll(state, workload));
+    else wakes.push(one(state, view, workload, placer, stops));
+  }
+  return { items: cut(stops, placer), wakeInMs: earliest(wakes) };
+}
+
+/** Stops first: they free what new pods may need, and a cut plan goes on in the next one. */
+const cut = (stops: readonly EventItem[], placer: Placer): EventItem[] =>
+  [...stops, ...placer.items].slice(0, planItems);
+
+function one(state: ReadState, view: View, workload: ReadWorkload, placer: Placer, stops: EventItem[]): number | null {
+  const slots = slotsOf(state, workload);
+  const excess = surplus(state, workload, slots);
+  stops.push(...excess);
+  for (const pods of slots.live.values()) {
+    for (const pod of pods) if (pod.state === "pending") placer.retry(workload, pod);
+  }
+  const wanted = missing(state, workload, slots);
+  for (const pod of wanted) placer.create(workload, pod);
+  // A template change waits until the count is right: it is one pod at a time.
+  if (excess.length > 0 || wanted.length > 0) return null;
+  const step = rollout(state, workload, slots, view.now);
+  stops.push(...step.items);
+  if (step.create !== null) placer.create(workload, step.create);
+  return step.wakeInMs;
+}
+
+function stopAll(state: ReadState, workload: ReadWorkload): EventItem[] {
+  const message = `Workload ${keyOf(workload.namespace, workload.name)} was deleted.`;
+  return [...workload.pods].flatMap((key) => {
+    const pod = state.pods.get(key);
+    return pod === undefined || pod.desired !== "run" ? [] : [stopItem(state, pod, "DELETED", message)];
+  });
+}
+
+function earliest(times: readonly (number | null)[]): number | null {
+  return times.reduce<number | null>(
+    (best, time) => (time === null ? best : best === null ? time : Math.min(best, time)),
+    null,
+  );
+}

@@ -1,0 +1,143 @@
+// Reconcile: from the pods a workload has to the pods it should have. New pods are placed in the same plan.
+import type { EventItem } from "../../../schemas/generated/types.ts";
+import { type Key, keyOf, type ReadPod, type ReadState, type ReadWorkload, type Template } from "../model.ts";
+import { podNumber } from "../fold/pod.ts";
+import { type Candidate, candidatesOf, take } from "../scheduler/room.ts";
+import { place } from "../scheduler/schedule.ts";
+import { isLive } from "../transitions.ts";
+import { stopItem } from "./stop.ts";
+
+/** A pod wished for: a slot and the template it is made from. */
+export interface NewPod {
+  readonly slot: number;
+  readonly template: Template;
+}
+
+/** The pods of a workload, sorted into slots. */
+export interface Slots {
+  /** Slot → living pods, oldest first. */
+  readonly live: ReadonlyMap<number, readonly ReadPod[]>;
+  /** Slots whose pod is still on its way out; not used again before it is gone. */
+  readonly leaving: ReadonlySet<number>;
+}
+
+export function slotsOf(state: ReadState, workload: ReadWorkload): Slots {
+  const live = new Map<number, ReadPod[]>();
+  const leaving = new Set<number>();
+  const pods = [...workload.pods].flatMap((key) => state.pods.get(key) ?? []);
+  for (const pod of pods.toSorted((a, b) => podNumber(a.name) - podNumber(b.name))) {
+    if (isLive(pod)) {
+      const slot = live.get(pod.slot);
+      if (slot === undefined) live.set(pod.slot, [pod]);
+      else slot.push(pod);
+    } else if (pod.state !== "lost") leaving.add(pod.slot);
+  }
+  return { live, leaving };
+}
+
+/** Slots above the wished count, worst first: without a ready pod, then the newest. */
+export function surplus(state: ReadState, workload: ReadWorkload, slots: Slots): EventItem[] {
+  const excess = slots.live.size - (workload.spec.replicas ?? 1);
+  if (excess <= 0) return [];
+  const readiness = (pods: readonly ReadPod[]): number =>
+    pods.some((pod) => pod.state === "ready" && !pod.unheard) ? 1 : 0;
+  const newest = (pods: readonly ReadPod[]): number => Math.max(...pods.map((pod) => podNumber(pod.name)));
+  const ordered = [...slots.live.values()].toSorted((a, b) => readiness(a) - readiness(b) || newest(b) - newest(a));
+  const message = `Scaled to ${workload.spec.replicas ?? 1}.`;
+  return ordered.slice(0, excess).flatMap((pods) => pods.map((pod) => stopItem(state, pod, "SCALED_DOWN", message)));
+}
+
+/** Slots without a living pod, up to the wished count. */
+export function missing(state: ReadState, workload: ReadWorkload, slots: Slots): NewPod[] {
+  const count = (workload.spec.replicas ?? 1) - slots.live.size;
+  const template = healingTemplate(state, workload);
+  const wanted: NewPod[] = [];
+  for (let slot = 0; wanted.length < count; slot++) {
+    if (!slots.live.has(slot) && !slots.leaving.has(slot)) wanted.push({ slot, template });
+  }
+  return wanted;
+}
+
+/** While a change is halted, lost pods come back from the newest template that has been ready, not from the broken one. */
+function healingTemplate(state: ReadState, workload: ReadWorkload): Template {
+  if (workload.halted === null) return workload.template as Template;
+  let best: number | null = null;
+  for (const key of workload.pods) {
+    const pod = state.pods.get(key);
+    if (pod === undefined || !pod.wasReady || pod.template === workload.template.generation) continue;
+    if (best === null || pod.template > best) best = pod.template;
+  }
+  return ((best === null ? undefined : workload.templates.get(best)) ?? workload.template) as Template;
+}
+
+/** Places new and pending pods, one after the other, each seeing the room the ones before it took. */
+export class Placer {
+  readonly items: EventItem[] = [];
+  private readonly state: ReadState;
+  private readonly room: number;
+  private candidates: Candidate[] | null = null;
+  private counter: number;
+  /** A template that found no node will find none for its next pod either. */
+  private readonly refused = new Map<string, { reason: string; message: string }>();
+
+  /** At most `room` items are made. */
+  constructor(state: ReadState, room: number) {
+    this.state = state;
+    this.room = room;
+    this.counter = state.podCounter;
+  }
+
+  get full(): boolean {
+    return this.items.length >= this.room;
+  }
+
+  /** A pod that does not exist yet. */
+  create(workload: ReadWorkload, { slot, template }: NewPod): void {
+    if (this.full) return;
+    this.counter += 1;
+    this.add(workload, template, slot, `${workload.name}-${this.counter}`, null);
+  }
+
+  /** A pod that waits for a node; nothing is said when nothing changed. */
+  retry(workload: ReadWorkload, pod: ReadPod): void {
+    const template = workload.templates.get(pod.template) as Template | undefined;
+    if (this.full || template === undefined) return;
+    this.add(workload, template, pod.slot, pod.name, pod);
+  }
+
+  private add(workload: ReadWorkload, template: Template, slot: number, name: string, pod: ReadPod | null): void {
+    const key = keyOf(workload.namespace, workload.name);
+    const refusal = this.find(workload, key, template);
+    const base = {
+      kind: "pod" as const,
+      namespace: workload.namespace,
+      name,
+      workload: workload.name,
+      slot,
+      template: template.generation,
+    };
+    if ("node" in refusal) this.items.push({ ...base, verb: "assigned", node: refusal.node });
+    else if (pod === null || pod.reason !== refusal.reason || pod.message !== refusal.message) {
+      this.items.push({ ...base, verb: "pending", reason: refusal.reason, message: refusal.message });
+    }
+  }
+
+  private find(
+    workload: ReadWorkload,
+    key: Key,
+    template: Template,
+  ): { node: string } | { reason: string; message: string } {
+    const id = `${key}@${template.generation}`;
+    const known = this.refused.get(id);
+    if (known !== undefined) return known;
+    this.candidates ??= candidatesOf(this.state);
+    const placement = place(this.state, this.candidates, key, template, workload.spec.placement);
+    if (placement.node === null) {
+      const refusal = { reason: placement.reason, message: placement.message };
+      this.refused.set(id, refusal);
+      return refusal;
+    }
+    take(this.state, placement.node, key, template);
+    return { node: placement.node.node.id };
+  }
+}

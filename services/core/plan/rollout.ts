@@ -1,0 +1,87 @@
+// Rollout: a changed template, one pod at a time. New ready → in the endpoints → old out → proxies acked → drained → stopped.
+// A new pod that fails halts the change with its reason; the old pods serve on.
+import type { EventItem } from "../../../schemas/generated/types.ts";
+import { isCode } from "../../kernel/errors.ts";
+import type { ReadPod, ReadState, ReadWorkload, Template } from "../model.ts";
+import { parseDurationMs } from "../quantity.ts";
+import type { NewPod, Slots } from "./reconcile.ts";
+import { stopItem } from "./stop.ts";
+
+export interface RolloutStep {
+  readonly items: readonly EventItem[];
+  /** At most one. */
+  readonly create: NewPod | null;
+  /** Milliseconds until the pod in progress is late; null when none is. */
+  readonly wakeInMs: number | null;
+}
+
+const nothing: RolloutStep = { items: [], create: null, wakeInMs: null };
+
+/** The next step of a template change, or nothing when all pods are of the current template. */
+export function rollout(state: ReadState, workload: ReadWorkload, slots: Slots, now: number): RolloutStep {
+  const current = workload.template.generation;
+  const mixed = [...slots.live.entries()].filter(([, pods]) => pods.some((pod) => pod.template !== current));
+  if (mixed.length === 0) return nothing;
+  const finished = replaced(state, mixed, current);
+  if (finished.length > 0) return { items: finished, create: null, wakeInMs: null };
+  if (workload.halted !== null) return nothing;
+  const inProgress = [...slots.live.values()].flat().find((pod) => pod.template === current && !isReady(pod));
+  if (inProgress !== undefined) return judge(workload, inProgress, now);
+  return begin(state, workload, slots, mixed);
+}
+
+const isReady = (pod: ReadPod): boolean =>
+  pod.state === "ready" || (pod.state === "stopped" && pod.reason === "COMPLETED");
+
+/** Old pods whose slot has a ready new one, and old pods that never worked beside one that does. */
+function replaced(
+  state: ReadState,
+  mixed: readonly (readonly [number, readonly ReadPod[]])[],
+  current: number,
+): EventItem[] {
+  return mixed.flatMap(([, pods]) => {
+    const done = pods.some((pod) => pod.template === current && isReady(pod));
+    const serving = pods.some((pod) => isReady(pod));
+    return pods
+      .filter((pod) => pod.template !== current && (done || (serving && !pod.wasReady)))
+      .map((pod) => stopItem(state, pod, "TEMPLATE_CHANGED", "Replaced by a pod of the changed template."));
+  });
+}
+
+/** A new pod that is not ready yet: wait, or halt. */
+function judge(workload: ReadWorkload, pod: ReadPod, now: number): RolloutStep {
+  const deadline = parseDurationMs(workload.spec.progressDeadline ?? "60s");
+  const left = pod.created + deadline - now;
+  const broken = pod.state === "failed" || (pod.state === "backoff" && pod.restarts > 0);
+  if (!broken && left > 0) return { items: [], create: null, wakeInMs: left };
+  const reason = isCode(pod.reason) ? pod.reason : "PROGRESS_DEADLINE";
+  const why = pod.message === "" ? `it was not ready within ${deadline / 1000} s` : pod.message;
+  const item: EventItem = {
+    kind: "workload",
+    verb: "halted",
+    namespace: workload.namespace,
+    name: workload.name,
+    reason,
+    message: `The change stopped at pod ${pod.name}: ${why} Old pods serve on.`.replace(/([^.!?]) Old/, "$1. Old"),
+  };
+  return { items: [item], create: null, wakeInMs: null };
+}
+
+/** The next slot: one whose old pod does not serve anyway, else the lowest. */
+function begin(
+  state: ReadState,
+  workload: ReadWorkload,
+  slots: Slots,
+  mixed: readonly (readonly [number, readonly ReadPod[]])[],
+): RolloutStep {
+  const ready = (pods: readonly ReadPod[]): number => (pods.some(isReady) ? 1 : 0);
+  const [next] = mixed.toSorted(([slotA, a], [slotB, b]) => ready(a) - ready(b) || slotA - slotB);
+  if (next === undefined) return nothing;
+  const [slot, pods] = next;
+  const template = workload.template as Template;
+  if (template.hostPorts.length === 0) return { items: [], create: { slot, template }, wakeInMs: null };
+  // A fixed port cannot be held twice: here the old pod goes first, and the next only when this slot is filled again.
+  if (slots.leaving.size > 0 || slots.live.size < (workload.spec.replicas ?? 1)) return nothing;
+  const message = "Stops before its successor starts, because both need the same hostPort.";
+  return { items: pods.map((pod) => stopItem(state, pod, "TEMPLATE_CHANGED", message)), create: null, wakeInMs: null };
+}

@@ -1,0 +1,242 @@
+// Projections: the state as objects people and proxies read. A pure function of the state, so that anyone who folds the
+// log gets the same bytes. Called by the projector, the API and `swain state verify`.
+import type {
+  DesiredObject,
+  EndpointsHead,
+  EndpointsShard,
+  NodeObject,
+  PodObject,
+  ServiceObject,
+  WorkloadObject,
+} from "../../schemas/generated/types.ts";
+import { type BucketName, keys as keysOf } from "../bus/subjects.ts";
+import { endpointOf } from "./endpoints.ts";
+import { type Key, keyOf, type ReadState, type ReadWorkload, type Touched } from "./model.ts";
+import { isLive, shownState } from "./transitions.ts";
+
+type ReadonlyDeep<T> = T extends object ? { readonly [K in keyof T]: ReadonlyDeep<T[K]> } : T;
+type Projected<T> = ReadonlyDeep<T>;
+
+/** The exact value of a KV key, or null when there is no such key. */
+export function projection(state: ReadState, bucket: BucketName, key: string): string | null {
+  const value = objectOf(state, bucket, key);
+  return value === null ? null : JSON.stringify(value);
+}
+
+function objectOf(state: ReadState, bucket: BucketName, key: string): unknown {
+  const [first = "", second = "", third = ""] = key.split(".");
+  switch (bucket) {
+    case "desired":
+      return desiredObject(state, first, keyOf(second, third));
+    case "workloads":
+      return workloadObject(state, keyOf(first, second));
+    case "nodes":
+      return nodeObject(state, key);
+    case "pods":
+      return podObject(state, keyOf(first, second));
+    case "endpoints":
+      return third === "head"
+        ? endpointsHead(state, keyOf(first, second))
+        : endpointsShard(state, keyOf(first, second), Number(third));
+  }
+}
+
+/** Every key the bucket should hold, sorted. */
+export function projectionKeys(state: ReadState, bucket: BucketName): string[] {
+  return unsortedKeys(state, bucket).toSorted();
+}
+
+function unsortedKeys(state: ReadState, bucket: BucketName): string[] {
+  const workloads = [...state.workloads.values()];
+  const services = [...state.services.values()];
+  switch (bucket) {
+    case "desired":
+      return [
+        ...workloads.map(({ namespace, name }) => keysOf.desired("workload", namespace, name)),
+        ...services.map(({ namespace, name }) => keysOf.desired("service", namespace, name)),
+      ];
+    case "workloads":
+      return workloads.map(({ namespace, name }) => keysOf.workload(namespace, name));
+    case "nodes":
+      return [...state.nodes.keys()];
+    case "pods":
+      return [...state.pods.values()].map(({ namespace, name }) => keysOf.pod(namespace, name));
+    case "endpoints":
+      return services.flatMap(({ namespace, name, shards }) =>
+        [keysOf.endpointsHead(namespace, name)].concat(
+          [...shards.keys()].map((shard) => keysOf.endpointsShard(namespace, name, shard)),
+        ),
+      );
+  }
+}
+
+/** The KV keys whose value an event may have changed. */
+export function touchedKeys(touched: Touched): { bucket: BucketName; key: string }[] {
+  const dotted = (key: Key): string => key.replace("/", ".");
+  const list: { bucket: BucketName; key: string }[] = [];
+  for (const key of touched.endpoints) list.push({ bucket: "endpoints", key });
+  for (const key of touched.services) list.push({ bucket: "desired", key: `service.${dotted(key)}` });
+  for (const key of touched.workloads) {
+    list.push({ bucket: "desired", key: `workload.${dotted(key)}` }, { bucket: "workloads", key: dotted(key) });
+  }
+  for (const key of touched.nodes) list.push({ bucket: "nodes", key });
+  for (const key of touched.pods) list.push({ bucket: "pods", key: dotted(key) });
+  return list;
+}
+
+/** What was applied. `kind` is `workload` or `service`. */
+export function desiredObject(state: ReadState, kind: string, key: Key): Projected<DesiredObject> | null {
+  const record =
+    kind === "workload" ? state.workloads.get(key) : kind === "service" ? state.services.get(key) : undefined;
+  if (record === undefined) return null;
+  return {
+    apiVersion: "swain/v1",
+    kind: kind === "workload" ? "Workload" : "Service",
+    metadata: metadataOf(record),
+    spec: record.spec,
+    logId: state.logId,
+    sequence: record.generation,
+  } as Projected<DesiredObject>;
+}
+
+export function workloadObject(state: ReadState, key: Key): Projected<WorkloadObject> | null {
+  const workload = state.workloads.get(key);
+  if (workload === undefined) return null;
+  return {
+    apiVersion: "swain/v1",
+    kind: "Workload",
+    metadata: metadataOf(workload),
+    spec: workload.spec,
+    status: workloadStatus(state, workload),
+    logId: state.logId,
+    sequence: workload.seq,
+  } as Projected<WorkloadObject>;
+}
+
+function workloadStatus(state: ReadState, workload: ReadWorkload): Projected<WorkloadObject["status"]> {
+  const all = [...workload.pods].flatMap((key) => state.pods.get(key) ?? []);
+  const live = all.filter(isLive);
+  const replicas = workload.spec.replicas ?? 1;
+  const ready = live.filter((pod) => pod.state === "ready" && !pod.unheard).length;
+  const updated = live.filter((pod) => pod.template === workload.template.generation).length;
+  const leaving = all.some((pod) => pod.desired !== "run" && pod.state !== "lost");
+  const settled = !leaving && live.length === replicas && updated === replicas;
+  const pending = live.find((pod) => pod.state === "pending" || pod.state === "failed" || pod.state === "backoff");
+  const phase = workload.deleting
+    ? "deleting"
+    : workload.halted !== null
+      ? "halted"
+      : settled && live.every((pod) => pod.state === "ready" || pod.state === "stopped")
+        ? "steady"
+        : "progressing";
+  return {
+    replicas,
+    pods: live.length,
+    ready,
+    updated,
+    phase,
+    reason: workload.halted?.reason ?? pending?.reason ?? "",
+    message: workload.halted?.message ?? (pending === undefined ? "" : `${pending.name}: ${pending.message}`),
+  };
+}
+
+/** For the API only; KV holds the desired object and the endpoints. */
+export function serviceObject(state: ReadState, key: Key): Projected<ServiceObject> | null {
+  const service = state.services.get(key);
+  if (service === undefined) return null;
+  const endpoints = [...service.shards.values()].reduce((sum, shard) => sum + shard.pods.size, 0);
+  return {
+    apiVersion: "swain/v1",
+    kind: "Service",
+    metadata: metadataOf(service),
+    spec: service.spec,
+    status: { endpoints },
+    logId: state.logId,
+    sequence: service.seq,
+  } as Projected<ServiceObject>;
+}
+
+export function nodeObject(state: ReadState, id: string): Projected<NodeObject> | null {
+  const node = state.nodes.get(id);
+  if (node === undefined) return null;
+  return {
+    apiVersion: "swain/v1",
+    kind: "Node",
+    metadata: { name: id, labels: node.facts.labels },
+    facts: node.facts,
+    status: {
+      state: node.state,
+      since: node.since,
+      reason: node.reason,
+      message: node.message,
+      assignment: node.assignment,
+      reserved: node.reserved,
+      pods: node.pods.size,
+    },
+    logId: state.logId,
+    sequence: node.seq,
+  };
+}
+
+export function podObject(state: ReadState, key: Key): Projected<PodObject> | null {
+  const pod = state.pods.get(key);
+  if (pod === undefined) return null;
+  const labels = state.workloads.get(pod.workload)?.labels ?? {};
+  return {
+    apiVersion: "swain/v1",
+    kind: "Pod",
+    metadata: { name: pod.name, namespace: pod.namespace, labels },
+    spec: {
+      workload: pod.workload.slice(pod.namespace.length + 1),
+      slot: pod.slot,
+      template: pod.template,
+      ...(pod.node === null ? {} : { node: pod.node }),
+    },
+    status: {
+      state: shownState(pod),
+      since: pod.since,
+      created: pod.created,
+      reason: pod.reason,
+      message: pod.message,
+      restarts: pod.restarts,
+      ...(pod.exitCode === null ? {} : { exitCode: pod.exitCode }),
+      possiblyRunning: pod.state === "lost",
+      addresses: pod.addresses,
+      containers: pod.containers,
+    },
+    logId: state.logId,
+    sequence: pod.seq,
+  };
+}
+
+function endpointsHead(state: ReadState, key: Key): Projected<EndpointsHead> | null {
+  const service = state.services.get(key);
+  if (service === undefined) return null;
+  return {
+    logId: state.logId,
+    sequence: service.headSeq,
+    namespace: service.namespace,
+    service: service.name,
+    ports: service.spec.ports,
+    shards: service.shardCount,
+  };
+}
+
+function endpointsShard(state: ReadState, key: Key, index: number): Projected<EndpointsShard> | null {
+  const shard = state.services.get(key)?.shards.get(index);
+  if (shard === undefined) return null;
+  const endpoints = [...shard.pods].toSorted().flatMap((pod) => {
+    const record = state.pods.get(pod);
+    return record === undefined ? [] : (endpointOf(state, record) ?? []);
+  });
+  return { logId: state.logId, sequence: shard.seq, endpoints };
+}
+
+function metadataOf(record: {
+  readonly name: string;
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly generation: number;
+}): unknown {
+  return { name: record.name, namespace: record.namespace, labels: record.labels, generation: record.generation };
+}

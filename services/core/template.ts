@@ -1,0 +1,36 @@
+// The pod template of a workload: the part of its spec that a running pod cannot change.
+import type { WorkloadSpec } from "../../schemas/generated/types.ts";
+import type { Resources, Template } from "./model.ts";
+import { parseCpuMillis, parseMemoryBytes } from "./quantity.ts";
+import { same } from "./same.ts";
+
+/** What of a spec makes a pod: everything but the count and the rules for the whole workload. */
+function templatePart(spec: WorkloadSpec): Partial<WorkloadSpec> {
+  const { replicas: _r, placement: _p, lostAfter: _l, drainTimeout: _d, progressDeadline: _g, ...rest } = spec;
+  return rest;
+}
+
+/** True when pods of one spec need not be replaced to serve the other. */
+export function sameTemplate(a: WorkloadSpec, b: WorkloadSpec): boolean {
+  return same(templatePart(a), templatePart(b));
+}
+
+/** Sum of the requests of a pod's containers; a limit without a request counts as the request. */
+export function requestsOf(spec: WorkloadSpec): Resources {
+  const total = { cpuMillis: 0, memoryBytes: 0 };
+  for (const { resources } of spec.containers) {
+    const cpu = resources?.requests?.cpu ?? resources?.limits?.cpu;
+    const memory = resources?.requests?.memory ?? resources?.limits?.memory;
+    if (cpu !== undefined) total.cpuMillis += parseCpuMillis(cpu);
+    if (memory !== undefined) total.memoryBytes += parseMemoryBytes(memory);
+  }
+  return total;
+}
+
+/** The template of a spec, set by the event of that sequence. */
+export function templateOf(spec: WorkloadSpec, generation: number): Template {
+  const hostPorts = spec.containers.flatMap((container) =>
+    (container.ports ?? []).flatMap((port) => (port.hostPort === undefined ? [] : [port.hostPort])),
+  );
+  return { generation, spec, requests: requestsOf(spec), hostPorts };
+}

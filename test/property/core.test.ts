@@ -1,0 +1,276 @@
+// Whatever happens to a cluster, in whatever order, the invariants hold. Commands are drawn by fast-check and shrunk by it.
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { admitDelete, admitScale } from "../../services/core/admit/change.ts";
+import { check } from "../../services/core/check.ts";
+import { emptyState, foldRecord } from "../../services/core/fold/fold.ts";
+import type { State } from "../../services/core/model.ts";
+import { plan } from "../../services/core/plan/plan.ts";
+import { projection, projectionKeys, touchedKeys } from "../../services/core/project.ts";
+import { isEndpoint, isLive } from "../../services/core/transitions.ts";
+import { bucketOrder } from "../../services/bus/subjects.ts";
+import { serviceManifest, TestCluster, workloadManifest } from "../support/core.ts";
+
+const nodes = ["n1", "n2", "n3", "n4", "n5"];
+const names = ["web", "db"];
+
+type Command =
+  | { type: "apply"; name: string; image: number; replicas: number; hostPort: boolean; cpu: number }
+  | { type: "service" | "delete"; name: string }
+  | { type: "scale"; name: string; replicas: number }
+  | { type: "silence" | "speak"; node: string }
+  | { type: "pass"; ms: number }
+  | {
+      type: "report";
+      pick: number;
+      state: "pulling" | "starting" | "running" | "ready" | "backoff" | "failed" | "stopped";
+    }
+  | { type: "obey" | "takeover" | "foreign" };
+
+const name = fc.constantFrom(...names);
+const node = fc.constantFrom(...nodes);
+const command: fc.Arbitrary<Command> = fc.oneof(
+  fc.record({
+    type: fc.constant("apply" as const),
+    name,
+    image: fc.integer({ min: 1, max: 3 }),
+    replicas: fc.integer({ min: 0, max: 8 }),
+    hostPort: fc.boolean(),
+    cpu: fc.integer({ min: 0, max: 3 }),
+  }),
+  fc.record({ type: fc.constantFrom("service" as const, "delete" as const), name }),
+  fc.record({ type: fc.constant("scale" as const), name, replicas: fc.integer({ min: 0, max: 12 }) }),
+  fc.record({ type: fc.constantFrom("silence" as const, "speak" as const), node }),
+  fc.record({ type: fc.constant("pass" as const), ms: fc.integer({ min: 100, max: 20_000 }) }),
+  fc.record({
+    type: fc.constant("report" as const),
+    pick: fc.nat(50),
+    state: fc.constantFrom("pulling", "starting", "running", "ready", "backoff", "failed", "stopped"),
+  }),
+  fc.record({ type: fc.constantFrom("obey" as const, "takeover" as const, "foreign" as const) }),
+);
+
+function run(cluster: TestCluster, step: Command): void {
+  switch (step.type) {
+    case "apply": {
+      const port = { name: "http", containerPort: 80, ...(step.hostPort ? { hostPort: 8080 } : {}) };
+      const resources = { requests: { cpu: `${step.cpu * 500}m` } };
+      const containers = [{ name: "main", image: `app:${step.image}`, ports: [port], resources }];
+      cluster.apply(workloadManifest(step.name, { replicas: step.replicas, containers }));
+      return;
+    }
+    case "service":
+      cluster.apply(serviceManifest(step.name));
+      return;
+    case "delete":
+      if (!cluster.state.workloads.has(`default/${step.name}`)) return;
+      cluster.write("api", admitDelete(cluster.state, "workload", "default", step.name).items);
+      break;
+    case "scale":
+      if (cluster.state.workloads.get(`default/${step.name}`)?.deleting !== false) return;
+      cluster.write("api", admitScale(cluster.state, "default", step.name, step.replicas).items);
+      break;
+    case "silence":
+      cluster.silent.add(step.node);
+      return;
+    case "speak":
+      cluster.silent.delete(step.node);
+      return;
+    case "pass":
+      cluster.pass(step.ms);
+      return;
+    case "report": {
+      const pods = [...cluster.state.pods.values()].filter((pod) => pod.node !== null);
+      const pod = pods[step.pick % Math.max(1, pods.length)];
+      if (pod === undefined) return;
+      // An agent says "stopped" of its own accord only when it was told to stop or the pod had a policy that ends it.
+      if (step.state === "stopped" && pod.desired === "run") return;
+      cluster.report(pod.key, step.state, { restarts: step.state === "backoff" ? 2 : 0 });
+      return;
+    }
+    case "obey":
+      cluster.obey();
+      return;
+    case "takeover":
+      cluster.elect(`c${cluster.state.sequence}`);
+      break;
+    case "foreign":
+      expect(cluster.record({ anything: true, prev: cluster.state.lastEventId })).toBe("foreign");
+      return;
+  }
+  cluster.settle();
+}
+
+function holdInvariants(cluster: TestCluster): void {
+  const { state } = cluster;
+  const slots = new Set<string>();
+  const fixedPorts = new Set<string>();
+  const reserved = new Map(nodes.map((id) => [id, 0]));
+  for (const pod of state.pods.values()) {
+    const workload = state.workloads.get(pod.workload);
+    const template = workload?.templates.get(pod.template);
+    expect(workload, `${pod.key} has its workload`).toBeDefined();
+    expect(template, `${pod.key} has its template`).toBeDefined();
+    if (isLive(pod)) {
+      const slot = `${pod.workload}#${pod.slot}@${pod.template}`;
+      expect(slots.has(slot), `one living pod per slot and template: ${slot}`).toBe(false);
+      slots.add(slot);
+    }
+    if (pod.node === null || pod.state === "stopped") continue;
+    reserved.set(pod.node, (reserved.get(pod.node) ?? 0) + (template?.requests.cpuMillis ?? 0));
+    for (const port of template?.hostPorts ?? []) {
+      const id = `${pod.node}:${port}`;
+      expect(fixedPorts.has(id), `a fixed port is held once: ${id}`).toBe(false);
+      fixedPorts.add(id);
+    }
+  }
+  for (const record of state.nodes.values()) {
+    expect(record.reserved.cpuMillis, `reserved on ${record.id}`).toBe(reserved.get(record.id));
+    expect(record.reserved.cpuMillis).toBeLessThanOrEqual(record.facts.capacity.cpuMillis);
+  }
+  for (const service of state.services.values()) {
+    const workload = `${service.namespace}/${service.spec.selector.workload}`;
+    const named = [...service.shards.values()].flatMap((shard) => [...shard.pods]).toSorted();
+    const ready = [...state.pods.values()].filter((pod) => pod.workload === workload && isEndpoint(pod));
+    expect(named, `endpoints of ${service.name}`).toEqual(ready.map((pod) => pod.key).toSorted());
+  }
+}
+
+const projections = (state: State): Map<string, string | null> =>
+  new Map(
+    bucketOrder.flatMap((bucket) =>
+      projectionKeys(state, bucket).map((key) => [`${bucket}/${key}`, projection(state, bucket, key)] as const),
+    ),
+  );
+
+const scripts = fc.array(command, { minLength: 1, maxLength: 40 });
+const start = (): TestCluster => new TestCluster(Object.fromEntries(nodes.map((id) => [id, {}])));
+
+describe("a cluster through any script", () => {
+  it("never breaks an invariant, and every plan passes the checker", () => {
+    fc.assert(
+      fc.property(scripts, (script) => {
+        const cluster = start();
+        for (const step of script) {
+          run(cluster, step);
+          holdInvariants(cluster);
+        }
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it("comes to rest when faults stop: the wished replicas are ready, and then nothing is done", () => {
+    fc.assert(
+      fc.property(scripts, (script) => {
+        const cluster = start();
+        for (const step of script) run(cluster, step);
+        cluster.silent.clear();
+        cluster.pass(2000);
+        cluster.converge();
+        for (const workload of cluster.state.workloads.values()) {
+          expect(workload.deleting).toBe(false);
+          const pods = cluster.pods(`${workload.namespace}/${workload.name}`).filter(isLive);
+          expect(pods.length).toBe(workload.spec.replicas);
+          for (const pod of pods) {
+            const why = pod.state === "pending" ? pod.reason : "ready";
+            expect(pod.state === "ready" || why === "UNSCHEDULABLE", `${pod.key} is ${pod.state} ${why}`).toBe(true);
+          }
+        }
+        expect(plan(cluster.state, cluster.view(), "all").items).toEqual([]);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it("has the same state and the same projections when its log is folded again", () => {
+    fc.assert(
+      fc.property(scripts, (script) => {
+        const cluster = start();
+        for (const step of script) run(cluster, step);
+        const again = emptyState();
+        for (const record of cluster.log) foldRecord(again, structuredClone(record));
+        expect(again).toEqual(cluster.state);
+        expect(projections(again)).toEqual(projections(cluster.state));
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it("names every projection an event changed, and gives it that event's sequence", () => {
+    fc.assert(
+      fc.property(scripts, (script) => {
+        const cluster = start();
+        for (const step of script) run(cluster, step);
+        const state = emptyState();
+        let before = projections(state);
+        for (const record of cluster.log) {
+          const { touched } = foldRecord(state, structuredClone(record));
+          const named = new Set(touchedKeys(touched).map(({ bucket, key }) => `${bucket}/${key}`));
+          const after = projections(state);
+          for (const key of new Set([...before.keys(), ...after.keys()])) {
+            const value = after.get(key) ?? null;
+            if ((before.get(key) ?? null) === value) continue;
+            expect(named.has(key), `${key} changed at ${record.sequence} unnamed`).toBe(true);
+            if (value !== null) expect(JSON.parse(value).sequence, key).toBe(record.sequence);
+          }
+          before = after;
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it("does not care in which order the nodes joined", () => {
+    fc.assert(
+      fc.property(fc.shuffledSubarray(nodes, { minLength: 5 }), fc.integer({ min: 1, max: 20 }), (order, replicas) => {
+        const placed = (ids: string[]): unknown => {
+          const cluster = new TestCluster(Object.fromEntries(ids.map((id) => [id, {}])));
+          cluster.apply(workloadManifest("web", { replicas }));
+          return cluster.pods().map((pod) => [pod.name, pod.node]);
+        };
+        expect(placed(order)).toEqual(placed(nodes));
+      }),
+    );
+  });
+
+  it("spreads so that equal nodes differ by at most one pod", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 30 }), (replicas) => {
+        const cluster = start();
+        cluster.apply(workloadManifest("web", { replicas }));
+        const counts = nodes.map((id) => cluster.state.nodes.get(id)?.pods.size ?? 0);
+        expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);
+      }),
+    );
+  });
+});
+
+describe("the checker", () => {
+  const cluster = start();
+  cluster.apply(workloadManifest("web", { replicas: 2 }));
+  const [pod] = cluster.pods();
+  const base = { kind: "pod", namespace: "default", workload: "web", template: pod?.template ?? 0 } as const;
+
+  it.each([
+    ["a second pod in a slot", { ...base, verb: "assigned", name: "web-9", slot: 0, node: "n1" }, "SLOT_TAKEN"],
+    ["a pod on no node", { ...base, verb: "assigned", name: "web-9", slot: 5, node: "n9" }, "UNKNOWN_NODE"],
+    [
+      "a pod assigned twice",
+      { ...base, verb: "assigned", name: pod?.name ?? "", slot: 0, node: "n2" },
+      "ASSIGNED_TWICE",
+    ],
+    [
+      "forgetting a pod that may run",
+      { kind: "pod", verb: "removed", namespace: "default", name: pod?.name ?? "", reason: "", message: "" },
+      "REMOVED_ALIVE",
+    ],
+    [
+      "a workload removed with its pods",
+      { kind: "workload", verb: "removed", namespace: "default", name: "web" },
+      "REMOVED_WITH_PODS",
+    ],
+  ] as const)("refuses %s", (_what, item, code) => {
+    expect(check(cluster.state, [item]).map((violation) => violation.code)).toContain(code);
+  });
+});

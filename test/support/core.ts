@@ -1,0 +1,161 @@
+// A cluster in memory for tests of the core: folds its own events, plays agents, and holds every plan against the checker.
+import type { Event, EventItem, NodeFacts, ObservedState, WorkloadSpec } from "../../schemas/generated/types.ts";
+import { admitApply, type Admitted } from "../../services/core/admit/apply.ts";
+import { admitFacts } from "../../services/core/admit/node.ts";
+import { admitReport } from "../../services/core/admit/report.ts";
+import { check } from "../../services/core/check.ts";
+import { emptyState, foldRecord } from "../../services/core/fold/fold.ts";
+import type { Key, PodRecord, State } from "../../services/core/model.ts";
+import { plan } from "../../services/core/plan/plan.ts";
+import type { ProxyView, View } from "../../services/core/view.ts";
+
+export const facts = (over: Partial<NodeFacts> = {}): NodeFacts => ({
+  hostname: "h",
+  host: "h1",
+  advertise: "127.0.0.1",
+  runtime: "sim",
+  engine: "sim",
+  capacity: { cpuMillis: 4000, memoryBytes: 8 * 1024 ** 3, pods: 250 },
+  labels: {},
+  version: "0",
+  arch: "x64",
+  os: "linux",
+  ...over,
+});
+
+export const workloadManifest = (name: string, spec: Partial<WorkloadSpec> = {}): unknown => ({
+  apiVersion: "swain/v1",
+  kind: "Workload",
+  metadata: { name },
+  spec: {
+    containers: [{ name: "main", image: "app:1", ports: [{ name: "http", containerPort: 80 }] }],
+    ...spec,
+  },
+});
+
+export const serviceManifest = (name: string, workload = name): unknown => ({
+  apiVersion: "swain/v1",
+  kind: "Service",
+  metadata: { name },
+  spec: { selector: { workload }, ports: [{ port: 8080, targetPort: "http" }] },
+});
+
+export class TestCluster {
+  readonly state: State = emptyState();
+  /** Every record written, foreign ones included, as the log would hold them. */
+  readonly log: { sequence: number; event: unknown }[] = [];
+  now = 1_000_000;
+  termAgeMs = 60_000;
+  proxies: ProxyView[] = [];
+  /** Node → when it was last heard. */
+  readonly heardAt = new Map<string, number>();
+  /** Nodes that do not speak at the moment. */
+  readonly silent = new Set<string>();
+
+  constructor(nodes: Record<string, Partial<NodeFacts>> = {}) {
+    this.elect("c1");
+    for (const [id, over] of Object.entries(nodes)) this.join(id, over);
+  }
+
+  elect(name: string): void {
+    const sequence = this.state.sequence + 1;
+    const items: EventItem[] = [{ kind: "leader", verb: "elected", name }];
+    if (this.state.logId === "") items.unshift({ kind: "cluster", verb: "created", name: "uid" });
+    this.record({ ...this.envelope("election", items), logId: this.state.logId || "log1", epoch: sequence });
+  }
+
+  join(id: string, over: Partial<NodeFacts> = {}): void {
+    this.heardAt.set(id, this.now);
+    this.write("api", admitFacts(this.state, id, facts(over)));
+  }
+
+  envelope(cause: string, items: EventItem[]): Event {
+    const { logId, epoch, lastEventId, sequence } = this.state;
+    return { schema: 1, logId, epoch, id: `e${sequence + 1}`, prev: lastEventId, time: this.now, cause, items };
+  }
+
+  record(event: unknown): string {
+    const entry = { sequence: this.state.sequence + 1, event: structuredClone(event) };
+    this.log.push(entry);
+    return foldRecord(this.state, entry).outcome;
+  }
+
+  write(cause: string, items: EventItem[]): void {
+    if (items.length === 0) return;
+    const violations = check(this.state, items);
+    if (violations.length > 0) throw new Error(`the checker refuses: ${JSON.stringify(violations)}`);
+    const outcome = this.record(this.envelope(cause, items));
+    if (outcome !== "accepted") throw new Error(`the fold says ${outcome} to ${JSON.stringify(items)}`);
+  }
+
+  apply(...documents: unknown[]): Admitted {
+    const admitted = admitApply(this.state, documents);
+    this.write("api", admitted.items);
+    this.settle();
+    return admitted;
+  }
+
+  view(): View {
+    const heardAgoMs = new Map([...this.heardAt].map(([id, at]) => [id, this.now - at]));
+    return { now: this.now, termAgeMs: this.termAgeMs, heardAgoMs, proxies: this.proxies };
+  }
+
+  /** Plans until nothing is left to do now; returns the items written. */
+  settle(): EventItem[] {
+    const written: EventItem[] = [];
+    for (let round = 0; round < 200; round++) {
+      const next = plan(this.state, this.view(), "all");
+      if (next.items.length === 0) return written;
+      this.write(next.cause, [...next.items]);
+      written.push(...next.items);
+    }
+    throw new Error("the plan never comes to rest");
+  }
+
+  /** Lets time pass in small steps, heartbeats included. */
+  pass(ms: number): void {
+    for (const end = this.now + ms; this.now < end;) {
+      this.now = Math.min(end, this.now + 500);
+      for (const id of this.heardAt.keys()) if (!this.silent.has(id)) this.heardAt.set(id, this.now);
+      this.settle();
+    }
+  }
+
+  pods(workload = "default/web"): PodRecord[] {
+    return [...this.state.pods.values()].filter((pod) => pod.workload === workload);
+  }
+
+  report(pod: Key, state: ObservedState, over: { reason?: string; message?: string; restarts?: number } = {}): void {
+    const record = this.state.pods.get(pod);
+    if (record === undefined || record.node === null || this.silent.has(record.node)) return;
+    const serving = state === "ready" || state === "running";
+    const address = { name: "http", host: "127.0.0.1", hostPort: 30_000 + Number(record.name.split("-").at(-1)) };
+    const observed = { reason: "", message: "", restarts: 0, addresses: serving ? [address] : [], ...over };
+    const { namespace, name } = record;
+    this.write("report", admitReport(this.state, record.node, [{ namespace, name, state, observed }]));
+    this.settle();
+  }
+
+  /** Every heard node does what it is told: runs what should run (unless `broken` says otherwise), stops what should stop. */
+  obey(broken: (pod: PodRecord) => boolean = () => false): boolean {
+    let moved = false;
+    for (const pod of this.state.pods.values()) {
+      if (pod.node === null || this.silent.has(pod.node)) continue;
+      const before = this.state.sequence;
+      if (pod.desired === "stop") this.report(pod.key, "stopped");
+      else if (broken(pod)) this.report(pod.key, "failed", { reason: "IMAGE_NOT_FOUND", message: "No such image." });
+      else this.report(pod.key, "ready");
+      moved ||= this.state.sequence !== before;
+    }
+    return moved;
+  }
+
+  /** Obeys and lets time pass until nothing moves. */
+  converge(broken: (pod: PodRecord) => boolean = () => false): void {
+    for (let round = 0; round < 400; round++) {
+      if (!this.obey(broken) && this.settle().length === 0) return;
+      this.pass(100);
+    }
+    throw new Error("the cluster never comes to rest");
+  }
+}

@@ -1,0 +1,156 @@
+import { describe, expect, it } from "vitest";
+import { admitDelete, admitScale } from "../../services/core/admit/change.ts";
+import type { PodRecord } from "../../services/core/model.ts";
+import { projection } from "../../services/core/project.ts";
+import { serviceManifest, TestCluster, workloadManifest } from "../support/core.ts";
+
+const three = { n1: {}, n2: {}, n3: {} };
+const perNode = (pods: PodRecord[]): number[] =>
+  ["n1", "n2", "n3"].map((node) => pods.filter((pod) => pod.node === node && pod.desired === "run").length);
+const live = (cluster: TestCluster): PodRecord[] =>
+  cluster.pods().filter((pod) => pod.desired === "run" && pod.state !== "lost");
+
+describe("replicas", () => {
+  it("spread evenly over equal nodes", () => {
+    const cluster = new TestCluster(three);
+    cluster.apply(workloadManifest("web", { replicas: 6 }));
+    expect(perNode(cluster.pods())).toEqual([2, 2, 2]);
+  });
+
+  it("fill one node after the other with binpack", () => {
+    const cluster = new TestCluster(three);
+    const containers = [{ name: "main", image: "a", resources: { requests: { cpu: "1" } } }];
+    cluster.apply(workloadManifest("web", { replicas: 5, placement: "binpack", containers }));
+    expect(perNode(cluster.pods())).toEqual([4, 1, 0]);
+  });
+
+  it("wait with the reason of every node, and go when room appears", () => {
+    const cluster = new TestCluster({ n1: { labels: { disk: "hdd" } } });
+    cluster.apply(workloadManifest("web", { nodeSelector: { disk: "ssd" } }));
+    expect(cluster.pods()[0]).toMatchObject({
+      state: "pending",
+      reason: "UNSCHEDULABLE",
+      message: "No node fits (0 of 1): 1 without the labels disk=ssd.",
+    });
+    cluster.join("n2", { labels: { disk: "ssd" } });
+    cluster.settle();
+    expect(cluster.pods()[0]).toMatchObject({ state: "assigned", node: "n2" });
+  });
+
+  it("say when they are larger than any node", () => {
+    const cluster = new TestCluster(three);
+    const containers = [{ name: "main", image: "a", resources: { requests: { memory: "100Gi" } } }];
+    cluster.apply(workloadManifest("web", { containers }));
+    expect(cluster.pods()[0]).toMatchObject({ state: "pending", reason: "TOO_LARGE_FOR_ANY_NODE" });
+  });
+
+  it("scaled down lose what is not ready first, then the newest", () => {
+    const cluster = new TestCluster(three);
+    cluster.apply(workloadManifest("web", { replicas: 4 }));
+    for (const name of ["web-1", "web-3", "web-4"]) cluster.report(`default/${name}`, "ready");
+    cluster.write("api", admitScale(cluster.state, "default", "web", 2).items);
+    cluster.converge();
+    expect(live(cluster).map((pod) => pod.name)).toEqual(["web-1", "web-3"]);
+  });
+
+  it("left out of an apply keep the count that scaling has set", () => {
+    const cluster = new TestCluster(three);
+    cluster.apply(workloadManifest("web", { replicas: 2 }));
+    cluster.write("api", admitScale(cluster.state, "default", "web", 5).items);
+    cluster.apply(workloadManifest("web", { lostAfter: "30s" }));
+    expect(live(cluster)).toHaveLength(5);
+  });
+
+  it("are gone, and the workload with them, after a delete", () => {
+    const cluster = new TestCluster(three);
+    cluster.apply(workloadManifest("web", { replicas: 3 }), serviceManifest("web"));
+    cluster.converge();
+    cluster.write("api", admitDelete(cluster.state, "workload", "default", "web").items);
+    cluster.converge();
+    expect(cluster.state.workloads.size).toBe(0);
+    expect(cluster.state.pods.size).toBe(0);
+    expect(cluster.state.nodes.get("n1")).toMatchObject({ reserved: { cpuMillis: 0, memoryBytes: 0 } });
+  });
+
+  it("are not restarted elsewhere when they have done their work", () => {
+    const cluster = new TestCluster(three);
+    cluster.apply(workloadManifest("web", { replicas: 1, restartPolicy: "Never" }));
+    cluster.report("default/web-1", "stopped", { reason: "COMPLETED" });
+    cluster.pass(60_000);
+    expect(cluster.pods()).toHaveLength(1);
+    expect(cluster.pods()[0]).toMatchObject({ state: "stopped", reason: "COMPLETED", desired: "run" });
+  });
+});
+
+describe("a node that falls silent", () => {
+  const ready = (): TestCluster => {
+    const cluster = new TestCluster({ ...three, n4: {} });
+    cluster.apply(workloadManifest("web", { replicas: 4 }), serviceManifest("web"));
+    cluster.converge();
+    return cluster;
+  };
+  const shard = (cluster: TestCluster): string => projection(cluster.state, "endpoints", "default.web.0") ?? "";
+
+  it("is unknown before 5 s, its pods stay endpoints until lostAfter, then run elsewhere once", () => {
+    const cluster = ready();
+    const lost = cluster.pods().find((pod) => pod.node === "n1")?.name ?? "";
+    cluster.silent.add("n1");
+    cluster.pass(4500);
+    expect(cluster.state.nodes.get("n1")?.state).toBe("unknown");
+    expect(JSON.parse(projection(cluster.state, "pods", `default.${lost}`) ?? "").status.state).toBe("unknown");
+    expect(shard(cluster)).toContain(lost);
+    cluster.pass(9000);
+    expect(live(cluster).filter((pod) => pod.node !== "n1")).toHaveLength(3);
+    cluster.pass(2500);
+    expect(shard(cluster)).not.toContain(`${lost}"`);
+    expect(live(cluster).filter((pod) => pod.node !== "n1")).toHaveLength(4);
+    expect(cluster.state.pods.get(`default/${lost}`)).toMatchObject({ state: "lost", desired: "stop", node: "n1" });
+    expect(JSON.parse(projection(cluster.state, "pods", `default.${lost}`) ?? "").status.possiblyRunning).toBe(true);
+  });
+
+  it("stops the old copies when it returns", () => {
+    const cluster = ready();
+    const lost = cluster.pods().find((pod) => pod.node === "n1")?.key ?? "";
+    cluster.silent.add("n1");
+    cluster.pass(20_000);
+    cluster.silent.clear();
+    cluster.pass(1000);
+    expect(cluster.state.nodes.get("n1")?.state).toBe("ready");
+    expect(cluster.state.pods.get(lost)?.state).toBe("lost");
+    cluster.converge();
+    expect(cluster.state.pods.has(lost)).toBe(false);
+    expect(live(cluster)).toHaveLength(4);
+  });
+
+  it("and returns before lostAfter changes nothing", () => {
+    const cluster = ready();
+    const before = cluster.pods().map((pod) => pod.name);
+    cluster.silent.add("n1");
+    cluster.pass(10_000);
+    cluster.silent.clear();
+    cluster.pass(10_000);
+    expect(cluster.pods().map((pod) => [pod.name, pod.state, pod.unheard])).toEqual(
+      before.map((name) => [name, "ready", false]),
+    );
+  });
+
+  it("with many others is held for a fault of our own, and given up after five minutes", () => {
+    const cluster = ready();
+    for (const node of ["n1", "n2"]) cluster.silent.add(node);
+    cluster.pass(60_000);
+    expect(cluster.state.nodes.get("n1")).toMatchObject({ state: "unknown", reason: "MASS_LOSS_HELD" });
+    expect(live(cluster)).toHaveLength(4);
+    expect(cluster.pods()).toHaveLength(4);
+    cluster.pass(300_000);
+    expect(live(cluster).every((pod) => pod.node === "n3" || pod.node === "n4")).toBe(true);
+  });
+
+  it("does not keep a deleted workload", () => {
+    const cluster = ready();
+    cluster.silent.add("n1");
+    cluster.pass(20_000);
+    cluster.write("api", admitDelete(cluster.state, "workload", "default", "web").items);
+    cluster.converge();
+    expect(cluster.state.workloads.size).toBe(0);
+  });
+});

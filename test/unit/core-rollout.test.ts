@@ -1,0 +1,136 @@
+import { describe, expect, it } from "vitest";
+import type { PodRecord } from "../../services/core/model.ts";
+import { projection } from "../../services/core/project.ts";
+import { serviceManifest, TestCluster, workloadManifest } from "../support/core.ts";
+
+const image = (name: string): object => ({
+  containers: [{ name: "main", image: name, ports: [{ name: "http", containerPort: 80 }] }],
+});
+const imageOf = (cluster: TestCluster, pod: PodRecord): string =>
+  cluster.state.workloads.get(pod.workload)?.templates.get(pod.template)?.spec.containers[0]?.image ?? "";
+const readyCount = (cluster: TestCluster): number =>
+  cluster.pods().filter((pod) => pod.state === "ready" && pod.desired === "run").length;
+
+function running(): TestCluster {
+  const cluster = new TestCluster({ n1: {}, n2: {}, n3: {} });
+  cluster.apply(workloadManifest("web", { replicas: 3, ...image("app:1") }), serviceManifest("web"));
+  cluster.converge();
+  return cluster;
+}
+
+/** One proxy that serves the service and has applied everything up to `sequence`. */
+const proxy = (sequence: number, open: Map<string, number> = new Map()): TestCluster["proxies"] => [
+  { id: "p1", heardAgoMs: 100, applied: new Map([["default/web", new Map([["0", sequence]])]]), open },
+];
+
+describe("a template change", () => {
+  it("goes one by one and never below the wished ready count", () => {
+    const cluster = running();
+    cluster.apply(workloadManifest("web", image("app:2")));
+    for (let step = 0; step < 50; step++) {
+      expect(readyCount(cluster)).toBeGreaterThanOrEqual(3);
+      const starting = cluster.pods().filter((pod) => pod.state === "assigned");
+      expect(starting.length).toBeLessThanOrEqual(1);
+      const [next] = starting.concat(cluster.pods().filter((pod) => pod.desired === "stop"));
+      if (next === undefined) break;
+      cluster.report(next.key, next.desired === "stop" ? "stopped" : "ready");
+    }
+    expect(cluster.pods().map((pod) => imageOf(cluster, pod))).toEqual(["app:2", "app:2", "app:2"]);
+    expect(JSON.parse(projection(cluster.state, "workloads", "default.web") ?? "").status).toMatchObject({
+      phase: "steady",
+      updated: 3,
+    });
+  });
+
+  it("waits for the proxies to let go before a pod is told to stop", () => {
+    const cluster = running();
+    cluster.proxies = proxy(0);
+    cluster.apply(workloadManifest("web", image("app:2")));
+    cluster.report("default/web-4", "ready");
+    const old = cluster.pods().find((pod) => pod.desired === "drain");
+    expect(old).toBeDefined();
+    cluster.pass(3000);
+    expect(cluster.state.pods.get(old?.key ?? "")?.desired).toBe("drain");
+    cluster.proxies = proxy(old?.leftAt ?? 0, new Map([[old?.key ?? "", 2]]));
+    cluster.pass(3000);
+    expect(cluster.state.pods.get(old?.key ?? "")?.desired).toBe("drain");
+    cluster.proxies = proxy(old?.leftAt ?? 0);
+    cluster.settle();
+    expect(cluster.state.pods.get(old?.key ?? "")).toMatchObject({ desired: "stop", reason: "DRAINED" });
+  });
+
+  it("does not wait for a mute proxy for ever, and says so", () => {
+    const cluster = running();
+    cluster.proxies = proxy(0);
+    cluster.apply(workloadManifest("web", image("app:2")));
+    cluster.report("default/web-4", "ready");
+    cluster.pass(10_000);
+    const old = cluster.pods().find((pod) => pod.reason === "PROXY_NOT_ACKED");
+    expect(old).toMatchObject({ desired: "stop" });
+  });
+
+  it("gives up on open connections after the drain timeout", () => {
+    const cluster = running();
+    cluster.apply(workloadManifest("web", { ...image("app:2"), drainTimeout: "4s" }));
+    cluster.proxies = proxy(1_000_000, new Map([["default/web-1", 1]]));
+    cluster.report("default/web-4", "ready");
+    cluster.pass(3000);
+    expect(cluster.state.pods.get("default/web-1")?.desired).toBe("drain");
+    cluster.pass(1500);
+    expect(cluster.state.pods.get("default/web-1")?.desired).toBe("stop");
+  });
+
+  it("to a broken image halts with its reason, the old pods serve on, and going back heals it", () => {
+    const cluster = running();
+    const broken = (pod: PodRecord): boolean => imageOf(cluster, pod) === "app:broken";
+    cluster.apply(workloadManifest("web", image("app:broken")));
+    cluster.converge(broken);
+    const workload = cluster.state.workloads.get("default/web");
+    expect(workload?.halted?.reason).toBe("IMAGE_NOT_FOUND");
+    expect(cluster.pods().filter((pod) => imageOf(cluster, pod) === "app:1" && pod.state === "ready")).toHaveLength(3);
+    expect(cluster.pods().filter(broken)).toHaveLength(1);
+    const served = cluster
+      .pods()
+      .filter((pod) => pod.state === "ready")
+      .map((pod) => pod.name);
+    cluster.apply(workloadManifest("web", image("app:1")));
+    cluster.converge(broken);
+    expect(cluster.pods().map((pod) => pod.name)).toEqual(served);
+    expect(cluster.state.workloads.get("default/web")?.halted).toBeNull();
+  });
+
+  it("heals a lost pod from the old template while it is halted", () => {
+    const cluster = running();
+    const broken = (pod: PodRecord): boolean => imageOf(cluster, pod) === "app:broken";
+    cluster.apply(workloadManifest("web", image("app:broken")));
+    cluster.converge(broken);
+    const stuck = cluster.pods().find(broken);
+    const victim = cluster.pods().find((pod) => !broken(pod) && pod.node !== stuck?.node)?.node ?? "";
+    cluster.silent.add(victim);
+    cluster.pass(20_000);
+    cluster.converge(broken);
+    expect(cluster.pods().filter((pod) => pod.state === "ready" && imageOf(cluster, pod) === "app:1")).toHaveLength(3);
+  });
+
+  it("that never becomes ready halts at the progress deadline", () => {
+    const cluster = running();
+    cluster.apply(workloadManifest("web", { ...image("app:slow"), progressDeadline: "30s" }));
+    cluster.report("default/web-4", "running", { reason: "NOT_READY", message: "Port http does not answer." });
+    cluster.pass(29_000);
+    expect(cluster.state.workloads.get("default/web")?.halted).toBeNull();
+    cluster.pass(2000);
+    expect(cluster.state.workloads.get("default/web")?.halted).toMatchObject({ reason: "NOT_READY" });
+  });
+
+  it("with a hostPort stops the old pod before its successor starts", () => {
+    const cluster = new TestCluster({ n1: {} });
+    const spec = (name: string): object => ({
+      containers: [{ name: "main", image: name, ports: [{ name: "http", containerPort: 80, hostPort: 8080 }] }],
+    });
+    cluster.apply(workloadManifest("web", spec("app:1")));
+    cluster.converge();
+    cluster.apply(workloadManifest("web", spec("app:2")));
+    cluster.converge();
+    expect(cluster.pods().map((pod) => [imageOf(cluster, pod), pod.state])).toEqual([["app:2", "ready"]]);
+  });
+});
