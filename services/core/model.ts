@@ -104,6 +104,8 @@ export interface PodRecord {
   /** Event time of the last change of `state`, milliseconds. */
   since: number;
   readonly created: number;
+  /** It ended and will not start again: its room and fixed ports are free, whatever is decided about it later. */
+  ended: boolean;
   /** True once it has been ready. */
   wasReady: boolean;
   /** Sequence of the event that took it out of the endpoints (stopping or lost). */

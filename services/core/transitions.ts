@@ -1,5 +1,5 @@
 // The closed table of pod states: what may follow what. `unknown` is not in it: it is how a pod is shown while its node is unheard.
-import type { PodStateName, ReadPod, ReadWorkload } from "./model.ts";
+import type { PodStateName, ReadPod } from "./model.ts";
 
 type Stored = Exclude<PodStateName, "unknown">;
 
@@ -36,10 +36,8 @@ export function isEndpoint(pod: ReadPod): boolean {
 }
 
 /** True while the pod's requests and fixed ports are taken on its node. */
-export function holdsRoom(pod: ReadPod, workload: ReadWorkload | undefined): boolean {
-  if (pod.node === null || pod.state === "stopped") return false;
-  const policy = workload?.templates.get(pod.template)?.spec.restartPolicy;
-  return !(pod.state === "failed" && policy === "Never");
+export function holdsRoom(pod: ReadPod): boolean {
+  return pod.node !== null && !pod.ended;
 }
 
 /** The state people are shown. */

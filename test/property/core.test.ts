@@ -15,7 +15,16 @@ const nodes = ["n1", "n2", "n3", "n4", "n5"];
 const names = ["web", "db"];
 
 type Command =
-  | { type: "apply"; name: string; image: number; replicas: number; hostPort: boolean; cpu: number }
+  | {
+      type: "apply";
+      name: string;
+      image: number;
+      replicas: number;
+      hostPort: boolean;
+      cpu: number;
+      label: string;
+      policy: "Always" | "Never";
+    }
   | { type: "service" | "delete"; name: string }
   | { type: "scale"; name: string; replicas: number }
   | { type: "silence" | "speak"; node: string }
@@ -25,7 +34,8 @@ type Command =
       pick: number;
       state: "pulling" | "starting" | "running" | "ready" | "backoff" | "failed" | "stopped";
     }
-  | { type: "obey" | "takeover" | "foreign" };
+  | { type: "obey" | "takeover" }
+  | { type: "foreign"; how: "noise" | "replay" | "deposed" | "unchained" };
 
 const name = fc.constantFrom(...names);
 const node = fc.constantFrom(...nodes);
@@ -37,6 +47,8 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     replicas: fc.integer({ min: 0, max: 8 }),
     hostPort: fc.boolean(),
     cpu: fc.integer({ min: 0, max: 3 }),
+    label: fc.constantFrom("a", "b"),
+    policy: fc.constantFrom("Always" as const, "Always" as const, "Never" as const),
   }),
   fc.record({ type: fc.constantFrom("service" as const, "delete" as const), name }),
   fc.record({ type: fc.constant("scale" as const), name, replicas: fc.integer({ min: 0, max: 12 }) }),
@@ -47,7 +59,11 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     pick: fc.nat(50),
     state: fc.constantFrom("pulling", "starting", "running", "ready", "backoff", "failed", "stopped"),
   }),
-  fc.record({ type: fc.constantFrom("obey" as const, "takeover" as const, "foreign" as const) }),
+  fc.record({ type: fc.constantFrom("obey" as const, "takeover" as const) }),
+  fc.record({
+    type: fc.constant("foreign" as const),
+    how: fc.constantFrom("noise" as const, "replay" as const, "deposed" as const, "unchained" as const),
+  }),
 );
 
 function run(cluster: TestCluster, step: Command): void {
@@ -56,7 +72,10 @@ function run(cluster: TestCluster, step: Command): void {
       const port = { name: "http", containerPort: 80, ...(step.hostPort ? { hostPort: 8080 } : {}) };
       const resources = { requests: { cpu: `${step.cpu * 500}m` } };
       const containers = [{ name: "main", image: `app:${step.image}`, ports: [port], resources }];
-      cluster.apply(workloadManifest(step.name, { replicas: step.replicas, containers }));
+      const spec = { replicas: step.replicas, restartPolicy: step.policy, containers };
+      const manifest = workloadManifest(step.name, spec) as { metadata: { labels?: object } };
+      manifest.metadata.labels = { tier: step.label };
+      cluster.apply(manifest);
       return;
     }
     case "service":
@@ -84,8 +103,9 @@ function run(cluster: TestCluster, step: Command): void {
       const pod = pods[step.pick % Math.max(1, pods.length)];
       if (pod === undefined) return;
       // An agent says "stopped" of its own accord only when it was told to stop or the pod had a policy that ends it.
-      if (step.state === "stopped" && pod.desired === "run") return;
-      cluster.report(pod.key, step.state, { restarts: step.state === "backoff" ? 2 : 0 });
+      const policy = cluster.state.workloads.get(pod.workload)?.templates.get(pod.template)?.spec.restartPolicy;
+      if (step.state === "stopped" && pod.desired === "run" && policy !== "Never") return;
+      cluster.report(pod.key, step.state, { restarts: step.state === "backoff" ? 2 : 0, port: step.pick });
       return;
     }
     case "obey":
@@ -95,10 +115,20 @@ function run(cluster: TestCluster, step: Command): void {
       cluster.elect(`c${cluster.state.sequence}`);
       break;
     case "foreign":
-      expect(cluster.record({ anything: true, prev: cluster.state.lastEventId })).toBe("foreign");
+      expect(cluster.record(stray(cluster, step.how))).toBe("foreign");
       return;
   }
   cluster.settle();
+}
+
+/** What somebody other than the leader might put into the stream. */
+function stray(cluster: TestCluster, how: "noise" | "replay" | "deposed" | "unchained"): unknown {
+  const items = [{ kind: "workload" as const, verb: "deleted" as const, namespace: "default", name: "web" }];
+  const event = cluster.envelope("api", items);
+  if (how === "noise") return { anything: true, prev: cluster.state.lastEventId };
+  if (how === "replay") return cluster.log[cluster.log.length >> 1]?.event;
+  if (how === "deposed") return { ...event, epoch: event.epoch - 1 };
+  return { ...event, prev: "e0" };
 }
 
 function holdInvariants(cluster: TestCluster): void {
@@ -116,7 +146,7 @@ function holdInvariants(cluster: TestCluster): void {
       expect(slots.has(slot), `one living pod per slot and template: ${slot}`).toBe(false);
       slots.add(slot);
     }
-    if (pod.node === null || pod.state === "stopped") continue;
+    if (pod.node === null || pod.ended) continue;
     reserved.set(pod.node, (reserved.get(pod.node) ?? 0) + (template?.requests.cpuMillis ?? 0));
     for (const port of template?.hostPorts ?? []) {
       const id = `${pod.node}:${port}`;
@@ -171,10 +201,12 @@ describe("a cluster through any script", () => {
         for (const workload of cluster.state.workloads.values()) {
           expect(workload.deleting).toBe(false);
           const pods = cluster.pods(`${workload.namespace}/${workload.name}`).filter(isLive);
-          expect(pods.length).toBe(workload.spec.replicas);
+          // A change that found no room for its new pod leaves that pod waiting beside the old one.
+          expect(new Set(pods.map((pod) => pod.slot)).size).toBe(workload.spec.replicas);
           for (const pod of pods) {
             const why = pod.state === "pending" ? pod.reason : "ready";
-            expect(pod.state === "ready" || why === "UNSCHEDULABLE", `${pod.key} is ${pod.state} ${why}`).toBe(true);
+            const done = pod.state === "ready" || pod.state === "stopped" || pod.state === "failed";
+            expect(done || why === "UNSCHEDULABLE", `${pod.key} is ${pod.state} ${why}`).toBe(true);
           }
         }
         expect(plan(cluster.state, cluster.view(), "all").items).toEqual([]);

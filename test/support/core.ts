@@ -125,12 +125,17 @@ export class TestCluster {
     return [...this.state.pods.values()].filter((pod) => pod.workload === workload);
   }
 
-  report(pod: Key, state: ObservedState, over: { reason?: string; message?: string; restarts?: number } = {}): void {
+  report(
+    pod: Key,
+    state: ObservedState,
+    over: { reason?: string; message?: string; restarts?: number; port?: number } = {},
+  ): void {
     const record = this.state.pods.get(pod);
     if (record === undefined || record.node === null || this.silent.has(record.node)) return;
     const serving = state === "ready" || state === "running";
-    const address = { name: "http", host: "127.0.0.1", hostPort: 30_000 + Number(record.name.split("-").at(-1)) };
-    const observed = { reason: "", message: "", restarts: 0, addresses: serving ? [address] : [], ...over };
+    const { port = Number(record.name.split("-").at(-1)), ...rest } = over;
+    const address = { name: "http", host: "127.0.0.1", hostPort: 30_000 + port };
+    const observed = { reason: "", message: "", restarts: 0, addresses: serving ? [address] : [], ...rest };
     const { namespace, name } = record;
     this.write("report", admitReport(this.state, record.node, [{ namespace, name, state, observed }]));
     this.settle();
@@ -144,7 +149,7 @@ export class TestCluster {
       const before = this.state.sequence;
       if (pod.desired === "stop") this.report(pod.key, "stopped");
       else if (broken(pod)) this.report(pod.key, "failed", { reason: "IMAGE_NOT_FOUND", message: "No such image." });
-      else this.report(pod.key, "ready");
+      else if (pod.state !== "stopped") this.report(pod.key, "ready");
       moved ||= this.state.sequence !== before;
     }
     return moved;

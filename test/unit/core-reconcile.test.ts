@@ -82,6 +82,21 @@ describe("replicas", () => {
   });
 });
 
+describe("an endpoint", () => {
+  it("follows the port its engine gave the pod after a restart", () => {
+    const cluster = new TestCluster(three);
+    cluster.apply(workloadManifest("web"), serviceManifest("web"));
+    const shard = (): { sequence: number; endpoints: { addresses: { hostPort: number }[] }[] } =>
+      JSON.parse(projection(cluster.state, "endpoints", "default.web.0") ?? "");
+    cluster.report("default/web-1", "ready", { port: 1 });
+    const first = shard();
+    cluster.report("default/web-1", "ready", { port: 2, restarts: 1 });
+    expect(first.endpoints[0]?.addresses[0]?.hostPort).toBe(30_001);
+    expect(shard().endpoints[0]?.addresses[0]?.hostPort).toBe(30_002);
+    expect(shard().sequence).toBeGreaterThan(first.sequence);
+  });
+});
+
 describe("a node that falls silent", () => {
   const ready = (): TestCluster => {
     const cluster = new TestCluster({ ...three, n4: {} });

@@ -18,10 +18,10 @@ export function admitReport(state: ReadState, node: string, pods: readonly PodRe
 }
 
 function admitPod(pod: ReadPod, report: PodReport): EventItem[] {
-  // While a pod is on its way out only its end is news.
+  // While a pod is on its way out only its end is news; and one that ended for good, whose room and fixed ports others
+  // may have by now, does not come back to life.
   const leaving = pod.state === "stopping" || pod.state === "lost";
-  if (leaving && report.state !== "stopped") return [];
-  // Stopped by itself while it drains: nothing is left to wait for.
+  if ((leaving || pod.ended) && report.state !== "stopped") return [];
   if (!mayFollow(pod.state, report.state)) return [];
   if (pod.state === report.state && same(observedOf(pod), normal(report.observed))) return [];
   const { namespace, name } = pod;

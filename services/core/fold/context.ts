@@ -68,7 +68,7 @@ export function takeRoom(
   workload: WorkloadRecord | undefined,
   sign: 1 | -1,
 ): boolean {
-  if (pod.node === null || !holdsRoom(pod, workload)) return false;
+  if (pod.node === null || !holdsRoom(pod)) return false;
   const node = context.state.nodes.get(pod.node);
   const requests = workload?.templates.get(pod.template)?.requests;
   if (node === undefined || requests === undefined) return false;

@@ -57,6 +57,7 @@ function podOf({ state, sequence, time }: FoldContext, item: PodPending | PodAss
     containers: [],
     since: time,
     created: time,
+    ended: false,
     wasReady: false,
     leftAt: 0,
     assignment: 0,
@@ -82,6 +83,7 @@ export function podReported(context: FoldContext, item: PodReported): void {
   const pod = context.state.pods.get(keyOf(item.namespace, item.name));
   if (pod === undefined) return;
   const { observed } = item;
+  const workload = context.state.workloads.get(pod.workload);
   const addresses = observed.addresses ?? [];
   const moved = !same(addresses, pod.addresses);
   changePod(
@@ -96,10 +98,11 @@ export function podReported(context: FoldContext, item: PodReported): void {
       pod.containers = observed.containers ?? [];
       enter(context, pod, item.verb);
       if (item.verb === "ready") pod.wasReady = true;
+      const policy = workload?.templates.get(pod.template)?.spec.restartPolicy;
+      if (item.verb === "stopped" || (item.verb === "failed" && policy === "Never")) pod.ended = true;
     },
     moved,
   );
-  const workload = context.state.workloads.get(pod.workload);
   // The template works after all: a halted change goes on.
   if (item.verb === "ready" && workload?.template.generation === pod.template) workload.halted = null;
 }

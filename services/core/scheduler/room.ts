@@ -29,7 +29,7 @@ export function candidatesOf(state: ReadState): Candidate[] {
       };
       for (const key of node.pods) {
         const pod = state.pods.get(key);
-        if (pod === undefined || !holdsRoom(pod, state.workloads.get(pod.workload))) continue;
+        if (pod === undefined || !holdsRoom(pod)) continue;
         candidate.pods += 1;
         if (pod.desired !== "run") continue;
         candidate.perWorkload.set(pod.workload, (candidate.perWorkload.get(pod.workload) ?? 0) + 1);
@@ -45,7 +45,7 @@ export function hostPortsOf(state: ReadState, candidate: Candidate): Set<number>
   for (const key of candidate.node.pods) {
     const pod = state.pods.get(key);
     const workload = pod === undefined ? undefined : state.workloads.get(pod.workload);
-    if (pod === undefined || !holdsRoom(pod, workload)) continue;
+    if (pod === undefined || !holdsRoom(pod)) continue;
     for (const port of workload?.templates.get(pod.template)?.hostPorts ?? []) taken.add(port);
   }
   candidate.hostPorts = taken;
