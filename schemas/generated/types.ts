@@ -720,6 +720,10 @@ logId: string
 epoch: number
 sequence: number
 leader: string
+/**
+ * True in the last beat of a leader that was told to stop.
+ */
+resigned?: boolean
 [k: string]: unknown
 }
 /**

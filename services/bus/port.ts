@@ -18,6 +18,14 @@ export interface PublishOptions {
   readonly reply?: string;
 }
 
+export interface SubscribeOptions {
+  /**
+   * True: what the server sends until it knows of the cancel is still handled, so that no asker waits in vain. Otherwise
+   * the handler is not called any more once cancelled.
+   */
+  readonly drain?: boolean;
+}
+
 export type BusState = "connected" | "disconnected" | "closed";
 
 export interface Bus {
@@ -43,7 +51,7 @@ export interface Bus {
     options: { timeoutMs: number; headers?: Readonly<Record<string, string>> },
   ): Promise<BusMessage>;
   /** Handles every message of the subject until cancelled; survives reconnects. The handler must not throw. */
-  subscribe(subject: string, handler: (message: BusMessage) => void): Cancel;
+  subscribe(subject: string, handler: (message: BusMessage) => void, options?: SubscribeOptions): Cancel;
   /** A round trip to the server: when it resolves, all that was sent before it has been processed there. */
   flush(timeoutMs: number): Promise<void>;
   /** The JetStream stream of that name, which `streams.ts` has ensured. */
@@ -89,8 +97,16 @@ export interface LogStore {
   get(sequence: number): Promise<LogRecord | null>;
   /** All records from `from` to the tail as it is when called, in order. */
   read(from: number, onRecord: (record: LogRecord) => void): Promise<void>;
-  /** All records from `from` on, in order, without a gap, for ever; rebuilds itself after any fault. */
-  follow(from: number, onRecord: (record: LogRecord) => void): Cancel;
+  /**
+   * All records from `from` on, in order, without a gap, for ever; rebuilds itself after any fault. When the stream no
+   * longer holds what would come next (made anew, lost its end, cut there, a record removed), it tells `onBroken` once and
+   * ends.
+   */
+  follow(
+    from: number,
+    onRecord: (record: LogRecord) => void,
+    onBroken?: (tail: { first: number; last: number }) => void,
+  ): Cancel;
 }
 
 export interface BucketEntry {
@@ -115,6 +131,11 @@ export interface Bucket {
    * disconnect) it tells everything again. `onLoaded` follows each full telling with the live keys: what is not among them is gone.
    */
   watch(filter: string, handlers: WatchHandlers): Cancel;
+  /**
+   * Removes deletion markers that are this much older than the newest entry of the bucket; returns how many. Until then
+   * each deleted key costs its place.
+   */
+  purgeMarkers(olderThanMs: number): Promise<number>;
 }
 
 export interface WatchHandlers {

@@ -68,3 +68,15 @@ export const keys = {
 export function idOf(subject: string): string {
   return subject.split(".")[3] ?? "";
 }
+
+/**
+ * Where the answer to a command must go: under the inbox of the node that is asked, since that node may publish nowhere
+ * else; `any` is the same of all nodes. Undefined for every other request, which is answered in the asker's own inbox.
+ */
+export function commandInbox(subject: string): { own: string; any: string } | undefined {
+  const [swain, cluster, kind, id, verb] = subject.split(".");
+  if (swain !== "swain" || cluster === undefined || kind !== "node" || id === undefined || verb !== "cmd")
+    return undefined;
+  const { node } = subjectsOf(cluster);
+  return { own: node.inbox(id), any: node.inbox("*") };
+}

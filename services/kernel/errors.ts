@@ -27,6 +27,11 @@ export const errorKinds = {
   NATS_DENIED: kind(4, false, "Use credentials of the operator role: --creds, SWAIN_CREDS or --data."),
   NO_LEADER: kind(4, true, "Wait for a controller to take the lead, or start one with `swain controller`."),
   TIMEOUT: kind(5, true, "Try again; the outcome of the earlier try is not known."),
+  WAIT_TIMEOUT: kind(
+    5,
+    true,
+    "What was asked for is accepted and goes on: look with `swain get` and `swain describe`, or wait longer with --timeout.",
+  ),
   BUSY: kind(1, true, "Wait as long as retryAfterMs says and try again."),
   BUS_CLOSED: kind(4, false, "The connection was closed by this process."),
   PAYLOAD_TOO_LARGE: kind(1, false, "Make the message smaller than the server's max_payload."),
@@ -93,6 +98,8 @@ export const errorKinds = {
   NATS_SERVER_MISSING: kind(1, false, "Install nats-server, or name one with --nats-server or SWAIN_NATS_SERVER."),
   CHECKSUM_MISMATCH: kind(1, false, "The download is not the file it should be; it was thrown away."),
   ALREADY_RUNNING: kind(1, false, "Stop it with `swain down`, or choose another --data."),
+  PART_NOT_STARTED: kind(1, true, "Read the reason above; the log file named has more."),
+  DEMO_FAILED: kind(1, true, "Read what was shown above; what looks like a defect of Swain, please report."),
   NOT_RUNNING: kind(3, false, "Start it with `swain up`."),
   INTERNAL: kind(1, false, "This is a defect of Swain: please report the message."),
 } as const satisfies Record<string, ErrorKind>;

@@ -1,21 +1,28 @@
 // Port for TCP.
+import type { SwainError } from "./errors.ts";
 
-/** One TCP connection, reduced to what a proxy needs. Half-close: `end` finishes our side, `onEnd` tells of theirs. */
+/**
+ * One TCP connection, reduced to what a proxy needs. Nothing is read from it before `pipe`, so what the peer sends
+ * early waits in the kernel, and its leaving is noticed then.
+ */
 export interface Connection {
-  readonly remoteAddress: string;
-  readonly remotePort: number;
-  /** Joins two connections both ways with back-pressure and half-close; resolves when both are closed. */
+  /**
+   * Joins two connections of the same `Sockets` both ways, with back-pressure and half-close; resolves when both are
+   * closed. A peer's end is passed on after its last byte; a peer's reset is passed on as a reset, so that a body cut
+   * short is never taken for a whole one.
+   */
   pipe(other: Connection): Promise<PipeResult>;
-  /** Ends our side after what was written. */
-  end(): void;
-  /** Drops the connection at once (with a reset where the system can). */
+  /** Drops the connection at once, with a reset where the system can. */
   destroy(): void;
 }
 
-/** Bytes moved by a finished pipe, and whether an error ended it. */
+/** What a finished pipe did. */
 export interface PipeResult {
+  /** Bytes carried from this connection to the other. */
   readonly bytesSent: number;
+  /** Bytes carried from the other connection to this one. */
   readonly bytesReceived: number;
+  /** True when an error or `destroy` ended it. */
   readonly failed: boolean;
 }
 
@@ -30,8 +37,16 @@ export interface Listener {
 export interface Sockets {
   /** Opens a connection. Rejects with a SwainError of code CONNECT_FAILED or CONNECT_TIMEOUT. */
   connect(host: string, port: number, timeoutMs: number): Promise<Connection>;
-  /** Accepts connections. Rejects with a SwainError of code PORT_IN_USE or LISTEN_FAILED. */
-  listen(host: string, port: number, onConnection: (connection: Connection) => void): Promise<Listener>;
+  /**
+   * Accepts connections; port 0 lets the system choose. Rejects with a SwainError of code PORT_IN_USE or LISTEN_FAILED.
+   * `onError` hears of connections that could not be accepted (no more file descriptors); the listener goes on.
+   */
+  listen(
+    host: string,
+    port: number,
+    onConnection: (connection: Connection) => void,
+    onError?: (error: SwainError) => void,
+  ): Promise<Listener>;
   /** True when a TCP connect succeeds within the time; the connection is closed at once. */
   probe(host: string, port: number, timeoutMs: number): Promise<boolean>;
   /** A TCP port of this address that was free a moment ago. */

@@ -1,7 +1,13 @@
 // The driver port: what an agent asks of a container engine, of plain processes, or of the simulation.
 // A driver keeps no opinion: no restarts, no back-off, no state of its own beyond what the engine holds.
 import type { Cancel } from "../../kernel/clock.ts";
-import type { Container } from "../../../schemas/generated/types.ts";
+import type { Container, ContainerPort } from "../../../schemas/generated/types.ts";
+
+/** Whose containers a driver sees and makes. A driver gets it as a function that answers null until it is known. */
+export interface DriverIdentity {
+  readonly clusterUid: string;
+  readonly node: string;
+}
 
 /** One container to make. */
 export interface ContainerSpec {
@@ -15,6 +21,8 @@ export interface ContainerSpec {
   readonly advertise: string;
   /** Id of the pod's first container, whose network this one joins. */
   readonly joinNetworkOf?: string;
+  /** For a pod's first container: the ports of all its containers, which the first one publishes for them. */
+  readonly podPorts?: readonly ContainerPort[];
   readonly labels: Readonly<Record<string, string>>;
 }
 
@@ -44,7 +52,7 @@ export interface ContainerInfo {
 }
 
 export interface ContainerUsage {
-  /** Thousandths of a core, averaged since the previous call. */
+  /** Thousandths of a core, averaged since the previous call (the first time: since the start). */
   readonly cpuMillis: number;
   readonly memoryBytes: number;
 }
@@ -52,7 +60,7 @@ export interface ContainerUsage {
 export interface DriverEvents {
   /** The container's state may have changed (started, ended, removed): inspect it. */
   onChange(id: string, pod: string): void;
-  /** The engine's event stream was interrupted and is back: list everything. */
+  /** The engine's event stream was interrupted and is back, or stands for the first time: list everything. */
   onResync(): void;
 }
 

@@ -1,0 +1,205 @@
+// The CLI's end of the API: one connection, requests that survive a failover, lists in pages. Loaded only by commands
+// that talk to a cluster, because it loads the NATS client.
+import type { Accepted, ApiError } from "../schemas/generated/types.ts";
+import { connectBus } from "../services/bus/connect.ts";
+import { limits } from "../services/bus/limits.ts";
+import type { Bus, BusMessage } from "../services/bus/port.ts";
+import { subjectsOf } from "../services/bus/subjects.ts";
+import type { Subjects } from "../services/bus/subjects.ts";
+import { jitteredMs } from "../services/kernel/backoff.ts";
+import { sleep } from "../services/kernel/clock.ts";
+import type { Clock } from "../services/kernel/clock.ts";
+import { isCode, SwainError } from "../services/kernel/errors.ts";
+import type { Code } from "../services/kernel/errors.ts";
+import type { Ids, Random } from "../services/kernel/ids.ts";
+import { silent } from "../services/kernel/log.ts";
+import { systemClock } from "../services/kernel/node/clock.ts";
+import { systemIds, systemRandom } from "../services/kernel/node/ids.ts";
+import { untilAborted } from "./abort.ts";
+import type { Call } from "./command.ts";
+import { resolveSettings } from "./settings.ts";
+
+/** Any object of the API: a pod, a workload, a feed event. */
+export type ApiObject = Readonly<Record<string, unknown>>;
+
+interface ListOptions {
+  /** Answer only from a state at least this new. */
+  readonly minSeq?: number;
+}
+
+export interface ClientParts {
+  readonly bus: Bus;
+  readonly cluster: string;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly random: Random;
+  readonly signal: AbortSignal;
+  /** Told once per request that has to wait for a leader. */
+  readonly onWaiting?: (code: Code) => void;
+}
+
+/** Answers that may be different a moment later: a failover, a restart of the server, a full queue. */
+const waitedFor: ReadonlySet<Code> = new Set(["NO_LEADER", "TIMEOUT", "BUSY", "NATS_UNREACHABLE"]);
+const retry = { firstMs: 100, maxMs: 1000, factor: 2 };
+const connectTimeoutMs = 5000;
+/** A list longer than this has a server that never ends it: 10,000 pages of 256 KiB are 2.5 GB. */
+const maxPages = 10_000;
+/** A page looks through some thousand records; events of one name that are rarer than this are not worth the wait. */
+const maxEventPages = 50;
+
+export class Client {
+  readonly bus: Bus;
+  readonly cluster: string;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly subjects: Subjects;
+  readonly signal: AbortSignal;
+  private readonly parts: ClientParts;
+
+  constructor(parts: ClientParts) {
+    this.parts = parts;
+    this.bus = parts.bus;
+    this.cluster = parts.cluster;
+    this.clock = parts.clock;
+    this.ids = parts.ids;
+    this.signal = parts.signal;
+    this.subjects = subjectsOf(parts.cluster);
+  }
+
+  /** A change: the same operation id goes with every try, so that it happens once. */
+  async change(namespace: string, resource: string, verb: string, body: object): Promise<Accepted> {
+    return (await this.ask(namespace, resource, verb, { operation: this.ids.next(), ...body })) as Accepted;
+  }
+
+  /** One object. Throws NOT_FOUND. */
+  async get(namespace: string, resource: string, name: string, minSeq?: number): Promise<ApiObject> {
+    const reply = await this.ask(namespace, resource, "get", minSeq === undefined ? { name } : { name, minSeq });
+    const item = itemsOf(reply)[0];
+    if (item === undefined) throw new SwainError("NOT_FOUND", `there is no ${resource} ${name}`);
+    return item;
+  }
+
+  /** One object, or null when it is not there. */
+  async find(namespace: string, resource: string, name: string, minSeq?: number): Promise<ApiObject | null> {
+    try {
+      return await this.get(namespace, resource, name, minSeq);
+    } catch (error) {
+      if (error instanceof SwainError && error.code === "NOT_FOUND") return null;
+      throw error;
+    }
+  }
+
+  /** All objects, page by page; `namespace` is `_` for all of them. */
+  async list(namespace: string, resource: string, options: ListOptions = {}): Promise<ApiObject[]> {
+    const items: ApiObject[] = [];
+    let after: string | undefined;
+    for (let page = 0; page < maxPages; page++) {
+      const reply = await this.ask(namespace, resource, "list", after === undefined ? options : { ...options, after });
+      items.push(...itemsOf(reply));
+      const { next } = reply;
+      if (typeof next !== "string" || next === after) break;
+      after = next;
+    }
+    return items;
+  }
+
+  /** The last events, newest last; of one object by name. Pages go back in time. */
+  async events(namespace: string, last: number, name: string | undefined): Promise<ApiObject[]> {
+    const items: ApiObject[] = [];
+    let after: string | undefined;
+    for (let page = 0; page < maxEventPages && items.length < last; page++) {
+      const limit = Math.min(1000, last - items.length);
+      const of = name === undefined ? {} : { name };
+      const reply = await this.ask(namespace, "event", "list", {
+        limit,
+        ...of,
+        ...(after === undefined ? {} : { after }),
+      });
+      items.unshift(...itemsOf(reply));
+      const { next } = reply;
+      if (typeof next !== "string" || next === after) break;
+      after = next;
+    }
+    return items.slice(-last);
+  }
+
+  /**
+   * A request to the leader. Retries what a failover explains, for `limits.clientRetryMs`.
+   * Throws the error the leader answered, or NO_LEADER, TIMEOUT, NATS_DENIED, NATS_UNREACHABLE.
+   */
+  async ask(namespace: string, resource: string, verb: string, body: object): Promise<Record<string, unknown>> {
+    const { clock, random, signal, onWaiting } = this.parts;
+    const subject = this.subjects.api(namespace, resource, verb);
+    const until = clock.mono() + limits.clientRetryMs;
+    for (let attempt = 0; ; attempt++) {
+      const left = until - clock.mono();
+      try {
+        const timeoutMs = Math.max(100, Math.min(limits.requestTimeoutMs, left));
+        return answerOf(await untilAborted(this.bus.request(subject, body, { timeoutMs }), signal));
+      } catch (error) {
+        if (!(error instanceof SwainError) || !waitedFor.has(error.code)) throw error;
+        const asked = error.details.retryAfterMs;
+        const wait = Math.max(typeof asked === "number" ? asked : 0, jitteredMs(retry, attempt, random));
+        if (clock.mono() + wait >= until) throw error;
+        if (attempt === 3) onWaiting?.(error.code);
+        await sleep(clock, wait, signal);
+      }
+    }
+  }
+
+  close(): Promise<void> {
+    return this.bus.close();
+  }
+}
+
+/** Connects with the settings of the call. Throws NATS_UNREACHABLE, NATS_DENIED and what the settings throw. */
+export async function openClient(call: Call): Promise<Client> {
+  const settings = await resolveSettings(call);
+  const { server, cluster, creds, source } = settings;
+  const err = (text: string): void => call.terminal.err(text);
+  try {
+    const bus = await connectBus({
+      servers: server,
+      name: "cli",
+      cluster,
+      connectTimeoutMs,
+      clock: systemClock,
+      random: systemRandom,
+      log: { ...silent, error: (message, fields) => err(`${message} ${JSON.stringify(fields ?? {})}\n`) },
+      signal: call.signal,
+      ...(creds === undefined ? {} : { creds }),
+    });
+    const onWaiting = (code: Code): void => err(`Still waiting for a leader of cluster ${cluster} (${code}) …\n`);
+    const parts = { clock: systemClock, ids: systemIds, random: systemRandom, signal: call.signal };
+    return new Client({ ...parts, bus, cluster, onWaiting });
+  } catch (error) {
+    if (call.signal.aborted) throw call.signal.reason;
+    if (!(error instanceof SwainError)) throw error;
+    throw new SwainError(error.code, `${error.message} (from ${source})`, { cause: error, details: error.details });
+  }
+}
+
+function itemsOf(reply: Record<string, unknown>): ApiObject[] {
+  return Array.isArray(reply.items) ? (reply.items as ApiObject[]) : [];
+}
+
+/** The body of an answer; one that is an error is thrown. */
+function answerOf(message: BusMessage): Record<string, unknown> {
+  const body = message.json();
+  if (typeof body !== "object" || body === null) {
+    throw new SwainError("INTERNAL", `the answer on ${message.subject} is not a JSON object`);
+  }
+  const { error } = body as Partial<ApiError>;
+  if (error === undefined) return body as Record<string, unknown>;
+  const { code, message: text, retryAfterMs, problems } = error;
+  const details = { ...(retryAfterMs === undefined ? {} : { retryAfterMs }), ...located(problems) };
+  if (isCode(code)) throw new SwainError(code, text, { details });
+  throw new SwainError("INTERNAL", `${code}: ${text}`, { details });
+}
+
+/** Problems the leader found in manifests, as lines; it knows documents but no files. */
+function located(problems: ApiError["error"]["problems"]): Record<string, unknown> {
+  if (problems === undefined) return {};
+  const lines = problems.map(({ document, path, message }) => ({ place: `document ${document + 1}${path}`, message }));
+  return { problems, located: lines };
+}

@@ -1,0 +1,88 @@
+// The table of commands: what the overview of --help says, and where each is loaded from when it is called.
+import type { CommandDef } from "citty";
+
+export interface TableEntry {
+  readonly name: string;
+  readonly group: "Cluster" | "Objects" | "Parts" | "Other";
+  readonly summary: string;
+  readonly load: () => Promise<{ default: CommandDef }>;
+}
+
+export const commands: readonly TableEntry[] = [
+  {
+    name: "up",
+    group: "Cluster",
+    summary: "Start a whole cluster on this machine",
+    load: () => import("./commands/up.ts"),
+  },
+  { name: "down", group: "Cluster", summary: "Stop what `swain up` started", load: () => import("./commands/down.ts") },
+  {
+    name: "demo",
+    group: "Cluster",
+    summary: "Show all of it in a minute and leave nothing running",
+    load: () => import("./commands/demo.ts"),
+  },
+  {
+    name: "nats-context",
+    group: "Cluster",
+    summary: "Print or save a context for the `nats` CLI",
+    load: () => import("./commands/nats-context.ts"),
+  },
+  {
+    name: "apply",
+    group: "Objects",
+    summary: "Create or change objects from manifests",
+    load: () => import("./commands/apply.ts"),
+  },
+  { name: "delete", group: "Objects", summary: "Delete objects", load: () => import("./commands/delete.ts") },
+  {
+    name: "get",
+    group: "Objects",
+    summary: "List objects: pods, workloads, services, nodes, events",
+    load: () => import("./commands/get.ts"),
+  },
+  {
+    name: "describe",
+    group: "Objects",
+    summary: "Tell the story of one object",
+    load: () => import("./commands/describe.ts"),
+  },
+  {
+    name: "scale",
+    group: "Objects",
+    summary: "Change how many pods a workload has",
+    load: () => import("./commands/scale.ts"),
+  },
+  { name: "logs", group: "Objects", summary: "Show the output of a pod", load: () => import("./commands/logs.ts") },
+  {
+    name: "events",
+    group: "Objects",
+    summary: "Show what happened, and follow what happens",
+    load: () => import("./commands/events.ts"),
+  },
+  {
+    name: "controller",
+    group: "Parts",
+    summary: "Run a controller in the foreground",
+    load: () => import("./commands/controller.ts"),
+  },
+  {
+    name: "agent",
+    group: "Parts",
+    summary: "Run an agent in the foreground",
+    load: () => import("./commands/agent.ts"),
+  },
+  {
+    name: "proxy",
+    group: "Parts",
+    summary: "Run a proxy in the foreground",
+    load: () => import("./commands/proxy.ts"),
+  },
+  {
+    name: "state",
+    group: "Other",
+    summary: "Compare the stored log with its projections",
+    load: () => import("./commands/state.ts"),
+  },
+  { name: "version", group: "Other", summary: "Print the version", load: () => import("./commands/version.ts") },
+];

@@ -1,0 +1,68 @@
+import { SwainError } from "../../services/kernel/errors.ts";
+import { command } from "../command.ts";
+import type { Call } from "../command.ts";
+import { namespaceArg, namespaceOf } from "../kinds.ts";
+import { partArgs, partId, partPlace, runPart } from "../part.ts";
+
+export default command({
+  name: "proxy",
+  description: "Run a proxy in the foreground: it balances TCP connections over the ready pods of services",
+  examples: [
+    "swain proxy --service web --listen 0.0.0.0:8080",
+    "swain proxy --service web:http --listen 8080 -n shop",
+    "swain proxy --all --listen 0.0.0.0",
+  ],
+  args: {
+    service: {
+      type: "string",
+      valueHint: "NAME",
+      description: "A service, or NAME:PORT; repeatable, with a --listen each",
+    },
+    all: { type: "boolean", description: "Every service of every namespace, each at its own port" },
+    listen: {
+      type: "string",
+      valueHint: "ADDR",
+      description: "HOST:PORT or PORT; with --all the host (default: 127.0.0.1)",
+    },
+    id: { type: "string", valueHint: "ID", description: "The proxy's id (default: from the hostname)" },
+    data: { type: "string", valueHint: "DIR", description: "Its folder (default: in SWAIN_DATA or ~/.swain)" },
+    ...namespaceArg,
+    ...partArgs,
+  },
+  run: proxy,
+});
+
+async function proxy(call: Call): Promise<void> {
+  const id = partId(call, "");
+  const served = servedOf(call);
+  const { settings, folder } = await partPlace(call, "proxy", (paths) => paths.proxy(id));
+  const { startProxy } = await import("../../services/proxy/main.ts");
+  const { processLogger } = await import("../../services/kernel/node/log.ts");
+  const { server, cluster, creds } = settings;
+  const options = { server, cluster, id, data: folder, log: processLogger(), ...served };
+  const start = (): ReturnType<typeof startProxy> => startProxy(creds === undefined ? options : { ...options, creds });
+  await runPart(call, start, (running) => {
+    const where = running.listening().map(({ service, address, port }) => `${service}=${address}:${port}`);
+    return ["proxy", id, "cluster", cluster, ...where].join(" ");
+  });
+}
+
+type Served =
+  | { readonly all: { readonly host?: string } }
+  | { readonly services: { namespace: string; name: string; listen: string }[] };
+
+function servedOf(call: Call): Served {
+  const names = call.options("service");
+  const listens = call.options("listen");
+  if (call.flag("all")) {
+    if (names.length > 0) throw new SwainError("INVALID_ARGUMENT", "--all and --service exclude each other");
+    const host = listens.at(-1);
+    return { all: host === undefined ? {} : { host } };
+  }
+  if (names.length === 0) throw new SwainError("INVALID_ARGUMENT", "say what to serve: --service NAME, or --all");
+  if (names.length !== listens.length) {
+    throw new SwainError("INVALID_ARGUMENT", "each --service needs its own --listen, in the same order");
+  }
+  const namespace = namespaceOf(call);
+  return { services: names.map((name, index) => ({ namespace, name, listen: listens[index] ?? "" })) };
+}

@@ -1,0 +1,97 @@
+// Follows the feed: what happened last, then what happens, each event once and in order. After a disconnect the missed
+// ones are asked for, as far as the leader still has them, and a possible gap is said.
+import type { Feed } from "../schemas/generated/types.ts";
+import { aborted } from "./abort.ts";
+import type { ApiObject, Client } from "./client.ts";
+
+export interface EventFilter {
+  /** A namespace, or `_` for all and for what has none. */
+  readonly scope: string;
+  /** Only events of objects of that name. */
+  readonly name: string | undefined;
+  /** How many past events to begin with. */
+  readonly last: number;
+}
+
+export interface EventSink {
+  onEvents(events: readonly Feed[]): void;
+  /** Events may be missing before the next one. */
+  onGap(): void;
+}
+
+/** What the leader tells at most in one list. */
+const catchUp = 1000;
+
+/** Runs until the client's signal aborts. Throws what the first list throws. */
+export async function followEvents(client: Client, filter: EventFilter, sink: EventSink): Promise<void> {
+  const tail = new Tail();
+  const early: Feed[] = [];
+  let loading = true;
+  // Subscribed before the list is asked for, so that nothing falls between the two.
+  const subject = client.subjects.feed(filter.scope === "_" ? "*" : filter.scope, "*", filter.name ?? "*", "*");
+  const unsubscribe = client.bus.subscribe(subject, (message) => {
+    const event = feedEvent(message.json());
+    if (event === undefined) return;
+    if (loading) early.push(event);
+    else show([event]);
+  });
+  const show = (events: readonly Feed[]): void => {
+    const fresh = events.filter((event) => tail.accept(event));
+    if (fresh.length > 0) sink.onEvents(fresh);
+  };
+  const load = async (limit: number): Promise<Feed[]> => {
+    loading = true;
+    const events = await client.events(filter.scope, limit, filter.name);
+    return events.flatMap((item) => feedEvent(item) ?? []);
+  };
+  const finish = (events: readonly Feed[]): void => {
+    show([...events, ...early.splice(0)]);
+    loading = false;
+  };
+  const recover = async (): Promise<void> => {
+    const events = await load(catchUp);
+    if (events.length >= catchUp && tail.isBefore(events[0])) sink.onGap();
+    finish(events);
+  };
+  const offState = client.bus.onState((state) => {
+    if (state !== "connected") return;
+    recover().catch(() => {
+      sink.onGap();
+      finish([]);
+    });
+  });
+  try {
+    finish(filter.last === 0 ? [] : await load(filter.last));
+    await aborted(client.signal);
+  } finally {
+    offState();
+    unsubscribe();
+  }
+}
+
+/** The value as a feed event; undefined when it is none. */
+export function feedEvent(value: unknown): Feed | undefined {
+  const event = value as ApiObject | null;
+  const good =
+    typeof event?.subject === "string" && typeof event.sequence === "number" && typeof event.index === "number";
+  return good && typeof event.type === "string" ? (event as unknown as Feed) : undefined;
+}
+
+/** Remembers how far the log was shown. */
+class Tail {
+  private sequence = 0;
+  private index = -1;
+
+  /** True for an event past all that were accepted. */
+  accept({ sequence, index }: Feed): boolean {
+    if (sequence < this.sequence || (sequence === this.sequence && index <= this.index)) return false;
+    this.sequence = sequence;
+    this.index = index;
+    return true;
+  }
+
+  /** True when everything accepted so far lies before that event. */
+  isBefore(event: Feed | undefined): boolean {
+    return event !== undefined && this.sequence < event.sequence;
+  }
+}

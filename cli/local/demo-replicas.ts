@@ -1,0 +1,81 @@
+// The demo's hand on single replicas, past Swain: it kills one as a crash would, and looks for what is left at the end.
+import type { ChildMark } from "./layout.ts";
+import { isAlive, processStart } from "./processes.ts";
+import { openEngine } from "./runtime.ts";
+import type { Chosen, Runtime } from "./runtime.ts";
+
+const engineMs = 10_000;
+
+interface FoundContainer {
+  readonly Id: string;
+  readonly Names: readonly string[];
+}
+
+export interface Victim {
+  readonly runtime: Runtime;
+  readonly clusterUid: string;
+  /** Name of the pod, in the default namespace. */
+  readonly pod: string;
+  readonly pid: number | undefined;
+}
+
+/** Ends one replica at once. */
+export async function killReplica(victim: Victim): Promise<void> {
+  if (victim.runtime !== "docker") {
+    if (victim.pid === undefined) throw new Error(`${victim.pod} did not tell its process id`);
+    process.kill(victim.pid, "SIGKILL");
+    return;
+  }
+  const engine = await openEngine();
+  try {
+    const labels = [`swain.cluster=${victim.clusterUid}`, `swain.pod=default/${victim.pod}`];
+    const [container] = await engine.ask<readonly FoundContainer[]>({
+      what: "find the replica's container",
+      method: "GET",
+      path: "/containers/json",
+      query: { filters: JSON.stringify({ label: labels }) },
+      timeout: engineMs,
+    });
+    if (container === undefined) throw new Error(`${victim.pod} has no running container`);
+    await engine.ask({
+      what: `kill ${victim.pod}`,
+      method: "POST",
+      path: `/containers/${container.Id}/kill`,
+      timeout: engineMs,
+    });
+  } finally {
+    engine.close();
+  }
+}
+
+export interface Traces {
+  readonly chosen: Chosen;
+  readonly clusterUid: string;
+  readonly children: readonly ChildMark[];
+  /** Processes that were replicas. */
+  readonly pids: readonly number[];
+}
+
+/** Names of containers and processes of the demo that are still there. */
+export async function whatIsLeft(traces: Traces): Promise<string[]> {
+  const left = traces.children.filter(isAlive).map((child) => `${child.name} (${child.pid})`);
+  left.push(...traces.pids.filter((pid) => processStart(pid) !== null).map((pid) => `replica (${pid})`));
+  if (traces.chosen.runtime === "docker" && traces.clusterUid !== "") left.push(...(await containersLeft(traces)));
+  return left;
+}
+
+async function containersLeft({ clusterUid }: Traces): Promise<string[]> {
+  const engine = await openEngine();
+  try {
+    const found = await engine.ask<readonly FoundContainer[]>({
+      what: "look for containers left behind",
+      method: "GET",
+      path: "/containers/json",
+      query: { all: true, filters: JSON.stringify({ label: [`swain.cluster=${clusterUid}`] }) },
+      timeout: engineMs,
+    });
+    return found.map((container) => `container ${container.Names[0] ?? container.Id}`);
+  } finally {
+    engine.close();
+  }
+}

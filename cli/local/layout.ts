@@ -1,0 +1,110 @@
+// Where `swain up` keeps what on this machine, and what other commands learn from it. Loads no NATS client: every command
+// of the CLI reads this.
+import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { seedFile } from "../../services/bus/embedded/roles.ts";
+import type { Role } from "../../services/bus/embedded/roles.ts";
+
+/** Everything below one data folder. */
+export interface LocalPaths {
+  readonly data: string;
+  /** Seeds of the roles, 0600. */
+  readonly creds: string;
+  /** The server's configuration, pid and JetStream files. */
+  readonly nats: string;
+  /** Log files, one per process. */
+  readonly log: string;
+  /** What runs now. */
+  readonly record: string;
+  /** Held by the supervisor that owns this folder. */
+  readonly lock: string;
+  node(id: string): string;
+  proxy(id: string): string;
+}
+
+/** The data folder: the option, else SWAIN_DATA, else `~/.swain`; absolute. */
+export function dataFolder(option: string | undefined, env: Readonly<Record<string, string | undefined>>): string {
+  const named = option ?? env["SWAIN_DATA"];
+  return resolve(named === undefined || named === "" ? join(homedir(), ".swain") : named);
+}
+
+export function localPaths(data: string): LocalPaths {
+  return {
+    data,
+    creds: join(data, "creds"),
+    nats: join(data, "nats"),
+    log: join(data, "log"),
+    record: join(data, "run", "up.json"),
+    lock: join(data, "run", "lock"),
+    node: (id) => join(data, "nodes", id),
+    proxy: (id) => join(data, "proxies", id),
+  };
+}
+
+/** A process by id and start time, so that a reused id is never taken for it. */
+export interface ProcessMark {
+  readonly pid: number;
+  readonly start: string;
+}
+
+export type ChildKind = "nats" | "controller" | "agent" | "proxy";
+
+export interface ChildMark extends ProcessMark {
+  readonly name: string;
+  readonly kind: ChildKind;
+}
+
+/** The content of `run/up.json`. */
+export interface UpRecord {
+  readonly cluster: string;
+  /** `nats://host:port` */
+  readonly server: string;
+  /** False when the server is the user's own. */
+  readonly ownServer: boolean;
+  /** Credentials for every role, when the server is not ours and wants any. */
+  readonly creds?: string;
+  readonly runtime: string;
+  readonly nodes: number;
+  /** The address the proxy's services listen on. */
+  readonly proxyHost: string;
+  readonly supervisor: ProcessMark;
+  readonly children: readonly ChildMark[];
+  /** True from when all of it answered. */
+  readonly ready: boolean;
+}
+
+/** What runs from that data folder by its own account, or null; the processes may have died since. */
+export function readRecord(data: string): UpRecord | null {
+  let text: string;
+  try {
+    text = readFileSync(localPaths(data).record, "utf8");
+  } catch {
+    return null;
+  }
+  try {
+    return JSON.parse(text) as UpRecord;
+  } catch {
+    // Written in one step, so this is somebody's edit; what runs is then found by nobody.
+    return null;
+  }
+}
+
+export interface LocalCluster {
+  readonly server: string;
+  readonly cluster: string;
+  /** Path of the credentials of a role; undefined when the server is not ours and wants none. */
+  creds(role: Role): string | undefined;
+}
+
+/** What `swain up` started from that data folder, for a command that wants to reach it; null when nothing was. */
+export function localCluster(data: string): LocalCluster | null {
+  const record = readRecord(data);
+  if (record === null) return null;
+  const { creds } = localPaths(data);
+  return {
+    server: record.server,
+    cluster: record.cluster,
+    creds: (role) => (record.ownServer ? seedFile(creds, role) : record.creds),
+  };
+}

@@ -1,0 +1,246 @@
+// A whole cluster on this machine: nats-server, controllers, agents and a proxy, each a process of its own, started in
+// order, started again when they die, and stopped in order. Not a part of the cluster itself: everything it starts goes on
+// without it. `swain up` and `swain demo` call it.
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { SwainError } from "../../services/kernel/errors.ts";
+import { systemDisk } from "../../services/kernel/node/disk.ts";
+import { Child } from "./child.ts";
+import { launchPart } from "./launch.ts";
+import type { LocalPaths, ProcessMark, UpRecord } from "./layout.ts";
+import { localPaths, readRecord } from "./layout.ts";
+import { endLeftovers, stopMs } from "./leftovers.ts";
+import { dropLock, takeLock } from "./lock.ts";
+import { rotate } from "./log-files.ts";
+import type { Part, PartsOptions } from "./parts.ts";
+import { agentParts, controllerParts, proxyPart, rolesFor } from "./parts.ts";
+import { signal } from "./processes.ts";
+import type { Chosen } from "./runtime.ts";
+import type { PreparedServer } from "./server.ts";
+import { prepareServer } from "./server.ts";
+
+export interface UpOptions {
+  readonly data: string;
+  readonly cluster: string;
+  /** A NATS server that runs already; without it one is started. */
+  readonly server?: string | undefined;
+  /** Credentials for that server, used by all parts. */
+  readonly creds?: string | undefined;
+  readonly natsServer?: string | undefined;
+  readonly port?: number | undefined;
+  readonly controllers: number;
+  readonly nodes: number;
+  readonly chosen: Chosen;
+  readonly keepPods: boolean;
+  readonly restart: boolean;
+  readonly proxyHost: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly say: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface LocalUp {
+  readonly server: string;
+  readonly paths: LocalPaths;
+  /** What runs now. */
+  record(): UpRecord;
+  /** Stops everything in order; resolves when all of it is gone. */
+  stop(): Promise<void>;
+}
+
+/** Log files are looked at this often. */
+const rotateMs = 30_000;
+
+/**
+ * Starts the cluster and resolves when all of it is ready. Rejects with ALREADY_RUNNING, or with the error of the part that
+ * did not start, everything else stopped again.
+ */
+export async function startLocal(options: UpOptions): Promise<LocalUp> {
+  const paths = localPaths(options.data);
+  const own = takeLock(paths);
+  try {
+    await mkdir(paths.log, { recursive: true, mode: 0o700 });
+    const last = readRecord(options.data);
+    if (last !== null) await clearLeftovers(last, options);
+    const supervisor = new Supervisor(options, paths, own);
+    try {
+      await supervisor.start();
+      return supervisor;
+    } catch (error) {
+      await supervisor.stop();
+      throw error;
+    }
+  } catch (error) {
+    dropLock(paths);
+    throw error;
+  }
+}
+
+async function clearLeftovers(last: UpRecord, options: UpOptions): Promise<void> {
+  // Their pods stay: the new agents find them by label or journal and go on with them.
+  const { stopped, stuck } = await endLeftovers(last, true);
+  if (stopped.length > 0) options.say(`ended what an earlier run left behind: ${namesOf(stopped)}`);
+  if (stuck.length > 0) throw new SwainError("ALREADY_RUNNING", `${namesOf(stuck)} of an earlier run do not end`);
+}
+
+export function namesOf(marks: readonly { readonly name: string; readonly pid: number }[]): string {
+  return marks.map((mark) => `${mark.name} (${mark.pid})`).join(", ");
+}
+
+class Supervisor implements LocalUp {
+  readonly paths: LocalPaths;
+  server = "";
+  private readonly options: UpOptions;
+  private readonly own: ProcessMark;
+  private readonly children: { nats: Child[]; controllers: Child[]; agents: Child[]; proxies: Child[] } = {
+    nats: [],
+    controllers: [],
+    agents: [],
+    proxies: [],
+  };
+  private ready = false;
+  private writing: Promise<void> = Promise.resolve();
+  private stopped: Promise<void> | undefined;
+  private readonly rotation: NodeJS.Timeout;
+  /** When this process ends without having stopped its children, they go at once; pods stay for the next agents. */
+  private readonly onExit = (): void => {
+    for (const child of this.all()) {
+      const mark = child.mark();
+      if (mark !== undefined) signal(mark, "SIGKILL");
+    }
+  };
+
+  constructor(options: UpOptions, paths: LocalPaths, own: ProcessMark) {
+    this.options = options;
+    this.paths = paths;
+    this.own = own;
+    this.rotation = setInterval(() => void this.rotateLogs(), rotateMs);
+    process.once("exit", this.onExit);
+  }
+
+  async start(): Promise<void> {
+    const { options } = this;
+    const prepared = options.server === undefined ? await this.prepare() : undefined;
+    this.server = prepared?.url ?? options.server ?? "";
+    if (prepared !== undefined) await this.add("nats", this.natsChild(prepared));
+    const parts: PartsOptions = {
+      paths: this.paths,
+      server: this.server,
+      cluster: options.cluster,
+      ownServer: prepared !== undefined,
+      creds: options.creds,
+      controllers: options.controllers,
+      nodes: options.nodes,
+      runtime: options.chosen.runtime,
+      keepPods: options.keepPods,
+      proxyHost: options.proxyHost,
+    };
+    await this.addAll("controllers", controllerParts(parts));
+    await Promise.all([this.addAll("agents", agentParts(parts)), this.addAll("proxies", [proxyPart(parts)])]);
+    this.ready = true;
+    await this.write();
+  }
+
+  record(): UpRecord {
+    const { options } = this;
+    return {
+      cluster: options.cluster,
+      server: this.server,
+      ownServer: options.server === undefined,
+      ...(options.creds === undefined ? {} : { creds: options.creds }),
+      runtime: options.chosen.runtime,
+      nodes: options.nodes,
+      proxyHost: options.proxyHost,
+      supervisor: this.own,
+      children: this.all()
+        .map((child) => child.mark())
+        .filter((mark) => mark !== undefined),
+      ready: this.ready,
+    };
+  }
+
+  stop(): Promise<void> {
+    this.stopped ??= this.shutDown();
+    return this.stopped;
+  }
+
+  private async shutDown(): Promise<void> {
+    const { nats, controllers, agents, proxies } = this.children;
+    clearInterval(this.rotation);
+    // Without a leader nothing is re-placed while the agents go; the server is last, so that everybody can say goodbye.
+    for (const group of [controllers, [...agents, ...proxies], nats]) {
+      await Promise.all(group.map((child) => child.stop()));
+    }
+    process.removeListener("exit", this.onExit);
+    await this.writing;
+    await systemDisk.remove(this.paths.record);
+    dropLock(this.paths);
+  }
+
+  private prepare(): Promise<PreparedServer> {
+    const { options } = this;
+    return prepareServer({
+      paths: this.paths,
+      cluster: options.cluster,
+      roles: rolesFor({ nodes: options.nodes, runtime: options.chosen.runtime }),
+      program: options.natsServer,
+      port: options.port,
+      env: options.env,
+      say: options.say,
+      signal: options.signal,
+    });
+  }
+
+  private natsChild(prepared: PreparedServer): Child {
+    const log = join(this.paths.log, "nats-server.log");
+    return this.child({ name: "nats-server", kind: "nats", log, launch: prepared.launch });
+  }
+
+  private partChild(part: Part): Child {
+    const log = join(this.paths.log, `${part.name}.log`);
+    return this.child({
+      name: part.name,
+      kind: part.kind,
+      log,
+      launch: (onSpawn, signal) => launchPart({ ...part, log, stopMs: stopMs[part.kind], onSpawn, signal }),
+    });
+  }
+
+  private child(parts: Pick<ConstructorParameters<typeof Child>[0], "name" | "kind" | "log" | "launch">): Child {
+    const { restart, say, signal } = this.options;
+    return new Child({ ...parts, restart, say, signal, onChange: () => void this.write() });
+  }
+
+  private addAll(group: keyof Supervisor["children"], parts: readonly Part[]): Promise<void> {
+    return allOrFirstError(parts.map((part) => this.add(group, this.partChild(part))));
+  }
+
+  private async add(group: keyof Supervisor["children"], child: Child): Promise<void> {
+    this.children[group].push(child);
+    await child.start();
+  }
+
+  private all(): Child[] {
+    const { nats, controllers, agents, proxies } = this.children;
+    return [...nats, ...controllers, ...agents, ...proxies];
+  }
+
+  /** One write at a time, each with what is true when it begins. */
+  private write(): Promise<void> {
+    this.writing = this.writing
+      .then(() => systemDisk.writeAtomic(this.paths.record, `${JSON.stringify(this.record(), null, 2)}\n`))
+      .catch((error: unknown) => this.options.say(`cannot write ${this.paths.record}: ${String(error)}`));
+    return this.writing;
+  }
+
+  private async rotateLogs(): Promise<void> {
+    for (const child of this.all()) await rotate(child.log);
+  }
+}
+
+/** Waits for all even when one fails, so that none is still starting when the rest is stopped. */
+async function allOrFirstError(work: readonly Promise<void>[]): Promise<void> {
+  const results = await Promise.allSettled(work);
+  const failed = results.find((result) => result.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+}

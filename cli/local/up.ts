@@ -1,0 +1,97 @@
+// `swain up` in the foreground: starts the cluster, says what it started, and stops it when told to.
+import { SwainError } from "../../services/kernel/errors.ts";
+import { subjectsOf } from "../../services/bus/subjects.ts";
+import type { Call } from "../command.ts";
+import { localCluster } from "./layout.ts";
+import { chooseRuntime } from "./runtime.ts";
+import type { RuntimeChoice } from "./runtime.ts";
+import type { LocalUp, UpOptions } from "./supervisor.ts";
+import { startLocal } from "./supervisor.ts";
+
+export type UpWishes = Omit<UpOptions, "chosen" | "env" | "say" | "signal"> & { readonly runtime: string };
+
+/** A message of the detached supervisor to whoever started it. */
+export type UpMessage = { readonly line: string } | { readonly ready: true };
+
+/** Runs until the call's signal aborts; returns the exit code. `began` is when the command was called. */
+export async function runUp(wishes: UpWishes, call: Call, began: number): Promise<number> {
+  checkWishes(wishes);
+  const say = speaker(call);
+  const chosen = await chooseRuntime(wishes.runtime as RuntimeChoice);
+  say(`data in ${wishes.data}, cluster ${wishes.cluster}`);
+  const up = await startLocal({ ...wishes, chosen, env: { ...call.env }, say, signal: call.signal });
+  for (const line of summary(up, chosen.reason)) say(line);
+  say(`ready in ${((performance.now() - began) / 1000).toFixed(1)} s; stop it with Ctrl-C or \`swain down\``);
+  tellStarter({ ready: true });
+  await aborted(call.signal);
+  say(wishes.keepPods ? "stopping; pods go on" : "stopping, pods included");
+  await up.stop();
+  say("stopped");
+  return 0;
+}
+
+function checkWishes(wishes: UpWishes): void {
+  if (!/^[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?$/.test(wishes.cluster)) {
+    throw new SwainError("INVALID_ARGUMENT", `"${wishes.cluster}" is no name of a cluster: a DNS label of at most 32`);
+  }
+  if (wishes.server === undefined && wishes.creds !== undefined) {
+    throw new SwainError("INVALID_ARGUMENT", "--creds belongs to --server; a server started here gets keys of its own");
+  }
+}
+
+function summary(up: LocalUp, reason: string): string[] {
+  const record = up.record();
+  const nodes = record.nodes === 1 ? "1 node" : `${record.nodes} nodes`;
+  return [
+    `NATS at ${record.server}`,
+    ...record.children
+      .filter((child) => child.kind === "controller")
+      .map((child) => `${child.name} runs (${child.pid})`),
+    `${nodes} with runtime ${record.runtime}: ${reason}`,
+    `proxy offers services on ${record.proxyHost}`,
+    `logs in ${up.paths.log}`,
+    `watch it: ${watchLine(up.paths.data)}`,
+  ];
+}
+
+/** A line for the `nats` CLI that shows everything that happens. */
+function watchLine(data: string): string {
+  const cluster = localCluster(data);
+  if (cluster === null) return "";
+  const key = cluster.creds("operator");
+  // A bare seed and a creds file go by different options there.
+  const option = key === undefined ? "" : ` ${key.endsWith(".nk") ? "--nkey" : "--creds"} ${shellWord(key)}`;
+  return `nats --server ${cluster.server}${option} sub '${subjectsOf(cluster.cluster).feedAll}'`;
+}
+
+const shellWord = (text: string): string =>
+  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+
+/** Lines go to standard output, and to the starter of a detached supervisor. */
+function speaker(call: Call): (line: string) => void {
+  return (line) => {
+    call.terminal.out(`${line}\n`);
+    tellStarter({ line });
+  };
+}
+
+function tellStarter(message: UpMessage): void {
+  // The starter has gone once it saw `ready`; nobody waits for later lines.
+  if (process.connected) process.send?.(message, undefined, {}, () => {});
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    // The wait itself must keep this process alive: with `--server` and dead children nothing else might.
+    const alive = setInterval(() => {}, 60_000);
+    signal.addEventListener(
+      "abort",
+      () => {
+        clearInterval(alive);
+        resolve();
+      },
+      { once: true },
+    );
+  });
+}

@@ -1,0 +1,137 @@
+// One session of `logs`: subscribes, asks, takes chunks in order, grants more as they were written, says gaps, and ends
+// when the output does. The agent sends no more than was granted, so a slow terminal slows the pod's log and fills nothing.
+import type { LogChunk, PodObject } from "../schemas/generated/types.ts";
+import type { BusMessage } from "../services/bus/port.ts";
+import { SwainError } from "../services/kernel/errors.ts";
+import { untilAborted } from "./abort.ts";
+import type { Client } from "./client.ts";
+import type { Terminal } from "./command.ts";
+
+export interface WantedLogs {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly container: string | undefined;
+  readonly follow: boolean;
+  readonly tail: number | undefined;
+}
+
+/** Chunks under way: 64 × 32 KiB is 2 MiB at most in flight. */
+const window = 64;
+/** The agent ends a session it hears nothing of for 30 s. */
+const aliveMs = 10_000;
+/** A log that is not followed comes without pauses; silence this long means that its agent is gone. */
+const silentMs = 15_000;
+
+/** Writes the output until it ends or the client's signal aborts. Throws NOT_FOUND, NODE_UNHEARD, BUSY … */
+export async function showLogs(terminal: Terminal, client: Client, wanted: WantedLogs): Promise<void> {
+  const { namespace, pod } = wanted;
+  const object = (await client.get(namespace, "pod", pod)) as unknown as PodObject;
+  const { node } = object.spec;
+  if (node === undefined) {
+    throw new SwainError("NOT_FOUND", `pod ${pod} is on no node yet: ${object.status.message || object.status.state}`);
+  }
+  const session = new LogSession(terminal, client, client.ids.next(), wanted.follow);
+  // Subscribed before the agent is asked, so that the first chunk is not missed.
+  session.listen(client.subjects.node.log(node, pod));
+  try {
+    const { container, follow, tail } = wanted;
+    const reply = await client.ask(namespace, "pod", "logs", {
+      session: session.id,
+      name: pod,
+      follow,
+      credit: window,
+      ...(container === undefined ? {} : { container }),
+      ...(tail === undefined ? {} : { tail }),
+    });
+    if (typeof reply.creditSubject === "string") session.start(reply.creditSubject);
+    await untilAborted(session.ended, client.signal);
+  } catch (error) {
+    // Ctrl-C is how one stops following.
+    if (!client.signal.aborted || !wanted.follow) throw error;
+  } finally {
+    session.stop();
+  }
+}
+
+class LogSession {
+  readonly id: string;
+  readonly ended: Promise<void>;
+  private readonly terminal: Terminal;
+  private readonly client: Client;
+  private readonly follow: boolean;
+  private readonly cancels: (() => void)[] = [];
+  private finish: (error?: Error) => void = () => {};
+  private writing = Promise.resolve();
+  private next = 1;
+  private granted = 0;
+  private creditSubject = "";
+  private restartSilence = (): void => {};
+
+  constructor(terminal: Terminal, client: Client, id: string, follow: boolean) {
+    this.terminal = terminal;
+    this.client = client;
+    this.id = id;
+    this.follow = follow;
+    this.ended = new Promise((resolve, reject) => {
+      this.finish = (error) => (error === undefined ? resolve() : reject(error));
+    });
+    // A failure before anybody waits for the end is told by the request itself.
+    this.ended.catch(() => {});
+  }
+
+  listen(subject: string): void {
+    this.cancels.push(this.client.bus.subscribe(subject, (message) => this.take(message)));
+  }
+
+  start(creditSubject: string): void {
+    this.creditSubject = creditSubject;
+    this.cancels.push(this.client.clock.every(aliveMs, () => this.grant()));
+    if (this.follow) return;
+    let cancel = (): void => {};
+    this.restartSilence = () => {
+      cancel();
+      const late = new SwainError("TIMEOUT", "the node sends nothing any more");
+      cancel = this.client.clock.after(silentMs, () => this.finish(late));
+    };
+    this.restartSilence();
+    this.cancels.push(() => cancel());
+  }
+
+  stop(): void {
+    for (const cancel of this.cancels.splice(0)) cancel();
+  }
+
+  private take(message: BusMessage): void {
+    const chunk = message.json() as LogChunk | undefined;
+    if (chunk?.session !== this.id) return;
+    this.restartSilence();
+    // Chunks are written one after the other, each as fast as standard output takes it.
+    this.writing = this.writing.then(() => this.write(chunk));
+  }
+
+  private async write(chunk: LogChunk): Promise<void> {
+    if (chunk.sequence > this.next) {
+      const lost = chunk.sequence - this.next;
+      // What was lost counts as taken, else the window would shrink with every loss.
+      this.granted += lost;
+      this.terminal.err(`\n(${lost} ${lost === 1 ? "piece" : "pieces"} of the log were lost on the way)\n`);
+    }
+    this.next = Math.max(this.next, chunk.sequence + 1);
+    if (chunk.text !== undefined) {
+      if (chunk.stream === "stderr") this.terminal.err(chunk.text);
+      else this.terminal.out(chunk.text);
+      await this.terminal.drained();
+      this.granted += 1;
+      if (this.granted >= window / 2) this.grant();
+    }
+    if (chunk.end === true)
+      this.finish(chunk.error === undefined ? undefined : new SwainError("ENGINE_ERROR", chunk.error));
+  }
+
+  /** Grants what was written since; also a sign of life when that is nothing. */
+  private grant(): void {
+    if (this.creditSubject === "") return;
+    this.client.bus.publish(this.creditSubject, { session: this.id, credit: this.granted });
+    this.granted = 0;
+  }
+}

@@ -1,0 +1,258 @@
+// The agent of one node: takes the assignment, keeps the node's pods as it says, and tells what it sees. It works without
+// the bus (from its journal) and without the engine (it waits). It takes no decision about the cluster, and all it
+// reaches comes through ports: `main.ts` starts it with the real world, a simulation with its own.
+import type { Assign, Heartbeat, NodeFacts } from "../../schemas/generated/types.ts";
+import type { Bus } from "../bus/port.ts";
+import { limits } from "../bus/limits.ts";
+import { subjectsOf } from "../bus/subjects.ts";
+import type { Cancel } from "../kernel/clock.ts";
+import { asSwainError } from "../kernel/errors.ts";
+import type { Held, Verdict } from "./assignment.ts";
+import { judge, nothingHeld } from "./assignment.ts";
+import { bounds } from "./bounds.ts";
+import { serveCommands } from "./commands.ts";
+import { Journal } from "./journal.ts";
+import { LogSessions } from "./logs.ts";
+import { measure } from "./metrics.ts";
+import type { KeptRecord } from "./pod/record.ts";
+import { Pods } from "./pods.ts";
+import type { AgentOptions, AgentPorts } from "./ports.ts";
+import { Reporter } from "./reporter.ts";
+import type { Driver } from "./runtime/driver.ts";
+import { Syncer } from "./syncer.ts";
+
+export interface Agent {
+  /** Reads the journal and begins to look after the pods. Rejects with DISK_ERROR. */
+  start(): Promise<void>;
+  /** Gives it the bus, once; `bulk` carries logs and metrics and may be the same. The agent closes neither. */
+  attach(bus: Bus, bulk: Bus): void;
+  /** Ends in order. Pods stay as they are, or are stopped and removed first. */
+  stop(options?: { readonly stopPods?: boolean }): Promise<void>;
+}
+
+/** Makes an agent; nothing happens before `start`. */
+export function createAgent(ports: AgentPorts, options: AgentOptions): Agent {
+  return new NodeAgent(ports, options);
+}
+
+class NodeAgent implements Agent {
+  private readonly ports: AgentPorts;
+  private readonly options: AgentOptions;
+  private readonly bootId: string;
+  private readonly driver: Driver;
+  private readonly journal: Journal;
+  private readonly reporter: Reporter;
+  private readonly syncer: Syncer;
+  private readonly sessions: LogSessions;
+  private held: Held = nothingHeld;
+  private kept: ReadonlyMap<string, KeptRecord> = new Map();
+  private pods: Pods | null = null;
+  /** Empty until the engine answered once in the life of this journal; before, the node is not announced. */
+  private engine = "";
+  private epoch = 0;
+  private foreign = "";
+  private repeating: Cancel | null = null;
+  private describing: Cancel | null = null;
+  /** Assignments are taken one after another. */
+  private line: Promise<unknown> = Promise.resolve();
+  private readonly cancels: Cancel[] = [];
+  private stopped = false;
+
+  constructor(ports: AgentPorts, options: AgentOptions) {
+    this.ports = ports;
+    this.options = options;
+    this.bootId = ports.ids.next();
+    const { clock, random, log } = ports;
+    const subjects = subjectsOf(options.cluster).node;
+    this.driver = ports.openDriver(() => {
+      const { clusterUid } = this.held;
+      return clusterUid === "" ? null : { clusterUid, node: options.node };
+    });
+    this.journal = new Journal(ports.disk, options.data, clock, log);
+    this.sessions = new LogSessions(clock);
+    this.reporter = new Reporter({
+      clock,
+      random,
+      log,
+      bootId: this.bootId,
+      subject: subjects.report(options.node),
+      logId: () => this.held.logId,
+      onResend: () => this.repeatSoon(0),
+    });
+    this.syncer = new Syncer({
+      clock,
+      random,
+      log,
+      subject: subjects.sync(options.node),
+      held: () => this.held,
+      onWhole: async (assignment) => void (await this.assign(assignment)),
+      onForeign: (error) => this.refuse(error.message),
+    });
+  }
+
+  async start(): Promise<void> {
+    const remembered = await this.journal.read();
+    this.held = remembered.held;
+    this.kept = remembered.records;
+    this.engine = remembered.engine;
+    this.journal.source(() => ({ logId: this.held.logId, engine: this.engine, records: this.pods?.records() ?? {} }));
+    if (this.held.clusterUid === "") void this.describeEngine();
+    else this.openPods().take(this.held.items, false);
+  }
+
+  attach(bus: Bus, bulk: Bus): void {
+    const { clock } = this.ports;
+    const { node, cluster } = this.options;
+    const subjects = subjectsOf(cluster).node;
+    this.cancels.push(
+      serveCommands(bus, subjects.commandAll(node), subjects.inbox(node), {
+        held: () => this.held,
+        assign: (assignment) => this.assign(assignment),
+        logs: (request) => {
+          if (this.pods === null) return false;
+          this.sessions.open(request, this.pods, bulk, (pod) => subjects.log(node, pod));
+          return true;
+        },
+        credit: (credit) => this.sessions.credit(credit),
+      }),
+      bus.onState((state) => {
+        if (state !== "connected") return;
+        this.beat(bus);
+        this.syncer.now();
+        this.reporter.soon();
+      }),
+      clock.every(limits.heartbeatMs, () => this.beat(bus)),
+      clock.every(limits.metricsMs, () => void this.measure(bulk)),
+    );
+    this.beat(bus);
+    this.syncer.attach(bus);
+    this.reporter.attach(bus);
+  }
+
+  async stop(options: { readonly stopPods?: boolean } = {}): Promise<void> {
+    if (this.stopped) return;
+    this.stopped = true;
+    for (const cancel of this.cancels.splice(0)) cancel();
+    this.repeating?.();
+    this.describing?.();
+    this.syncer.close();
+    this.reporter.close();
+    this.sessions.close();
+    await this.line;
+    if (options.stopPods === true) await this.pods?.stopAll();
+    await this.pods?.close();
+    await this.driver.close();
+    await this.journal.saveRecords();
+  }
+
+  private openPods(): Pods {
+    const { cluster, node, facts } = this.options;
+    const { clusterUid } = this.held;
+    const identity = { cluster, clusterUid, node, advertise: facts.advertise };
+    const pods = new Pods(
+      this.ports,
+      this.driver,
+      identity,
+      {
+        onReport: (key, report) => this.reporter.add(key, report),
+        onEngine: (description) => this.engineIs(description),
+        saveSoon: () => this.journal.saveSoon(),
+        save: () => this.journal.saveRecords(),
+      },
+      this.kept,
+    );
+    this.pods = pods;
+    pods.start();
+    return pods;
+  }
+
+  /** Before the cluster is known there is no pod to look after, but the node can be announced. */
+  private async describeEngine(): Promise<void> {
+    try {
+      this.engineIs(await this.driver.describe());
+    } catch (error) {
+      const { code, message } = asSwainError(error);
+      this.ports.log.warn("the container engine cannot be used yet", { code, message });
+      if (this.pods !== null || this.stopped) return;
+      this.describing = this.ports.clock.after(bounds.describeMs, () => void this.describeEngine());
+    }
+  }
+
+  private engineIs(description: string): void {
+    if (this.engine === description) return;
+    this.engine = description;
+    this.journal.saveSoon();
+  }
+
+  private beat(bus: Bus): void {
+    if (this.engine === "") return;
+    const facts: NodeFacts = { ...this.options.facts, engine: this.engine };
+    const { logId, generation } = this.held;
+    const reported = this.reporter.reported;
+    const heartbeat: Heartbeat = { bootId: this.bootId, logId, generation, reported, facts };
+    bus.publish(subjectsOf(this.options.cluster).node.heartbeat(this.options.node), heartbeat);
+  }
+
+  private async measure(bulk: Bus): Promise<void> {
+    if (this.pods === null || bulk.state() !== "connected") return;
+    const metrics = await measure(this.ports, this.pods);
+    if (metrics === null || this.stopped) return;
+    bulk.publish(subjectsOf(this.options.cluster).node.metrics(this.options.node), metrics);
+  }
+
+  /** Judges an assignment and, if it is to be taken, acts on it once it is safely in the journal. Rejects with DISK_ERROR. */
+  private assign(message: Assign): Promise<Held> {
+    const work = this.line.then(async () => {
+      if (!this.stopped) await this.judged(message, judge(this.held, message));
+      return this.held;
+    });
+    this.line = work.catch(() => {});
+    return work;
+  }
+
+  private async judged(message: Assign, verdict: Verdict): Promise<void> {
+    if ("take" in verdict) {
+      const before = this.held;
+      const isNew = verdict.take.generation !== before.generation || verdict.take.logId !== before.logId;
+      if (isNew) await this.journal.writeAssignment(verdict.take);
+      this.held = verdict.take;
+      for (const key of before.items.keys()) if (!this.held.items.has(key)) this.reporter.drop(key);
+      (this.pods ?? this.openPods()).take(this.held.items, verdict.full);
+      if (before.logId === "") this.reporter.soon();
+    } else if (verdict.keep === "foreign") {
+      this.refuse(`an assignment of log "${message.logId}" came, the log followed is "${this.held.logId}"`);
+      return;
+    } else if (verdict.keep === "stale") {
+      const { generation } = message;
+      this.ports.log.info("an older assignment was refused", { generation, held: this.held.generation });
+      return;
+    } else if (verdict.keep === "gap") {
+      this.syncer.now();
+    }
+    this.follow(message.epoch);
+  }
+
+  /** Another log is not followed: it may be an empty one, and everything would be stopped. */
+  private refuse(message: string): void {
+    // Once is enough: the heartbeat goes on saying which log is followed.
+    if (this.foreign === message) return;
+    this.foreign = message;
+    this.ports.log.error("another log leads than the one followed; pods stay as they are", {
+      code: "LOG_UNKNOWN",
+      message,
+    });
+  }
+
+  /** A new leader may have lost the end of the log with what was acknowledged, so it hears every state again. */
+  private follow(epoch: number): void {
+    if (epoch <= this.epoch) return;
+    const first = this.epoch === 0;
+    this.epoch = epoch;
+    if (!first) this.repeatSoon(bounds.repeatSpreadMs * this.ports.random.next());
+  }
+
+  private repeatSoon(ms: number): void {
+    this.repeating?.();
+    this.repeating = this.ports.clock.after(ms, () => this.pods?.repeat());
+  }
+}

@@ -1,0 +1,57 @@
+// What this node was told to run, and what to do with a message that tells it anew. Pure.
+import type { Assign, AssignedPod } from "../../schemas/generated/types.ts";
+import type { Key } from "../core/model.ts";
+import { keyOf } from "../core/model.ts";
+
+/** The assignment an agent holds. */
+export interface Held {
+  /** Empty until the first assignment. */
+  readonly logId: string;
+  readonly clusterUid: string;
+  readonly generation: number;
+  readonly items: ReadonlyMap<Key, AssignedPod>;
+}
+
+export const nothingHeld: Held = { logId: "", clusterUid: "", generation: 0, items: new Map() };
+
+export type Verdict =
+  /** Hold this from now on. `full`: it tells everything, so what is not in it is not wanted. */
+  | { readonly take: Held; readonly full: boolean }
+  /** It is what is held already. */
+  | { readonly keep: "same" }
+  /** It is older than what is held. */
+  | { readonly keep: "stale" }
+  /** It belongs to another log. */
+  | { readonly keep: "foreign" }
+  /** It does not follow what is held: everything has to be asked for. */
+  | { readonly keep: "gap" };
+
+/** Judges an assignment that arrived whole (not a page of several). */
+export function judge(held: Held, message: Assign): Verdict {
+  if (held.logId !== "" && message.logId !== held.logId) return { keep: "foreign" };
+  if (message.generation < held.generation) return { keep: "stale" };
+  const full = message.base === 0 && message.next === undefined;
+  if (full) return { take: holding(message, new Map(), message.items), full };
+  if (message.next !== undefined || held.logId === "") return { keep: "gap" };
+  if (message.generation === held.generation) return { keep: "same" };
+  // Items are absolute, so a difference from an older base includes the one from what is held.
+  if (message.base > held.generation) return { keep: "gap" };
+  const rest = new Map(held.items);
+  for (const key of message.gone) rest.delete(key);
+  return { take: holding(message, rest, message.items), full: false };
+}
+
+function holding(message: Assign, rest: Map<Key, AssignedPod>, items: readonly AssignedPod[]): Held {
+  for (const item of items) rest.set(keyOf(item.namespace, item.name), item);
+  return { logId: message.logId, clusterUid: message.clusterUid, generation: message.generation, items: rest };
+}
+
+/** Joins the pages of one sync into one message; null when they do not belong together. */
+export function joinPages(pages: readonly Assign[]): Assign | null {
+  const first = pages[0];
+  if (first === undefined) return null;
+  const fits = pages.every((page) => page.logId === first.logId && page.generation === first.generation);
+  if (!fits) return null;
+  const { next: _, ...rest } = first;
+  return { ...rest, base: 0, items: pages.flatMap((page) => page.items), gone: [] };
+}

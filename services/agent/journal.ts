@@ -1,0 +1,135 @@
+// The agent's memory on disk: what it was told and what it counted, so that pods survive a reboot without the bus.
+// The assignment is written before it is acted on; the records follow the pods and may be a moment behind.
+import type { AssignedPod } from "../../schemas/generated/types.ts";
+import type { Key } from "../core/model.ts";
+import { keyOf } from "../core/model.ts";
+import type { Cancel, Clock } from "../kernel/clock.ts";
+import type { Disk } from "../kernel/disk.ts";
+import { asSwainError } from "../kernel/errors.ts";
+import type { Logger } from "../kernel/log.ts";
+import { bounds } from "./bounds.ts";
+import type { Held } from "./assignment.ts";
+import { nothingHeld } from "./assignment.ts";
+import type { KeptRecord } from "./pod/record.ts";
+
+interface AssignmentFile {
+  readonly schema: 1;
+  readonly logId: string;
+  readonly clusterUid: string;
+  readonly generation: number;
+  readonly items: readonly AssignedPod[];
+}
+
+interface RecordsFile {
+  readonly schema: 1;
+  readonly logId: string;
+  /** Name and version of the engine when it last answered. */
+  readonly engine: string;
+  readonly records: Readonly<Record<Key, KeptRecord>>;
+}
+
+export interface Remembered {
+  readonly held: Held;
+  readonly engine: string;
+  readonly records: ReadonlyMap<Key, KeptRecord>;
+}
+
+export class Journal {
+  private readonly disk: Disk;
+  private readonly folder: string | null;
+  private readonly clock: Clock;
+  private readonly log: Logger;
+  private records: () => Omit<RecordsFile, "schema"> = () => ({ logId: "", engine: "", records: {} });
+  /** Counts the wishes to write; `written` is the last one that is served. */
+  private wanted = 0;
+  private written = 0;
+  private writing: Promise<void> | null = null;
+  private timer: Cancel | null = null;
+
+  /** Without a folder nothing is kept. */
+  constructor(disk: Disk, folder: string | null, clock: Clock, log: Logger) {
+    this.disk = disk;
+    this.folder = folder;
+    this.clock = clock;
+    this.log = log;
+  }
+
+  /** Reads what the agent knew before it ended. A file that is damaged counts as missing, and the log says so. */
+  async read(): Promise<Remembered> {
+    const assignment = await this.parse<AssignmentFile>("assignment.json");
+    const kept = await this.parse<RecordsFile>("pods.json");
+    const engine = kept?.engine ?? "";
+    if (assignment === null) return { held: nothingHeld, engine, records: new Map() };
+    const { logId, clusterUid, generation } = assignment;
+    const items = new Map(assignment.items.map((item) => [keyOf(item.namespace, item.name), item]));
+    const records = new Map(kept !== null && kept.logId === logId ? Object.entries(kept.records) : []);
+    return { held: { logId, clusterUid, generation, items }, engine, records };
+  }
+
+  /** Resolves when the assignment is safely on disk. Rejects with DISK_ERROR. */
+  async writeAssignment(held: Held): Promise<void> {
+    if (this.folder === null) return;
+    const { logId, clusterUid, generation } = held;
+    const file: AssignmentFile = { schema: 1, logId, clusterUid, generation, items: [...held.items.values()] };
+    await this.disk.writeAtomic(this.path("assignment.json"), JSON.stringify(file));
+  }
+
+  /** Where the records are taken from when they are written. */
+  source(records: () => Omit<RecordsFile, "schema">): void {
+    this.records = records;
+  }
+
+  /** Resolves when the records, as they are now or newer, are on disk or could not be written. One write runs at a time. */
+  async saveRecords(): Promise<void> {
+    if (this.folder === null) return;
+    this.timer?.();
+    this.timer = null;
+    this.wanted += 1;
+    const ticket = this.wanted;
+    while (this.written < ticket) {
+      this.writing ??= this.writeOnce();
+      await this.writing;
+    }
+  }
+
+  /** Has the records written in a moment, together with what else changes until then. */
+  saveSoon(): void {
+    if (this.folder === null) return;
+    this.timer ??= this.clock.after(bounds.journalGatherMs, () => {
+      this.timer = null;
+      void this.saveRecords();
+    });
+  }
+
+  private async writeOnce(): Promise<void> {
+    const ticket = this.wanted;
+    try {
+      const file: RecordsFile = { schema: 1, ...this.records() };
+      await this.disk.writeAtomic(this.path("pods.json"), JSON.stringify(file));
+    } catch (error) {
+      const { code, message } = asSwainError(error);
+      this.log.error("could not write the journal", { code, message });
+    } finally {
+      this.written = ticket;
+      this.writing = null;
+    }
+  }
+
+  private path(name: string): string {
+    return `${this.folder ?? ""}/${name}`;
+  }
+
+  private async parse<T extends { readonly schema: 1 }>(name: string): Promise<T | null> {
+    if (this.folder === null) return null;
+    const text = await this.disk.read(this.path(name));
+    if (text === null) return null;
+    try {
+      const value = JSON.parse(text) as T;
+      if (value.schema === 1) return value;
+    } catch {
+      // Reported below like a file of an unknown schema.
+    }
+    this.log.error("the journal cannot be read and is not used", { file: this.path(name) });
+    return null;
+  }
+}

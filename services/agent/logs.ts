@@ -1,0 +1,143 @@
+// Sends the output of containers to whoever asked, over the bulk connection. The client grants how many chunks may be
+// under way, so a flood of output waits in the engine and not in anyone's memory. Called by `agent.ts`.
+import type { LogChunk, LogsCredit, LogsRequest } from "../../schemas/generated/types.ts";
+import type { Bus } from "../bus/port.ts";
+import { limits } from "../bus/limits.ts";
+import type { Cancel, Clock } from "../kernel/clock.ts";
+import { asSwainError, SwainError } from "../kernel/errors.ts";
+import { bounds } from "./bounds.ts";
+import type { Pods } from "./pods.ts";
+
+/** UTF-8 takes at most three bytes per code unit; a quarter leaves room for JSON escapes of ordinary output. */
+const chunkUnits = limits.logChunkBytes / 4;
+
+export class LogSessions {
+  private readonly clock: Clock;
+  private readonly sessions = new Map<string, Session>();
+
+  constructor(clock: Clock) {
+    this.clock = clock;
+  }
+
+  /** Begins a session. Throws NOT_FOUND, BUSY, INVALID_REQUEST. `subjectOf` names where the chunks of a pod go. */
+  open(request: LogsRequest, pods: Pods, bulk: Bus, subjectOf: (pod: string) => string): void {
+    if (this.sessions.has(request.session)) {
+      throw new SwainError("INVALID_REQUEST", `there is a log session ${request.session} already`);
+    }
+    if (this.sessions.size >= bounds.logSessions) {
+      throw new SwainError("BUSY", `${bounds.logSessions} log sessions are open on this node`, {
+        details: { retryAfterMs: 1000 },
+      });
+    }
+    const found = pods.containersOf(request.name);
+    if (found === undefined) throw new SwainError("NOT_FOUND", `pod ${request.name} is not on this node`);
+    const name = request.container ?? found.pod.containers[0]?.name;
+    if (!found.pod.containers.some((container) => container.name === name)) {
+      throw new SwainError("NOT_FOUND", `pod ${request.name} has no container ${name ?? ""}`);
+    }
+    const container = found.containers.find((one) => one.name === name);
+    if (container === undefined) throw new SwainError("NOT_FOUND", `container ${name ?? ""} is not made yet`);
+    const subject = subjectOf(found.pod.name);
+    const session = new Session(this.clock, request, (chunk) => {
+      bulk.publish(subject, { session: request.session, container: container.name, ...chunk });
+    });
+    this.sessions.set(request.session, session);
+    void session
+      .run((signal, onChunk) => {
+        const tail = request.tail === undefined ? {} : { tail: request.tail };
+        return pods.driver.logs(container.id, { follow: request.follow ?? false, ...tail, signal }, onChunk);
+      })
+      .then(() => this.sessions.delete(request.session));
+  }
+
+  /** The client took chunks. One that is not known has ended. */
+  credit({ session, credit }: LogsCredit): void {
+    this.sessions.get(session)?.grant(credit);
+  }
+
+  /** Ends all sessions. */
+  close(): void {
+    for (const session of this.sessions.values()) session.end(new SwainError("BUS_CLOSED", "the agent stops"));
+  }
+}
+
+type Chunk = Omit<LogChunk, "session" | "container">;
+type OnChunk = (stream: "stdout" | "stderr", text: string) => Promise<void>;
+
+class Session {
+  private readonly clock: Clock;
+  private readonly send: (chunk: Chunk) => void;
+  private readonly abort = new AbortController();
+  private credit: number;
+  private sequence = 0;
+  private silence: Cancel;
+  /** Called when there is credit again, or when the session ends. */
+  private onCredit: (() => void) | null = null;
+
+  constructor(clock: Clock, request: LogsRequest, send: (chunk: Chunk) => void) {
+    this.clock = clock;
+    this.send = send;
+    this.credit = request.credit ?? bounds.logCredit;
+    this.silence = this.listen();
+  }
+
+  grant(credit: number): void {
+    // Never more than one message may grant, whatever a client adds up.
+    this.credit = Math.min(this.credit + credit, 1000);
+    this.silence();
+    this.silence = this.listen();
+    this.onCredit?.();
+  }
+
+  end(error: SwainError): void {
+    this.abort.abort(error);
+    this.onCredit?.();
+  }
+
+  /** Never rejects: what goes wrong is said in the last chunk. */
+  async run(read: (signal: AbortSignal, onChunk: OnChunk) => Promise<void>): Promise<void> {
+    let error: unknown = null;
+    try {
+      await read(this.abort.signal, (stream, text) => this.write(stream, text));
+    } catch (caught) {
+      error = caught;
+    }
+    this.silence();
+    if (this.abort.signal.aborted) error = this.abort.signal.reason;
+    const message = error === null ? {} : { error: asSwainError(error).message };
+    this.sequence += 1;
+    this.send({ sequence: this.sequence, end: true, ...message });
+  }
+
+  private listen(): Cancel {
+    return this.clock.after(bounds.logSilentMs, () => this.end(new SwainError("TIMEOUT", "the client fell silent")));
+  }
+
+  private async write(stream: "stdout" | "stderr", text: string): Promise<void> {
+    for (const part of parts(text)) {
+      while (this.credit <= 0 && !this.abort.signal.aborted) {
+        await new Promise<void>((resolve) => {
+          this.onCredit = resolve;
+        });
+      }
+      this.onCredit = null;
+      this.abort.signal.throwIfAborted();
+      this.credit -= 1;
+      this.sequence += 1;
+      this.send({ sequence: this.sequence, stream, text: part });
+    }
+  }
+}
+
+/** Cuts long text where no character is torn. */
+function* parts(text: string): Generator<string> {
+  let from = 0;
+  while (from < text.length) {
+    let to = Math.min(from + chunkUnits, text.length);
+    const last = text.charCodeAt(to - 1);
+    const tears = to < text.length && last >= 0xd800 && last <= 0xdbff;
+    if (tears) to -= 1;
+    yield text.slice(from, to);
+    from = to;
+  }
+}

@@ -1,0 +1,196 @@
+// The agent process: real clock, disk, sockets, driver and bus under one agent, or under many with simulated containers.
+// Called by `swain agent`.
+import { readdirSync, statSync } from "node:fs";
+import { arch, hostname, release, type } from "node:os";
+import { isAbsolute, join, resolve } from "node:path";
+import type { NodeFacts } from "../../schemas/generated/types.ts";
+import { connectBus } from "../bus/connect.ts";
+import type { Bus } from "../bus/port.ts";
+import { subjectsOf } from "../bus/subjects.ts";
+import { jitteredMs } from "../kernel/backoff.ts";
+import { sleep } from "../kernel/clock.ts";
+import { asSwainError, SwainError } from "../kernel/errors.ts";
+import { Lifecycle } from "../kernel/lifecycle.ts";
+import type { Logger, LogLevel } from "../kernel/log.ts";
+import { systemClock } from "../kernel/node/clock.ts";
+import { systemDisk } from "../kernel/node/disk.ts";
+import { hostFact } from "../kernel/node/host.ts";
+import { systemIds, systemRandom } from "../kernel/node/ids.ts";
+import { processLogger } from "../kernel/node/log.ts";
+import { systemSockets } from "../kernel/node/sockets.ts";
+import type { Running } from "../kernel/running.ts";
+import { version } from "../kernel/version.ts";
+import { createAgent } from "./agent.ts";
+import { bounds, connectBackoff } from "./bounds.ts";
+import { detectAdvertise } from "./facts/advertise.ts";
+import { detectCapacity } from "./facts/capacity.ts";
+import { machineUsage } from "./facts/usage.ts";
+import { Gate } from "./gate.ts";
+import type { Driver } from "./runtime/driver.ts";
+import { openRuntime } from "./runtime/open.ts";
+
+export interface StartAgentOptions {
+  /** Addresses of the NATS servers, separated by commas. */
+  readonly server: string;
+  /** Credentials file of the agent role; a folder is looked into for `agent-<id>.nk`. */
+  readonly creds?: string;
+  readonly cluster: string;
+  /** The node's id; with several nodes their ids are `<id>-1` … `<id>-N`. */
+  readonly id: string;
+  readonly runtime: Driver["runtime"];
+  /** Folder of the journal and of the process driver; with several nodes one folder each below it. */
+  readonly data: string;
+  /** The address other nodes reach; left out, it is detected. */
+  readonly advertise?: string;
+  /** Agents that share this machine's capacity, this one included. */
+  readonly split?: number;
+  /** Simulated nodes in this process. */
+  readonly nodes?: number;
+  /** Stop and remove the pods when the agent is stopped. */
+  readonly stopPods?: boolean;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly logLevel?: LogLevel;
+  readonly log?: Logger;
+}
+
+/** How long the last words may take to leave. */
+const goodbyeMs = 1000;
+
+/**
+ * Starts one agent, or as many as `nodes` says. Resolves when the pods are looked after, which needs neither the bus nor
+ * the engine. Rejects with INVALID_ARGUMENT or DISK_ERROR.
+ */
+export async function startAgent(options: StartAgentOptions): Promise<Running> {
+  const count = options.nodes ?? 1;
+  if (!Number.isInteger(count) || count < 1 || (count > 1 && options.runtime !== "sim")) {
+    throw new SwainError("INVALID_ARGUMENT", "several nodes in one process need the sim runtime and a whole number");
+  }
+  const split = options.split ?? 1;
+  if (!Number.isInteger(split) || split < 1) throw new SwainError("INVALID_ARGUMENT", "split is a whole number from 1");
+  const log = options.log ?? processLogger(options.logLevel === undefined ? {} : { level: options.logLevel });
+  const facts: Facts = {
+    hostname: hostname(),
+    host: hostFact(),
+    advertise: options.advertise ?? (await detectAdvertise(options.server)),
+    runtime: options.runtime,
+    capacity: detectCapacity(split * count),
+    labels: { ...options.labels },
+    version,
+    arch: arch(),
+    os: `${type()} ${release()}`,
+  };
+  const ids = count === 1 ? [options.id] : Array.from({ length: count }, (_, at) => `${options.id}-${at + 1}`);
+  const gate = new Gate(bounds.connectsInFlight);
+  const started = await Promise.allSettled(ids.map((id) => startOne(id, count, options, facts, gate, log)));
+  const stop = async (): Promise<void> => {
+    await Promise.all(started.flatMap((one) => (one.status === "fulfilled" ? [one.value.stop()] : [])));
+  };
+  for (const one of started) {
+    if (one.status === "fulfilled") continue;
+    await stop();
+    throw one.reason;
+  }
+  return together(stop);
+}
+
+/** Stops once, however often it is asked to. */
+function together(stopAll: () => Promise<void>): Running {
+  let ended: () => void = () => {};
+  const closed = new Promise<void>((resolve) => {
+    ended = resolve;
+  });
+  let stopping: Promise<void> | undefined;
+  return {
+    closed,
+    stop() {
+      stopping ??= stopAll().finally(ended);
+      return stopping;
+    },
+  };
+}
+
+type Facts = Omit<NodeFacts, "engine">;
+
+async function startOne(
+  id: string,
+  count: number,
+  options: StartAgentOptions,
+  facts: Facts,
+  gate: Gate,
+  processLog: Logger,
+): Promise<{ stop(): Promise<void> }> {
+  const log = processLog.with({ node: id });
+  const folder = isAbsolute(options.data) ? options.data : resolve(options.data);
+  const data = count === 1 ? folder : join(folder, id);
+  const isSim = options.runtime === "sim";
+  const base = { clock: systemClock, ids: systemIds, random: systemRandom, log };
+  const runtime = openRuntime(options.runtime, { ...base, sockets: systemSockets, data });
+  const agent = createAgent(
+    { ...base, ...runtime, disk: systemDisk, machineUsage: isSim ? null : machineUsage() },
+    // Simulated containers end with this process, so there is nothing a journal could be compared with.
+    { cluster: options.cluster, node: id, data: isSim ? null : data, facts },
+  );
+  const life = new Lifecycle();
+  const ending = new AbortController();
+  const connecting = async (): Promise<void> => {
+    const open = (name: string): Promise<Bus> => connectForEver(id, name, options, log, ending.signal);
+    const bus = await gate.run(() => open("agent"));
+    life.add(() => bus.close());
+    // Simulated pods print next to nothing, and thousands of nodes need no second connection each.
+    const bulk = isSim ? bus : await open("agent bulk");
+    if (bulk !== bus) life.add(() => bulk.close());
+    life.add(() => bus.flush(goodbyeMs).catch(() => {}));
+    if (!ending.signal.aborted) agent.attach(bus, bulk);
+  };
+  await agent.start();
+  const connected = connecting().catch((error: unknown) => {
+    const { code, message } = asSwainError(error);
+    if (!ending.signal.aborted) log.error("the agent works without the bus", { code, message });
+  });
+  return {
+    async stop() {
+      ending.abort(new SwainError("BUS_CLOSED", "the agent stops"));
+      await agent.stop({ stopPods: options.stopPods ?? false });
+      await connected;
+      await life.close();
+    },
+  };
+}
+
+/** Connects sooner or later: also a refused user may be added to the server's configuration while pods run here. */
+async function connectForEver(
+  id: string,
+  name: string,
+  options: StartAgentOptions,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<Bus> {
+  const ports = { clock: systemClock, random: systemRandom, log };
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      const creds = options.creds === undefined ? {} : { creds: credsOf(options.creds, id) };
+      return await connectBus({
+        ...ports,
+        ...creds,
+        servers: options.server,
+        name: `${name} ${id}`,
+        cluster: options.cluster,
+        inboxPrefix: subjectsOf(options.cluster).node.inbox(id),
+        signal,
+      });
+    } catch (error) {
+      const { code, message } = asSwainError(error);
+      if (signal.aborted) throw error;
+      if (attempt === 0) log.error("the bus cannot be used; pods run on without it", { code, message });
+      await sleep(systemClock, jitteredMs(connectBackoff, attempt, systemRandom), signal);
+    }
+  }
+}
+
+/** The node's own file when a folder is given. */
+function credsOf(path: string, id: string): string {
+  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return path;
+  const name = `agent-${id}.nk`;
+  if (!readdirSync(path).includes(name)) throw new SwainError("NATS_DENIED", `${path} has no file ${name}`);
+  return join(path, name);
+}

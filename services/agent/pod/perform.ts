@@ -1,0 +1,136 @@
+// Does one step with the driver and takes what came of it into the runner's view. Called by the runner alone.
+import type { AssignedPod } from "../../../schemas/generated/types.ts";
+import type { Key } from "../../core/model.ts";
+import { SwainError } from "../../kernel/errors.ts";
+import type { ContainerInfo } from "../runtime/driver.ts";
+import type { PodRecord } from "./record.ts";
+import { foldSuccess } from "./restart.ts";
+import type { RunnerContext } from "./runner.ts";
+import { containerSpec } from "./spec.ts";
+import type { Step } from "./step.ts";
+
+/** The runner's side of a step. */
+export interface StepTarget {
+  readonly key: Key;
+  pod(): AssignedPod | null;
+  graceMs(): number;
+  /** False when the pod's fate changed, or the agent stops. */
+  wanted(): boolean;
+  /** Does something that is broken off when the pod is not wanted any more; rejects with STOPPED then. */
+  abortable(work: (signal: AbortSignal) => Promise<void>): Promise<void>;
+  record(): PodRecord;
+  containers(): readonly ContainerInfo[];
+  keep(record: PodRecord): void;
+  see(id: string, info: ContainerInfo | null): void;
+}
+
+type Action = Exclude<Step, { do: "wait" | "done" }>;
+
+/** Rejects with what the driver said, or STOPPED when the pod is no longer wanted. */
+export async function perform(step: Action, context: RunnerContext, target: StepTarget): Promise<void> {
+  switch (step.do) {
+    case "pull":
+      await pull(step.index, context, target);
+      break;
+    case "create":
+      await create(step.index, context, target);
+      break;
+    case "start":
+      await start(step, context, target);
+      break;
+    case "stop":
+      await stop(step.ids, context, target);
+      break;
+    case "remove":
+      await remove(step.ids, context, target);
+      break;
+  }
+  target.keep(foldSuccess(target.record(), step.do));
+}
+
+/** A step may have waited in line while the pod's fate changed, or the engine went away. */
+function stillWanted(context: RunnerContext, target: StepTarget): void {
+  if (!target.wanted()) throw notWanted();
+  const outage = context.outage();
+  if (outage !== null) throw outage;
+}
+
+const notWanted = (): SwainError => new SwainError("STOPPED", "the pod is not wanted any more");
+
+function specOf(index: number, context: RunnerContext, target: StepTarget) {
+  const pod = target.pod();
+  if (pod === null) throw notWanted();
+  const first = pod.containers[0]?.name;
+  const firstId = target.containers().find((container) => container.name === first)?.id;
+  return containerSpec(pod, index, context.identity, firstId);
+}
+
+async function pull(index: number, context: RunnerContext, target: StepTarget): Promise<void> {
+  const spec = specOf(index, context, target);
+  await context.gates.pull.run(async () => {
+    stillWanted(context, target);
+    const log = (text: string): void => context.log.debug("pulling", { pod: target.key, text });
+    await target.abortable((signal) => context.driver.pull(spec, log, signal));
+  });
+  const record = target.record();
+  target.keep({ ...record, pulled: [...record.pulled, spec.container.name] });
+}
+
+async function create(index: number, context: RunnerContext, target: StepTarget): Promise<void> {
+  const spec = specOf(index, context, target);
+  const id = await context.gates.start.run(async () => {
+    stillWanted(context, target);
+    return await context.driver.create(spec);
+  });
+  target.see(id, {
+    id,
+    pod: target.key,
+    name: spec.container.name,
+    state: "created",
+    oomKilled: false,
+    ports: [],
+  });
+}
+
+async function start(
+  step: Extract<Action, { do: "start" }>,
+  context: RunnerContext,
+  target: StepTarget,
+): Promise<void> {
+  const record = target.record();
+  const urgent = record.restarts > 0;
+  // Noted before the start: a container that ends while nobody looks must not pass for one that never ran.
+  target.keep({ ...record, started: [...record.started.filter((name) => name !== step.name), step.name] });
+  if (target.pod()?.restartPolicy !== "Always") await context.save();
+  try {
+    const info = await context.gates.start.run(async () => {
+      stillWanted(context, target);
+      return await context.driver.start(step.id);
+    }, urgent);
+    target.see(step.id, info);
+  } catch (error) {
+    const now = target.record();
+    target.keep({ ...now, started: now.started.filter((name) => name !== step.name) });
+    throw error;
+  }
+}
+
+async function stop(ids: readonly string[], context: RunnerContext, target: StepTarget): Promise<void> {
+  await context.gates.stop.run(async () => {
+    const outage = context.outage();
+    if (outage !== null) throw outage;
+    await Promise.all(ids.map((id) => context.driver.stop(id, target.graceMs())));
+  });
+  for (const id of ids) target.see(id, await context.driver.inspect(id));
+}
+
+async function remove(ids: readonly string[], context: RunnerContext, target: StepTarget): Promise<void> {
+  await context.gates.remove.run(async () => {
+    const outage = context.outage();
+    if (outage !== null) throw outage;
+    for (const id of ids) {
+      await context.driver.remove(id);
+      target.see(id, null);
+    }
+  });
+}

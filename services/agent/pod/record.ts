@@ -1,0 +1,120 @@
+// What an agent remembers of one pod besides what the engine shows. Pure data; `step.ts` and `restart.ts` change it.
+import type { Code } from "../../kernel/errors.ts";
+import type { ContainerInfo } from "../runtime/driver.ts";
+
+/** Why a pod is not running now, or ended for good. */
+export interface Ending {
+  readonly code: Code;
+  readonly message: string;
+}
+
+/** A step the engine refused. */
+interface Failure extends Ending {
+  readonly step: StepName;
+}
+
+export type StepName = "pull" | "create" | "start" | "stop" | "remove";
+
+export interface Probe {
+  readonly ready: boolean;
+  /** Misses in a row while ready. */
+  readonly misses: number;
+  /** Misses since the start, or since it was no longer ready. */
+  readonly tries: number;
+  /** Monotonic time of the next probe; null when none is due until something changes. */
+  readonly nextAt: number | null;
+}
+
+/** The part that outlives the agent, in its journal. */
+export interface KeptRecord {
+  /** Starts of the pod after the first one. */
+  readonly restarts: number;
+  /** Restarts since the budget was last full. */
+  readonly spent: number;
+  /** Containers that were told to start in this round; one of them that does not run has ended. */
+  readonly started: readonly string[];
+  /** Exit code of the container that ended last. */
+  readonly exitCode: number | null;
+  readonly ended: Ending | null;
+  /** The state of a pod that ran to its end and is not started again. */
+  readonly finished: "stopped" | "failed" | null;
+}
+
+export interface PodRecord extends KeptRecord {
+  /** The pod is taken down as a whole before it starts again. */
+  readonly halting: boolean;
+  /** It is not wanted any more: its containers are stopped and removed. */
+  readonly leaving: boolean;
+  /** Containers whose image is present. */
+  readonly pulled: readonly string[];
+  /** Failed steps in a row. */
+  readonly attempts: number;
+  readonly failure: Failure | null;
+  /** Nothing is tried before this monotonic time. */
+  readonly retryAt: number | null;
+  /** Since when all containers run, monotonic. */
+  readonly upSince: number | null;
+  readonly probe: Probe;
+}
+
+export const noProbe: Probe = { ready: false, misses: 0, tries: 0, nextAt: null };
+
+export const freshRecord: PodRecord = {
+  restarts: 0,
+  spent: 0,
+  started: [],
+  exitCode: null,
+  ended: null,
+  finished: null,
+  halting: false,
+  leaving: false,
+  pulled: [],
+  attempts: 0,
+  failure: null,
+  retryAt: null,
+  upSince: null,
+  probe: noProbe,
+};
+
+/**
+ * The record of a pod found at the start of an agent: `kept` from the journal, null when there is none.
+ * A running container counts as started, whatever the journal says, so that its end is noticed. A pod that was waiting
+ * to be started again waits the same time anew (`waitMs`).
+ */
+export function adoptRecord(
+  kept: KeptRecord | null,
+  containers: readonly ContainerInfo[],
+  now: number,
+  waitMs: (spent: number) => number,
+): PodRecord {
+  const running = containers.filter((container) => container.state === "running").map((container) => container.name);
+  // Without a journal nobody knows better: what has exited had been started.
+  const before =
+    kept?.started ?? containers.filter((container) => container.state === "exited").map((container) => container.name);
+  const started = [...new Set([...before, ...running])];
+  const waiting = kept !== null && kept.finished === null && started.length === 0 && kept.spent > 0;
+  return {
+    ...freshRecord,
+    ...kept,
+    started,
+    retryAt: waiting ? now + waitMs(kept.spent) : null,
+  };
+}
+
+/** The part that goes into the journal. */
+export function keptOf(record: PodRecord): KeptRecord {
+  const { restarts, spent, started, exitCode, ended, finished } = record;
+  return { restarts, spent, started, exitCode, ended, finished };
+}
+
+/** True when the journal would say the same of both. */
+export function sameKept(a: PodRecord, b: PodRecord): boolean {
+  return (
+    a.restarts === b.restarts &&
+    a.spent === b.spent &&
+    a.started === b.started &&
+    a.exitCode === b.exitCode &&
+    a.ended === b.ended &&
+    a.finished === b.finished
+  );
+}

@@ -1,0 +1,90 @@
+// What an agent says about a pod: its state with the reason, from the record and what the engine shows. Pure.
+import type { AssignedPod, PodAddress, PodObserved, PodReport } from "../../../schemas/generated/types.ts";
+import type { SwainError } from "../../kernel/errors.ts";
+import { bounds } from "../bounds.ts";
+import type { ContainerInfo } from "../runtime/driver.ts";
+import type { Ending, PodRecord } from "./record.ts";
+import { isLasting } from "./restart.ts";
+import { hasPorts } from "./step.ts";
+
+export interface ReportInput {
+  readonly pod: AssignedPod;
+  readonly containers: readonly ContainerInfo[];
+  readonly record: PodRecord;
+  readonly advertise: string;
+  readonly now: number;
+  /** Set while the engine does not answer. */
+  readonly outage: SwainError | null;
+  /** What was said before in this run of the agent. */
+  readonly last: PodReport | null;
+}
+
+const none: Ending | { readonly code: ""; readonly message: "" } = { code: "", message: "" };
+
+/** The report of now; null when there is nothing (new) to say yet. */
+export function podReport(input: ReportInput): PodReport | null {
+  const { pod, record, outage, last, containers } = input;
+  if (pod.desired === "stop") {
+    if (containers.length === 0 && outage === null) return say(input, "stopped", stoppedReason(record));
+    return troubled(last, outage ?? record.failure);
+  }
+  if (record.finished !== null) return say(input, record.finished, record.ended ?? none);
+  if (outage !== null) {
+    const settled = record.upSince !== null;
+    if (settled) return last;
+    // Whether a pod that had been started still runs is not known now; what was said last stays.
+    if (last === null && record.started.length > 0) return null;
+    return last === null ? say(input, "starting", outage) : troubled(last, outage);
+  }
+  if (record.failure !== null) {
+    return say(input, isLasting(record.failure.code) ? "failed" : "backoff", record.failure);
+  }
+  if (record.retryAt !== null) return say(input, "backoff", record.ended ?? none);
+  return progress(input);
+}
+
+function progress(input: ReportInput): PodReport | null {
+  const { pod, record, containers, last } = input;
+  if (record.upSince === null) {
+    const missing = pod.containers.some(({ name }) => !containers.some((container) => container.name === name));
+    const pulling = missing && pod.containers.some(({ name }) => !record.pulled.includes(name));
+    return say(input, pulling ? "pulling" : "starting", record.ended ?? none);
+  }
+  if (record.probe.ready) return say(input, "ready", none);
+  // Before the first probe answered nothing is said: an adopted pod would look not ready for a moment.
+  if (record.probe.tries === 0 && hasPorts(pod)) return last;
+  const late = input.now - record.upSince >= bounds.notReadyAfterMs;
+  return say(input, "running", late ? { code: "NOT_READY", message: notReadyMessage(input) } : none);
+}
+
+function notReadyMessage({ pod }: ReportInput): string {
+  const ports = pod.containers.flatMap((container) => (container.ports ?? []).map((port) => port.name));
+  return `A declared port (${ports.join(", ")}) does not accept connections.`;
+}
+
+const stoppedReason = (record: PodRecord): { code: string; message: string } =>
+  record.finished === "failed" && record.ended !== null ? record.ended : { code: "STOPPED", message: "" };
+
+/** What was said last, with the trouble that keeps it from going on. */
+function troubled(last: PodReport | null, trouble: { code: string; message: string } | null): PodReport | null {
+  if (last === null || trouble === null) return last;
+  return { ...last, observed: { ...last.observed, reason: trouble.code, message: trouble.message } };
+}
+
+function say(
+  input: ReportInput,
+  state: PodReport["state"],
+  why: { readonly code: string; readonly message: string },
+): PodReport {
+  const { pod, record, containers } = input;
+  const observed: PodObserved = { reason: why.code, message: why.message, restarts: record.restarts };
+  if (record.exitCode !== null) observed.exitCode = record.exitCode;
+  const addresses = state === "running" || state === "ready" ? addressesOf(containers, input.advertise) : [];
+  if (addresses.length > 0) observed.addresses = addresses;
+  if (containers.length > 0) observed.containers = containers.slice(0, 16).map(({ name, id }) => ({ name, id }));
+  return { namespace: pod.namespace, name: pod.name, state, observed };
+}
+
+function addressesOf(containers: readonly ContainerInfo[], advertise: string): PodAddress[] {
+  return containers.flatMap((container) => container.ports.map((port) => ({ ...port, host: advertise })));
+}

@@ -1,0 +1,140 @@
+// Whether and when an ended pod starts again, and when a failed step is tried again. Pure.
+import type { AssignedPod } from "../../../schemas/generated/types.ts";
+import { delayMs } from "../../kernel/backoff.ts";
+import type { Code, SwainError } from "../../kernel/errors.ts";
+import { bounds, failureBackoff, restartBackoff } from "../bounds.ts";
+import type { ContainerInfo } from "../runtime/driver.ts";
+import type { Ending, PodRecord, StepName } from "./record.ts";
+import { noProbe } from "./record.ts";
+
+/** Errors that the same try will most likely meet again: the pod is `failed`, not in `backoff`. */
+const lasting: ReadonlySet<Code> = new Set<Code>([
+  "IMAGE_NOT_FOUND",
+  "IMAGE_PULL_DENIED",
+  "PORT_TAKEN",
+  "COMMAND_NOT_FOUND",
+  "MOUNT_FAILED",
+]);
+
+export function isLasting(code: Code): boolean {
+  return lasting.has(code);
+}
+
+/** Delay before the restart that makes `spent` of the budget used: the first is immediate, then 1 s doubling to 60 s. */
+export function restartDelayMs(spent: number): number {
+  return spent <= 1 ? 0 : delayMs(restartBackoff, spent - 2);
+}
+
+/** A container of the round that runs no more; info null when it is not even there. */
+interface EndedContainer {
+  readonly name: string;
+  readonly info: ContainerInfo | null;
+}
+
+/** Containers that were started and do not run. */
+export function endedOf(
+  pod: AssignedPod,
+  containers: ReadonlyMap<string, ContainerInfo>,
+  record: PodRecord,
+): EndedContainer[] {
+  const ended: EndedContainer[] = [];
+  for (const { name } of pod.containers) {
+    if (!record.started.includes(name)) continue;
+    const info = containers.get(name) ?? null;
+    // A container that is made but not started: the agent ended between its note and the start.
+    if (info === null || info.state === "exited") ended.push({ name, info });
+  }
+  return ended;
+}
+
+const codeOf = (ended: EndedContainer): number | null => ended.info?.exitCode ?? null;
+
+function endingOf(ended: EndedContainer): Ending {
+  const code = codeOf(ended);
+  if (ended.info?.oomKilled === true) {
+    return { code: "OOM_KILLED", message: `Container ${ended.name} was killed: it used more memory than its limit.` };
+  }
+  if (ended.info === null) {
+    return { code: "EXIT_UNOBSERVED", message: `Container ${ended.name} is not there any more.` };
+  }
+  if (code === null) return { code: "EXIT_UNOBSERVED", message: `Container ${ended.name} ended while nobody watched.` };
+  return { code: "EXITED", message: `Container ${ended.name} exited with code ${code}.` };
+}
+
+/** Takes ended containers into the record: the pod starts again (now or later), is finished, or goes on without them. */
+export function foldEndings(
+  pod: AssignedPod,
+  containers: ReadonlyMap<string, ContainerInfo>,
+  record: PodRecord,
+  now: number,
+): PodRecord {
+  const ended = endedOf(pod, containers, record);
+  if (ended.length === 0) return record;
+  const unclean = ended.find((one) => codeOf(one) !== 0);
+  const culprit = unclean ?? ended[0];
+  if (culprit === undefined) return record;
+  const again = pod.restartPolicy === "Always" || (pod.restartPolicy === "OnFailure" && unclean !== undefined);
+  if (again) return restartRecord(pod, containers, record, culprit, now);
+  if (ended.length < pod.containers.length) return record;
+  const clean = unclean === undefined;
+  return {
+    ...record,
+    exitCode: codeOf(culprit),
+    ended: clean ? { code: "COMPLETED", message: "Every container ended with code 0." } : endingOf(culprit),
+    finished: clean ? "stopped" : "failed",
+    upSince: null,
+    probe: noProbe,
+  };
+}
+
+function restartRecord(
+  pod: AssignedPod,
+  containers: ReadonlyMap<string, ContainerInfo>,
+  record: PodRecord,
+  culprit: EndedContainer,
+  now: number,
+): PodRecord {
+  const stable = record.upSince !== null && now - record.upSince >= bounds.stableMs;
+  const spent = (stable ? 0 : record.spent) + 1;
+  const delay = restartDelayMs(spent);
+  const ending = endingOf(culprit);
+  const wait = delay === 0 ? "" : ` It starts again in ${delay / 1000} s.`;
+  return {
+    ...record,
+    restarts: record.restarts + 1,
+    spent,
+    started: [],
+    exitCode: codeOf(culprit),
+    ended: { code: ending.code, message: ending.message + wait },
+    halting: pod.containers.some(({ name }) => containers.get(name)?.state === "running"),
+    retryAt: delay === 0 ? null : now + delay,
+    upSince: null,
+    probe: noProbe,
+  };
+}
+
+/** Takes a step the engine refused into the record. */
+export function foldFailure(
+  record: PodRecord,
+  policy: AssignedPod["restartPolicy"],
+  step: StepName,
+  error: SwainError,
+  now: number,
+): PodRecord {
+  const attempts = record.attempts + 1;
+  const failed: PodRecord = {
+    ...record,
+    attempts,
+    failure: { step, code: error.code, message: error.message },
+    retryAt: now + delayMs(failureBackoff, attempts - 1),
+    // The image may have been removed since it was pulled.
+    pulled: step === "create" ? [] : record.pulled,
+  };
+  if (policy !== "Never" || record.leaving || !isLasting(error.code)) return failed;
+  return { ...failed, finished: "failed", retryAt: null, ended: { code: error.code, message: error.message } };
+}
+
+/** Takes a step that succeeded into the record: a failure of the same step is over. */
+export function foldSuccess(record: PodRecord, step: StepName): PodRecord {
+  return record.failure?.step === step ? { ...record, failure: null, attempts: 0 } : record;
+}

@@ -1,0 +1,310 @@
+// Brings one pod to what its node was told: looks, asks `nextStep`, does that one step, and looks again. One worker per
+// pod, so that no two steps of a pod ever run at once. It decides nothing itself. Called by `pods.ts`.
+import type { AssignedPod, PodReport } from "../../../schemas/generated/types.ts";
+import type { Key } from "../../core/model.ts";
+import type { Cancel, Clock } from "../../kernel/clock.ts";
+import { asSwainError, SwainError } from "../../kernel/errors.ts";
+import type { Logger } from "../../kernel/log.ts";
+import type { Gate } from "../gate.ts";
+import type { Prober } from "../prober.ts";
+import type { ContainerInfo, Driver } from "../runtime/driver.ts";
+import { perform } from "./perform.ts";
+import type { StepTarget } from "./perform.ts";
+import type { PodRecord } from "./record.ts";
+import { sameKept } from "./record.ts";
+import { podReport } from "./report.ts";
+import { foldFailure } from "./restart.ts";
+import type { NodeIdentity } from "./spec.ts";
+import type { Step } from "./step.ts";
+import { foldProbe, nextStep } from "./step.ts";
+
+/** What all runners of an agent share. */
+export interface RunnerContext {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly prober: Prober;
+  readonly driver: Driver;
+  readonly identity: NodeIdentity;
+  readonly gates: {
+    readonly pull: Gate;
+    readonly start: Gate;
+    readonly stop: Gate;
+    readonly remove: Gate;
+    readonly probe: Gate;
+  };
+  /** Set while the engine does not answer. */
+  outage(): SwainError | null;
+  /** The engine did not answer: nobody calls it until it does again. */
+  onOutage(error: SwainError): void;
+  onReport(key: Key, report: PodReport): void;
+  /** The pod's part of the journal changed: it is written in a moment. */
+  saveSoon(): void;
+  /** Resolves when the journal is written. */
+  save(): Promise<void>;
+  /** Nothing is wanted of the pod and nothing is left of it. */
+  onGone(key: Key): void;
+}
+
+export class PodRunner {
+  readonly key: Key;
+  private readonly context: RunnerContext;
+  private pod: AssignedPod | null;
+  private graceMs: number;
+  private record: PodRecord;
+  private containers: ContainerInfo[];
+  /** Containers to be looked at before the next step. */
+  private readonly changed = new Set<string>();
+  private last: PodReport | null = null;
+  private lastText = "";
+  private timer: Cancel | null = null;
+  private busy = false;
+  private again = false;
+  private probing = false;
+  private closed = false;
+  /** Breaks off the step under way; made only for a step that can take long. */
+  private abort: AbortController | null = null;
+  private waiters: (() => void)[] = [];
+  private readonly target: StepTarget;
+
+  constructor(
+    context: RunnerContext,
+    key: Key,
+    start: { pod: AssignedPod | null; record: PodRecord; containers: readonly ContainerInfo[]; graceMs: number },
+  ) {
+    this.context = context;
+    this.key = key;
+    this.pod = start.pod;
+    this.record = start.record;
+    this.containers = [...start.containers];
+    this.graceMs = start.pod?.stopGraceMs ?? start.graceMs;
+    this.target = {
+      key,
+      pod: () => this.pod,
+      graceMs: () => this.graceMs,
+      wanted: () => !this.closed && this.pod?.desired === "run",
+      abortable: (work) => this.abortable(work),
+      record: () => this.record,
+      containers: () => this.containers,
+      keep: (record) => this.keep(record),
+      see: (id, info) => this.see(id, info),
+    };
+  }
+
+  /** The part of the record that the journal keeps, and what the engine showed last. */
+  view(): { record: PodRecord; containers: readonly ContainerInfo[]; pod: AssignedPod | null } {
+    return { record: this.record, containers: this.containers, pod: this.pod };
+  }
+
+  /** Takes over what the node is told; null = not wanted here any more. */
+  tell(pod: AssignedPod | null): void {
+    const leaves = this.pod?.desired === "run" && pod?.desired !== "run";
+    this.pod = pod;
+    if (pod !== null) this.graceMs = pod.stopGraceMs;
+    if (leaves) this.abort?.abort(new SwainError("STOPPED", "the pod is not wanted any more"));
+    this.wake();
+  }
+
+  /** A hint that this container may have changed. */
+  hint(id: string): void {
+    this.changed.add(id);
+    this.wake();
+  }
+
+  /** Says its state again, whether or not it changed. */
+  repeat(): void {
+    if (this.last !== null) this.context.onReport(this.key, this.last);
+  }
+
+  /** Compares with a listing of the engine; what differs is looked at anew, in turn with the steps. */
+  compare(listed: readonly ContainerInfo[]): void {
+    const known = new Map(this.containers.map((container) => [container.id, container.state]));
+    for (const container of listed) {
+      if (known.get(container.id) !== container.state) this.changed.add(container.id);
+      known.delete(container.id);
+    }
+    for (const id of known.keys()) this.changed.add(id);
+    this.wake();
+  }
+
+  wake(): void {
+    this.again = true;
+    if (this.busy || this.closed) return;
+    this.busy = true;
+    void this.work();
+  }
+
+  /** Takes no further step. Resolves when the one under way has ended; pulls and waits are broken off. */
+  async close(): Promise<void> {
+    this.closed = true;
+    this.timer?.();
+    this.timer = null;
+    this.abort?.abort(new SwainError("STOPPED", "the agent stops"));
+    if (!this.busy) return;
+    await new Promise<void>((resolve) => this.waiters.push(resolve));
+  }
+
+  private async work(): Promise<void> {
+    while (this.again && !this.closed) {
+      this.again = false;
+      try {
+        await this.pass();
+      } catch (error) {
+        const { code, message } = asSwainError(error);
+        this.context.log.error("a pod could not be looked after", { pod: this.key, code, message });
+      }
+    }
+    this.busy = false;
+    for (const waiter of this.waiters.splice(0)) waiter();
+  }
+
+  /** One look and one step. */
+  private async pass(): Promise<void> {
+    this.timer?.();
+    this.timer = null;
+    if (this.context.outage() === null) await this.look();
+    const { record, step } = nextStep({
+      pod: this.pod,
+      containers: this.containers,
+      record: this.record,
+      now: this.context.clock.mono(),
+    });
+    this.keep(record);
+    this.report();
+    if (step.do === "wait") {
+      this.wait(step);
+    } else if (step.do === "done") {
+      if (this.pod === null) this.context.onGone(this.key);
+    } else if (this.context.outage() === null) {
+      await this.act(step);
+      this.again = true;
+    }
+  }
+
+  /** Reads the containers that may have changed. */
+  private async look(): Promise<void> {
+    for (const id of this.changed) {
+      this.changed.delete(id);
+      try {
+        const info = await this.context.driver.inspect(id);
+        this.see(id, info);
+      } catch (error) {
+        this.changed.add(id);
+        this.trouble(error);
+        return;
+      }
+    }
+  }
+
+  private see(id: string, info: ContainerInfo | null): void {
+    const at = this.containers.findIndex((container) => container.id === id);
+    if (info === null) {
+      if (at >= 0) this.containers.splice(at, 1);
+    } else if (at >= 0) {
+      this.containers[at] = info;
+    } else if (info.pod === this.key) {
+      this.containers.push(info);
+    }
+  }
+
+  private async act(step: Exclude<Step, { do: "wait" | "done" }>): Promise<void> {
+    try {
+      await perform(step, this.context, this.target);
+    } catch (error) {
+      for (const { id } of this.containers) this.changed.add(id);
+      if (error instanceof SwainError && error.code === "STOPPED") return;
+      if (this.trouble(error)) return;
+      const known = asSwainError(error);
+      const policy = this.pod?.restartPolicy ?? "Always";
+      this.context.log.warn(`could not ${step.do}`, { pod: this.key, code: known.code, message: known.message });
+      this.keep(foldFailure(this.record, policy, step.do, known, this.context.clock.mono()));
+    }
+  }
+
+  private async abortable(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    const abort = new AbortController();
+    this.abort = abort;
+    try {
+      await work(abort.signal);
+    } catch (error) {
+      // What a broken-off driver says about it does not matter.
+      throw abort.signal.aborted ? (abort.signal.reason as SwainError) : error;
+    } finally {
+      this.abort = null;
+    }
+  }
+
+  /** True when the error means that the engine does not answer. */
+  private trouble(error: unknown): boolean {
+    const known = asSwainError(error);
+    if (known.code !== "ENGINE_UNREACHABLE") {
+      if (known.code === "INTERNAL") this.context.log.error(known.message, { pod: this.key });
+      return false;
+    }
+    this.context.onOutage(known);
+    return true;
+  }
+
+  private keep(record: PodRecord): void {
+    const before = this.record;
+    this.record = record;
+    if (!sameKept(before, record)) this.context.saveSoon();
+  }
+
+  private report(): void {
+    if (this.pod === null) return;
+    const report = podReport({
+      pod: this.pod,
+      containers: this.containers,
+      record: this.record,
+      advertise: this.context.identity.advertise,
+      now: this.context.clock.mono(),
+      outage: this.context.outage(),
+      last: this.last,
+    });
+    if (report === null || report === this.last) return;
+    const text = JSON.stringify(report);
+    if (text === this.lastText) return;
+    this.last = report;
+    this.lastText = text;
+    this.context.onReport(this.key, report);
+  }
+
+  private wait(step: Extract<Step, { do: "wait" }>): void {
+    if (step.probe) {
+      this.probe();
+      return;
+    }
+    if (step.until === null || this.closed) return;
+    const delay = Math.max(0, step.until - this.context.clock.mono());
+    this.timer = this.context.clock.after(delay, () => this.wake());
+  }
+
+  /** Tries the ports beside the worker: a dead address must not hold up a restart. */
+  private probe(): void {
+    if (this.probing) return;
+    this.probing = true;
+    const round = this.record.upSince;
+    void this.reachesAll().then((reached) => {
+      this.probing = false;
+      if (this.record.upSince === round && round !== null) {
+        const recheckMs = this.context.prober.recheckMs;
+        this.keep(foldProbe(this.record, reached, recheckMs, this.context.clock.mono()));
+      }
+      this.wake();
+    });
+  }
+
+  private async reachesAll(): Promise<boolean> {
+    const { gates, prober, identity } = this.context;
+    const targets = this.containers.flatMap((container) => container.ports.map((port) => ({ container, port })));
+    try {
+      const tries = targets.map(({ container, port }) =>
+        gates.probe.run(() => prober.reaches(container, port, identity.advertise)),
+      );
+      return targets.length > 0 && (await Promise.all(tries)).every(Boolean);
+    } catch (error) {
+      this.context.log.error("a probe failed in an unexpected way", { pod: this.key, message: String(error) });
+      return false;
+    }
+  }
+}

@@ -1,0 +1,166 @@
+// What to do next about one pod: the heart of the agent, and pure. Given what the node was told, what the engine shows
+// and what is remembered, it says one step; the runner does it and asks again. At the fixed point it says `wait`.
+import type { AssignedPod } from "../../../schemas/generated/types.ts";
+import { delayMs } from "../../kernel/backoff.ts";
+import { bounds, probeBackoff } from "../bounds.ts";
+import type { ContainerInfo } from "../runtime/driver.ts";
+import type { PodRecord, Probe } from "./record.ts";
+import { noProbe } from "./record.ts";
+import { endedOf, foldEndings } from "./restart.ts";
+
+export type Step =
+  /** `index` is the container's place in the pod. */
+  | { readonly do: "pull" | "create"; readonly index: number }
+  | { readonly do: "start"; readonly id: string; readonly name: string }
+  | { readonly do: "stop" | "remove"; readonly ids: readonly string[] }
+  /** Nothing before this monotonic time; null = until something changes. With `probe`, the ports are tried now. */
+  | { readonly do: "wait"; readonly until: number | null; readonly probe: boolean }
+  /** It is not wanted, and nothing is left of it. */
+  | { readonly do: "done" };
+
+export interface Situation {
+  /** What the node was told; null when the pod is not (or no longer) in the assignment. */
+  readonly pod: AssignedPod | null;
+  /** Every container the engine has of this pod, oldest knowledge first. */
+  readonly containers: readonly ContainerInfo[];
+  readonly record: PodRecord;
+  readonly now: number;
+}
+
+const idle: Step = { do: "wait", until: null, probe: false };
+
+/** The next step, and the record after what was seen has been taken in. */
+export function nextStep({ pod, containers, record, now }: Situation): { record: PodRecord; step: Step } {
+  const wanted = pod !== null && pod.desired === "run";
+  let next = record;
+  if (!wanted && !next.leaving) {
+    next = { ...next, leaving: true, halting: false, retryAt: null, attempts: 0, failure: null, probe: noProbe };
+  }
+  if (wanted && next.leaving) next = { ...next, leaving: false };
+  if (next.retryAt !== null && next.retryAt <= now) next = { ...next, retryAt: null };
+  if (!wanted) return { record: next, step: leave(containers, next) };
+  const byName = new Map<string, ContainerInfo>();
+  const surplus: string[] = [];
+  for (const container of containers) {
+    const known = pod.containers.some(({ name }) => name === container.name);
+    if (known && !byName.has(container.name)) byName.set(container.name, container);
+    else surplus.push(container.id);
+  }
+  if (surplus.length > 0 && next.retryAt === null) return { record: next, step: { do: "remove", ids: surplus } };
+  return runStep(pod, byName, next, now);
+}
+
+/** Stops what runs, then removes what is there. */
+function leave(containers: readonly ContainerInfo[], record: PodRecord): Step {
+  if (containers.length === 0) return { do: "done" };
+  if (record.retryAt !== null) return { do: "wait", until: record.retryAt, probe: false };
+  const running = containers.filter((container) => container.state === "running").map((container) => container.id);
+  if (running.length > 0) return { do: "stop", ids: running };
+  // The first container holds the network of the others, so it goes last.
+  return { do: "remove", ids: containers.map((container) => container.id).reverse() };
+}
+
+function runStep(
+  pod: AssignedPod,
+  containers: ReadonlyMap<string, ContainerInfo>,
+  record: PodRecord,
+  now: number,
+): { record: PodRecord; step: Step } {
+  if (record.finished !== null) return { record, step: idle };
+  let next = foldEndings(pod, containers, record, now);
+  if (next.finished !== null) return { record: next, step: idle };
+  if (next.halting) {
+    const running = [...containers.values()].filter((container) => container.state === "running");
+    if (running.length > 0) {
+      // A failed stop waits; the wait before the restart itself does not hold the stop up.
+      if (next.failure?.step === "stop" && next.retryAt !== null) return waitFor(next);
+      return { record: next, step: { do: "stop", ids: running.map((container) => container.id) } };
+    }
+    next = { ...next, halting: false };
+  }
+  if (next.retryAt !== null) return waitFor(next);
+  const making = makeStep(pod, containers, next);
+  if (making !== null) return { record: next, step: making };
+  return up(pod, containers, next, now);
+}
+
+const waitFor = (record: PodRecord): { record: PodRecord; step: Step } => ({
+  record,
+  step: { do: "wait", until: record.retryAt, probe: false },
+});
+
+/** Pulls everything that is needed, then makes and starts the containers in order; null when all are started. */
+function makeStep(pod: AssignedPod, containers: ReadonlyMap<string, ContainerInfo>, record: PodRecord): Step | null {
+  const first = pod.containers[0];
+  if (first !== undefined && !containers.has(first.name) && containers.size > 0) {
+    // The others share the network of the first one, which is gone: they are made anew with it.
+    return { do: "remove", ids: [...containers.values()].map((container) => container.id).reverse() };
+  }
+  const missing = (name: string): boolean => !containers.has(name);
+  const unpulled = pod.containers.findIndex(({ name }) => missing(name) && !record.pulled.includes(name));
+  if (unpulled >= 0) return { do: "pull", index: unpulled };
+  const absent = pod.containers.findIndex(({ name }) => missing(name));
+  if (absent >= 0) return { do: "create", index: absent };
+  const ended = new Set(endedOf(pod, containers, record).map(({ name }) => name));
+  for (const { name } of pod.containers) {
+    const container = containers.get(name);
+    if (container === undefined || container.state === "running" || ended.has(name)) continue;
+    return { do: "start", id: container.id, name };
+  }
+  return null;
+}
+
+function up(
+  pod: AssignedPod,
+  containers: ReadonlyMap<string, ContainerInfo>,
+  record: PodRecord,
+  now: number,
+): { record: PodRecord; step: Step } {
+  let next = record;
+  if (next.upSince === null) {
+    const names = pod.containers.map(({ name }) => name);
+    const started = names.every((name) => next.started.includes(name)) ? next.started : names;
+    next = {
+      ...next,
+      started,
+      upSince: now,
+      failure: null,
+      attempts: 0,
+      ended: null,
+      probe: { ...noProbe, nextAt: now },
+    };
+  }
+  // A container that was started behind our back counts as started: its end is then noticed.
+  const unseen = [...containers.values()].filter((one) => one.state === "running" && !next.started.includes(one.name));
+  if (unseen.length > 0) next = { ...next, started: [...next.started, ...unseen.map((one) => one.name)] };
+  if (!hasPorts(pod)) {
+    if (!next.probe.ready) next = { ...next, probe: { ...noProbe, ready: true } };
+    return { record: next, step: idle };
+  }
+  const due = next.probe.nextAt !== null && next.probe.nextAt <= now;
+  return { record: next, step: { do: "wait", until: due ? null : next.probe.nextAt, probe: due } };
+}
+
+export function hasPorts(pod: AssignedPod): boolean {
+  return pod.containers.some((container) => (container.ports ?? []).length > 0);
+}
+
+/** Takes the outcome of a probe into the record. `recheckMs`: how often a ready pod is looked at, null = never. */
+export function foldProbe(record: PodRecord, reached: boolean, recheckMs: number | null, now: number): PodRecord {
+  const probe = record.probe;
+  return { ...record, probe: reached ? hit(recheckMs, now) : miss(probe, recheckMs, now) };
+}
+
+function hit(recheckMs: number | null, now: number): Probe {
+  return { ready: true, misses: 0, tries: 0, nextAt: recheckMs === null ? null : now + recheckMs };
+}
+
+function miss(probe: Probe, recheckMs: number | null, now: number): Probe {
+  if (probe.ready && probe.misses + 1 < bounds.recheckMisses) {
+    return { ...probe, misses: probe.misses + 1, nextAt: now + (recheckMs ?? probeBackoff.maxMs) };
+  }
+  const tries = probe.tries + 1;
+  // One that was ready before is not starting: it is looked at in the slow rhythm of the probes.
+  const delay = probe.ready ? probeBackoff.maxMs : delayMs(probeBackoff, probe.tries);
+  return { ready: false, misses: 0, tries: probe.ready ? 32 : tries, nextAt: now + delay };
+}

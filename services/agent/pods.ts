@@ -1,0 +1,338 @@
+// All pods of a node: one runner each, fed by the assignment and by what the engine shows. Finds the containers that an
+// earlier run of the agent left, waits out an engine that does not answer, and removes what nobody wants.
+// It decides nothing about a single pod: that is `pod/step.ts`. Called by `agent.ts`.
+import type { AssignedPod, PodReport } from "../../schemas/generated/types.ts";
+import type { Key } from "../core/model.ts";
+import type { Cancel } from "../kernel/clock.ts";
+import { sleep } from "../kernel/clock.ts";
+import { jitteredMs } from "../kernel/backoff.ts";
+import { asSwainError, SwainError } from "../kernel/errors.ts";
+import { bounds, engineBackoff } from "./bounds.ts";
+import { Gate } from "./gate.ts";
+import type { KeptRecord } from "./pod/record.ts";
+import { adoptRecord, keptOf } from "./pod/record.ts";
+import { restartDelayMs } from "./pod/restart.ts";
+import type { RunnerContext } from "./pod/runner.ts";
+import { PodRunner } from "./pod/runner.ts";
+import type { NodeIdentity } from "./pod/spec.ts";
+import type { AgentPorts } from "./ports.ts";
+import type { ContainerInfo, Driver } from "./runtime/driver.ts";
+
+export interface PodsHooks {
+  onReport(key: Key, report: PodReport): void;
+  /** The engine answered, and what it is. */
+  onEngine(description: string): void;
+  saveSoon(): void;
+  save(): Promise<void>;
+}
+
+export class Pods {
+  readonly driver: Driver;
+  private readonly ports: AgentPorts;
+  private readonly hooks: PodsHooks;
+  private readonly context: RunnerContext;
+  private readonly runners = new Map<Key, PodRunner>();
+  private items: ReadonlyMap<Key, AssignedPod> = new Map();
+  /** What the journal knew, for pods that have no runner yet. */
+  private readonly kept: Map<Key, KeptRecord>;
+  /** Containers of pods nobody told about, as last listed. */
+  private strangers = new Map<Key, ContainerInfo[]>();
+  /** The engine has been listed once, so an absent container is really absent. */
+  private listed = false;
+  /** The whole assignment was told in this run, so a pod outside it is not wanted. */
+  private synced = false;
+  private outageError: SwainError | null = null;
+  private seeking = false;
+  private listing = false;
+  private listAgain = false;
+  private readonly ending = new AbortController();
+  private readonly cancels: Cancel[] = [];
+  private onEmpty: (() => void) | null = null;
+
+  constructor(
+    ports: AgentPorts,
+    driver: Driver,
+    identity: NodeIdentity,
+    hooks: PodsHooks,
+    kept: ReadonlyMap<Key, KeptRecord>,
+  ) {
+    this.ports = ports;
+    this.hooks = hooks;
+    this.kept = new Map(kept);
+    this.driver = driver;
+    this.context = {
+      clock: ports.clock,
+      log: ports.log,
+      prober: ports.prober,
+      driver: this.driver,
+      identity,
+      gates: {
+        pull: new Gate(bounds.pullsInFlight),
+        start: new Gate(bounds.startsInFlight),
+        stop: new Gate(bounds.stopsInFlight),
+        remove: new Gate(bounds.removesInFlight),
+        probe: new Gate(bounds.probesInFlight),
+      },
+      outage: () => this.outageError,
+      onOutage: (error) => this.outage(error),
+      onReport: (key, report) => hooks.onReport(key, report),
+      saveSoon: () => hooks.saveSoon(),
+      save: () => hooks.save(),
+      onGone: (key) => this.gone(key),
+    };
+  }
+
+  /** Begins to look after the pods. Returns at once, also when the engine does not answer. */
+  start(): void {
+    this.cancels.push(
+      this.driver.watch({
+        onChange: (id, pod) => this.changed(id, pod),
+        onResync: () => void this.relist(),
+      }),
+      this.ports.clock.every(bounds.relistMs * (0.8 + 0.4 * this.ports.random.next()), () => void this.relist()),
+    );
+    void this.seek();
+  }
+
+  /** Takes over the assignment. `full`: it was told whole in this run of the agent. */
+  take(items: ReadonlyMap<Key, AssignedPod>, full: boolean): void {
+    this.items = items;
+    this.synced ||= full;
+    for (const key of this.kept.keys()) if (!items.has(key)) this.kept.delete(key);
+    if (!this.listed) {
+      this.sayWaiting();
+      return;
+    }
+    for (const [key, runner] of this.runners) if (!items.has(key)) runner.tell(null);
+    for (const [key, item] of items) {
+      const runner = this.runners.get(key);
+      if (runner === undefined) this.open(key, item, this.strangers.get(key) ?? []);
+      else if (runner.view().pod?.generation !== item.generation) runner.tell(item);
+      // It is stopped and the leader still lists it: it may not have heard.
+      else if (full && item.desired === "stop") runner.repeat();
+      this.strangers.delete(key);
+    }
+    this.removeStrangers();
+  }
+
+  /** Says the state of every pod again. */
+  repeat(): void {
+    for (const runner of this.runners.values()) runner.repeat();
+  }
+
+  /** What the journal keeps of the pods. */
+  records(): Record<Key, KeptRecord> {
+    const records = Object.fromEntries(this.kept);
+    for (const [key, runner] of this.runners)
+      if (runner.view().pod !== null) records[key] = keptOf(runner.view().record);
+    return records;
+  }
+
+  /** Containers of a pod, in the manifest's order as far as they exist; undefined when the pod is not here. */
+  containersOf(name: string): { pod: AssignedPod; containers: readonly ContainerInfo[] } | undefined {
+    for (const runner of this.runners.values()) {
+      const { pod, containers } = runner.view();
+      if (pod !== null && (pod.name === name || runner.key === name)) return { pod, containers };
+    }
+    return undefined;
+  }
+
+  /** Running containers by pod. */
+  running(): { pod: AssignedPod; ids: string[] }[] {
+    return [...this.runners.values()].flatMap((runner) => {
+      const { pod, containers } = runner.view();
+      const ids = containers.filter((container) => container.state === "running").map((container) => container.id);
+      return pod === null || ids.length === 0 ? [] : [{ pod, ids }];
+    });
+  }
+
+  /** Why the engine cannot be used now; null when it answers. */
+  engineTrouble(): SwainError | null {
+    return this.outageError;
+  }
+
+  /** Stops and removes all containers; gives up waiting after a while. */
+  async stopAll(): Promise<void> {
+    if (this.runners.size === 0 || this.outageError !== null) return;
+    const empty = new Promise<void>((resolve) => {
+      this.onEmpty = resolve;
+    });
+    for (const runner of this.runners.values()) runner.tell(null);
+    await this.within(bounds.stopPodsMs, empty);
+  }
+
+  /** Lets go of everything; containers stay as they are. Resolves when no call to the engine is under way, or after a while. */
+  async close(): Promise<void> {
+    this.ending.abort(new SwainError("STOPPED", "the agent stops"));
+    for (const cancel of this.cancels.splice(0)) cancel();
+    await this.within(bounds.stopWaitMs, Promise.all([...this.runners.values()].map((runner) => runner.close())));
+  }
+
+  private async within(ms: number, work: Promise<unknown>): Promise<void> {
+    const over = new AbortController();
+    const limit = sleep(this.ports.clock, ms, over.signal).catch(() => {});
+    await Promise.race([work, limit]);
+    over.abort();
+  }
+
+  private open(key: Key, pod: AssignedPod | null, containers: readonly ContainerInfo[]): void {
+    const kept = pod === null ? null : (this.kept.get(key) ?? null);
+    this.kept.delete(key);
+    const record = adoptRecord(kept, containers, this.ports.clock.mono(), restartDelayMs);
+    const runner = new PodRunner(this.context, key, { pod, record, containers, graceMs: bounds.orphanGraceMs });
+    this.runners.set(key, runner);
+    runner.wake();
+  }
+
+  private gone(key: Key): void {
+    this.runners.delete(key);
+    this.hooks.saveSoon();
+    if (this.runners.size === 0) this.onEmpty?.();
+  }
+
+  private changed(id: string, pod: Key): void {
+    const runner = this.runners.get(pod);
+    if (runner !== undefined) runner.hint(id);
+    else if (this.listed) void this.meet(id);
+  }
+
+  /** A container of a pod that is not known here changed: it may be one that nobody wants. */
+  private async meet(id: string): Promise<void> {
+    try {
+      const info = await this.driver.inspect(id);
+      if (this.ending.signal.aborted) return;
+      if (info === null) {
+        this.forgetStranger(id);
+        return;
+      }
+      const runner = this.runners.get(info.pod);
+      if (runner === undefined) this.strangers.set(info.pod, [info]);
+      else runner.hint(id);
+      this.removeStrangers();
+    } catch (error) {
+      this.listFailed(error);
+    }
+  }
+
+  private forgetStranger(id: string): void {
+    for (const [key, containers] of this.strangers) {
+      const rest = containers.filter((container) => container.id !== id);
+      if (rest.length === 0) this.strangers.delete(key);
+      else this.strangers.set(key, rest);
+    }
+  }
+
+  private removeStrangers(): void {
+    if (!this.synced) return;
+    for (const [key, containers] of this.strangers) {
+      this.strangers.delete(key);
+      if (this.items.has(key) || this.runners.has(key)) continue;
+      this.ports.log.warn("removing containers of a pod that is not assigned to this node", { pod: key });
+      this.open(key, null, containers);
+    }
+  }
+
+  private outage(error: SwainError): void {
+    if (this.outageError === null) {
+      this.ports.log.error("the container engine does not answer; nothing is changed until it does", {
+        code: error.code,
+        message: error.message,
+      });
+    }
+    this.outageError = error;
+    void this.seek();
+  }
+
+  /** Asks the engine until it answers, then compares all it has with what is known. */
+  private async seek(): Promise<void> {
+    if (this.seeking) return;
+    this.seeking = true;
+    try {
+      for (let attempt = 0; !this.ending.signal.aborted; attempt += 1) {
+        // It may have gone again while the pods were woken.
+        if ((await this.tryEngine()) && this.outageError === null) break;
+        await sleep(this.ports.clock, jitteredMs(engineBackoff, attempt, this.ports.random), this.ending.signal);
+      }
+    } catch {
+      // The agent stops.
+    } finally {
+      this.seeking = false;
+    }
+  }
+
+  private async tryEngine(): Promise<boolean> {
+    try {
+      const description = await this.driver.describe();
+      const containers = await this.driver.list();
+      if (this.ending.signal.aborted) return true;
+      if (this.outageError !== null) this.ports.log.info("the container engine answers", { engine: description });
+      this.outageError = null;
+      this.hooks.onEngine(description);
+      this.compare(containers);
+      return true;
+    } catch (error) {
+      const known = asSwainError(error);
+      if (this.outageError === null) {
+        this.ports.log.error("the container engine cannot be used", { code: known.code, message: known.message });
+      }
+      this.outageError = known;
+      if (this.listed) for (const runner of this.runners.values()) runner.wake();
+      else this.sayWaiting();
+      return false;
+    }
+  }
+
+  private async relist(): Promise<void> {
+    this.listAgain = true;
+    if (this.listing || this.outageError !== null || !this.listed) return;
+    this.listing = true;
+    try {
+      while (this.listAgain && !this.ending.signal.aborted) {
+        this.listAgain = false;
+        this.compare(await this.driver.list());
+      }
+    } catch (error) {
+      this.listFailed(error);
+    } finally {
+      this.listing = false;
+    }
+  }
+
+  private listFailed(error: unknown): void {
+    const known = asSwainError(error);
+    if (known.code === "ENGINE_UNREACHABLE") this.outage(known);
+    else this.ports.log.warn("the engine's containers could not be read", { code: known.code, message: known.message });
+  }
+
+  private compare(containers: readonly ContainerInfo[]): void {
+    if (this.ending.signal.aborted) return;
+    const byPod = new Map<Key, ContainerInfo[]>();
+    for (const container of containers) {
+      const list = byPod.get(container.pod);
+      if (list === undefined) byPod.set(container.pod, [container]);
+      else list.push(container);
+    }
+    for (const [key, runner] of this.runners) {
+      runner.compare(byPod.get(key) ?? []);
+      byPod.delete(key);
+    }
+    this.strangers = byPod;
+    if (this.listed) {
+      this.removeStrangers();
+    } else {
+      this.listed = true;
+      this.take(this.items, false);
+    }
+  }
+
+  /** The engine was never seen in this run: pods that never started here have nothing else to say. */
+  private sayWaiting(): void {
+    const error = this.outageError;
+    if (error === null || this.listed) return;
+    for (const [key, item] of this.items) {
+      if (item.desired !== "run" || this.kept.has(key)) continue;
+      const observed = { reason: error.code, message: error.message, restarts: 0 };
+      this.hooks.onReport(key, { namespace: item.namespace, name: item.name, state: "starting", observed });
+    }
+  }
+}

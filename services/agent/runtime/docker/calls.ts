@@ -1,0 +1,111 @@
+// The engine's container calls with their times, and the guard of the driver: a container without this cluster's and
+// this node's labels is never seen by anything above.
+import type Dockerode from "dockerode";
+import { sleep } from "../../../kernel/clock.ts";
+import type { Clock } from "../../../kernel/clock.ts";
+import type { DriverIdentity } from "../driver.ts";
+import { statusOf } from "./engine.ts";
+import type { Engine } from "./engine.ts";
+import type { Inspected } from "./inspect.ts";
+import { isOurs, labels } from "./labels.ts";
+import { conflictRetry, timeouts } from "./timeouts.ts";
+
+/** Ids and names as every engine has them. */
+const nameForm = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
+
+export class ContainerCalls {
+  private readonly engine: Engine;
+  private readonly clock: Clock;
+  private readonly identity: () => DriverIdentity | null;
+
+  constructor(engine: Engine, clock: Clock, identity: () => DriverIdentity | null) {
+    this.engine = engine;
+    this.clock = clock;
+    this.identity = identity;
+  }
+
+  /** Null when it is not there or not ours. */
+  async inspect(id: string): Promise<Inspected | null> {
+    const found = await this.inspectAny(id);
+    return found && isOurs(found.Config.Labels, this.identity()) ? found : null;
+  }
+
+  /** By id or name, whoever it belongs to: only to say who holds a name. */
+  async inspectAny(idOrName: string): Promise<Inspected | null> {
+    // Anything else would make another path of the call, and the client library follows where that leads.
+    if (!nameForm.test(idOrName)) return null;
+    const path = `/containers/${idOrName}/json`;
+    try {
+      return await this.engine.ask<Inspected>({
+        what: `inspect ${idOrName}`,
+        method: "GET",
+        path,
+        timeout: timeouts.read,
+      });
+    } catch (error) {
+      if (statusOf(error) === 404) return null;
+      throw error;
+    }
+  }
+
+  /** Ids of all containers of this cluster and node, whatever their state. */
+  async list(): Promise<string[]> {
+    const identity = this.identity();
+    if (identity === null) return [];
+    const label = [`${labels.cluster}=${identity.clusterUid}`, `${labels.node}=${identity.node}`];
+    const query = { all: true, filters: { label } };
+    const path = "/containers/json";
+    const found = await this.engine.ask<{ Id: string }[]>({
+      what: "list containers",
+      method: "GET",
+      path,
+      query,
+      timeout: timeouts.read,
+    });
+    return found.map(({ Id }) => Id);
+  }
+
+  /** The new container's id. */
+  async create(name: string, options: Dockerode.ContainerCreateOptions): Promise<string> {
+    const call = { what: `create ${name}`, method: "POST", path: "/containers/create", query: { name } } as const;
+    const made = await this.engine.ask<{ Id: string }>({ ...call, body: options, timeout: timeouts.create });
+    return made.Id;
+  }
+
+  async start(id: string): Promise<void> {
+    const path = `/containers/${id}/start`;
+    await this.unlessDone([304], { what: `start ${id}`, method: "POST", path, timeout: timeouts.start });
+  }
+
+  /** The engine itself sends the second signal, so the container ends even if the agent does first. Whole seconds, rounded up. */
+  async stop(id: string, graceMs: number): Promise<void> {
+    const path = `/containers/${id}/stop`;
+    const query = { t: Math.ceil(graceMs / 1000) };
+    const timeout = graceMs + timeouts.stopMargin;
+    await this.unlessDone([304, 404], { what: `stop ${id}`, method: "POST", path, query, timeout });
+  }
+
+  /** Unnamed volumes of the image go with it, named ones stay. */
+  async remove(id: string): Promise<void> {
+    const path = `/containers/${id}`;
+    const query = { force: true, v: true };
+    for (let time = 0; ; time += 1) {
+      try {
+        await this.unlessDone([404], { what: `remove ${id}`, method: "DELETE", path, query, timeout: timeouts.remove });
+        return;
+      } catch (error) {
+        // Somebody is removing it already: wait until it is gone.
+        if (statusOf(error) !== 409 || time >= conflictRetry.times) throw error;
+        await sleep(this.clock, conflictRetry.everyMs);
+      }
+    }
+  }
+
+  private async unlessDone(done: readonly number[], call: Parameters<Engine["ask"]>[0]): Promise<void> {
+    try {
+      await this.engine.ask(call);
+    } catch (error) {
+      if (!done.includes(statusOf(error) ?? 0)) throw error;
+    }
+  }
+}

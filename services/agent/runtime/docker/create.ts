@@ -1,0 +1,78 @@
+// Makes a container, or finds the one that an earlier, interrupted call made.
+import type Dockerode from "dockerode";
+import { sleep } from "../../../kernel/clock.ts";
+import type { Clock } from "../../../kernel/clock.ts";
+import { SwainError } from "../../../kernel/errors.ts";
+import type { ContainerSpec, DriverIdentity } from "../driver.ts";
+import type { ContainerCalls } from "./calls.ts";
+import { statusOf } from "./engine.ts";
+import { createFailure } from "./failures.ts";
+import { parseImage } from "./image.ts";
+import { containerInfo } from "./inspect.ts";
+import type { Inspected } from "./inspect.ts";
+import { containerName, distinctName, isOurs, isSame, labels } from "./labels.ts";
+import { createOptions } from "./options.ts";
+import type { Pulls } from "./pull.ts";
+import { conflictRetry } from "./timeouts.ts";
+
+export interface CreateParts {
+  readonly calls: ContainerCalls;
+  readonly pulls: Pulls;
+  readonly clock: Clock;
+  /** CPUs of the engine's machine. */
+  readonly cpus: () => Promise<number>;
+}
+
+/** The container's id. Errors as the driver port says. */
+export async function createContainer(
+  parts: CreateParts,
+  spec: ContainerSpec,
+  identity: DriverIdentity,
+): Promise<string> {
+  const cpus = spec.container.resources?.limits?.cpu === undefined ? 0 : await parts.cpus();
+  const options = createOptions(spec, identity, cpus);
+  let name = containerName(spec, identity);
+  for (let time = 0; time < conflictRetry.times; time += 1) {
+    try {
+      return await parts.calls.create(name, options);
+    } catch (error) {
+      if (statusOf(error) !== 409) {
+        throw await createFailure(
+          error,
+          spec,
+          async () => !(await parts.pulls.present(parseImage(options.Image ?? ""))),
+        );
+      }
+    }
+    const holder = await parts.calls.inspectAny(name);
+    const next = nextStep(holder, name, options, spec, identity);
+    if (next.step === "use") return next.id;
+    if (next.step === "rename") name = distinctName(spec, identity);
+    if (next.step === "remove") await parts.calls.remove(next.id);
+    if (next.step === "wait") await sleep(parts.clock, conflictRetry.everyMs);
+  }
+  throw new SwainError("ENGINE_ERROR", `the name ${name} did not become free`);
+}
+
+type Step = { step: "use" | "remove"; id: string } | { step: "rename" | "wait" };
+
+/** What to do about the container that holds the name. */
+function nextStep(
+  holder: Inspected | null,
+  name: string,
+  options: Dockerode.ContainerCreateOptions,
+  spec: ContainerSpec,
+  identity: DriverIdentity,
+): Step {
+  // The name is reserved before the container can be seen, and freed after it cannot.
+  if (holder === null) return { step: "wait" };
+  if (isSame(holder.Config.Labels, spec, identity)) {
+    const usable = holder.State.Status !== "removing" && holder.State.Status !== "dead";
+    const asWished = holder.Config.Labels[labels.spec] === options.Labels?.[labels.spec];
+    // A running one is never removed here: the agent decides that. One that was made for a gone network must go.
+    const keep = usable && (asWished || containerInfo(holder, null).state === "running");
+    return { step: keep ? "use" : "remove", id: holder.Id };
+  }
+  if (isOurs(holder.Config.Labels, identity) && name !== distinctName(spec, identity)) return { step: "rename" };
+  throw new SwainError("ENGINE_ERROR", `a container that is not this node's has the name ${name}: rename or remove it`);
+}

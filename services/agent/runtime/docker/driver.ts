@@ -1,0 +1,171 @@
+// The docker driver: containers of the engine of this node, Docker's or any that speaks its API. It makes, starts,
+// ends and watches containers that carry this cluster's and this node's labels, and answers "not there" for all
+// others. It decides nothing: restarts and back-off are the agent's. Called by the agent through the driver port.
+import type { Cancel, Clock } from "../../../kernel/clock.ts";
+import { SwainError } from "../../../kernel/errors.ts";
+import type { Logger } from "../../../kernel/log.ts";
+import type { Sockets } from "../../../kernel/sockets.ts";
+import type {
+  ContainerInfo,
+  ContainerSpec,
+  ContainerUsage,
+  Driver,
+  DriverEvents,
+  DriverIdentity,
+  LogOptions,
+} from "../driver.ts";
+import { forEachLimited } from "../limited.ts";
+import { ContainerCalls } from "./calls.ts";
+import { createContainer } from "./create.ts";
+import { Engine, engineName } from "./engine.ts";
+import type { EngineVersion } from "./engine.ts";
+import { watchEvents } from "./events.ts";
+import { startFailure } from "./failures.ts";
+import { containerInfo, networkOwner } from "./inspect.ts";
+import type { Inspected } from "./inspect.ts";
+import { readLogs } from "./logs.ts";
+import { FreshEnds } from "./oom.ts";
+import { Pulls } from "./pull.ts";
+import { readsInFlight, timeouts } from "./timeouts.ts";
+import { UsageReader } from "./usage.ts";
+
+export interface DockerDriverOptions {
+  /** Path of the engine's socket or its address; without it DOCKER_HOST, then /var/run/docker.sock. */
+  readonly socket?: string;
+  /** Null until the agent knows its cluster; nothing is ours till then. */
+  readonly identity: () => DriverIdentity | null;
+  readonly clock: Clock;
+  /** Looks at ports when a start was refused. */
+  readonly sockets: Sockets;
+  readonly log: Logger;
+}
+
+/** Makes a driver; connects at its first call. */
+export function createDockerDriver(options: DockerDriverOptions): Driver {
+  return new DockerDriver(options);
+}
+
+class DockerDriver implements Driver {
+  readonly runtime = "docker";
+  private readonly options: DockerDriverOptions;
+  private readonly engine: Engine;
+  private readonly calls: ContainerCalls;
+  private readonly pulls: Pulls;
+  private readonly usages: UsageReader;
+  private readonly ends: FreshEnds;
+  private readonly closing = new AbortController();
+  private cpus: Promise<number> | undefined;
+
+  constructor(options: DockerDriverOptions) {
+    this.options = options;
+    this.engine = new Engine(options.clock, options.socket);
+    this.calls = new ContainerCalls(this.engine, options.clock, options.identity);
+    this.pulls = new Pulls(this.engine, options.clock);
+    this.usages = new UsageReader(this.engine, options.clock);
+    this.ends = new FreshEnds(options.clock);
+  }
+
+  async describe(): Promise<string> {
+    const call = { what: "version", method: "GET", path: "/version", timeout: timeouts.read } as const;
+    return engineName(await this.engine.ask<EngineVersion>(call));
+  }
+
+  pull(spec: ContainerSpec, onProgress: (text: string) => void, signal: AbortSignal): Promise<void> {
+    return this.pulls.pull(spec.container.image ?? "", onProgress, signal);
+  }
+
+  async create(spec: ContainerSpec): Promise<string> {
+    const identity = this.options.identity();
+    if (identity === null) throw new SwainError("INTERNAL", "a container was asked for before the cluster was known");
+    return createContainer(
+      { calls: this.calls, pulls: this.pulls, clock: this.options.clock, cpus: () => this.cpuCount() },
+      spec,
+      identity,
+    );
+  }
+
+  async start(id: string): Promise<ContainerInfo> {
+    const before = await this.calls.inspect(id);
+    if (before === null) throw new SwainError("ENGINE_ERROR", `there is no container ${id} of this node`);
+    if (containerInfo(before, null).state !== "running") {
+      try {
+        await this.calls.start(id);
+      } catch (error) {
+        throw await startFailure(error, await this.calls.inspect(id), this.options.sockets);
+      }
+    }
+    const started = await this.inspect(id);
+    if (started === null) throw new SwainError("ENGINE_ERROR", `container ${id} was removed while it started`);
+    return started;
+  }
+
+  async stop(id: string, graceMs: number): Promise<void> {
+    const found = await this.calls.inspect(id);
+    if (found && containerInfo(found, null).state === "running") await this.calls.stop(id, graceMs);
+  }
+
+  async remove(id: string): Promise<void> {
+    if (await this.calls.inspect(id)) await this.calls.remove(id);
+  }
+
+  async inspect(id: string): Promise<ContainerInfo | null> {
+    const found = await this.ends.settle(id, () => this.calls.inspect(id));
+    return found && containerInfo(found, await this.network(found));
+  }
+
+  async list(): Promise<ContainerInfo[]> {
+    const infos: ContainerInfo[] = [];
+    await forEachLimited(await this.calls.list(), readsInFlight, async (id) => {
+      const info = await this.inspect(id);
+      if (info) infos.push(info);
+    });
+    return infos;
+  }
+
+  watch(events: DriverEvents): Cancel {
+    const stop = new AbortController();
+    const cancel = (): void => stop.abort();
+    if (this.closing.signal.aborted) return cancel;
+    this.closing.signal.addEventListener("abort", cancel, { once: true });
+    const { clock, log, identity } = this.options;
+    const onEvent = (action: string, id: string): void => this.ends.take(action, id);
+    void watchEvents({ engine: this.engine, clock, log, identity, onEvent }, events, stop.signal);
+    return () => {
+      this.closing.signal.removeEventListener("abort", cancel);
+      cancel();
+    };
+  }
+
+  usage(ids: readonly string[]): Promise<Map<string, ContainerUsage>> {
+    return this.usages.read(ids, (id) => this.calls.inspect(id));
+  }
+
+  async logs(
+    id: string,
+    options: LogOptions,
+    onChunk: (stream: "stdout" | "stderr", text: string) => Promise<void>,
+  ): Promise<void> {
+    if (await this.calls.inspect(id)) await readLogs(this.engine, id, options, onChunk);
+  }
+
+  async close(): Promise<void> {
+    this.closing.abort();
+    this.engine.close();
+  }
+
+  /** The container whose network this one uses: mostly itself, else the pod's first one. */
+  private async network(found: Inspected): Promise<Inspected | null> {
+    const owner = networkOwner(found);
+    return owner === undefined ? found : this.calls.inspect(owner);
+  }
+
+  private cpuCount(): Promise<number> {
+    const call = { what: "info", method: "GET", path: "/info", timeout: timeouts.read } as const;
+    this.cpus ??= this.engine.ask<{ NCPU: number }>(call).then(({ NCPU }) => NCPU);
+    // A failure is not kept: the next container asks again.
+    this.cpus.catch(() => {
+      this.cpus = undefined;
+    });
+    return this.cpus;
+  }
+}

@@ -1,0 +1,235 @@
+// The connection to one container engine: finds it, asks it in bounded time, and turns its failures into SwainErrors.
+// It knows HTTP and status codes, and nothing about containers. Used by every file of this folder.
+import { Agent } from "node:http";
+import { existsSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
+import type Dockerode from "dockerode";
+import type { Clock } from "../../../kernel/clock.ts";
+import { SwainError } from "../../../kernel/errors.ts";
+import { systemClock } from "../../../kernel/node/clock.ts";
+import { parseImage } from "./image.ts";
+import { timeouts } from "./timeouts.ts";
+
+const defaultSocket = "/var/run/docker.sock";
+
+/** One call of the engine's API. */
+export interface EngineCall {
+  /** What is being done, for error messages: "start container web". */
+  readonly what: string;
+  readonly method: "GET" | "POST" | "DELETE";
+  /** Path below the API's root. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, unknown>>;
+  readonly body?: object;
+  /** Milliseconds until the answer (of a stream: its first byte) must be there. */
+  readonly timeout: number;
+  /** Ends the call early; it then rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** Where the engine is: an explicit socket, DOCKER_HOST, or the usual place. */
+export function engineAddress(socket?: string): string {
+  const address = socket ?? process.env.DOCKER_HOST;
+  if (address === undefined || address === "") return `unix://${defaultSocket}`;
+  return address.startsWith("/") ? `unix://${address}` : address;
+}
+
+/** The path of a unix socket address, undefined for any other. */
+const socketPath = (address: string): string | undefined =>
+  address.startsWith("unix://") ? address.slice("unix://".length) : undefined;
+
+const ok = { 200: true, 201: true, 204: true } as const;
+
+/** The HTTP status the engine answered with, undefined when it did not answer. */
+export function statusOf(error: unknown): number | undefined {
+  const status = error instanceof SwainError ? error.details["status"] : undefined;
+  return typeof status === "number" ? status : undefined;
+}
+
+interface ModemError {
+  readonly statusCode?: number;
+  readonly code?: string;
+  readonly message?: string;
+  readonly json?: { readonly message?: unknown } | null;
+}
+
+/** A connection to one engine. Every call is one HTTP request of its own, so a broken one spoils no other. */
+export class Engine {
+  readonly address: string;
+  private readonly clock: Clock;
+  private readonly open = new Set<(why: SwainError) => void>();
+  private client: Promise<Dockerode> | undefined;
+  private closed = false;
+
+  constructor(clock: Clock, socket?: string) {
+    this.clock = clock;
+    this.address = engineAddress(socket);
+  }
+
+  /** The parsed answer. Rejects with ENGINE_UNREACHABLE, or ENGINE_ERROR with `details.status`. */
+  ask<T>(call: EngineCall): Promise<T> {
+    return this.run<T>(call, false);
+  }
+
+  /** The answer as a stream; destroy it to end the call. */
+  stream(call: EngineCall): Promise<IncomingMessage> {
+    return this.run<IncomingMessage>(call, true);
+  }
+
+  /** Ends every call under way. */
+  close(): void {
+    this.closed = true;
+    for (const end of this.open) end(this.unreachable("the driver was closed"));
+  }
+
+  private async run<T>(call: EngineCall, isStream: boolean): Promise<T> {
+    call.signal?.throwIfAborted();
+    if (this.closed) throw this.unreachable("the driver was closed");
+    const docker = await this.connect();
+    call.signal?.throwIfAborted();
+    const controller = new AbortController();
+    return new Promise<T>((resolve, reject) => {
+      // A client library may never settle when a connection breaks inside an answer; this promise always does.
+      const end = (error: unknown): void => {
+        controller.abort();
+        settle();
+        reject(error);
+      };
+      const seconds = call.timeout / 1000;
+      const cancelTimer = this.clock.after(call.timeout, () =>
+        end(this.unreachable(`${call.what}: no answer within ${seconds} s`)),
+      );
+      const onAbort = (): void => end(call.signal?.reason);
+      const settle = (): void => {
+        cancelTimer();
+        this.open.delete(end);
+        call.signal?.removeEventListener("abort", onAbort);
+      };
+      this.open.add(end);
+      call.signal?.addEventListener("abort", onAbort, { once: true });
+      dial(docker, call, isStream, controller.signal, (error, data) => {
+        if (error) {
+          settle();
+          reject(this.failure(call.what, error));
+        } else {
+          settle();
+          if (isStream) this.handOver(data as IncomingMessage, call, controller);
+          resolve(data as T);
+        }
+      });
+    });
+  }
+
+  /** From here on the stream's reader owns it; closing the engine or aborting the call still ends it. */
+  private handOver(stream: IncomingMessage, call: EngineCall, controller: AbortController): void {
+    const end = (): void => {
+      controller.abort();
+      stream.destroy();
+    };
+    stream.socket.setKeepAlive(true, 15_000);
+    this.open.add(end);
+    call.signal?.addEventListener("abort", end, { once: true });
+    stream.once("close", () => {
+      this.open.delete(end);
+      call.signal?.removeEventListener("abort", end);
+    });
+    // Somebody always reads this stream, but an error between the hand-over and the first read must not be uncaught.
+    stream.on("error", () => {});
+    if (controller.signal.aborted) stream.destroy();
+  }
+
+  private connect(): Promise<Dockerode> {
+    this.client ??= load(this.address);
+    return this.client;
+  }
+
+  private unreachable(why: string, cause?: unknown): SwainError {
+    return new SwainError("ENGINE_UNREACHABLE", `container engine at ${this.address}: ${why}`, { cause });
+  }
+
+  /** By status code; an engine that did not answer with one is unreachable, as is one behind a failing gateway. */
+  private failure(what: string, error: ModemError): SwainError {
+    const status = error.statusCode;
+    // Of a refused stream the library gives no parsed answer, only a sentence of its own around the message.
+    const sentence = (error.message ?? "unknown error").replace(/^\(HTTP code [0-9]+\) [a-z ]+ - /, "").trim();
+    const text = typeof error.json?.message === "string" ? error.json.message : sentence;
+    if (status === undefined || (status >= 502 && status <= 504)) {
+      return this.unreachable(`${what}: ${error.code ?? text}`, error);
+    }
+    return new SwainError("ENGINE_ERROR", `${what}: ${text}`, { cause: error, details: { status } });
+  }
+}
+
+async function load(address: string): Promise<Dockerode> {
+  const { default: Dockerode } = await import("dockerode");
+  const path = socketPath(address);
+  // No kept connections: one that the engine closed meanwhile would fail a request that was never sent.
+  if (path !== undefined) {
+    // `host` must be cleared, or the library takes it from DOCKER_HOST and ignores the socket.
+    const options = { socketPath: path, host: undefined, protocol: "http" as const, agent: new Agent() };
+    return new Dockerode(options);
+  }
+  if (address === process.env.DOCKER_HOST) return new Dockerode();
+  const url = new URL(address);
+  return new Dockerode({ host: url.hostname, port: url.port, protocol: url.protocol === "https:" ? "https" : "http" });
+}
+
+type DialDone = (error: ModemError | null, data: unknown) => void;
+
+function dial(docker: Dockerode, call: EngineCall, isStream: boolean, signal: AbortSignal, done: DialDone): void {
+  const modem = docker.modem as { dial(options: object, done: DialDone): void };
+  const query = Object.fromEntries(Object.entries(call.query ?? {}).filter(([, value]) => value !== undefined));
+  modem.dial(
+    {
+      path: `${call.path}?`,
+      method: call.method,
+      options: { _query: query, _body: call.body ?? {} },
+      abortSignal: signal,
+      isStream,
+      statusCodes: ok,
+    },
+    done,
+  );
+}
+
+export interface EngineVersion {
+  readonly Version: string;
+  readonly Components?: readonly { readonly Name: string }[] | null;
+}
+
+/** "Docker Engine 20.10.24", "Podman Engine 4.3.1". */
+export function engineName(version: EngineVersion): string {
+  const component = version.Components?.[0]?.Name ?? "Engine";
+  return `${component === "Engine" ? "Docker Engine" : component} ${version.Version}`;
+}
+
+/** Asks whether an engine answers, within 2 s. Never rejects. */
+export async function probeEngine(socket?: string): Promise<{ ok: true; engine: string } | { ok: false; why: string }> {
+  const address = engineAddress(socket);
+  const path = socketPath(address);
+  // Loading the client library takes longer than this look.
+  if (path !== undefined && !existsSync(path)) return { ok: false, why: `there is no container engine at ${path}` };
+  const engine = new Engine(systemClock, socket);
+  try {
+    const call = { what: "version", method: "GET", path: "/version", timeout: timeouts.probe } as const;
+    return { ok: true, engine: engineName(await engine.ask<EngineVersion>(call)) };
+  } catch (error) {
+    return { ok: false, why: error instanceof Error ? error.message : String(error) };
+  } finally {
+    engine.close();
+  }
+}
+
+/** True when the engine answers and holds the image. Never rejects. */
+export async function imagePresent(image: string, socket?: string): Promise<boolean> {
+  const engine = new Engine(systemClock, socket);
+  try {
+    const path = `/images/${parseImage(image).text}/json`;
+    await engine.ask({ what: "look for image", method: "GET", path, timeout: timeouts.probe });
+    return true;
+  } catch {
+    return false;
+  } finally {
+    engine.close();
+  }
+}

@@ -1,0 +1,62 @@
+// From what the engine says about a container to ContainerInfo. Pure.
+import type Dockerode from "dockerode";
+import type { ContainerInfo, PublishedPort } from "../driver.ts";
+import { declaredPorts, labels } from "./labels.ts";
+import type { DeclaredPort } from "./labels.ts";
+
+export type Inspected = Dockerode.ContainerInspectInfo;
+
+/** Id of the container whose network this one joins. */
+export function networkOwner(found: Inspected): string | undefined {
+  const mode = found.HostConfig.NetworkMode ?? "";
+  return mode.startsWith("container:") ? mode.slice("container:".length) : undefined;
+}
+
+/** `network` is the container that owns the network: itself, or the pod's first one (null when that is gone). */
+export function containerInfo(found: Inspected, network: Inspected | null): ContainerInfo {
+  const state = stateOf(found.State.Status);
+  return {
+    id: found.Id,
+    pod: found.Config.Labels[labels.pod] ?? "",
+    name: found.Config.Labels[labels.container] ?? "",
+    state,
+    ...(state === "exited" ? { exitCode: found.State.ExitCode } : {}),
+    oomKilled: state === "exited" && found.State.OOMKilled,
+    ports: state === "running" && network ? publishedPorts(declaredPorts(found.Config.Labels), network) : [],
+  };
+}
+
+function stateOf(status: string): ContainerInfo["state"] {
+  if (status === "created" || status === "configured" || status === "initialized") return "created";
+  // A paused one holds its memory and ports, and stops only after the engine thawed it.
+  return status === "running" || status === "paused" || status === "restarting" ? "running" : "exited";
+}
+
+function publishedPorts(declared: readonly DeclaredPort[], network: Inspected): PublishedPort[] {
+  const local = Object.values(network.NetworkSettings.Networks)
+    .map(({ IPAddress }) => IPAddress)
+    .find((address) => address !== "");
+  return declared.flatMap(({ name, containerPort, hostPort }) => {
+    if (containerPort === undefined) return [];
+    const bindings = network.NetworkSettings.Ports[`${containerPort}/tcp`] ?? [];
+    const fixed = bindings.find((binding) => Number(binding.HostPort) === hostPort);
+    const bound = Number((fixed ?? bindings[0])?.HostPort);
+    if (!Number.isInteger(bound) || bound === 0) return [];
+    return [
+      { name, containerPort, hostPort: bound, ...(local === undefined ? {} : { local, localPort: containerPort }) },
+    ];
+  });
+}
+
+/** Host ports that were asked for by number, with the address they bind to. */
+export function fixedPorts(found: Inspected): { address: string; port: number }[] {
+  const bindings = Object.values((found.HostConfig.PortBindings ?? {}) as Record<string, unknown>).flat();
+  return (bindings as { HostIp?: string; HostPort?: string }[])
+    .map(({ HostIp, HostPort }) => ({ address: HostIp || "0.0.0.0", port: Number(HostPort || "0") }))
+    .filter(({ port }) => port > 0);
+}
+
+/** Folders of the node that the container mounts. */
+export function boundFolders(found: Inspected): string[] {
+  return found.Mounts.filter(({ Type }) => Type === "bind").map(({ Source }) => Source);
+}

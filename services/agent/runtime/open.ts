@@ -1,0 +1,42 @@
+// Chooses the driver of an agent and what goes with it. Not a driver itself. Called by the agent's main.ts.
+import type { Clock } from "../../kernel/clock.ts";
+import type { Logger } from "../../kernel/log.ts";
+import type { Sockets } from "../../kernel/sockets.ts";
+import type { AgentPorts } from "../ports.ts";
+import { tcpProber } from "../prober.ts";
+import { createDockerDriver } from "./docker/driver.ts";
+import type { Driver } from "./driver.ts";
+import { createProcessDriver } from "./process/driver.ts";
+import { createSimDriver, simProber } from "./sim/driver.ts";
+import { SimEngine } from "./sim/engine.ts";
+
+interface RuntimeParts {
+  readonly clock: Clock;
+  readonly sockets: Sockets;
+  readonly log: Logger;
+  /** The agent's data folder. */
+  readonly data: string;
+}
+
+/** The driver and prober ports for that runtime. Nothing is opened before the agent asks for its driver. */
+export function openRuntime(
+  runtime: Driver["runtime"],
+  parts: RuntimeParts,
+): Pick<AgentPorts, "openDriver" | "prober"> {
+  switch (runtime) {
+    case "docker":
+      return {
+        openDriver: (identity) => createDockerDriver({ ...parts, identity }),
+        prober: tcpProber(parts.sockets),
+      };
+    case "process":
+      return {
+        openDriver: (identity) => createProcessDriver({ ...parts, identity }),
+        prober: tcpProber(parts.sockets),
+      };
+    case "sim": {
+      const engine = new SimEngine(parts.clock);
+      return { openDriver: (identity) => createSimDriver(engine, identity), prober: simProber(engine) };
+    }
+  }
+}

@@ -1,0 +1,292 @@
+// The process driver: programs of this node itself, for machines without a container engine. A process outlives the
+// agent and is found again by the next one; its exit code is kept by a small wrapper. It shares the node's network and
+// files, so limits, volumes and images do nothing here. It decides nothing: restarts and back-off are the agent's.
+import { release, type } from "node:os";
+import { sleep } from "../../../kernel/clock.ts";
+import type { Cancel, Clock } from "../../../kernel/clock.ts";
+import { SwainError } from "../../../kernel/errors.ts";
+import type { Sockets } from "../../../kernel/sockets.ts";
+import type {
+  ContainerInfo,
+  ContainerSpec,
+  ContainerUsage,
+  Driver,
+  DriverEvents,
+  DriverIdentity,
+  LogOptions,
+} from "../driver.ts";
+import { hasBegun, kill, runState, terminate } from "./group.ts";
+import type { RunState } from "./group.ts";
+import { checkCommand, launchOf, launchWrapper } from "./launch.ts";
+import { readOutput } from "./logs.ts";
+import { trimEvery, trimOutput } from "./output.ts";
+import { PortChooser } from "./ports.ts";
+import { processId, ProcessStore } from "./store.ts";
+import type { Run, StoredSpec } from "./store.ts";
+import { UsageReader } from "./usage.ts";
+import { ProcessWatcher } from "./watcher.ts";
+
+/** A process that ends is seen this soon while somebody waits for it. */
+const endLooks = { firstMs: 5, maxMs: 100 };
+
+/** SIGKILL works at once, except on a process the kernel holds; after this long that is told. */
+const killPatience = 10_000;
+
+/** The wrapper gets this long to write the exit code down before it is killed as well. */
+const wrapperPatience = 2000;
+
+/** From the start of the wrapper to that of the command; a loaded machine may need a while. */
+const beginPatience = 10_000;
+
+export interface ProcessDriverOptions {
+  /** The agent's data folder; processes live in `processes` below it. */
+  readonly data: string;
+  /** Null until the agent knows its cluster; nothing is ours till then. */
+  readonly identity: () => DriverIdentity | null;
+  readonly clock: Clock;
+  readonly sockets: Sockets;
+}
+
+export function createProcessDriver(options: ProcessDriverOptions): Driver {
+  return new ProcessDriver(options);
+}
+
+interface Found {
+  readonly stored: StoredSpec;
+  readonly run: Run | null;
+  readonly state: RunState | null;
+}
+
+class ProcessDriver implements Driver {
+  readonly runtime = "process";
+  private readonly options: ProcessDriverOptions;
+  private readonly clock: Clock;
+  private readonly store: ProcessStore;
+  private readonly ports: PortChooser;
+  private readonly usages: UsageReader;
+  private readonly watcher: ProcessWatcher;
+  /** Runs whose wrapper is a living child of this process: container id → run number. */
+  private readonly children = new Map<string, number>();
+  /** Creating, starting and removing one container go one after the other. */
+  private readonly turns = new Map<string, Promise<unknown>>();
+  private readonly cancelTrim: Cancel;
+
+  constructor(options: ProcessDriverOptions) {
+    this.options = options;
+    this.clock = options.clock;
+    this.store = new ProcessStore(options.data);
+    this.ports = new PortChooser(options.clock, options.sockets);
+    this.usages = new UsageReader(options.clock);
+    this.watcher = new ProcessWatcher(options.clock, async (id) => (await this.find(id))?.state?.state === "running");
+    this.cancelTrim = this.clock.every(trimEvery, () => void this.trim());
+  }
+
+  async describe(): Promise<string> {
+    return `processes on ${type()} ${release()}`;
+  }
+
+  async pull(): Promise<void> {
+    // Programs are on the node already.
+  }
+
+  async create(spec: ContainerSpec): Promise<string> {
+    const identity = this.options.identity();
+    if (identity === null) throw new SwainError("INTERNAL", "a process was asked for before the cluster was known");
+    if (spec.container.volumes?.length) {
+      const message = `container ${spec.container.name} asks for volumes, which processes have not: use the node's own paths`;
+      throw new SwainError("MOUNT_FAILED", message);
+    }
+    const id = processId(spec, identity);
+    return this.inTurn(id, async () => {
+      const found = await this.find(id);
+      if (found?.state?.state !== "running") await this.store.writeSpec(id, { identity, spec });
+      return id;
+    });
+  }
+
+  start(id: string): Promise<ContainerInfo> {
+    return this.inTurn(id, async () => {
+      const found = await this.find(id);
+      if (!found) throw new SwainError("ENGINE_ERROR", `there is no process ${id} of this node`);
+      if (found.state?.state !== "running") await this.launch(id, found);
+      await this.begun(id);
+      const info = await this.inspect(id);
+      if (!info) throw new SwainError("ENGINE_ERROR", `process ${id} was removed while it started`);
+      return info;
+    });
+  }
+
+  async stop(id: string, graceMs: number): Promise<void> {
+    // A signal would be lost while the command is just beginning.
+    await this.turns.get(id)?.catch(() => {});
+    const found = await this.find(id);
+    if (found?.state?.state !== "running" || !found.run) return;
+    const { run } = found;
+    const { leader } = found.state;
+    if (!leader) throw new SwainError("ENGINE_ERROR", `process ${id} has not begun yet`);
+    await terminate(id, run, leader);
+    if (await this.endsWithin(id, graceMs)) return;
+    const killedAt = this.clock.mono();
+    for (;;) {
+      const since = this.clock.mono() - killedAt;
+      await kill(id, run, leader, since > wrapperPatience);
+      if (await this.endsWithin(id, endLooks.maxMs)) return;
+      if (since > killPatience) throw new SwainError("ENGINE_ERROR", `process ${id} did not end when it was killed`);
+    }
+  }
+
+  async remove(id: string): Promise<void> {
+    const found = await this.find(id);
+    if (!found) return;
+    await this.stop(id, 0);
+    await this.inTurn(id, () => this.store.remove(id));
+    this.watcher.forget(id);
+    this.watcher.tell(id, found.stored.spec.pod);
+  }
+
+  async inspect(id: string): Promise<ContainerInfo | null> {
+    const found = await this.find(id);
+    return found && infoOf(id, found);
+  }
+
+  async list(): Promise<ContainerInfo[]> {
+    const infos: ContainerInfo[] = [];
+    for (const id of await this.store.ids()) {
+      const info = await this.inspect(id);
+      if (info) infos.push(info);
+    }
+    return infos;
+  }
+
+  watch(events: DriverEvents): Cancel {
+    const cancel = this.watcher.add(events);
+    // What ended between the caller's last list and now told nobody.
+    const cancelFirst = this.clock.after(0, () => events.onResync());
+    void this.adoptAll();
+    return () => {
+      cancelFirst();
+      cancel();
+    };
+  }
+
+  async usage(ids: readonly string[]): Promise<Map<string, ContainerUsage>> {
+    const groups = new Map<string, number>();
+    for (const id of ids) {
+      const state = (await this.find(id))?.state;
+      if (state?.state === "running" && state.leader) groups.set(id, state.leader.pid);
+    }
+    return this.usages.read(groups);
+  }
+
+  async logs(
+    id: string,
+    options: LogOptions,
+    onChunk: (stream: "stdout" | "stderr", text: string) => Promise<void>,
+  ): Promise<void> {
+    if (!(await this.find(id))) return;
+    const running = async (): Promise<boolean> => (await this.find(id))?.state?.state === "running";
+    await readOutput(this.store.folder(id), options, onChunk, { clock: this.clock, running });
+  }
+
+  async close(): Promise<void> {
+    this.cancelTrim();
+    this.watcher.close();
+  }
+
+  /** Null when it is not there or not ours. */
+  private async find(id: string): Promise<Found | null> {
+    const stored = await this.store.spec(id);
+    const identity = this.options.identity();
+    if (!stored || stored.identity.clusterUid !== identity?.clusterUid || stored.identity.node !== identity.node) {
+      return null;
+    }
+    const run = await this.store.run(id);
+    const mine = run !== null && this.children.get(id) === run.number;
+    return { stored, run, state: run && (await runState(this.store, id, run, mine)) };
+  }
+
+  private async launch(id: string, found: Found): Promise<void> {
+    const { spec } = found.stored;
+    const run = { number: (found.run?.number ?? 0) + 1, ports: await this.ports.choose(spec) };
+    const launch = launchOf(id, spec, run);
+    await checkCommand(launch);
+    await this.store.beginRun(id, run);
+    // Set before the wrapper lives: nobody may take a run of this driver for one that was given up.
+    this.children.set(id, run.number);
+    try {
+      const child = await launchWrapper(this.store, id, run, launch);
+      child.once("exit", () => void this.childEnded(id, spec.pod, run));
+    } catch (error) {
+      this.children.delete(id);
+      throw error;
+    }
+    this.watcher.forget(id);
+    this.watcher.tell(id, spec.pod);
+  }
+
+  private async childEnded(id: string, pod: string, run: Run): Promise<void> {
+    if (this.children.get(id) === run.number) this.children.delete(id);
+    const state = await runState(this.store, id, run, false).catch(() => null);
+    // Somebody killed the wrapper and the program runs on: it is watched like one of an earlier agent.
+    if (state?.state === "running") this.watcher.adopt(id, pod, this.store.runFolder(id, run));
+    else this.watcher.tell(id, pod);
+  }
+
+  private async adoptAll(): Promise<void> {
+    for (const id of await this.store.ids().catch(() => [])) {
+      const found = await this.find(id).catch(() => null);
+      if (!found?.run || found.state?.state !== "running" || this.children.has(id)) continue;
+      this.watcher.adopt(id, found.stored.spec.pod, this.store.runFolder(id, found.run));
+    }
+  }
+
+  /** Waits until the command runs, as a container engine's start does, or has ended. Milliseconds. */
+  private async begun(id: string): Promise<void> {
+    const until = this.clock.mono() + beginPatience;
+    while (this.clock.mono() < until) {
+      const found = await this.find(id);
+      if (found?.state?.state !== "running" || !found.run) return;
+      const { leader } = found.state;
+      if (leader && (await hasBegun(this.store, id, found.run, leader))) return;
+      await sleep(this.clock, endLooks.firstMs);
+    }
+    throw new SwainError("ENGINE_ERROR", `process ${id} does not begin`);
+  }
+
+  private async endsWithin(id: string, ms: number): Promise<boolean> {
+    const until = this.clock.mono() + ms;
+    for (let pause = endLooks.firstMs; ; pause = Math.min(pause * 2, endLooks.maxMs)) {
+      if ((await this.find(id))?.state?.state !== "running") return true;
+      const left = until - this.clock.mono();
+      if (left <= 0) return false;
+      await sleep(this.clock, Math.min(pause, left));
+    }
+  }
+
+  private async inTurn<T>(id: string, work: () => Promise<T>): Promise<T> {
+    const before = this.turns.get(id) ?? Promise.resolve();
+    const turn = before.then(work, work);
+    this.turns.set(id, turn);
+    try {
+      return await turn;
+    } finally {
+      if (this.turns.get(id) === turn) this.turns.delete(id);
+    }
+  }
+
+  private async trim(): Promise<void> {
+    for (const id of await this.store.ids().catch(() => [])) await trimOutput(this.store.folder(id));
+  }
+}
+
+function infoOf(id: string, { stored, run, state }: Found): ContainerInfo {
+  return {
+    id,
+    pod: stored.spec.pod,
+    name: stored.spec.container.name,
+    state: state?.state ?? "created",
+    ...(state?.state === "exited" ? { exitCode: state.exitCode } : {}),
+    oomKilled: false,
+    ports: state?.state === "running" ? (run?.ports ?? []) : [],
+  };
+}

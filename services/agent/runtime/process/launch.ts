@@ -1,0 +1,93 @@
+// Starts a run: checks the command, chooses ports, starts the wrapper.
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { constants } from "node:fs";
+import { access, open, stat } from "node:fs/promises";
+import { delimiter, isAbsolute, join, resolve } from "node:path";
+import { SwainError } from "../../../kernel/errors.ts";
+import type { ContainerSpec } from "../driver.ts";
+import { portVariables } from "../environment.ts";
+import { runMark, runVariable } from "./group.ts";
+import type { ProcessStore, Run } from "./store.ts";
+import { wrapperScript } from "./wrapper.ts";
+
+/** What a program gets from the agent's own environment: nothing that holds a credential. */
+const passed = ["PATH", "HOME"] as const;
+
+const fallbackPath = "/usr/local/bin:/usr/bin:/bin";
+
+/** Variables of the program, and its folder. */
+export interface Launch {
+  readonly command: readonly string[];
+  readonly folder: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export function launchOf(id: string, spec: ContainerSpec, run: Run): Launch {
+  const source = spec.container.process;
+  if (!source) throw new SwainError("ENGINE_ERROR", `container ${spec.container.name} has no process to run`);
+  const inherited = Object.fromEntries(
+    passed.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])),
+  );
+  const own = Object.fromEntries((spec.container.env ?? []).map(({ name, value }) => [name, value]));
+  const ports = portVariables(run.ports.map(({ name, hostPort }) => ({ name, port: hostPort })));
+  return {
+    command: source.command,
+    folder: resolve(source.workingDir ?? "/"),
+    env: { PATH: fallbackPath, ...inherited, ...own, ...spec.env, ...ports, [runVariable]: runMark(id, run) },
+  };
+}
+
+/** Throws COMMAND_NOT_FOUND unless the folder is there and the command is a file that may be run. */
+export async function checkCommand(launch: Launch): Promise<void> {
+  const [command = ""] = launch.command;
+  const refuse = (why: string): never => {
+    throw new SwainError("COMMAND_NOT_FOUND", why);
+  };
+  const folder = await stat(launch.folder).catch(() => null);
+  if (!folder?.isDirectory()) refuse(`the working folder ${launch.folder} is not there`);
+  const searched = command.includes("/") ? [""] : (launch.env["PATH"] ?? "").split(delimiter);
+  const candidates = searched.map((place) =>
+    isAbsolute(command) ? command : resolve(launch.folder, place === "" ? "." : place, command),
+  );
+  const found = await Promise.all(candidates.map(isProgram));
+  if (!found.includes(true)) {
+    refuse(`command "${command}" is not a program ${command.includes("/") ? "of this node" : "in PATH"}`);
+  }
+}
+
+async function isProgram(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.X_OK);
+    return (await stat(path)).isFile();
+  } catch {
+    return false;
+  }
+}
+
+/** Starts the wrapper, detached: in a session of its own, bound to the agent by nothing. */
+export async function launchWrapper(store: ProcessStore, id: string, run: Run, launch: Launch): Promise<ChildProcess> {
+  // Append mode: the file is cut short while the program writes, and it must then go on at the new end.
+  const stdout = await open(join(store.folder(id), "stdout.log"), "a", 0o600);
+  const stderr = await open(join(store.folder(id), "stderr.log"), "a", 0o600);
+  try {
+    const args = ["-c", wrapperScript, "swain-process", store.runFolder(id, run), ...launch.command];
+    const child = spawn("/bin/sh", args, {
+      cwd: launch.folder,
+      env: launch.env,
+      detached: true,
+      stdio: ["ignore", stdout.fd, stderr.fd],
+    });
+    await new Promise<void>((started, failed) => {
+      child.once("spawn", started);
+      child.once("error", failed);
+    });
+    child.unref();
+    return child;
+  } catch (error) {
+    throw new SwainError("ENGINE_ERROR", `the process could not be started: ${String(error)}`, { cause: error });
+  } finally {
+    await stdout.close();
+    await stderr.close();
+  }
+}

@@ -1,0 +1,50 @@
+// Chooses the host ports of a run: a process listens on the node itself, so each gets a port of its own.
+import type { Clock } from "../../../kernel/clock.ts";
+import { SwainError } from "../../../kernel/errors.ts";
+import type { Sockets } from "../../../kernel/sockets.ts";
+import type { ContainerSpec, PublishedPort } from "../driver.ts";
+
+/** A program binds its port soon after its start; until then the system would give the same one to the next. */
+const heldForMs = 10_000;
+
+/** The system has thousands of free ports; so many held ones in a row mean that something is wrong. */
+const tries = 100;
+
+export class PortChooser {
+  private readonly clock: Clock;
+  private readonly sockets: Sockets;
+  /** Port → when it was given out. */
+  private readonly given = new Map<number, number>();
+
+  constructor(clock: Clock, sockets: Sockets) {
+    this.clock = clock;
+    this.sockets = sockets;
+  }
+
+  /** Throws PORT_TAKEN for a fixed port that is in use. */
+  async choose(spec: ContainerSpec): Promise<PublishedPort[]> {
+    const ports: PublishedPort[] = [];
+    for (const { name, containerPort, hostPort } of spec.container.ports ?? []) {
+      const port = hostPort ?? (await this.free(spec.advertise));
+      if (hostPort !== undefined && !(await this.sockets.canBind(spec.advertise, hostPort))) {
+        throw new SwainError("PORT_TAKEN", `port ${hostPort} of ${spec.advertise} is in use on this node`);
+      }
+      // Its own address is the advertised one: a program that listens elsewhere is not ready, and is shown so.
+      const place = { hostPort: port, local: spec.advertise, localPort: port };
+      ports.push(containerPort === undefined ? { name, ...place } : { name, containerPort, ...place });
+    }
+    return ports;
+  }
+
+  private async free(address: string): Promise<number> {
+    const now = this.clock.mono();
+    for (const [port, at] of this.given) if (now - at > heldForMs) this.given.delete(port);
+    for (let time = 0; time < tries; time += 1) {
+      const port = await this.sockets.freePort(address);
+      if (this.given.has(port)) continue;
+      this.given.set(port, now);
+      return port;
+    }
+    throw new SwainError("PORT_TAKEN", `no free port found at ${address}`);
+  }
+}

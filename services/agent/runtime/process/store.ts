@@ -1,0 +1,158 @@
+// The files of the process driver, below <data>/processes/<id>:
+//   spec.json            what was asked for, and for which cluster and node
+//   run.json             number and ports of the newest run
+//   run-<n>/pid, child, exit   written by the wrapper
+//   stdout.log, stderr.log (and .1, the older part)
+// They hold the manifest's variables, so only this user may read them.
+import { createHash } from "node:crypto";
+import { mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { SwainError } from "../../../kernel/errors.ts";
+import type { ContainerSpec, DriverIdentity, PublishedPort } from "../driver.ts";
+
+export interface StoredSpec {
+  readonly identity: DriverIdentity;
+  readonly spec: ContainerSpec;
+}
+
+export interface Run {
+  readonly number: number;
+  readonly ports: readonly PublishedPort[];
+}
+
+/** What the wrapper wrote about itself. */
+export interface Leader {
+  readonly pid: number;
+  readonly startTicks: number;
+  readonly bootId: string;
+}
+
+/** The id of a pod's container: the same for every agent of this cluster and node. Names have no dots. */
+export function processId(spec: ContainerSpec, identity: DriverIdentity): string {
+  const parts = [identity.clusterUid, identity.node, spec.pod, spec.container.name];
+  const hash = createHash("sha256").update(parts.join("\n")).digest("hex").slice(0, 8);
+  return `${spec.pod.replace("/", ".")}.${spec.container.name}.${hash}`;
+}
+
+const idForm = /^[a-z0-9][a-z0-9-]*(\.[a-z0-9][a-z0-9-]*){3}$/;
+
+export class ProcessStore {
+  private readonly root: string;
+
+  constructor(data: string) {
+    this.root = join(data, "processes");
+  }
+
+  /** The container's folder. An id that is none leads nowhere. */
+  folder(id: string): string {
+    return join(this.root, idForm.test(id) ? id : "none");
+  }
+
+  runFolder(id: string, run: Run): string {
+    return join(this.folder(id), `run-${run.number}`);
+  }
+
+  async ids(): Promise<string[]> {
+    const names = await readdir(this.root).catch(absent<string[]>([]));
+    return names.filter((name) => idForm.test(name)).sort();
+  }
+
+  /** Null when there is none, or only a torn one. */
+  spec(id: string): Promise<StoredSpec | null> {
+    return readJson<StoredSpec>(join(this.folder(id), "spec.json"));
+  }
+
+  async writeSpec(id: string, stored: StoredSpec): Promise<void> {
+    await guarded(async () => {
+      await mkdir(this.folder(id), { recursive: true, mode: 0o700 });
+      await writeJson(join(this.folder(id), "spec.json"), stored);
+    });
+  }
+
+  run(id: string): Promise<Run | null> {
+    return readJson<Run>(join(this.folder(id), "run.json"));
+  }
+
+  /** Makes the folder of a new run and then names it the newest; older runs' folders go. */
+  async beginRun(id: string, run: Run): Promise<void> {
+    await guarded(async () => {
+      await mkdir(this.runFolder(id, run), { recursive: true, mode: 0o700 });
+      await writeJson(join(this.folder(id), "run.json"), run);
+      for (const name of await readdir(this.folder(id))) {
+        if (!name.startsWith("run-") || name === `run-${run.number}`) continue;
+        await rm(join(this.folder(id), name), { recursive: true, force: true });
+      }
+    });
+  }
+
+  /** "claimed" when a driver gave the run up before its wrapper began, null when nothing is written yet. */
+  async leader(id: string, run: Run): Promise<Leader | "claimed" | null> {
+    const text = await readText(join(this.runFolder(id, run), "pid"));
+    if (text.startsWith("claimed")) return "claimed";
+    const [pid, startTicks, bootId] = text.trim().split(" ");
+    // The last line's end tells that all of it is there.
+    if (!text.endsWith("\n") || bootId === undefined) return null;
+    return { pid: Number(pid), startTicks: Number(startTicks), bootId };
+  }
+
+  /** Pid of the command, null while it is not written. */
+  async child(id: string, run: Run): Promise<number | null> {
+    const text = await readText(join(this.runFolder(id, run), "child"));
+    return /^[0-9]+\n$/.test(text) ? Number(text) : null;
+  }
+
+  /** Keeps a wrapper that did not begin yet from ever beginning; one that did is left alone. */
+  async claim(id: string, run: Run): Promise<void> {
+    await writeFile(join(this.runFolder(id, run), "pid"), "claimed\n", { flag: "wx", mode: 0o600 }).catch(() => {});
+  }
+
+  /** The exit code, "unobserved", or null when the run has not ended as far as is written. */
+  async exit(id: string, run: Run): Promise<number | "unobserved" | null> {
+    const text = await readText(join(this.runFolder(id, run), "exit"));
+    if (text === "unobserved\n") return "unobserved";
+    return /^[0-9]+\n$/.test(text) ? Number(text) : null;
+  }
+
+  /** Only after the wrapper and its whole group are known to be gone. */
+  async writeUnobserved(id: string, run: Run): Promise<void> {
+    await writeFile(join(this.runFolder(id, run), "exit"), "unobserved\n", { mode: 0o600 }).catch(() => {});
+  }
+
+  async remove(id: string): Promise<void> {
+    // A process that just ended may still be closing its files: the folder is removed again if one appeared.
+    await guarded(() => rm(this.folder(id), { recursive: true, force: true, maxRetries: 3 }));
+  }
+}
+
+const absent =
+  <T>(value: T) =>
+  (error: NodeJS.ErrnoException): T => {
+    if (error.code === "ENOENT") return value;
+    throw diskError(error);
+  };
+
+const readText = (path: string): Promise<string> => readFile(path, "utf8").catch(absent(""));
+
+async function readJson<T>(path: string): Promise<T | null> {
+  const text = await readText(path);
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    return null;
+  }
+}
+
+async function writeJson(path: string, value: unknown): Promise<void> {
+  await writeFile(`${path}.new`, JSON.stringify(value), { mode: 0o600 });
+  await rename(`${path}.new`, path);
+}
+
+async function guarded(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    throw diskError(error as Error);
+  }
+}
+
+const diskError = (error: Error): SwainError => new SwainError("DISK_ERROR", error.message, { cause: error });

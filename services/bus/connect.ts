@@ -1,0 +1,138 @@
+// Opens the real bus: one NATS connection that comes back by itself for ever. Not the simulated bus, and not a server
+// (that is `embedded/`). Called by the main.ts of each process, by the CLI and by tests.
+import { connect } from "nats";
+import type { NatsConnection } from "nats";
+import type { Cancel, Clock } from "../kernel/clock.ts";
+import { sleep } from "../kernel/clock.ts";
+import { jitteredMs } from "../kernel/backoff.ts";
+import { SwainError } from "../kernel/errors.ts";
+import type { Random } from "../kernel/ids.ts";
+import type { Logger } from "../kernel/log.ts";
+import { readCredentials } from "./credentials.ts";
+import { codeOfClientError } from "./errors.ts";
+import { NatsBus } from "./nats-bus.ts";
+import type { Bus } from "./port.ts";
+
+export interface ConnectOptions {
+  /** One or more addresses, separated by commas. */
+  readonly servers: string;
+  /** Shown by `nats server report connections`. */
+  readonly name: string;
+  readonly cluster: string;
+  /** Path of a NATS creds file or of a file with a bare nkey seed. */
+  readonly creds?: string;
+  /** Prefix of every reply subject, with or without its last dot. */
+  readonly inboxPrefix?: string;
+  /** How long the first connection is tried; without it for ever. */
+  readonly connectTimeoutMs?: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  /** Gives up connecting when it aborts. It does not close a bus that is open. */
+  readonly signal?: AbortSignal;
+}
+
+/** A dead link is noticed after two of these went unanswered. */
+const pingIntervalMs = 15_000;
+const dialTimeoutMs = 5000;
+const firstConnect = { firstMs: 100, maxMs: 2000, factor: 2 };
+const reconnect = { waitMs: 250, jitterMs: 500 };
+
+/**
+ * Connects. Rejects with NATS_UNREACHABLE after `connectTimeoutMs`, NATS_DENIED when the server refuses the user, or
+ * BUS_CLOSED when the signal aborts. Once connected, it reconnects for ever, also after a refusal.
+ */
+export async function connectBus(options: ConnectOptions): Promise<Bus> {
+  const authenticator = options.creds === undefined ? undefined : await readCredentials(options.creds);
+  const inboxPrefix = options.inboxPrefix?.replace(/\.$/, "");
+  const dial = (): Promise<NatsConnection> =>
+    connect({
+      servers: serverList(options.servers),
+      name: `swain ${options.cluster} ${options.name}`,
+      timeout: dialTimeoutMs,
+      pingInterval: pingIntervalMs,
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: reconnect.waitMs,
+      reconnectJitter: reconnect.jitterMs,
+      reconnectJitterTLS: reconnect.jitterMs,
+      // A user may be added to the server's configuration while we wait.
+      ignoreAuthErrorAbort: true,
+      noAsyncTraces: true,
+      ...(inboxPrefix === undefined ? {} : { inboxPrefix }),
+      ...(authenticator === undefined ? {} : { authenticator }),
+    });
+  const connection = await firstConnection(options, dial);
+  return new NatsBus(connection, { ...options, inboxPrefix: `${inboxPrefix ?? "_INBOX"}.` });
+}
+
+function serverList(servers: string): string[] {
+  return servers
+    .split(",")
+    .map((server) => server.trim())
+    .filter((server) => server !== "");
+}
+
+/** The client's own first try cannot be stopped or limited in time, so the tries are made here. */
+async function firstConnection(options: ConnectOptions, dial: () => Promise<NatsConnection>): Promise<NatsConnection> {
+  const { clock, connectTimeoutMs, signal } = options;
+  const until = clock.mono() + (connectTimeoutMs ?? Infinity);
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await limited(dial(), clock, until - clock.mono(), signal);
+    } catch (error) {
+      if (error instanceof SwainError && error.code === "BUS_CLOSED") throw error;
+      if (codeOfClientError(error, "NATS_UNREACHABLE") === "NATS_DENIED") {
+        throw new SwainError("NATS_DENIED", `${shown(options.servers)} refused the user`, { cause: error });
+      }
+      const wait = jitteredMs(firstConnect, attempt, options.random);
+      if (clock.mono() + wait >= until) {
+        throw new SwainError("NATS_UNREACHABLE", `no NATS server answers at ${shown(options.servers)}`, {
+          cause: error,
+        });
+      }
+      if (attempt === 3) options.log.warn("no NATS server answers yet", { servers: shown(options.servers) });
+      await sleep(clock, wait, signal).catch(() => {
+        throw aborted();
+      });
+    }
+  }
+}
+
+/** The connection, or an error when the time is over or the signal aborts; a connection that comes later is closed. */
+function limited(
+  dialled: Promise<NatsConnection>,
+  clock: Clock,
+  ms: number,
+  signal: AbortSignal | undefined,
+): Promise<NatsConnection> {
+  return new Promise((resolve, reject) => {
+    let open = true;
+    let cancel: Cancel = () => {};
+    const end = (act: () => void): void => {
+      if (!open) return;
+      open = false;
+      cancel();
+      signal?.removeEventListener("abort", onAbort);
+      act();
+    };
+    const onAbort = (): void => end(() => reject(aborted()));
+    if (signal?.aborted === true) onAbort();
+    signal?.addEventListener("abort", onAbort, { once: true });
+    if (ms !== Infinity) {
+      cancel = clock.after(ms, () => end(() => reject(new SwainError("NATS_UNREACHABLE", "no answer in time"))));
+    }
+    dialled.then(
+      (connection) => (open ? end(() => resolve(connection)) : void connection.close()),
+      (error: unknown) => end(() => reject(error)),
+    );
+  });
+}
+
+function aborted(): SwainError {
+  return new SwainError("BUS_CLOSED", "connecting was given up");
+}
+
+/** The addresses without what may be a password. */
+function shown(servers: string): string {
+  return servers.replace(/\/\/[^@/,]*@/g, "//");
+}

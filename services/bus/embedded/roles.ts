@@ -1,0 +1,110 @@
+// Who may say what on the bus: the one table of roles. The embedded server's users are made from it, and whoever runs a
+// nats-server of their own copies it from the configuration file written under `--data`.
+//
+// Only allow-lists: servers had faults around deny rules. Inside one account this keeps honest parts apart and stops a node
+// from reaching beyond itself; whoever holds any JetStream right is trusted, since the server sends JetStream answers to any
+// subject the asker names. Hence agents have none.
+import { join } from "node:path";
+import { subjectsOf } from "../subjects.ts";
+import type { Subjects } from "../subjects.ts";
+
+/** A user of the bus. `nodes` may act for every node: for one process that simulates many. */
+export type Role = "controller" | "operator" | "proxy" | "nodes" | `agent-${string}`;
+
+/** Where the seed of a role lies in the folder of keys. */
+export function seedFile(folder: string, role: Role): string {
+  return join(folder, `${role}.nk`);
+}
+
+/** Subjects a role may publish to and subscribe to; nothing else. */
+export interface Permissions {
+  readonly publish: readonly string[];
+  readonly subscribe: readonly string[];
+}
+
+/** What the role may do in that cluster. */
+export function permissionsOf(role: Role, cluster: string): Permissions {
+  const subjects = subjectsOf(cluster);
+  switch (role) {
+    case "controller":
+      return controller(subjects);
+    case "operator":
+      return operator(subjects);
+    case "proxy":
+      return proxy(subjects);
+    default:
+      // There is no `allow_responses`: a node could send itself a message with any reply subject, and the server would
+      // then let it publish there. Requests to a node therefore carry a reply subject under that node's inbox.
+      return agent(subjects.node.all(role === "nodes" ? "*" : role.slice("agent-".length)));
+  }
+}
+
+function controller(subjects: Subjects): Permissions {
+  const all = `${subjects.root}.>`;
+  return {
+    publish: [all, "_INBOX.>", "$JS.API.>", "$JS.ACK.>", "$JS.FC.>", ...bucketSubjects(subjects)],
+    subscribe: [all, "_INBOX.>", "$SRV.>", "$JS.EVENT.ADVISORY.>", ...bucketSubjects(subjects)],
+  };
+}
+
+function agent(own: string): Permissions {
+  return { publish: [own], subscribe: [own] };
+}
+
+function proxy(subjects: Subjects): Permissions {
+  const own = subjects.proxy.all("*");
+  return {
+    publish: [own, "$JS.API.INFO", ...readStream(`KV_${subjects.buckets.endpoints}`)],
+    subscribe: [own, subjects.leader, subjects.endpointsAll],
+  };
+}
+
+function operator(subjects: Subjects): Permissions {
+  const streams = [subjects.stream, ...Object.values(subjects.buckets).map((bucket) => `KV_${bucket}`)];
+  return {
+    publish: [
+      subjects.apiAll,
+      subjects.node.command("*", "logs-credit"),
+      "$SRV.>",
+      "$JS.API.INFO",
+      "$JS.API.STREAM.NAMES",
+      "$JS.API.STREAM.LIST",
+      ...streams.flatMap(readStream),
+    ],
+    subscribe: [
+      "_INBOX.>",
+      subjects.feedAll,
+      subjects.eventAll,
+      subjects.leader,
+      subjects.endpointsAll,
+      subjects.node.log("*", "*"),
+      subjects.node.heartbeat("*"),
+      subjects.node.metrics("*"),
+      subjects.proxy.heartbeat("*"),
+      ...bucketSubjects(subjects),
+    ],
+  };
+}
+
+function bucketSubjects(subjects: Subjects): string[] {
+  return Object.values(subjects.buckets).map((bucket) => `$KV.${bucket}.>`);
+}
+
+/** What reading one stream or bucket takes: information, single messages, and consumers of one's own. */
+function readStream(stream: string): string[] {
+  return [
+    `$JS.API.STREAM.INFO.${stream}`,
+    `$JS.API.STREAM.MSG.GET.${stream}`,
+    `$JS.API.DIRECT.GET.${stream}`,
+    `$JS.API.DIRECT.GET.${stream}.>`,
+    `$JS.API.CONSUMER.CREATE.${stream}`,
+    `$JS.API.CONSUMER.CREATE.${stream}.>`,
+    `$JS.API.CONSUMER.INFO.${stream}.*`,
+    `$JS.API.CONSUMER.DELETE.${stream}.*`,
+    `$JS.API.CONSUMER.MSG.NEXT.${stream}.*`,
+    `$JS.API.CONSUMER.NAMES.${stream}`,
+    `$JS.API.CONSUMER.LIST.${stream}`,
+    `$JS.ACK.${stream}.>`,
+    `$JS.FC.${stream}.>`,
+  ];
+}

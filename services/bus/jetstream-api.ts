@@ -1,0 +1,148 @@
+// Requests to the JetStream API as plain JSON over the bus, and what its error codes mean. The client library's own
+// streams and consumers are not used: they heal slowly and leave consumers behind on the server.
+import { SwainError } from "../kernel/errors.ts";
+import { limits } from "./limits.ts";
+import type { Bus, BusMessage } from "./port.ts";
+
+/** Numbers of the server's error table. */
+export const apiCodes = {
+  streamNotFound: 10059,
+  streamNameInUse: 10058,
+  messageNotFound: 10037,
+  wrongLastSequence: 10071,
+  wrongLastSequenceConstant: 10164,
+  /** The store refused the message: mostly a limit of the stream, but also a failing disk. */
+  storeFailed: 10077,
+  storageExceeded: 10047,
+  memoryExceeded: 10028,
+  accountExceeded: 10002,
+  messageTooLarge: 10054,
+} as const;
+
+export interface ApiFailure {
+  readonly code: number;
+  readonly description: string;
+}
+
+interface ApiReply {
+  readonly error?: { readonly code?: number; readonly err_code?: number; readonly description?: string };
+}
+
+/** A JetStream answer: its value, or what the server refused. */
+export type ApiResult<T> = { readonly ok: T } | { readonly failure: ApiFailure };
+
+/** Reads a JetStream answer. Throws JETSTREAM_ERROR when it is not one. */
+export function readApiReply<T>(message: BusMessage): ApiResult<T> {
+  const reply = message.json() as (T & ApiReply) | undefined;
+  if (typeof reply !== "object" || reply === null) {
+    throw new SwainError("JETSTREAM_ERROR", `an answer that is not JetStream's on ${message.subject}`);
+  }
+  if (reply.error === undefined) return { ok: reply };
+  const { code = 0, err_code: errCode = code, description = "no description" } = reply.error;
+  return { failure: { code: errCode, description } };
+}
+
+/**
+ * Sends a request that JetStream answers. Rejects like `Bus.request`, except that nobody answering is JETSTREAM_ERROR: the
+ * server has no JetStream, is starting, or is choosing a leader for the stream.
+ */
+export async function jetStreamRequest<T>(
+  bus: Pick<Bus, "request">,
+  subject: string,
+  value: unknown,
+  options: { timeoutMs?: number; headers?: Readonly<Record<string, string>> } = {},
+): Promise<ApiResult<T>> {
+  try {
+    return readApiReply<T>(
+      await bus.request(subject, value, { ...options, timeoutMs: options.timeoutMs ?? limits.requestTimeoutMs }),
+    );
+  } catch (error) {
+    if (error instanceof SwainError && error.code === "NO_LEADER") {
+      throw new SwainError("JETSTREAM_ERROR", `JetStream does not answer on ${subject}`, { cause: error });
+    }
+    throw error;
+  }
+}
+
+/** The value of an API request `$JS.API.<verb>`; a refusal is thrown as JETSTREAM_ERROR. */
+export async function apiCall<T>(
+  bus: Pick<Bus, "request">,
+  verb: string,
+  value: unknown,
+  timeoutMs?: number,
+): Promise<T> {
+  const result = await apiResult<T>(bus, verb, value, timeoutMs);
+  if ("ok" in result) return result.ok;
+  throw failed(verb, result.failure);
+}
+
+/** The same with the refusal as a value. */
+export function apiResult<T>(
+  bus: Pick<Bus, "request">,
+  verb: string,
+  value: unknown,
+  timeoutMs?: number,
+): Promise<ApiResult<T>> {
+  return jetStreamRequest<T>(bus, `$JS.API.${verb}`, value, timeoutMs === undefined ? {} : { timeoutMs });
+}
+
+/** A refusal as an error. */
+export function failed(what: string, failure: ApiFailure): SwainError {
+  return new SwainError("JETSTREAM_ERROR", `${what}: ${failure.description} (${failure.code})`, {
+    details: { errCode: failure.code },
+  });
+}
+
+/** What `STREAM.INFO` and the answers to creating and updating a stream hold, as far as it is used. */
+export interface StreamInfo {
+  readonly created: string;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly state: {
+    readonly first_seq: number;
+    readonly last_seq: number;
+    readonly messages: number;
+    readonly bytes: number;
+  };
+}
+
+interface StoredMessage {
+  readonly message: {
+    readonly subject: string;
+    readonly seq: number;
+    readonly data?: string;
+    readonly hdrs?: string;
+    readonly time: string;
+  };
+}
+
+/** A stored message, read from the stream's leader. */
+export interface Stored {
+  readonly subject: string;
+  readonly sequence: number;
+  readonly data: Uint8Array;
+  /** The raw header block. */
+  readonly headers: string;
+  readonly time: number;
+}
+
+/** Reads one stored message; null when there is none. */
+export async function readStored(
+  bus: Pick<Bus, "request">,
+  stream: string,
+  which: { seq: number } | { last_by_subj: string },
+): Promise<Stored | null> {
+  const verb = `STREAM.MSG.GET.${stream}`;
+  const result = await apiResult<StoredMessage>(bus, verb, which);
+  if ("failure" in result) {
+    if (result.failure.code === apiCodes.messageNotFound) return null;
+    throw failed(verb, result.failure);
+  }
+  const { subject, seq, data, hdrs, time } = result.ok.message;
+  return {
+    subject,
+    sequence: seq,
+    data: Buffer.from(data ?? "", "base64"),
+    headers: hdrs === undefined ? "" : Buffer.from(hdrs, "base64").toString(),
+    time: Date.parse(time),
+  };
+}

@@ -1,0 +1,122 @@
+// The log over a JetStream stream. `streams.ts` makes the stream; only the leading controller appends.
+import type { Cancel } from "../kernel/clock.ts";
+import { SwainError } from "../kernel/errors.ts";
+import { openConsumer } from "./consumer.ts";
+import { followStream } from "./follow.ts";
+import { readToEnd } from "./heal.ts";
+import { apiCall, apiCodes, failed, jetStreamRequest, readStored } from "./jetstream-api.ts";
+import type { ApiFailure, StreamInfo } from "./jetstream-api.ts";
+import type { LogRecord, LogStore } from "./port.ts";
+import type { Wire } from "./wire.ts";
+
+interface PublishAck {
+  readonly seq: number;
+}
+
+const conflicts: ReadonlySet<number> = new Set([apiCodes.wrongLastSequence, apiCodes.wrongLastSequenceConstant]);
+/** The server or the account has no room left, whatever the stream's own limits. */
+const noRoom: ReadonlySet<number> = new Set([
+  apiCodes.storageExceeded,
+  apiCodes.memoryExceeded,
+  apiCodes.accountExceeded,
+]);
+
+export class JetStreamLog implements LogStore {
+  private readonly wire: Wire;
+  private readonly stream: string;
+
+  constructor(wire: Wire, stream: string) {
+    this.wire = wire;
+    this.stream = stream;
+  }
+
+  async append(
+    subject: string,
+    data: Uint8Array,
+    options: { expectedSequence: number; messageId: string; timeoutMs: number },
+  ): Promise<number> {
+    const result = await jetStreamRequest<PublishAck>(this.wire, subject, data, {
+      timeoutMs: options.timeoutMs,
+      headers: {
+        "Nats-Expected-Stream": this.stream,
+        "Nats-Expected-Last-Sequence": String(options.expectedSequence),
+        "Nats-Msg-Id": options.messageId,
+      },
+    });
+    if ("ok" in result) return result.ok.seq;
+    throw await this.refused(result.failure, options.expectedSequence, data.length);
+  }
+
+  async tail(): Promise<{ first: number; last: number }> {
+    const { state } = await this.info();
+    // An empty stream's first sequence differs between servers.
+    return { first: state.messages === 0 ? state.last_seq + 1 : state.first_seq, last: state.last_seq };
+  }
+
+  async get(sequence: number): Promise<LogRecord | null> {
+    const stored = await readStored(this.wire, this.stream, { seq: sequence });
+    return stored && { sequence: stored.sequence, subject: stored.subject, data: stored.data, time: stored.time };
+  }
+
+  async read(from: number, onRecord: (record: LogRecord) => void): Promise<void> {
+    const { last } = await this.tail();
+    let next = Math.max(1, from);
+    if (last < next) return;
+    await readToEnd(this.wire, `${this.stream} up to ${last}`, ({ progress, done, lost, fail }) =>
+      openConsumer(
+        this.wire,
+        { stream: this.stream, start: { sequence: next } },
+        {
+          onMessage: (record) => {
+            if (record.sequence < next || record.sequence > last) return;
+            next = record.sequence + 1;
+            progress();
+            try {
+              onRecord(record);
+            } catch (error) {
+              fail(error);
+            }
+            if (next > last) done();
+          },
+          // The last records may have been cut away meanwhile.
+          onCaughtUp: done,
+          onLost: lost,
+        },
+      ),
+    );
+  }
+
+  follow(
+    from: number,
+    onRecord: (record: LogRecord) => void,
+    onBroken?: (tail: { first: number; last: number }) => void,
+  ): Cancel {
+    return followStream(this.wire, this.stream, from, { onRecord, onBroken: (tail) => onBroken?.(tail) });
+  }
+
+  private info(): Promise<StreamInfo> {
+    return apiCall<StreamInfo>(this.wire, `STREAM.INFO.${this.stream}`, undefined);
+  }
+
+  private async refused(failure: ApiFailure, expected: number, size: number): Promise<SwainError> {
+    const { code, description } = failure;
+    if (conflicts.has(code)) {
+      return new SwainError("APPEND_CONFLICT", `${this.stream} does not end at ${expected}: ${description}`);
+    }
+    if (code === apiCodes.messageTooLarge) {
+      return new SwainError("PAYLOAD_TOO_LARGE", `${size} bytes for ${this.stream}: ${description}`);
+    }
+    if (noRoom.has(code) || (code === apiCodes.storeFailed && (await this.isFull(size)))) {
+      return new SwainError("LOG_FULL", `${this.stream} takes no more records: ${description}`);
+    }
+    return failed(`append to ${this.stream}`, failure);
+  }
+
+  /** The server has one code for every refusal of its store, so the stream's limits decide which it was. */
+  private async isFull(size: number): Promise<boolean> {
+    const { config, state } = await this.info();
+    const reached = (limit: unknown, value: number): boolean => typeof limit === "number" && limit > 0 && value > limit;
+    // Half a KiB stands for what the server stores beside the body: subject, headers, and its own frame.
+    return reached(config["max_bytes"], state.bytes + size + 512) || reached(config["max_msgs"], state.messages + 1);
+  }
+}

@@ -1,0 +1,25 @@
+// Every verb of the API: `api.<namespace or _>.<resource>.<verb>`.
+import { apply, remove, scale } from "./changes.ts";
+import { listEvents } from "./events.ts";
+import { logs } from "./logs.ts";
+import { get, list } from "./objects.ts";
+import type { Handler } from "./request.ts";
+import { status } from "./status.ts";
+
+export const handlers: ReadonlyMap<string, Handler> = new Map<string, Handler>([
+  ["manifest.apply", apply],
+  ["workload.scale", scale],
+  ["workload.delete", remove("workload")],
+  ["service.delete", remove("service")],
+  ["pod.list", list("pod")],
+  ["pod.get", get("pod")],
+  ["pod.logs", logs],
+  ["workload.list", list("workload")],
+  ["workload.get", get("workload")],
+  ["service.list", list("service")],
+  ["service.get", get("service")],
+  ["node.list", list("node")],
+  ["node.get", get("node")],
+  ["event.list", listEvents],
+  ["cluster.status", status],
+]);

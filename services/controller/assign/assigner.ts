@@ -1,0 +1,169 @@
+// Tells each node what changed in its assignment. A command is a hint with the difference attached: one is in flight per
+// node, and when it is not known what the agent holds, it is only told that there is something to pull. It carries nothing
+// but what the log says, so a stale leader can only repeat the log. Called by the term after each acknowledged event.
+import { assignReply } from "../../../schemas/generated/messages.js";
+import type { Assign, AssignedPod } from "../../../schemas/generated/types.ts";
+import { limits } from "../../bus/limits.ts";
+import { assignedPod } from "../../core/assignment.ts";
+import type { Key, ReadState, Touched } from "../../core/model.ts";
+import { asSwainError } from "../../kernel/errors.ts";
+import type { Held } from "../nodes/heartbeats.ts";
+import type { Context } from "../ports.ts";
+import { bodyOf, jsonBytes } from "../record.ts";
+
+/** Requests in flight over all nodes: enough to hide the slow ones, few enough to answer for. */
+const inFlightMost = 512;
+const envelopeBytes = 1024;
+
+interface Line {
+  /** Generation the agent is known to hold; null when that is not known. */
+  held: number | null;
+  /** Pods that changed since `held`. Complete only while `held` is known. */
+  changed: Set<Key>;
+  inFlight: boolean;
+  queued: boolean;
+}
+
+export class Assigner {
+  private readonly context: Context;
+  private readonly state: ReadState;
+  /** True while commands may be sent. */
+  private readonly mayCommand: () => boolean;
+  private readonly lines = new Map<string, Line>();
+  private readonly queue: string[] = [];
+  private inFlight = 0;
+  private ended = false;
+
+  constructor(context: Context, state: ReadState, mayCommand: () => boolean) {
+    this.context = context;
+    this.state = state;
+    this.mayCommand = mayCommand;
+  }
+
+  stop(): void {
+    this.ended = true;
+  }
+
+  /** An event changed what these nodes should run. */
+  onTouched(assignments: Touched["assignments"]): void {
+    for (const [node, pods] of assignments) {
+      const line = this.line(node);
+      // Without a known base the agent pulls everything anyway.
+      if (line.held !== null) for (const pod of pods) line.changed.add(pod);
+      this.enqueue(node, line);
+    }
+  }
+
+  /** The agent said what it holds: the retry of everything that got lost. */
+  onHeard(node: string, heard: Held): void {
+    const record = this.state.nodes.get(node);
+    if (record === undefined || (heard.logId !== "" && heard.logId !== this.state.logId)) return;
+    const line = this.line(node);
+    if (line.inFlight || line.queued) return;
+    if (heard.generation === record.assignment && (heard.logId !== "" || heard.generation === 0)) {
+      line.held = heard.generation;
+      line.changed.clear();
+      return;
+    }
+    // From its base the difference is known; from anything else it must pull. An old heartbeat may cost a needless hint.
+    if (heard.generation !== line.held) forget(line);
+    this.enqueue(node, line);
+  }
+
+  /** Goes on where commands were held back. */
+  resume(): void {
+    this.pump();
+  }
+
+  get waiting(): number {
+    return this.queue.length + this.inFlight;
+  }
+
+  private line(node: string): Line {
+    const known = this.lines.get(node);
+    if (known !== undefined) return known;
+    const line: Line = { held: null, changed: new Set(), inFlight: false, queued: false };
+    this.lines.set(node, line);
+    return line;
+  }
+
+  private enqueue(node: string, line: Line): void {
+    if (!line.queued && !line.inFlight) {
+      line.queued = true;
+      this.queue.push(node);
+    }
+    this.pump();
+  }
+
+  private pump(): void {
+    while (this.inFlight < inFlightMost && !this.ended && this.mayCommand()) {
+      const node = this.queue.shift();
+      if (node === undefined) return;
+      const line = this.line(node);
+      line.queued = false;
+      line.inFlight = true;
+      this.inFlight++;
+      void this.send(node, line).then((again) => {
+        line.inFlight = false;
+        this.inFlight--;
+        if (again) this.enqueue(node, line);
+        else this.pump();
+      });
+    }
+  }
+
+  /** True when there is more to send at once. After a failure the next heartbeat or change is what retries. */
+  private async send(node: string, line: Line): Promise<boolean> {
+    const { bus, subjects, counters } = this.context;
+    const message = this.messageFor(node, line);
+    if (message === undefined) return false;
+    const isHint = message.base === message.generation;
+    if (isHint) counters.hinted++;
+    else counters.assigned++;
+    const sent = line.changed;
+    line.changed = new Set();
+    let held: number | undefined;
+    try {
+      const timeoutMs = limits.commandTimeoutMs;
+      const body = bodyOf(await bus.request(subjects.node.command(node, "assign"), message, { timeoutMs }));
+      if (assignReply(body) && body.logId === this.state.logId) held = body.held;
+    } catch (error) {
+      this.context.log.debug("an assignment got no answer", { node, code: asSwainError(error).code });
+    }
+    const current = this.state.nodes.get(node)?.assignment ?? message.generation;
+    if (held === message.generation) {
+      // What changed during a hint was not collected, so the base would be wrong for the next difference.
+      line.held = isHint && current !== held ? null : held;
+      return current !== held;
+    }
+    // Unanswered: the agent may hold either, and its next heartbeat tells which. Otherwise it pulls already.
+    if (held === undefined && !isHint) for (const pod of sent) line.changed.add(pod);
+    else forget(line);
+    return false;
+  }
+
+  private messageFor(node: string, line: Line): Assign | undefined {
+    const record = this.state.nodes.get(node);
+    if (record === undefined) return undefined;
+    const { clusterUid, logId, epoch } = this.state;
+    const base = { clusterUid, logId, epoch, generation: record.assignment };
+    const hint: Assign = { ...base, base: record.assignment, items: [], gone: [] };
+    if (line.held === null || line.held >= record.assignment || line.changed.size > limits.eventItems) return hint;
+    const items: AssignedPod[] = [];
+    const gone: string[] = [];
+    let bytes = envelopeBytes;
+    for (const key of line.changed) {
+      const item = this.state.pods.get(key)?.node === node ? assignedPod(this.state, key) : null;
+      bytes += item === null ? key.length + 3 : jsonBytes(item) + 1;
+      if (bytes > limits.pageBytes) return hint;
+      if (item === null) gone.push(key);
+      else items.push(item);
+    }
+    return { ...base, base: line.held, items, gone };
+  }
+}
+
+function forget(line: Line): void {
+  line.held = null;
+  line.changed.clear();
+}

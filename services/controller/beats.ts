@@ -1,0 +1,96 @@
+// The leader's beats as others hear them. Silence only ever means "try": who leads is decided by the log.
+import { leaderBeat } from "../../schemas/generated/messages.js";
+import type { LeaderBeat } from "../../schemas/generated/types.ts";
+import { limits } from "../bus/limits.ts";
+import type { Cancel } from "../kernel/clock.ts";
+import type { Context } from "./ports.ts";
+import { bodyOf } from "./record.ts";
+
+/** How often a standby looks at its watch. */
+const lookMs = 50;
+/** A look that comes this much late means that the own loop stood still: beats may wait unread. */
+const stallMs = 1000;
+/** A controller that just started needs to miss only two beats and a bit: nobody counts on its patience yet. */
+const firstSilentMs = 1500;
+/** Standbys wait differently long, so that they do not all stand at once. */
+const jitterMs = 400;
+/** After a resignation, and on an empty log, nothing is being interrupted. */
+const promptMs = 200;
+
+export class BeatWatch {
+  private readonly context: Context;
+  private heardAt: number;
+  private lookedAt: number;
+  private heardAny = false;
+  private resigned = false;
+  private readonly cancels: Cancel[] = [];
+
+  constructor(context: Context) {
+    this.context = context;
+    this.heardAt = context.clock.mono();
+    this.lookedAt = this.heardAt;
+  }
+
+  start(): void {
+    const { bus, subjects, clock } = this.context;
+    this.cancels.push(
+      bus.subscribe(subjects.leader, (message) => {
+        const beat = bodyOf(message);
+        if (leaderBeat(beat)) this.onBeat(beat);
+        else this.context.counters.dropped++;
+      }),
+      // Silence while the own connection is down says nothing about the leader.
+      bus.onState(() => this.excuse()),
+      clock.every(lookMs, () => {
+        const now = clock.mono();
+        if (now - this.lookedAt > stallMs) this.excuse();
+        this.lookedAt = now;
+      }),
+    );
+  }
+
+  stop(): void {
+    for (const cancel of this.cancels.splice(0)) cancel();
+  }
+
+  /** Someone was elected or heard: silence is counted from now. */
+  heard(): void {
+    this.heardAny = true;
+    this.resigned = false;
+    this.excuse();
+  }
+
+  /**
+   * Resolves when it is time to stand: nobody was heard for long enough. Rejects when `signal` aborts.
+   * `emptyLog`: there was never a leader whose silence would have to be waited for.
+   */
+  silence(emptyLog: boolean, signal: AbortSignal): Promise<void> {
+    const { clock, random, bus } = this.context;
+    const jitter = random.next();
+    return new Promise((resolve, reject) => {
+      const end = (settle: () => void): void => {
+        cancel();
+        signal.removeEventListener("abort", onAbort);
+        settle();
+      };
+      const onAbort = (): void => end(() => reject(signal.reason as Error));
+      const cancel = clock.every(lookMs, () => {
+        const prompt = this.resigned || (emptyLog && !this.heardAny);
+        const patience = this.heardAny ? limits.leaderSilentMs : firstSilentMs;
+        const due = prompt ? jitter * promptMs : patience + jitter * jitterMs;
+        if (bus.state() === "connected" && clock.mono() - this.heardAt >= due) end(resolve);
+      });
+      if (signal.aborted) onAbort();
+      else signal.addEventListener("abort", onAbort, { once: true });
+    });
+  }
+
+  private onBeat(beat: LeaderBeat): void {
+    this.heard();
+    this.resigned = beat.resigned === true;
+  }
+
+  private excuse(): void {
+    this.heardAt = this.context.clock.mono();
+  }
+}

@@ -1,0 +1,51 @@
+// Standing for election: catch up to the log's tail and append `leader.elected`, stating the sequence expected. Whoever
+// gets that sequence leads; no clock and no lease is involved.
+import type { Event, EventItem } from "../../schemas/generated/types.ts";
+import { Appender } from "./append.ts";
+import type { Draft } from "./append.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Context } from "./ports.ts";
+
+export type Election =
+  | { readonly kind: "won"; readonly appender: Appender; readonly event: Event; readonly sequence: number }
+  /** lost: someone else leads. full: the log takes no more events. unsettled: fold anew before standing again. */
+  | { readonly kind: "lost" | "full" | "unsettled" };
+
+/**
+ * Stands once. The ledger must be owned by the caller: nobody else may fold meanwhile.
+ * Throws what `Ledger.catchUp` throws.
+ */
+export async function stand(context: Context, ledger: Ledger): Promise<Election> {
+  const { epoch } = ledger.state;
+  const tail = await ledger.catchUp(context.bus.log(context.subjects.stream));
+  if (ledger.state.epoch !== epoch) return { kind: "lost" };
+  const appender = new Appender(context, ledger, tail);
+  let last: Draft | undefined;
+  const settled = await appender.append((expected) => (last = draft(context, ledger, expected)));
+  if (settled.kind === "committed" && last !== undefined) {
+    return { kind: "won", appender, event: last.event, sequence: settled.sequence };
+  }
+  if (settled.kind === "committed") return { kind: "unsettled" };
+  return { kind: settled.kind === "deposed" ? "lost" : settled.kind };
+}
+
+/** The event that begins a term: its epoch is its own sequence. */
+function draft(context: Context, ledger: Ledger, expected: number): Draft {
+  const { ids, clock, id, subjects } = context;
+  const { state } = ledger;
+  const elected: EventItem = { kind: "leader", verb: "elected", name: id };
+  const first = state.logId === "";
+  const items: EventItem[] = first ? [{ kind: "cluster", verb: "created", name: ids.next() }, elected] : [elected];
+  const event: Event = {
+    schema: 1,
+    logId: first ? ids.next() : state.logId,
+    epoch: expected + 1,
+    id: ids.next(),
+    prev: state.lastEventId,
+    time: Math.round(clock.wall()),
+    cause: "election",
+    items,
+  };
+  const subject = first ? subjects.eventBatch : subjects.event("leader", undefined, id, "elected");
+  return { subject, event };
+}

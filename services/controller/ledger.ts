@@ -1,0 +1,71 @@
+// The one owner of a folded state: every record of the log goes through here, whoever reads or writes it. Used by the
+// follower, the election, the term and the verifier, which hand it on; no two of them hold it at a time.
+import type { LogRecord, LogStore } from "../bus/port.ts";
+import { emptyState, foldRecord } from "../core/fold/fold.ts";
+import type { State, Touched } from "../core/model.ts";
+import { SwainError } from "../kernel/errors.ts";
+import { parseJson, stringField } from "./record.ts";
+
+export interface Folded {
+  readonly outcome: "accepted" | "foreign" | "unknown";
+  readonly touched: Touched;
+}
+
+export class Ledger {
+  readonly state: State;
+  private readonly onForeign: (sequence: number) => void;
+
+  constructor(onForeign: (sequence: number) => void, state: State = emptyState()) {
+    this.state = state;
+    this.onForeign = onForeign;
+  }
+
+  /** Folds one record. Throws LOG_UNKNOWN_EVENT when it is of this log but of a type this version does not know. */
+  fold(sequence: number, data: Uint8Array): Folded {
+    const { outcome, touched } = foldRecord(this.state, { sequence, event: parseJson(data) });
+    if (outcome === "foreign") this.onForeign(sequence);
+    if (outcome === "unknown") {
+      throw new SwainError(
+        "LOG_UNKNOWN_EVENT",
+        `the event at sequence ${sequence} is of a type this version does not know`,
+      );
+    }
+    return { outcome, touched };
+  }
+
+  /**
+   * Folds all up to the log's tail and returns the tail's sequence.
+   * Throws LOG_UNKNOWN when what was folded before is not in the log any more, LOG_UNKNOWN_EVENT, TIMEOUT, JETSTREAM_ERROR.
+   */
+  async catchUp(log: LogStore): Promise<number> {
+    await this.confirm(log);
+    const tail = await log.tail();
+    if (tail.last < this.state.sequence) throw lost(this.state.sequence, tail.last);
+    if (tail.last > this.state.sequence) {
+      let failure: unknown;
+      await log.read(this.state.sequence + 1, (record: LogRecord) => {
+        try {
+          if (failure === undefined && record.sequence > this.state.sequence) this.fold(record.sequence, record.data);
+        } catch (error) {
+          failure = error;
+        }
+      });
+      if (failure !== undefined) throw failure as Error;
+    }
+    // Records may be missing at the very end (deleted by hand): what counts for the next append is the tail.
+    return Math.max(tail.last, this.state.sequence);
+  }
+
+  /** Holds the last accepted event against the log: a stream made anew or cut back is another log. */
+  private async confirm(log: LogStore): Promise<void> {
+    const { accepted, lastEventId } = this.state;
+    if (accepted === 0) return;
+    const record = await log.get(accepted);
+    if (record === null || stringField(parseJson(record.data), "id") !== lastEventId) throw lost(accepted, null);
+  }
+}
+
+function lost(sequence: number, last: number | null): SwainError {
+  const found = last === null ? "it is not there any more" : `the log ends at ${last}`;
+  return new SwainError("LOG_UNKNOWN", `the log was followed up to sequence ${sequence}, but ${found}`);
+}

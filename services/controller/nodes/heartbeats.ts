@@ -1,0 +1,128 @@
+// Heartbeats of agents: who lives, which assignment they hold, and facts the log does not have yet (which is how a node
+// registers). Thousands come in each second, nearly all of them equal to the one before.
+import { heartbeat as isHeartbeat } from "../../../schemas/generated/messages.js";
+import type { EventItem, NodeFacts } from "../../../schemas/generated/types.ts";
+import { limits } from "../../bus/limits.ts";
+import type { BusMessage } from "../../bus/port.ts";
+import { idOf } from "../../bus/subjects.ts";
+import { admitFacts } from "../../core/admit/node.ts";
+import type { ReadState } from "../../core/model.ts";
+import type { Context } from "../ports.ts";
+import { bodyOf, sameBytes } from "../record.ts";
+import { isName } from "./names.ts";
+
+export interface Held {
+  readonly bootId: string;
+  /** Empty when the agent follows no log yet. */
+  readonly logId: string;
+  readonly generation: number;
+}
+
+interface Known extends Held {
+  readonly data: Uint8Array;
+  readonly facts: NodeFacts;
+}
+
+export interface HeartbeatEvents {
+  /** The node lives and says what it holds. */
+  onHeard(node: string, held: Held): void;
+  /** Facts wait to be taken. */
+  onFacts(): void;
+}
+
+/** Agents of another log that are named in cluster.status. */
+const strangersMost = 100;
+
+export class Heartbeats {
+  private readonly context: Context;
+  private readonly state: ReadState;
+  private readonly events: HeartbeatEvents;
+  private readonly known = new Map<string, Known>();
+  private readonly waiting = new Map<string, NodeFacts>();
+  private readonly others = new Set<string>();
+
+  constructor(context: Context, state: ReadState, events: HeartbeatEvents) {
+    this.context = context;
+    this.state = state;
+    this.events = events;
+  }
+
+  /** Nodes whose agents follow another log: they refuse what this leader says, so they are not counted on. */
+  strangers(): string[] {
+    return [...this.others].slice(0, strangersMost);
+  }
+
+  onMessage(message: BusMessage): void {
+    const node = idOf(message.subject);
+    let known = this.known.get(node);
+    if (known === undefined || !sameBytes(known.data, message.data)) {
+      const parsed = this.parse(node, message);
+      if (parsed === undefined) return;
+      known = parsed;
+      this.known.set(node, known);
+      if (this.isStranger(node, known)) return;
+      this.wait(node, known.facts);
+    } else if (this.others.has(node)) return;
+    else if (!this.state.nodes.has(node)) this.wait(node, known.facts);
+    this.events.onHeard(node, known);
+  }
+
+  /** Items of at most one event's size for the facts that wait. */
+  take(): EventItem[] {
+    const items: EventItem[] = [];
+    for (const [node, facts] of this.waiting) {
+      if (items.length >= limits.eventItems / 4) break;
+      this.waiting.delete(node);
+      items.push(...admitFacts(this.state, node, facts));
+    }
+    return items;
+  }
+
+  /** Takes facts back that could not be written; newer ones that came meanwhile win. */
+  putBack(items: readonly EventItem[]): void {
+    for (const item of items) {
+      if (item.kind === "node" && item.verb === "registered" && !this.waiting.has(item.name)) {
+        this.waiting.set(item.name, item.facts);
+      }
+    }
+  }
+
+  get hasFacts(): boolean {
+    return this.waiting.size > 0;
+  }
+
+  private isStranger(node: string, { logId }: Held): boolean {
+    if (logId === "" || logId === this.state.logId) {
+      this.others.delete(node);
+      return false;
+    }
+    if (!this.others.has(node)) {
+      this.others.add(node);
+      this.context.log.warn("an agent follows another log and keeps what it runs", {
+        code: "LOG_UNKNOWN",
+        node,
+        logId,
+      });
+    }
+    return true;
+  }
+
+  private parse(node: string, message: BusMessage): Known | undefined {
+    const body = bodyOf(message);
+    if (!isName(node) || !isHeartbeat(body) || (!this.known.has(node) && this.known.size >= limits.inboxRequests * 2)) {
+      this.context.counters.dropped++;
+      return undefined;
+    }
+    const { bootId, logId, generation, facts } = body;
+    return { bootId, logId, generation, facts, data: message.data.slice() };
+  }
+
+  private wait(node: string, facts: NodeFacts): void {
+    if (admitFacts(this.state, node, facts).length === 0) {
+      this.waiting.delete(node);
+      return;
+    }
+    this.waiting.set(node, facts);
+    this.events.onFacts();
+  }
+}

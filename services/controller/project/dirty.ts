@@ -1,0 +1,69 @@
+// Keys whose projection must be written: each once, the bucket that is waited for first, the longest waiting first.
+import type { BucketName } from "../../bus/subjects.ts";
+import { bucketOrder } from "../../bus/subjects.ts";
+
+export interface DirtyKey {
+  readonly bucket: BucketName;
+  readonly key: string;
+}
+
+export class Dirty {
+  /** Per bucket: key → when it was first marked. Insertion order is age. */
+  private readonly marked = new Map<BucketName, Map<string, number>>(bucketOrder.map((bucket) => [bucket, new Map()]));
+  /** Keys being written now: they wait for their write to end. */
+  private readonly writing = new Map<BucketName, Set<string>>(bucketOrder.map((bucket) => [bucket, new Set()]));
+
+  mark(bucket: BucketName, key: string, now: number): void {
+    const keys = this.marked.get(bucket);
+    if (keys !== undefined && !keys.has(key)) keys.set(key, now);
+  }
+
+  isMarked(bucket: BucketName, key: string): boolean {
+    return this.marked.get(bucket)?.has(key) === true;
+  }
+
+  isWriting(bucket: BucketName, key: string): boolean {
+    return this.writing.get(bucket)?.has(key) === true;
+  }
+
+  /** The next key that may be written, taken out of the set; undefined when there is none. */
+  take(allowed: (bucket: BucketName) => boolean): DirtyKey | undefined {
+    for (const bucket of bucketOrder) {
+      if (!allowed(bucket)) continue;
+      const keys = this.marked.get(bucket);
+      const writing = this.writing.get(bucket);
+      for (const key of keys?.keys() ?? []) {
+        if (writing?.has(key) === true) continue;
+        keys?.delete(key);
+        writing?.add(key);
+        return { bucket, key };
+      }
+    }
+    return undefined;
+  }
+
+  /** The write of a taken key ended. */
+  release({ bucket, key }: DirtyKey): void {
+    this.writing.get(bucket)?.delete(key);
+  }
+
+  /** Keys that wait or are being written. */
+  get size(): number {
+    let size = 0;
+    for (const keys of this.marked.values()) size += keys.size;
+    for (const keys of this.writing.values()) size += keys.size;
+    return size;
+  }
+
+  /** Milliseconds the longest waiting key has waited. */
+  oldestMs(now: number): number {
+    let oldest = now;
+    for (const keys of this.marked.values()) {
+      for (const since of keys.values()) {
+        oldest = Math.min(oldest, since);
+        break;
+      }
+    }
+    return now - oldest;
+  }
+}

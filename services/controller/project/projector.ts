@@ -1,0 +1,263 @@
+// Writes the projections of acknowledged events to KV: latest wins, by compare-and-set on each key's revision, never over
+// a newer one. It watches the buckets as well: the first full telling at the start of a term is the comparison with what
+// earlier leaders left there, and afterwards a change that is not its own is a hand edit. Called by the term.
+import { limits } from "../../bus/limits.ts";
+import type { Bucket, BucketEntry } from "../../bus/port.ts";
+import type { BucketName } from "../../bus/subjects.ts";
+import { bucketOrder } from "../../bus/subjects.ts";
+import type { ReadState, Touched } from "../../core/model.ts";
+import { projection, projectionKeys, touchedKeys } from "../../core/project.ts";
+import { delayMs } from "../../kernel/backoff.ts";
+import type { Backoff } from "../../kernel/backoff.ts";
+import type { Cancel } from "../../kernel/clock.ts";
+import { asSwainError } from "../../kernel/errors.ts";
+import type { Context } from "../ports.ts";
+import { Dirty } from "./dirty.ts";
+import type { DirtyKey } from "./dirty.ts";
+import { judge } from "./found.ts";
+
+/** After a write that failed; the server is asked for nothing meanwhile. */
+const retry: Backoff = { firstMs: 100, maxMs: 5000, factor: 2 };
+/** Deletion markers of pods that are gone pile up otherwise, one per pod that ever was. */
+const purgeEveryMs = 3_600_000;
+const purgeOlderMs = 600_000;
+/** Conflicts of one write in a row before it goes back to the end of the queue. */
+const conflictsMost = 3;
+
+export interface ProjectorGate {
+  /** True while this process may write. */
+  mayWrite(): boolean;
+  /** KV holds something newer than this state: who leads must be looked up. */
+  onNewer(): void;
+}
+
+/** One bucket as this process knows it. */
+interface Shelf {
+  readonly bucket: Bucket;
+  /** Last revision known per live key. */
+  readonly revisions: Map<string, number>;
+  /** Own deletion markers whose telling is still to come: entries told before it are old news. */
+  readonly markers: Map<string, number>;
+  /** Highest revision told of keys while they were being written. */
+  readonly told: Map<string, number>;
+  /** True once all that was there at the start has been compared. */
+  loaded: boolean;
+}
+
+export class Projector {
+  private readonly context: Context;
+  private readonly state: ReadState;
+  private readonly gate: ProjectorGate;
+  private readonly shelves = new Map<BucketName, Shelf>();
+  private readonly dirty = new Dirty();
+  private readonly cancels: Cancel[] = [];
+  private inFlight = 0;
+  private failures = 0;
+  private pause: Cancel | undefined;
+  private ended = false;
+
+  constructor(context: Context, state: ReadState, gate: ProjectorGate) {
+    this.context = context;
+    this.state = state;
+    this.gate = gate;
+  }
+
+  start(): void {
+    const { bus, subjects } = this.context;
+    for (const name of bucketOrder) {
+      const bucket = bus.bucket(subjects.buckets[name]);
+      const shelf: Shelf = { bucket, revisions: new Map(), markers: new Map(), told: new Map(), loaded: false };
+      this.shelves.set(name, shelf);
+      this.cancels.push(
+        shelf.bucket.watch(">", {
+          onEntry: (entry) => this.onEntry(name, shelf, entry),
+          onLoaded: (keys) => this.onLoaded(name, shelf, keys),
+        }),
+      );
+    }
+    this.cancels.push(this.context.clock.every(purgeEveryMs, () => void this.purge()));
+  }
+
+  stop(): void {
+    this.ended = true;
+    this.pause?.();
+    for (const cancel of this.cancels.splice(0)) cancel();
+  }
+
+  /** An acknowledged event changed these objects. */
+  onTouched(touched: Touched): void {
+    const now = this.context.clock.mono();
+    for (const { bucket, key } of touchedKeys(touched)) this.dirty.mark(bucket, key, now);
+    this.pump();
+  }
+
+  /** Writes again where writing was held back. */
+  resume(): void {
+    this.pump();
+  }
+
+  /** Keys not written yet, and milliseconds the oldest of them has waited. */
+  lag(): { keys: number; ms: number } {
+    return { keys: this.dirty.size, ms: Math.round(this.dirty.oldestMs(this.context.clock.mono())) };
+  }
+
+  private onEntry(name: BucketName, shelf: Shelf, entry: BucketEntry): void {
+    const { key, value, revision } = entry;
+    if (this.ended) return;
+    // Most likely our own write, whose answer is under way; the write itself finds out.
+    if (this.dirty.isWriting(name, key)) {
+      shelf.told.set(key, revision);
+      return;
+    }
+    const marker = shelf.markers.get(key) ?? 0;
+    if (revision >= marker) shelf.markers.delete(key);
+    if (revision <= Math.max(marker, shelf.revisions.get(key) ?? 0)) return;
+    const found = judge(value, projection(this.state, name, key), this.state);
+    // The revision of a newer value stays unknown: a write then meets a conflict and looks closer.
+    if (found !== "newer") noteRevision(shelf, key, value === null ? null : revision);
+    if (found === "same") return;
+    const isEdit = shelf.loaded ? found !== "newer" && !this.dirty.isMarked(name, key) : found === "edited";
+    if (isEdit) this.countEdit(name, entry);
+    this.mark(name, key);
+  }
+
+  /** All live keys were told: what is missing must be written, what is too much was marked when it was told. */
+  private onLoaded(name: BucketName, shelf: Shelf, keys: ReadonlySet<string>): void {
+    if (this.ended) return;
+    shelf.loaded = true;
+    for (const key of projectionKeys(this.state, name)) if (!keys.has(key)) this.mark(name, key);
+    this.pump();
+  }
+
+  private mark(bucket: BucketName, key: string): void {
+    this.dirty.mark(bucket, key, this.context.clock.mono());
+    this.pump();
+  }
+
+  private pump(): void {
+    while (
+      !this.ended &&
+      this.pause === undefined &&
+      this.inFlight < limits.projectionInFlight &&
+      this.gate.mayWrite()
+    ) {
+      const taken = this.dirty.take((bucket) => this.shelves.get(bucket)?.loaded === true);
+      if (taken === undefined) return;
+      this.inFlight++;
+      void this.write(taken).then((ok) => {
+        this.inFlight--;
+        this.dirty.release(taken);
+        this.conclude(taken, ok);
+        this.pump();
+      });
+    }
+  }
+
+  private conclude(taken: DirtyKey, ok: boolean): void {
+    const shelf = this.shelves.get(taken.bucket);
+    const told = shelf?.told.get(taken.key) ?? 0;
+    const known = shelf?.revisions.get(taken.key) ?? shelf?.markers.get(taken.key) ?? 0;
+    shelf?.told.delete(taken.key);
+    if (told >= (shelf?.markers.get(taken.key) ?? Infinity)) shelf?.markers.delete(taken.key);
+    // Someone wrote after us while we were busy.
+    const overtaken = told > known;
+    if (!ok || overtaken) this.dirty.mark(taken.bucket, taken.key, this.context.clock.mono());
+    if (ok) this.failures = 0;
+    else if (this.pause === undefined && !this.ended) {
+      this.pause = this.context.clock.after(delayMs(retry, this.failures++), () => {
+        this.pause = undefined;
+        this.pump();
+      });
+    }
+  }
+
+  /** True when the key holds what it should; never rejects. */
+  private async write({ bucket: name, key }: DirtyKey): Promise<boolean> {
+    const shelf = this.shelves.get(name);
+    if (shelf === undefined) return true;
+    for (let conflict = 0; conflict < conflictsMost && !this.ended; conflict++) {
+      // What the state says now, which may be newer than the event that marked the key.
+      const value = projection(this.state, name, key);
+      const revision = shelf.revisions.get(key) ?? 0;
+      try {
+        if (value === null && revision === 0) return true;
+        if (value === null) {
+          shelf.markers.set(key, await shelf.bucket.remove(key, revision));
+          shelf.revisions.delete(key);
+        } else shelf.revisions.set(key, await shelf.bucket.put(key, value, revision));
+        this.context.counters.projected++;
+        return true;
+      } catch (error) {
+        const { code } = asSwainError(error);
+        if (code === "BUS_CLOSED") return true;
+        if (code !== "KV_CONFLICT") return false;
+      }
+      const settled = await this.settle(name, shelf, key, value);
+      if (settled !== "retry") return settled === "done";
+    }
+    return false;
+  }
+
+  /** Reads what is there after a conflict. */
+  private async settle(
+    name: BucketName,
+    shelf: Shelf,
+    key: string,
+    value: string | null,
+  ): Promise<"done" | "retry" | "failed"> {
+    try {
+      const entry = (await shelf.bucket.get(key)) ?? { key, value: null, revision: 0 };
+      // A marker's revision is what the next write must name; it is forgotten again with that write.
+      noteRevision(shelf, key, entry.value === null && value === null ? null : entry.revision);
+      switch (judge(entry.value, value, this.state)) {
+        case "same":
+          return "done";
+        case "newer":
+          return await this.onNewer(name, shelf, entry);
+        case "edited":
+          this.countEdit(name, entry);
+          return "retry";
+        case "older":
+          return "retry";
+      }
+    } catch {
+      return "failed";
+    }
+  }
+
+  /** A value beyond the last folded sequence: another leader's, unless the log does not reach that far. */
+  private async onNewer(name: BucketName, shelf: Shelf, entry: BucketEntry): Promise<"retry" | "failed"> {
+    const { bus, subjects } = this.context;
+    const tail = await bus.log(subjects.stream).tail();
+    if (judge(entry.value, null, { logId: this.state.logId, sequence: tail.last }) === "newer") {
+      this.countEdit(name, entry);
+      return "retry";
+    }
+    noteRevision(shelf, entry.key, null);
+    this.gate.onNewer();
+    return "failed";
+  }
+
+  private async purge(): Promise<void> {
+    for (const shelf of this.shelves.values()) {
+      await shelf.bucket.purgeMarkers(purgeOlderMs).catch((error: unknown) => {
+        this.context.log.debug("deletion markers were not purged", { code: asSwainError(error).code });
+      });
+    }
+  }
+
+  private countEdit(bucket: BucketName, entry: BucketEntry): void {
+    this.context.counters.edited++;
+    this.context.log.warn("a projection was changed by someone else and is overwritten", {
+      code: "PROJECTION_EDITED",
+      bucket,
+      key: entry.key,
+      revision: entry.revision,
+    });
+  }
+}
+
+function noteRevision(shelf: Shelf, key: string, revision: number | null): void {
+  if (revision === null) shelf.revisions.delete(key);
+  else shelf.revisions.set(key, revision);
+}

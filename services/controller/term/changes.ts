@@ -1,0 +1,136 @@
+// Changes that clients asked for, from the queue to the answer. One event per operation, in the order they came; an
+// operation seen before is answered as it was then and changes nothing more.
+import type { Accepted, ChangeResult, EventItem } from "../../../schemas/generated/types.ts";
+import { limits } from "../../bus/limits.ts";
+import type { ReadState } from "../../core/model.ts";
+import { SwainError, asSwainError } from "../../kernel/errors.ts";
+import type { Context } from "../ports.ts";
+import { parseJson } from "../record.ts";
+import { fitsOneEvent } from "./batch.ts";
+import type { TermEnd, Writer } from "./writer.ts";
+
+export interface Admission {
+  readonly items: EventItem[];
+  readonly results: ChangeResult[];
+}
+
+interface Change {
+  readonly operation: string;
+  readonly admit: (state: ReadState) => Admission;
+  resolve(accepted: Accepted): void;
+  reject(error: SwainError): void;
+}
+
+/** Operations whose exact answers are kept; the log knows the others well enough. */
+const answersKept = 1000;
+const retryAfterMs = 500;
+
+export class Changes {
+  private readonly context: Context;
+  private readonly state: ReadState;
+  private readonly onArrival: () => void;
+  private readonly queue: Change[] = [];
+  private readonly answers = new Map<string, Accepted>();
+
+  constructor(context: Context, state: ReadState, onArrival: () => void) {
+    this.context = context;
+    this.state = state;
+    this.onArrival = onArrival;
+  }
+
+  /** Resolves when the change is in the log. Rejects with what `admit` throws, BUSY, LOG_FULL or NO_LEADER. */
+  submit(operation: string, admit: (state: ReadState) => Admission): Promise<Accepted> {
+    if (this.queue.length >= limits.inboxRequests) {
+      this.context.counters.busy++;
+      return Promise.reject(new SwainError("BUSY", "too many changes wait", { details: { retryAfterMs } }));
+    }
+    return new Promise((resolve, reject) => {
+      this.queue.push({ operation, admit, resolve, reject });
+      this.onArrival();
+    });
+  }
+
+  get isEmpty(): boolean {
+    return this.queue.length === 0;
+  }
+
+  /** Handles the oldest change. Returns why the term ended, if it did. */
+  async next(writer: Writer): Promise<TermEnd | undefined> {
+    const change = this.queue.shift();
+    if (change === undefined) return undefined;
+    try {
+      const known = await this.known(change.operation);
+      if (known !== undefined) change.resolve(known);
+      else return await this.make(change, writer);
+    } catch (error) {
+      const failure = asSwainError(error);
+      change.reject(failure);
+      if (failure.code === "LOG_UNKNOWN_EVENT" || failure.code === "BUS_CLOSED") throw failure;
+      if (failure.code === "INTERNAL") this.context.log.error("a change failed", { message: failure.message });
+    }
+    return undefined;
+  }
+
+  /** The term is over: whoever waits must ask the next leader, with the same operation. */
+  end(): void {
+    for (const change of this.queue.splice(0)) change.reject(gone());
+  }
+
+  private async make(change: Change, writer: Writer): Promise<TermEnd | undefined> {
+    const { items, results } = change.admit(this.state);
+    if (!fitsOneEvent(items)) throw new SwainError("APPLY_TOO_LARGE", "the change is too large for one event");
+    const passed = writer.passed("api", items);
+    if (passed.length < items.length) throw new SwainError("PLAN_REFUSED", "the change would leave the state invalid");
+    const written = await writer.write("api", passed, change.operation);
+    switch (written.kind) {
+      case "committed":
+        change.resolve(this.remember(change.operation, written.sequence, results));
+        return undefined;
+      case "nothing":
+        change.resolve(this.remember(change.operation, this.state.sequence, results));
+        return undefined;
+      case "full":
+        throw new SwainError("LOG_FULL", "the log takes no more events");
+      case "ended":
+        change.reject(gone());
+        return written.end;
+    }
+  }
+
+  private remember(operation: string, sequence: number, results: ChangeResult[]): Accepted {
+    const accepted: Accepted = { epoch: this.state.epoch, sequence, results };
+    this.answers.set(operation, accepted);
+    for (const oldest of this.answers.keys()) {
+      if (this.answers.size <= answersKept) break;
+      this.answers.delete(oldest);
+    }
+    return accepted;
+  }
+
+  private async known(operation: string): Promise<Accepted | undefined> {
+    const answer = this.answers.get(operation);
+    if (answer !== undefined) return answer;
+    const sequence = this.state.operations.get(operation);
+    if (sequence === undefined) return undefined;
+    const { bus, subjects } = this.context;
+    const record = await bus.log(subjects.stream).get(sequence);
+    const items = record === null ? [] : itemsOf(parseJson(record.data));
+    return { epoch: this.state.epoch, sequence, results: items.flatMap(resultOf) };
+  }
+}
+
+const gone = (): SwainError => new SwainError("NO_LEADER", "this controller does not lead any more");
+
+function itemsOf(event: unknown): EventItem[] {
+  const items = (event as { items?: unknown } | undefined)?.items;
+  return Array.isArray(items) ? (items as EventItem[]) : [];
+}
+
+/** What an item did, as far as the log tells: whether an applied object was new is not in it. */
+function resultOf(item: EventItem): ChangeResult[] {
+  if (item.kind !== "workload" && item.kind !== "service") return [];
+  const action = item.verb === "applied" ? "configured" : item.verb === "scaled" ? "scaled" : "deleted";
+  return [
+    { kind: item.kind === "workload" ? "Workload" : "Service", namespace: item.namespace, name: item.name, action },
+  ];
+}

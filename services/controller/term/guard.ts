@@ -1,0 +1,109 @@
+// Whether this process may trust that it still leads. A loop that stood still, a lost connection or another leader's beat
+// are reasons to look at the log's tail before the next answer or command; time lost that way is nobody else's fault.
+import type { Cancel } from "../../kernel/clock.ts";
+import type { Context } from "../ports.ts";
+
+const tickMs = 250;
+const stallMs = 1000;
+
+export interface GuardEvents {
+  /** Deadlines of others move by this many milliseconds. */
+  onExcuse(ms: number): void;
+  /** The tail must be verified. */
+  onSuspect(): void;
+}
+
+export class Guard {
+  private readonly context: Context;
+  private readonly events: GuardEvents;
+  private readonly cancels: Cancel[] = [];
+  private readonly waiting = new Set<(trusted: boolean) => void>();
+  private lookedAt: number;
+  private disconnectedAt: number | undefined;
+  private suspected = false;
+  private ended = false;
+  private excusedAt = -Infinity;
+
+  constructor(context: Context, events: GuardEvents) {
+    this.context = context;
+    this.events = events;
+    this.lookedAt = context.clock.mono();
+  }
+
+  start(): void {
+    const { bus, clock } = this.context;
+    this.cancels.push(
+      clock.every(tickMs, () => this.look()),
+      bus.onState((state) => {
+        const now = clock.mono();
+        if (state !== "connected") this.disconnectedAt ??= now;
+        else if (this.disconnectedAt !== undefined) {
+          this.excuse(now - this.disconnectedAt);
+          this.disconnectedAt = undefined;
+          this.suspect();
+        }
+      }),
+    );
+    if (bus.state() !== "connected") this.disconnectedAt = clock.mono();
+  }
+
+  stop(): void {
+    this.ended = true;
+    for (const cancel of this.cancels.splice(0)) cancel();
+    this.release(false);
+  }
+
+  /** True when nothing speaks against leading. Every handler asks first, so that a stall is seen before it is acted on. */
+  look(): boolean {
+    const now = this.context.clock.mono();
+    const gap = now - this.lookedAt;
+    this.lookedAt = now;
+    if (gap > stallMs) {
+      this.context.counters.stalls++;
+      this.context.log.warn("the own loop stood still", { ms: Math.round(gap) });
+      // While disconnected the whole time counts anyway, once.
+      if (this.disconnectedAt === undefined) this.excuse(gap - tickMs);
+      this.suspect();
+    }
+    return !this.suspected && !this.ended;
+  }
+
+  /** Milliseconds since a stall or a reconnect last moved deadlines. */
+  sinceExcuse(): number {
+    return this.context.clock.mono() - this.excusedAt;
+  }
+
+  get isSuspect(): boolean {
+    return this.suspected;
+  }
+
+  suspect(): void {
+    if (this.ended) return;
+    this.suspected = true;
+    this.events.onSuspect();
+  }
+
+  /** The tail was verified: this process leads. */
+  clear(): void {
+    this.suspected = false;
+    this.release(true);
+  }
+
+  /** Resolves with true once leading is beyond doubt, with false when the term ended. */
+  trusted(): Promise<boolean> {
+    if (this.look()) return Promise.resolve(true);
+    if (this.ended) return Promise.resolve(false);
+    return new Promise((resolve) => this.waiting.add(resolve));
+  }
+
+  private excuse(ms: number): void {
+    this.excusedAt = this.context.clock.mono();
+    this.events.onExcuse(ms);
+  }
+
+  private release(trusted: boolean): void {
+    const waiting = [...this.waiting];
+    this.waiting.clear();
+    for (const resolve of waiting) resolve(trusted);
+  }
+}

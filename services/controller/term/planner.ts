@@ -1,0 +1,102 @@
+// Runs the planner as long as it finds something to do, one event at a time, and remembers when to look again.
+import type { Key, ReadState } from "../../core/model.ts";
+import { plan } from "../../core/plan/plan.ts";
+import type { View } from "../../core/view.ts";
+import type { EventItem } from "../../../schemas/generated/types.ts";
+import type { Context } from "../ports.ts";
+import { firstEvent } from "./batch.ts";
+import type { Committed, TermEnd, Writer } from "./writer.ts";
+
+/**
+ * After the start of a term, a stall or a reconnect, every living agent and proxy is heard within two heartbeats: until
+ * then nothing is given up for lost.
+ */
+const graceMs = 2500;
+/** Between two looks at what was refused or could not be written. */
+const restMs = 1000;
+/** A timer of the planner is never shorter, lest a rounding keeps the loop spinning. */
+const leastWaitMs = 10;
+
+export interface PlannerSources {
+  view(): View;
+  /** Milliseconds since deadlines were last moved for an own stall. */
+  sinceExcuse(): number;
+}
+
+export class Planner {
+  private readonly context: Context;
+  private readonly state: ReadState;
+  private readonly sources: PlannerSources;
+  private attention: Set<Key> | "all" = "all";
+  private wanted = true;
+  /** Monotonic time of the next look. */
+  private dueAt: number | null = null;
+
+  constructor(context: Context, state: ReadState, sources: PlannerSources) {
+    this.context = context;
+    this.state = state;
+    this.sources = sources;
+  }
+
+  /** Something the planner sees has changed. */
+  look(): void {
+    this.wanted = true;
+  }
+
+  onCommitted({ touched }: Committed): void {
+    this.wanted = true;
+    if (this.attention === "all") return;
+    for (const key of touched.workloads) this.attention.add(key);
+  }
+
+  /** Milliseconds until it should run again; null when nothing but a change can give it work. */
+  get waitMs(): number | null {
+    if (this.wanted) return 0;
+    return this.dueAt === null ? null : Math.max(0, this.dueAt - this.context.clock.mono());
+  }
+
+  /** Makes one plan and writes it. True when it wrote something and may have more to do. */
+  async step(writer: Writer): Promise<boolean | TermEnd> {
+    if (this.waitMs !== 0) return false;
+    this.wanted = false;
+    this.dueAt = null;
+    const view = this.sources.view();
+    const { cause, items, wakeInMs } = plan(this.state, view, this.attention);
+    if (items.length === 0) {
+      this.settle(wakeInMs);
+      return false;
+    }
+    const judged = this.withoutHasty(view, items);
+    const passed = writer.passed(cause, firstEvent(judged));
+    if (passed.length < Math.min(judged.length, 1) || judged.length === 0) {
+      this.rest(restMs);
+      return false;
+    }
+    const written = await writer.write(cause, passed);
+    if (written.kind === "ended") return written.end;
+    if (written.kind === "full") this.rest(restMs);
+    return written.kind === "committed";
+  }
+
+  /** Nothing more to do for now: only what a timer may bring on stays in sight. */
+  private settle(wakeInMs: number | null): void {
+    const keys = this.attention === "all" ? this.state.workloads.keys() : this.attention;
+    this.attention = new Set([...keys].filter((key) => this.isChanging(key)));
+    if (wakeInMs !== null) this.dueAt = this.context.clock.mono() + Math.max(leastWaitMs, wakeInMs);
+  }
+
+  /** A template change has a deadline, which no event announces. */
+  private isChanging(key: Key): boolean {
+    return (this.state.workloads.get(key)?.templates.size ?? 0) > 1;
+  }
+
+  private rest(ms: number): void {
+    this.wanted = false;
+    this.dueAt = this.context.clock.mono() + ms;
+  }
+
+  private withoutHasty(view: View, items: readonly EventItem[]): EventItem[] {
+    const isEarly = view.termAgeMs < graceMs || this.sources.sinceExcuse() < graceMs;
+    return items.filter((item) => !(isEarly && item.kind === "pod" && item.verb === "lost"));
+  }
+}

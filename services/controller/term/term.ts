@@ -1,0 +1,360 @@
+// One term of leadership, from the acknowledged `leader.elected` to its end: takes in what comes, turns it into events,
+// and acts on them once they are in the log. It does not elect and does not know what standbys do. Called by the
+// controller's outer loop.
+import { leaderBeat } from "../../../schemas/generated/messages.js";
+import type { Event, EventItem, LeaderBeat } from "../../../schemas/generated/types.ts";
+import { limits } from "../../bus/limits.ts";
+import type { BusMessage } from "../../bus/port.ts";
+import { respond, respondError } from "../../bus/respond.ts";
+import { idOf } from "../../bus/subjects.ts";
+import { feedEvents } from "../../core/feed.ts";
+import type { ReadState } from "../../core/model.ts";
+import type { Cancel } from "../../kernel/clock.ts";
+import { asSwainError, SwainError } from "../../kernel/errors.ts";
+import { ApiServer } from "../api/server.ts";
+import type { Appender } from "../append.ts";
+import { Assigner } from "../assign/assigner.ts";
+import { syncPage } from "../assign/sync.ts";
+import type { Ledger } from "../ledger.ts";
+import { Heartbeats } from "../nodes/heartbeats.ts";
+import { Liveness } from "../nodes/liveness.ts";
+import { Proxies } from "../nodes/proxies.ts";
+import { Reports } from "../nodes/reports.ts";
+import type { Context } from "../ports.ts";
+import { Projector } from "../project/projector.ts";
+import { bodyOf } from "../record.ts";
+import { Signal } from "../signal.ts";
+import { firstEvent } from "./batch.ts";
+import { Changes } from "./changes.ts";
+import { TermClock } from "./clock.ts";
+import { Guard } from "./guard.ts";
+import { Planner } from "./planner.ts";
+import { Sequences } from "./sequences.ts";
+import { Writer } from "./writer.ts";
+import type { Committed, TermEnd } from "./writer.ts";
+
+/** Changes handled before the planner and the nodes get their turn again. */
+const changesPerTurn = 32;
+/** What could not be written or verified is tried again after this. */
+const retryMs = 1000;
+
+/** The event that began the term. */
+export interface Elected {
+  readonly event: Event;
+  readonly sequence: number;
+}
+
+export class Term {
+  private readonly context: Context;
+  private readonly ledger: Ledger;
+  private readonly state: ReadState;
+  private readonly appender: Appender;
+  private readonly signal = new Signal();
+  private readonly clock: TermClock;
+  private readonly guard: Guard;
+  private readonly writer: Writer;
+  private readonly planner: Planner;
+  private readonly changes: Changes;
+  private readonly sequences: Sequences;
+  private readonly liveness: Liveness;
+  private readonly heartbeats: Heartbeats;
+  private readonly reports: Reports;
+  private readonly proxies: Proxies;
+  private readonly assigner: Assigner;
+  private readonly projector: Projector;
+  private readonly api: ApiServer;
+  private readonly cancels: Cancel[] = [];
+  private stopping = false;
+  /** Monotonic time before which nothing is written again, because the log took no more. */
+  private restsUntil = -Infinity;
+
+  /** Takes over the ledger and the appender that won the election. */
+  constructor(context: Context, ledger: Ledger, appender: Appender) {
+    const state: ReadState = ledger.state;
+    const wake = (): void => this.signal.wake();
+    this.context = context;
+    this.ledger = ledger;
+    this.state = state;
+    this.appender = appender;
+    this.clock = new TermClock(context.clock);
+    this.guard = new Guard(context, { onExcuse: (ms) => this.liveness.excuse(ms), onSuspect: wake });
+    this.writer = new Writer(context, state, appender, this.clock, (committed) => this.onCommitted(committed));
+    this.planner = new Planner(context, state, {
+      view: () => ({
+        now: this.clock.now(),
+        termAgeMs: this.clock.age(),
+        heardAgoMs: this.liveness.heardAgo(),
+        proxies: this.proxies.view(),
+      }),
+      sinceExcuse: () => this.guard.sinceExcuse(),
+    });
+    this.changes = new Changes(context, state, wake);
+    this.sequences = new Sequences(context, state, () => this.guard.suspect());
+    this.liveness = new Liveness(context, state, () => this.look());
+    this.heartbeats = new Heartbeats(context, state, {
+      onHeard: (node, held) => {
+        this.liveness.hear(node);
+        this.assigner.onHeard(node, held);
+      },
+      onFacts: wake,
+    });
+    this.reports = new Reports(context, state, wake);
+    this.proxies = new Proxies(context, () => this.look());
+    this.assigner = new Assigner(context, state, () => this.guard.look());
+    this.projector = new Projector(context, state, {
+      mayWrite: () => this.guard.look(),
+      onNewer: () => this.guard.suspect(),
+    });
+    this.api = new ApiServer(
+      context,
+      {
+        context,
+        state,
+        change: (operation, admit) => this.changes.submit(operation, admit),
+        reached: (sequence) => this.sequences.reached(sequence),
+        status: () => ({
+          projectionLag: this.projector.lag(),
+          assignmentsWaiting: this.assigner.waiting,
+          proxies: this.proxies.view().length,
+          strangers: this.heartbeats.strangers(),
+          termAgeMs: Math.round(this.clock.age()),
+        }),
+      },
+      () => this.guard.trusted(),
+    );
+  }
+
+  /** Leads until the term ends. Rejects with LOG_UNKNOWN_EVENT or BUS_CLOSED when this process can lead no more. */
+  async run(elected: Elected): Promise<TermEnd> {
+    this.context.counters.terms++;
+    this.start();
+    this.publishFeed(elected);
+    try {
+      const end = await this.loop();
+      this.finish(end);
+      return end;
+    } finally {
+      this.close();
+    }
+  }
+
+  /** Ends the term after the append under way. */
+  resign(): void {
+    this.stopping = true;
+    this.appender.abandon();
+    this.signal.wake();
+  }
+
+  private start(): void {
+    const { bus, subjects, clock } = this.context;
+    this.guard.start();
+    this.liveness.start();
+    this.beat();
+    this.cancels.push(
+      clock.every(limits.leaderBeatMs, () => this.beat()),
+      bus.subscribe(subjects.node.heartbeat("*"), (message) => {
+        this.guard.look();
+        this.heartbeats.onMessage(message);
+      }),
+      this.answer(subjects.node.report("*"), (message) => this.reports.onMessage(message)),
+      this.answer(subjects.node.sync("*"), (message) => this.sync(message)),
+      bus.subscribe(subjects.proxy.heartbeat("*"), (message) => this.proxies.onHeartbeat(message)),
+      bus.subscribe(subjects.leader, (message) => this.onBeat(message)),
+    );
+    this.api.start();
+    this.projector.start();
+  }
+
+  private close(): void {
+    this.api.stop();
+    for (const cancel of this.cancels.splice(0)) cancel();
+    this.projector.stop();
+    this.assigner.stop();
+    this.liveness.stop();
+    this.guard.stop();
+    this.changes.end();
+    this.sequences.end();
+  }
+
+  private async loop(): Promise<TermEnd> {
+    while (!this.stopping) {
+      if (this.guard.isSuspect) {
+        const end = await this.verifyTail();
+        if (end !== undefined) return end;
+      } else {
+        const end = await this.turn();
+        if (end !== undefined) return end;
+      }
+      if (!this.stopping) await this.signal.wait(this.context.clock, this.waitMs());
+    }
+    return "resigned";
+  }
+
+  private waitMs(): number | null {
+    return this.guard.isSuspect || this.isResting ? retryMs : this.planner.waitMs;
+  }
+
+  private get isResting(): boolean {
+    return this.context.clock.mono() < this.restsUntil;
+  }
+
+  private get hasInput(): boolean {
+    return this.heartbeats.hasFacts || !this.reports.isEmpty || !this.changes.isEmpty;
+  }
+
+  /** Handles all that waits: nodes first, then what clients ask for, then what follows from it. */
+  private async turn(): Promise<TermEnd | undefined> {
+    for (;;) {
+      const before = this.context.counters.appended;
+      let end = this.isResting ? undefined : ((await this.takeFacts()) ?? (await this.takeReports()));
+      for (let count = 0; end === undefined && count < changesPerTurn && !this.changes.isEmpty; count++) {
+        end = await this.changes.next(this.writer);
+      }
+      if (end !== undefined) return end;
+      const planned = await this.planner.step(this.writer);
+      if (typeof planned === "string") return planned;
+      if (this.stopping || this.guard.isSuspect || this.isResting) return undefined;
+      if (this.context.counters.appended === before && !this.hasInput) return undefined;
+    }
+  }
+
+  private full(): undefined {
+    this.restsUntil = this.context.clock.mono() + retryMs;
+  }
+
+  private async takeFacts(): Promise<TermEnd | undefined> {
+    if (!this.heartbeats.hasFacts) return undefined;
+    const items = this.heartbeats.take();
+    const written = await this.writeAll("register", items);
+    if (written !== "full") return written;
+    this.heartbeats.putBack(items);
+    return this.full();
+  }
+
+  private async takeReports(): Promise<TermEnd | undefined> {
+    if (this.reports.isEmpty) return undefined;
+    const batch = this.reports.take();
+    if (batch === null) return undefined;
+    const written = await this.writeAll("report", batch.items);
+    if (written === undefined) batch.accept();
+    else if (written === "full") batch.refuse(new SwainError("LOG_FULL", "the log takes no more events"));
+    else batch.refuse(notLeading());
+    return written === "full" ? this.full() : written;
+  }
+
+  /** Writes items that are independent of each other, in as many events as they need. */
+  private async writeAll(cause: string, items: readonly EventItem[]): Promise<TermEnd | "full" | undefined> {
+    for (let rest = items; rest.length > 0;) {
+      const part = firstEvent(rest);
+      rest = rest.slice(part.length);
+      const written = await this.writer.write(cause, this.writer.passed(cause, part));
+      if (written.kind === "ended") return written.end;
+      if (written.kind === "full") return "full";
+    }
+    return undefined;
+  }
+
+  /** The event is in the log and in the state: now the world may know. */
+  private onCommitted(committed: Committed): void {
+    const { touched } = committed;
+    this.planner.onCommitted(committed);
+    this.assigner.onTouched(touched.assignments);
+    this.projector.onTouched(touched);
+    this.sequences.onSequence();
+    this.publishFeed(committed);
+  }
+
+  private publishFeed({ event, sequence }: Elected): void {
+    const { bus, subjects, cluster, log } = this.context;
+    for (const { kind, namespace, name, verb, value } of feedEvents(cluster, sequence, event)) {
+      try {
+        bus.publish(subjects.feed(namespace, kind, name, verb), value);
+      } catch (error) {
+        log.warn("an event could not be told on the feed", { sequence, code: asSwainError(error).code });
+      }
+    }
+  }
+
+  /** Looks at the log's end before anything else is answered or commanded. */
+  private async verifyTail(): Promise<TermEnd | undefined> {
+    const { bus, subjects, log } = this.context;
+    const { epoch, accepted } = this.state;
+    try {
+      const tail = await this.ledger.catchUp(bus.log(subjects.stream));
+      if (this.state.epoch !== epoch) return "deposed";
+      // Someone wrote in our name: nothing that depends on our own view of the log can be trusted.
+      if (this.state.accepted !== accepted) return "refold";
+      this.appender.caughtUp(tail);
+      this.guard.clear();
+      this.sequences.onSequence();
+      this.projector.resume();
+      this.assigner.resume();
+      this.look();
+      return undefined;
+    } catch (error) {
+      const failure = asSwainError(error);
+      if (failure.code === "BUS_CLOSED" || failure.code === "LOG_UNKNOWN_EVENT") throw failure;
+      log.warn("the log's tail could not be verified", { code: failure.code, message: failure.message });
+      return failure.code === "LOG_UNKNOWN" ? "refold" : undefined;
+    }
+  }
+
+  private look(): void {
+    this.planner.look();
+    this.signal.wake();
+  }
+
+  private beat(): void {
+    if (this.guard.look()) this.publishBeat(false);
+  }
+
+  private publishBeat(resigned: boolean): void {
+    const { bus, subjects, id } = this.context;
+    const { logId, epoch, sequence } = this.state;
+    const beat: LeaderBeat = { logId, epoch, sequence, leader: id, ...(resigned ? { resigned } : {}) };
+    bus.publish(subjects.leader, beat);
+  }
+
+  /** Another leader's beat: whoever has the later epoch leads, and the log tells. */
+  private onBeat(message: BusMessage): void {
+    const beat = bodyOf(message);
+    if (!leaderBeat(beat)) this.context.counters.dropped++;
+    else if (beat.logId === this.state.logId && beat.epoch > this.state.epoch) this.guard.suspect();
+  }
+
+  /** Ends answering before the beat that lets a standby take over. */
+  private finish(end: TermEnd): void {
+    if (end !== "resigned") return;
+    this.close();
+    if (!this.guard.isSuspect) this.publishBeat(true);
+  }
+
+  /** Serves requests of nodes: once leading is beyond doubt, or with NO_LEADER when it is over. */
+  private answer(subject: string, handle: (message: BusMessage) => void): Cancel {
+    return this.context.bus.subscribe(subject, (message) => void this.handle(message, handle), { drain: true });
+  }
+
+  /** Whatever happens, the process lives on. */
+  private async handle(message: BusMessage, handle: (message: BusMessage) => void): Promise<void> {
+    const { bus, subjects, log } = this.context;
+    try {
+      if (await this.guard.trusted()) handle(message);
+      else respondError(bus, message, subjects.node.inbox(idOf(message.subject)), notLeading());
+    } catch (error) {
+      log.error("a message could not be handled", { subject: message.subject, message: asSwainError(error).message });
+    }
+  }
+
+  private sync(message: BusMessage): void {
+    const { bus, subjects, counters } = this.context;
+    const node = idOf(message.subject);
+    try {
+      respond(bus, message, subjects.node.inbox(node), syncPage(this.state, node, bodyOf(message)));
+    } catch (error) {
+      counters.malformed++;
+      respondError(bus, message, subjects.node.inbox(node), asSwainError(error));
+    }
+  }
+}
+
+const notLeading = (): SwainError => new SwainError("NO_LEADER", "this controller does not lead any more");

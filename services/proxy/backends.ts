@@ -1,0 +1,70 @@
+// Which addresses a port of a service has, read from its parts. Pure.
+import type { Endpoint, ServicePort } from "../../schemas/generated/types.ts";
+import { shardOf } from "../core/endpoints.ts";
+import type { Parts } from "./table.ts";
+
+/** One address to connect to. Two with the same pod, host and port are the same backend. */
+export interface BackendAddress {
+  /** `namespace/name` */
+  readonly pod: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A port of a service by number or name; undefined = its first one. */
+export type PortChoice = number | string | undefined;
+
+/** The port meant, or undefined when the service is not known or has no such port. */
+export function servicePortOf(parts: Parts, choice: PortChoice): ServicePort | undefined {
+  const ports = parts.get("head")?.head?.ports ?? [];
+  if (choice === undefined) return ports[0];
+  return ports.find((port) => port.name === choice || port.port === Number(choice));
+}
+
+/** Ports of the service, in its order. */
+export function portsOf(parts: Parts): readonly ServicePort[] {
+  return parts.get("head")?.head?.ports ?? [];
+}
+
+/**
+ * Addresses of all endpoints for a port. `hostFact` is the proxy's own: endpoints of the same host are reached at their
+ * local address, which spares the published port. An endpoint without this port is left out.
+ */
+export function backendsOf(parts: Parts, port: ServicePort | undefined, hostFact: string): BackendAddress[] {
+  if (port === undefined) return [];
+  const backends: BackendAddress[] = [];
+  for (const endpoint of endpointsOf(parts)) {
+    const address = addressOf(endpoint, port, hostFact);
+    if (address !== undefined) backends.push(address);
+  }
+  return backends;
+}
+
+/**
+ * Endpoints of all shards the head counts. While the number of shards grows, a pod may be in its old shard and not yet, or
+ * no more, in its new one. Its new one decides as soon as it is the newer of the two, because that is the part whose
+ * sequence the leader waits for.
+ */
+function* endpointsOf(parts: Parts): Generator<Endpoint> {
+  const count = parts.get("head")?.head?.shards ?? 0;
+  for (let index = 0; index < count; index += 1) {
+    const part = parts.get(String(index));
+    for (const endpoint of part?.shard?.endpoints ?? []) {
+      const home = shardOf(endpoint.pod, count);
+      if (home === index || (parts.get(String(home))?.sequence ?? 0) < (part?.sequence ?? 0)) yield endpoint;
+    }
+  }
+}
+
+function addressOf(endpoint: Endpoint, port: ServicePort, hostFact: string): BackendAddress | undefined {
+  const { pod } = endpoint;
+  const address = endpoint.addresses.find(
+    ({ name, containerPort }) => name === port.targetPort || containerPort === port.targetPort,
+  );
+  if (address === undefined) return undefined;
+  const { local, localPort } = address;
+  if (endpoint.host === hostFact && local !== undefined && localPort !== undefined) {
+    return { pod, host: local, port: localPort };
+  }
+  return { pod, host: address.host, port: address.hostPort };
+}

@@ -1,0 +1,174 @@
+// Feeds the table from the bus: a watch of the endpoints bucket, which is the truth, and the same values republished, which
+// arrive sooner. Losing either, or the bus, changes nothing in the table.
+import { subjectsOf } from "../bus/subjects.ts";
+import type { Bus, BusMessage, BucketEntry } from "../bus/port.ts";
+import { delayMs } from "../kernel/backoff.ts";
+import type { Cancel, Clock } from "../kernel/clock.ts";
+import { asSwainError } from "../kernel/errors.ts";
+import type { Logger } from "../kernel/log.ts";
+import { proxyLimits } from "./limits.ts";
+import { partKeyOf } from "./table.ts";
+import type { EndpointTable, Outcome, Source } from "./table.ts";
+
+interface FollowPorts {
+  readonly clock: Clock;
+  readonly bus: Bus;
+  readonly log: Logger;
+}
+
+export interface FollowEvents {
+  /** The parts of this service changed. */
+  changed(service: string): void;
+  /** A full load has been taken in. */
+  loaded(): void;
+}
+
+const otherLog = { firstMs: proxyLimits.otherLogFirstMs, maxMs: proxyLimits.otherLogMaxMs, factor: 2 };
+
+export class Follower {
+  private readonly ports: FollowPorts;
+  private readonly table: EndpointTable;
+  private readonly events: FollowEvents;
+  private readonly cluster: string;
+  private readonly service: string | undefined;
+  private readonly cancelHints: Cancel;
+  private cancelWatch: Cancel = () => {};
+  private cancelReload: Cancel | undefined;
+  private reloads = 0;
+  private loadedEmpty = false;
+  private saidAt = -Infinity;
+  private stopped = false;
+
+  /** `service` (`namespace/name`) narrows what is followed to one service. */
+  constructor(
+    ports: FollowPorts,
+    cluster: string,
+    service: string | undefined,
+    table: EndpointTable,
+    events: FollowEvents,
+  ) {
+    this.ports = ports;
+    this.cluster = cluster;
+    this.service = service;
+    this.table = table;
+    this.events = events;
+    const subjects = subjectsOf(cluster);
+    const [namespace = "", name = ""] = service?.split("/") ?? [];
+    const subject = service === undefined ? subjects.endpointsAll : subjects.endpoints(namespace, name);
+    const prefix = subjects.endpointsAll.slice(0, -1);
+    this.cancelHints = ports.bus.subscribe(subject, (message) =>
+      this.hint(message.subject.slice(prefix.length), message),
+    );
+    this.watch();
+  }
+
+  stop(): void {
+    this.stopped = true;
+    this.cancelHints();
+    this.cancelWatch();
+    this.cancelReload?.();
+  }
+
+  private watch(): void {
+    this.cancelWatch();
+    const { bus } = this.ports;
+    const bucket = bus.bucket(subjectsOf(this.cluster).buckets.endpoints);
+    this.cancelWatch = bucket.watch(this.service === undefined ? ">" : `${this.service.replace("/", ".")}.*`, {
+      onEntry: (entry) => this.entry(entry),
+      onLoaded: (keys) => this.loaded(keys),
+    });
+  }
+
+  private hint(key: string, message: BusMessage): void {
+    const revision = Number(message.header("Nats-Sequence"));
+    if (!Number.isSafeInteger(revision) || revision <= 0) return;
+    const operation = message.header("KV-Operation");
+    // A lost hint costs a moment only: the watch tells the same.
+    if (operation !== undefined) this.took(key, this.table.delete(key, revision, "hint"), "hint");
+    else this.took(key, this.table.put(key, message.json(), revision, "hint"), "hint");
+  }
+
+  private entry({ key, value, revision }: BucketEntry): void {
+    if (value === null) this.took(key, this.table.delete(key, revision, "watch"), "watch");
+    else this.took(key, this.table.put(key, parsed(value), revision, "watch"), "watch");
+  }
+
+  private took(key: string, outcome: Outcome, source: Source): void {
+    if (outcome === "applied") {
+      const service = partKeyOf(key)?.service;
+      if (service !== undefined) this.events.changed(service);
+    } else if (outcome === "malformed") {
+      this.say("a value in the endpoints bucket cannot be read and was left out", { key });
+    } else if (outcome === "foreign" && source === "watch" && this.table.logId !== undefined) {
+      this.say("LOG_UNKNOWN: the endpoints bucket holds values of another log; read anew before they are used", {
+        key,
+      });
+      this.reloadLater(delayMs(otherLog, this.reloads));
+    } else if (outcome === "foreign" && source === "watch" && this.loadedEmpty) {
+      // The first load found nothing, so it could not tell the log; the next one can.
+      this.reloadLater(0);
+    }
+  }
+
+  private loaded(keys: ReadonlySet<string>): void {
+    const before = this.table.logId;
+    this.loadedEmpty = keys.size === 0;
+    for (const service of this.table.loaded(keys)) this.events.changed(service);
+    if (before !== undefined && this.table.logId !== before) {
+      this.reloads = 0;
+      this.ports.log.warn("following another log from here on", { before, now: this.table.logId });
+    }
+    void this.confirmGone(keys).finally(() => this.events.loaded());
+  }
+
+  /**
+   * A load does not tell markers of keys deleted long ago, and without any live key the table keeps what it has. So keys that
+   * are still there are asked for one by one: a marker is a proof, an absent key is not.
+   */
+  private async confirmGone(keys: ReadonlySet<string>): Promise<void> {
+    const bucket = this.ports.bus.bucket(subjectsOf(this.cluster).buckets.endpoints);
+    const missing = this.table.keys().filter((key) => !keys.has(key));
+    if (missing.length === 0) return;
+    try {
+      let kept = 0;
+      for (const key of missing) {
+        const entry = await bucket.get(key);
+        if (this.stopped) return;
+        if (entry?.value === null) this.entry(entry);
+        else if (entry === null) kept += 1;
+      }
+      if (kept > 0) {
+        this.say("endpoints the bucket does not hold are kept: nothing says that they were removed", { keys: kept });
+      }
+    } catch (error) {
+      this.ports.log.warn("cannot tell removed endpoints from lost ones; they are kept", {
+        error: asSwainError(error).message,
+      });
+    }
+  }
+
+  /** Values of another log count once a full load tells them; so one is asked for, at a falling pace while they go on. */
+  private reloadLater(waitMs: number): void {
+    if (this.cancelReload !== undefined) return;
+    this.cancelReload = this.ports.clock.after(waitMs, () => {
+      this.cancelReload = undefined;
+      this.reloads += 1;
+      this.watch();
+    });
+  }
+
+  private say(message: string, fields: Readonly<Record<string, string | number>>): void {
+    const now = this.ports.clock.mono();
+    if (now - this.saidAt < proxyLimits.repeatLogMs) return;
+    this.saidAt = now;
+    this.ports.log.warn(message, fields);
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}

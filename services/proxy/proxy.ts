@@ -1,0 +1,210 @@
+// The proxy: follows the endpoints of services and carries TCP connections to them. It decides nothing about pods, and goes
+// on serving what it knows when the bus or the controller is away. `main.ts` starts it over the real machine, a simulation
+// over its own; both through the ports below.
+import type { ProxyHeartbeat } from "../../schemas/generated/types.ts";
+import { subjectsOf } from "../bus/subjects.ts";
+import type { Bus } from "../bus/port.ts";
+import type { Cancel, Clock } from "../kernel/clock.ts";
+import type { Disk } from "../kernel/disk.ts";
+import type { Random } from "../kernel/ids.ts";
+import type { Logger } from "../kernel/log.ts";
+import type { Sockets } from "../kernel/sockets.ts";
+import { portsOf } from "./backends.ts";
+import type { PortChoice } from "./backends.ts";
+import { Beat } from "./beat.ts";
+import { Connections } from "./connections.ts";
+import { Follower } from "./follow.ts";
+import { proxyLimits } from "./limits.ts";
+import { Listeners } from "./listeners.ts";
+import type { Listening } from "./listeners.ts";
+import { Route } from "./route.ts";
+import { TableStore } from "./store.ts";
+import { EndpointTable } from "./table.ts";
+import type { Parts } from "./table.ts";
+
+export interface ProxyPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly disk: Disk;
+  readonly sockets: Sockets;
+  readonly log: Logger;
+}
+
+/** A service that is listened for whether or not it exists yet. */
+export interface ServedService {
+  /** `namespace/name` */
+  readonly service: string;
+  readonly choice: PortChoice;
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface ProxyConfig {
+  readonly cluster: string;
+  readonly id: string;
+  /** This machine's host fact: endpoints of the same host are reached at their local address. */
+  readonly hostFact: string;
+  /** File of the last known endpoints. */
+  readonly path: string;
+  readonly services: readonly ServedService[];
+  /** Set when every service there is gets a listener on this address, at its own port. */
+  readonly allOn: string | undefined;
+}
+
+export class Proxy {
+  private readonly ports: ProxyPorts;
+  private readonly config: ProxyConfig;
+  private readonly table = new EndpointTable();
+  private readonly store: TableStore;
+  private readonly connections: Connections;
+  private readonly listeners: Listeners;
+  private readonly named: ReadonlySet<string>;
+  private readonly routes = new Map<string, Route[]>();
+  private readonly dirty = new Set<string>();
+  private cancelFlush: Cancel | undefined;
+  private bus: Bus | undefined;
+  private follower: Follower | undefined;
+  private beat: Beat | undefined;
+  private stopped = false;
+  private onLoaded: () => void = () => {};
+  /** Resolves with the first full load of endpoints from the bus. */
+  readonly loaded: Promise<void>;
+
+  constructor(ports: ProxyPorts, config: ProxyConfig) {
+    this.ports = ports;
+    this.config = config;
+    this.named = new Set(config.services.map(({ service }) => service));
+    this.store = new TableStore(ports, config.path, config.cluster, () => this.table.save());
+    this.connections = new Connections(ports, () => this.beat?.soon());
+    this.listeners = new Listeners(ports, (connection, route) => this.connections.accept(connection, route));
+    this.loaded = new Promise((resolve) => {
+      this.onLoaded = resolve;
+    });
+  }
+
+  /** Takes the last known endpoints and listens. Rejects with PORT_IN_USE or LISTEN_FAILED for a named service. */
+  async start(): Promise<void> {
+    const saved = await this.store.load();
+    if (saved !== undefined) this.table.restore(saved);
+    for (const { service, choice, host, port } of this.config.services) {
+      await this.listeners.open(this.addRoute(service, choice), host, port);
+    }
+    for (const service of new Set([...this.named, ...this.table.services()])) this.refresh(service);
+  }
+
+  /** Follows the endpoints on this bus from now on. Called once, when the bus is there. */
+  attach(bus: Bus): void {
+    if (this.stopped) return;
+    const { clock, log } = this.ports;
+    const { cluster, id, allOn } = this.config;
+    this.bus = bus;
+    const [only] = this.named;
+    const narrow = allOn === undefined && this.named.size === 1 ? only : undefined;
+    this.beat = new Beat({ clock, bus, log }, subjectsOf(cluster).proxy.heartbeat(id), () => this.heartbeat());
+    this.follower = new Follower({ clock, bus, log }, cluster, narrow, this.table, {
+      changed: (service) => this.changed(service),
+      loaded: () => {
+        this.flush();
+        this.onLoaded();
+      },
+    });
+    bus.onState((state) => {
+      if (state === "connected") this.beat?.soon();
+    });
+  }
+
+  /** Where clients are taken now. */
+  listening(): Listening[] {
+    return this.listeners.listening();
+  }
+
+  /** Stops accepting, lets open connections finish for a while, and says goodbye. */
+  async stop(): Promise<void> {
+    await this.listeners.closeAll();
+    await this.connections.finish(proxyLimits.drainMs);
+    this.stopped = true;
+    this.follower?.stop();
+    this.cancelFlush?.();
+    this.beat?.goodbye();
+    await this.store.flush();
+    await this.bus?.flush(proxyLimits.goodbyeMs).catch(() => {});
+  }
+
+  /** Collects changes to the end of this turn: a full load tells hundreds of parts of one service at once. */
+  private changed(service: string): void {
+    this.dirty.add(service);
+    this.cancelFlush ??= this.ports.clock.after(0, () => this.flush());
+  }
+
+  private flush(): void {
+    this.cancelFlush?.();
+    this.cancelFlush = undefined;
+    if (this.dirty.size === 0) return;
+    for (const service of this.dirty) this.refresh(service);
+    this.dirty.clear();
+    this.store.changed();
+    this.beat?.soon();
+  }
+
+  /** Brings the routes of a service in step with the table. */
+  private refresh(service: string): void {
+    const parts = this.table.partsOf(service);
+    if (this.config.allOn !== undefined) this.syncPorts(service, parts, this.config.allOn);
+    for (const route of this.routes.get(service) ?? []) {
+      this.connections.left(route.update(parts, this.config.hostFact));
+    }
+  }
+
+  /** One listener per port of the service, no more and no fewer. */
+  private syncPorts(service: string, parts: Parts, host: string): void {
+    const isNamed = (route: Route): boolean =>
+      this.config.services.some((named) => named.service === service && named.choice === route.choice);
+    const wanted = new Set(portsOf(parts).map(({ port }) => port));
+    const kept: Route[] = [];
+    for (const route of this.routes.get(service) ?? []) {
+      const { choice } = route;
+      if (isNamed(route) || (typeof choice === "number" && wanted.delete(choice))) kept.push(route);
+      else this.drop(route);
+    }
+    this.routes.set(service, kept);
+    for (const port of wanted) this.listeners.keep(this.addRoute(service, port), host, port);
+    if (kept.length === 0 && wanted.size === 0) this.routes.delete(service);
+  }
+
+  private drop(route: Route): void {
+    this.ports.log.info("no longer listening: the service has no such port any more", { service: route.name });
+    this.connections.left(route.update(new Map(), this.config.hostFact));
+    void this.listeners.close(route);
+  }
+
+  private addRoute(service: string, choice: PortChoice): Route {
+    const route = new Route(service, choice, this.ports.clock, this.ports.random.next());
+    const routes = this.routes.get(service);
+    if (routes === undefined) this.routes.set(service, [route]);
+    else routes.push(route);
+    return route;
+  }
+
+  private heartbeat(): ProxyHeartbeat {
+    // What is acknowledged must have been applied.
+    this.flush();
+    const services: ProxyHeartbeat["services"] = {};
+    const served = this.config.allOn === undefined ? this.named : new Set([...this.named, ...this.table.services()]);
+    for (const service of served) services[service] = appliedOf(this.table.partsOf(service));
+    return { services, open: this.connections.openOfGone((pod) => this.isEndpoint(pod)) };
+  }
+
+  private isEndpoint(pod: string): boolean {
+    for (const routes of this.routes.values()) if (routes.some(({ rotation }) => rotation.hasPod(pod))) return true;
+    return false;
+  }
+}
+
+/** Per part the sequence applied; 0 for a part that should be there and is not loaded yet. */
+function appliedOf(parts: Parts): Record<string, number> {
+  const head = parts.get("head");
+  const applied: Record<string, number> = { head: head?.sequence ?? 0 };
+  for (let index = 0; index < (head?.head?.shards ?? 0); index += 1) applied[index] = 0;
+  for (const [name, part] of parts) applied[name] = part.sequence;
+  return applied;
+}

@@ -1,0 +1,238 @@
+// The endpoints as this proxy knows them: one part per key of the endpoints bucket (a head and shards per service). Pure
+// state, no I/O; it decides which of several values of a key is the newest, and what may make a key go away.
+// `follow.ts` feeds it from the bus, `store.ts` from disk; `backends.ts` reads it.
+import { endpointsHead, endpointsShard } from "../../schemas/generated/state.js";
+import type { EndpointsHead, EndpointsShard } from "../../schemas/generated/types.ts";
+import { proxyLimits } from "./limits.ts";
+
+/** Orders the values of one key within one log. */
+interface Version {
+  readonly logId: string;
+  readonly sequence: number;
+  readonly revision: number;
+}
+
+type PartValue =
+  | { readonly head: EndpointsHead; readonly shard?: never }
+  | { readonly shard: EndpointsShard; readonly head?: never };
+
+/** The newest known value of one key. */
+export type Part = Version & PartValue;
+
+/** The parts of one service by their last key token: `head`, `0`, `1` … */
+export type Parts = ReadonlyMap<string, Part>;
+
+/**
+ * Where a value came from. `watch` is the truth and tells deletions, other logs and full loads; `hint` is the same value
+ * republished, which arrives sooner but may come doubled or not at all.
+ */
+export type Source = "watch" | "hint";
+
+/** What became of a value: `foreign` = of another log, kept aside for the next full load; `older` includes the same again. */
+export type Outcome = "applied" | "older" | "foreign" | "malformed";
+
+export interface PartKey {
+  /** `namespace/name` */
+  readonly service: string;
+  readonly part: string;
+}
+
+/** `default.web.head` → service `default/web`, part `head`; undefined for a key no endpoints are kept under. */
+export function partKeyOf(key: string): PartKey | undefined {
+  const [namespace, name, part, ...rest] = key.split(".");
+  if (!namespace || !name || !part || rest.length > 0 || !/^(?:head|0|[1-9]\d*)$/.test(part)) return undefined;
+  return { service: `${namespace}/${name}`, part };
+}
+
+export class EndpointTable {
+  private log: string | undefined;
+  private readonly parts = new Map<string, Map<string, Part>>();
+  /** Values of another log, by key, until a full load says which log the bucket holds. */
+  private readonly foreign = new Map<string, Part>();
+  /** Versions of removed keys, so that a value that comes late does not bring them back. */
+  private readonly removed = new Map<string, Version>();
+  /** Since the last full load: keys told as deleted, keys known from a hint alone, and the highest revision told. */
+  private readonly deletions = new Set<string>();
+  private readonly hinted = new Set<string>();
+  private toldRevision = 0;
+
+  /** The log the endpoints belong to; undefined before the first full load. */
+  get logId(): string | undefined {
+    return this.log;
+  }
+
+  services(): Iterable<string> {
+    return this.parts.keys();
+  }
+
+  /** Every key with a part. */
+  keys(): string[] {
+    const keys: string[] = [];
+    for (const [service, parts] of this.parts) for (const name of parts.keys()) keys.push(keyOf(service, name));
+    return keys;
+  }
+
+  partsOf(service: string): Parts {
+    return this.parts.get(service) ?? none;
+  }
+
+  /** Takes a key's value if it is newer than what is known. */
+  put(key: string, value: unknown, revision: number, source: Source): Outcome {
+    const at = partKeyOf(key);
+    const part = at === undefined ? undefined : partOf(at.part, value, revision);
+    if (at === undefined || part === undefined) return "malformed";
+    if (source === "watch") this.toldRevision = Math.max(this.toldRevision, revision);
+    const known = this.parts.get(at.service)?.get(at.part) ?? this.removed.get(key);
+    if (known?.logId === part.logId) {
+      if (source === "watch") this.foreign.delete(key);
+      return this.putNewer(key, at, part, known, source);
+    }
+    if (part.logId === this.log) return this.set(key, at, part, source);
+    if (source === "watch") this.foreign.set(key, part);
+    return "foreign";
+  }
+
+  /** Removes a key that was deleted in the bucket. */
+  delete(key: string, revision: number, source: Source): Outcome {
+    const at = partKeyOf(key);
+    if (at === undefined) return "malformed";
+    if (source === "watch") {
+      this.toldRevision = Math.max(this.toldRevision, revision);
+      this.deletions.add(key);
+      this.foreign.delete(key);
+    }
+    const known = this.parts.get(at.service)?.get(at.part);
+    if (known === undefined || known.revision >= revision) return "older";
+    this.remove(key, at, revision);
+    return "applied";
+  }
+
+  /**
+   * A full load has been told: `keys` are all live ones. Takes the log most of them belong to, and lets go what is not
+   * among them. Where no live key is of a known log, only keys told as deleted go: an empty bucket is more often a lost
+   * one. Gives the services that changed.
+   */
+  loaded(keys: ReadonlySet<string>): ReadonlySet<string> {
+    const touched = new Set<string>();
+    const log = this.majorityLog(keys);
+    if (log !== undefined) this.log = log;
+    for (const [key, part] of this.foreign) {
+      if (!keys.has(key)) this.foreign.delete(key);
+      else if (part.logId === log) this.take(key, part, touched);
+    }
+    for (const [service, parts] of this.parts) {
+      for (const [name, part] of parts) {
+        const key = keyOf(service, name);
+        const justHinted = this.hinted.has(key) && part.revision > this.toldRevision;
+        if (keys.has(key) || !(this.deletions.has(key) || (log !== undefined && !justHinted))) continue;
+        this.remove(key, { service, part: name }, part.revision);
+        touched.add(service);
+      }
+    }
+    this.removed.clear();
+    this.deletions.clear();
+    this.hinted.clear();
+    this.toldRevision = 0;
+    return touched;
+  }
+
+  /** Every known part, for `restore`. */
+  save(): SavedTable {
+    const saved: [string, number, unknown][] = [];
+    for (const [service, parts] of this.parts) {
+      for (const [name, part] of parts) saved.push([keyOf(service, name), part.revision, part.head ?? part.shard]);
+    }
+    return { logId: this.log ?? null, parts: saved };
+  }
+
+  /** Takes what `save` gave, into an empty table. What does not fit the schemas is left out. */
+  restore(saved: SavedTable): void {
+    this.log = saved.logId ?? undefined;
+    for (const [key, revision, value] of saved.parts) {
+      const at = partKeyOf(key);
+      const part = at === undefined ? undefined : partOf(at.part, value, revision);
+      if (at !== undefined && part !== undefined) this.set(key, at, part, "watch");
+    }
+  }
+
+  private putNewer(key: string, at: PartKey, part: Part, known: Version, source: Source): Outcome {
+    // The watch tells a key's values in their order, so an equal sequence is a correction; a hint must prove itself newer.
+    const enough =
+      source === "watch" && !this.removed.has(key) ? part.revision !== known.revision : part.revision > known.revision;
+    if (part.sequence > known.sequence || (part.sequence === known.sequence && enough)) {
+      return this.set(key, at, part, source);
+    }
+    if (source === "watch") this.hinted.delete(key);
+    return "older";
+  }
+
+  private set(key: string, { service, part: name }: PartKey, part: Part, source: Source): Outcome {
+    let parts = this.parts.get(service);
+    if (parts === undefined) this.parts.set(service, (parts = new Map()));
+    parts.set(name, part);
+    this.removed.delete(key);
+    if (source === "hint") this.hinted.add(key);
+    else this.hinted.delete(key);
+    return "applied";
+  }
+
+  private take(key: string, part: Part, touched: Set<string>): void {
+    const at = partKeyOf(key);
+    this.foreign.delete(key);
+    if (at === undefined) return;
+    this.set(key, at, part, "watch");
+    touched.add(at.service);
+  }
+
+  private remove(key: string, { service, part: name }: PartKey, revision: number): void {
+    const parts = this.parts.get(service);
+    const part = parts?.get(name);
+    if (parts === undefined || part === undefined) return;
+    parts.delete(name);
+    if (parts.size === 0) this.parts.delete(service);
+    this.hinted.delete(key);
+    this.removed.set(key, { logId: part.logId, sequence: part.sequence, revision });
+    if (this.removed.size > proxyLimits.removedKeys) {
+      for (const oldest of this.removed.keys()) {
+        this.removed.delete(oldest);
+        break;
+      }
+    }
+  }
+
+  private majorityLog(keys: ReadonlySet<string>): string | undefined {
+    const counts = new Map<string, number>();
+    for (const key of keys) {
+      const at = partKeyOf(key);
+      const log = this.foreign.get(key)?.logId ?? (at && this.parts.get(at.service)?.get(at.part)?.logId);
+      if (log !== undefined) counts.set(log, (counts.get(log) ?? 0) + 1);
+    }
+    let best: string | undefined;
+    for (const [log, count] of counts) {
+      const bestCount = best === undefined ? 0 : (counts.get(best) ?? 0);
+      // At a tie the log already followed stays.
+      if (count > bestCount || (count === bestCount && log === this.log)) best = log;
+    }
+    return best;
+  }
+}
+
+/** What is kept on disk. */
+export interface SavedTable {
+  readonly logId: string | null;
+  /** Key, revision, value. */
+  readonly parts: readonly (readonly [string, number, unknown])[];
+}
+
+const none: Parts = new Map();
+
+const keyOf = (service: string, part: string): string => `${service.replace("/", ".")}.${part}`;
+
+function partOf(name: string, value: unknown, revision: number): Part | undefined {
+  if (name === "head") {
+    if (!endpointsHead(value)) return undefined;
+    return { logId: value.logId, sequence: value.sequence, revision, head: value };
+  }
+  if (!endpointsShard(value)) return undefined;
+  return { logId: value.logId, sequence: value.sequence, revision, shard: value };
+}

@@ -1,0 +1,155 @@
+// What every bus must do with KV buckets. Run by `busConformance`.
+import { beforeAll, describe, expect, it } from "vitest";
+import type { Bus, BusMessage } from "../../services/bus/port.ts";
+import type { BucketName, Subjects } from "../../services/bus/subjects.ts";
+import { codeOf, fresh, until, waitMs, watcher } from "../support/bus-world.ts";
+import type { OpenedWorld } from "../support/bus-world.ts";
+
+export function bucketConformance(opened: () => OpenedWorld): void {
+  describe("a bucket", () => {
+    let bus: Bus;
+    let other: Bus;
+    let names: Subjects;
+    beforeAll(() => {
+      ({ bus, other, names } = opened());
+    });
+    const name = (bucket: BucketName = "pods"): string => names.buckets[bucket];
+
+    it("gives null for a key that was never written", async () => {
+      expect(await bus.bucket(name()).get(`${fresh()}.a`)).toBeNull();
+    });
+
+    it("writes, changes and deletes a key at its revision", async () => {
+      const bucket = bus.bucket(name());
+      const key = `${fresh()}.a`;
+      const first = await bucket.put(key, "one", 0);
+      expect(await other.bucket(name()).get(key)).toEqual({ key, value: "one", revision: first });
+      const second = await bucket.put(key, "two", first);
+      expect(second).toBeGreaterThan(first);
+      const marker = await bucket.remove(key, second);
+      expect(await bucket.get(key)).toEqual({ key, value: null, revision: marker });
+      const again = await bucket.put(key, "", marker);
+      expect(await bucket.get(key)).toEqual({ key, value: "", revision: again });
+    });
+
+    it("rejects a write at another revision with KV_CONFLICT and changes nothing", async () => {
+      const bucket = bus.bucket(name());
+      const key = `${fresh()}.a`;
+      expect(await codeOf(bucket.put(key, "x", 5))).toBe("KV_CONFLICT");
+      const revision = await bucket.put(key, "one", 0);
+      expect(await codeOf(bucket.put(key, "x", 0))).toBe("KV_CONFLICT");
+      expect(await codeOf(bucket.put(key, "x", revision + 1))).toBe("KV_CONFLICT");
+      expect(await codeOf(bucket.remove(key, 0))).toBe("KV_CONFLICT");
+      expect(await bucket.get(key)).toEqual({ key, value: "one", revision });
+    });
+
+    it("lets exactly one of many writers at the same revision win", async () => {
+      const key = `${fresh()}.a`;
+      const codes = await Promise.all(
+        Array.from({ length: 20 }, (_, n) => codeOf((n % 2 === 0 ? bus : other).bucket(name()).put(key, String(n), 0))),
+      );
+      expect(codes.filter((code) => code === "none")).toHaveLength(1);
+      expect(codes.filter((code) => code === "KV_CONFLICT")).toHaveLength(19);
+    });
+
+    it("refuses what is not a key with INVALID_ARGUMENT", async () => {
+      for (const key of ["", "a..b", "a b", "a.>", "*", "a."]) {
+        expect(await codeOf((async () => bus.bucket(name()).put(key, "x", 0))())).toBe("INVALID_ARGUMENT");
+      }
+    });
+
+    it("loads every key, deleted ones as markers, with many writes in flight", async () => {
+      const bucket = bus.bucket(name("workloads"));
+      expect(await bucket.load()).toEqual(new Map());
+      await Promise.all(Array.from({ length: 500 }, (_, n) => bucket.put(`many.k${n}`, `v${n}`, 0)));
+      const gone = await bucket.get("many.k7");
+      await bucket.remove("many.k7", gone?.revision ?? -1);
+      const loaded = await other.bucket(name("workloads")).load();
+      expect(loaded.size).toBe(500);
+      expect(loaded.get("many.k499")?.value).toBe("v499");
+      expect(loaded.get("many.k7")?.value).toBeNull();
+    });
+
+    it("tells a watcher every live key, the end of the load, and then each change", async () => {
+      const bucket = bus.bucket(name("nodes"));
+      const a = await bucket.put("w.a", "1", 0);
+      const b = await bucket.put("w.b", "1", 0);
+      await bucket.remove("w.b", b);
+      await bucket.put("v.c", "1", 0);
+      const watch = watcher(other, name("nodes"), "w.*");
+      await until(() => watch.loads.length === 1, "it was loaded");
+      expect(watch.told).toEqual([{ key: "w.a", value: "1", revision: a }]);
+      expect(watch.loads).toEqual([new Set(["w.a"])]);
+      const changed = await bucket.put("w.a", "2", a);
+      const marker = await bucket.remove("w.a", changed);
+      const d = await bucket.put("w.d", "1", 0);
+      await until(() => watch.told.length === 4, "the changes were told");
+      expect(watch.told.slice(1)).toEqual([
+        { key: "w.a", value: "2", revision: changed },
+        { key: "w.a", value: null, revision: marker },
+        { key: "w.d", value: "1", revision: d },
+      ]);
+      watch.cancel();
+      watch.cancel();
+      await bucket.put("w.e", "1", 0);
+      await other.flush(waitMs);
+      expect(watch.told).toHaveLength(4);
+      expect(watch.loads).toHaveLength(1);
+    });
+
+    it("ends the load of a watch whose filter matches nothing", async () => {
+      const watch = watcher(other, name("nodes"), "nothing.*");
+      await until(() => watch.loads.length === 1, "it was loaded");
+      expect([watch.told, watch.loads]).toEqual([[], [new Set()]]);
+      watch.cancel();
+    });
+
+    it("never leaves a live key out of a load while keys are written all the time", async () => {
+      const bucket = bus.bucket(name("desired"));
+      const keys = Array.from({ length: 100 }, (_, n) => `busy.k${n}`);
+      const revisions = new Map<string, number>();
+      for (const key of keys) revisions.set(key, await bucket.put(key, "0", 0));
+      const writing = { on: true };
+      const writer = (async () => {
+        for (let n = 0; writing.on; n += 1) {
+          const key = keys[n % keys.length] ?? "";
+          revisions.set(key, await bucket.put(key, String(n), revisions.get(key) ?? 0));
+        }
+      })();
+      try {
+        for (let round = 0; round < 10; round += 1) {
+          const watch = watcher(other, name("desired"), "busy.*");
+          await until(() => watch.loads.length === 1, "it was loaded");
+          expect(watch.loads[0]?.size).toBe(keys.length);
+          watch.cancel();
+        }
+      } finally {
+        writing.on = false;
+        await writer;
+      }
+    });
+
+    it("republishes the endpoints bucket to core subscribers", async () => {
+      const heard: BusMessage[] = [];
+      other.subscribe(names.endpointsAll, (message) => heard.push(message));
+      await other.flush(waitMs);
+      const revision = await bus.bucket(name("endpoints")).put("default.web.head", '{"n":1}', 0);
+      await until(() => heard.length === 1, "it was heard");
+      expect(heard[0]?.subject).toBe(`${names.root}.endpoints.default.web.head`);
+      expect(heard[0]?.json()).toEqual({ n: 1 });
+      expect(heard[0]?.header("Nats-Sequence")).toBe(String(revision));
+    });
+
+    it("removes deletion markers old enough, and nothing else", async () => {
+      const bucket = bus.bucket(name("endpoints"));
+      const gone = await bucket.put("default.gone.head", "1", 0);
+      await bucket.remove("default.gone.head", gone);
+      const kept = await bucket.put("default.kept.head", "1", 0);
+      expect(await bucket.purgeMarkers(3_600_000)).toBe(0);
+      expect(await bucket.get("default.gone.head")).not.toBeNull();
+      expect(await bucket.purgeMarkers(0)).toBe(1);
+      expect(await bucket.get("default.gone.head")).toBeNull();
+      expect((await bucket.get("default.kept.head"))?.revision).toBe(kept);
+    });
+  });
+}

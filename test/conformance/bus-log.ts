@@ -1,0 +1,121 @@
+// What every bus must do with the log. Run by `busConformance`.
+import { beforeAll, describe, expect, it } from "vitest";
+import type { Bus, LogRecord } from "../../services/bus/port.ts";
+import type { Subjects } from "../../services/bus/subjects.ts";
+import { SwainError } from "../../services/kernel/errors.ts";
+import { bytes, codeOf, fresh, until, waitMs } from "../support/bus-world.ts";
+import type { OpenedWorld } from "../support/bus-world.ts";
+
+const decoder = new TextDecoder();
+
+export function logConformance(opened: () => OpenedWorld): void {
+  describe("the log", () => {
+    let bus: Bus;
+    let other: Bus;
+    let names: Subjects;
+    beforeAll(() => {
+      ({ bus, other, names } = opened());
+    });
+    const append = (value: unknown, expectedSequence: number, messageId = fresh(), via = bus): Promise<number> =>
+      via.log(names.stream).append(names.event("pod", "default", "web-1", "placed"), bytes(value), {
+        expectedSequence,
+        messageId,
+        timeoutMs: waitMs,
+      });
+    const last = async (): Promise<number> => (await bus.log(names.stream).tail()).last;
+    const shown = (record: LogRecord | null): unknown =>
+      record && [record.sequence, JSON.parse(decoder.decode(record.data))];
+
+    it("is empty at first: the last sequence is one before the first", async () => {
+      const tail = await bus.log(names.stream).tail();
+      expect(tail).toEqual({ first: 1, last: 0 });
+      expect(await bus.log(names.stream).get(1)).toBeNull();
+      await bus.log(names.stream).read(1, () => expect.fail("there is no record"));
+    });
+
+    it("appends at the expected sequence and gives records back", async () => {
+      const at = await last();
+      const before = Date.now();
+      expect(await append({ n: "a" }, at)).toBe(at + 1);
+      expect(await append({ n: "b" }, at + 1)).toBe(at + 2);
+      const record = await other.log(names.stream).get(at + 2);
+      expect(shown(record)).toEqual([at + 2, { n: "b" }]);
+      expect(record?.subject).toBe(names.event("pod", "default", "web-1", "placed"));
+      expect(Math.abs((record?.time ?? 0) - before)).toBeLessThan(60_000);
+      expect(await other.log(names.stream).tail()).toEqual({ first: 1, last: at + 2 });
+    });
+
+    it("rejects an append that expects another end with APPEND_CONFLICT and stores nothing", async () => {
+      const at = await append({ n: "c" }, await last());
+      expect(await codeOf(append({ n: "x" }, at - 1))).toBe("APPEND_CONFLICT");
+      expect(await codeOf(append({ n: "x" }, at + 1))).toBe("APPEND_CONFLICT");
+      expect(await last()).toBe(at);
+    });
+
+    it("lets exactly one of many writers that expect the same end win", async () => {
+      const at = await last();
+      const codes = await Promise.all(
+        Array.from({ length: 20 }, (_, n) => codeOf(append({ n }, at, fresh(), n % 2 === 0 ? bus : other))),
+      );
+      expect(codes.filter((code) => code === "none")).toHaveLength(1);
+      expect(codes.filter((code) => code === "APPEND_CONFLICT")).toHaveLength(19);
+      expect(await last()).toBe(at + 1);
+    });
+
+    it("never stores a repeated append twice, and the next sequence settles whose it was", async () => {
+      const at = await last();
+      await append({ id: "mine" }, at, "same-id");
+      // Servers differ in what they answer; what is stored is the truth.
+      await codeOf(append({ id: "mine" }, at, "same-id"));
+      expect(shown(await bus.log(names.stream).get(at + 1))).toEqual([at + 1, { id: "mine" }]);
+      expect(await bus.log(names.stream).get(at + 2)).toBeNull();
+      expect(await last()).toBe(at + 1);
+    });
+
+    it("reads from any sequence to the end, in order", async () => {
+      let at = await last();
+      const from = at + 1;
+      for (let n = 0; n < 300; n += 1) at = await append({ n }, at);
+      const read: unknown[] = [];
+      await other.log(names.stream).read(from, (record) => read.push(shown(record)));
+      expect(read).toEqual(Array.from({ length: 300 }, (_, n) => [from + n, { n }]));
+      await other.log(names.stream).read(at + 1, () => expect.fail("there is no record"));
+      let all = 0;
+      await other.log(names.stream).read(0, () => (all += 1));
+      expect(all).toBe(at);
+    });
+
+    it("rejects a read whose reader throws, with what it threw", async () => {
+      const broken = bus.log(names.stream).read(1, () => {
+        throw new SwainError("LOG_UNKNOWN_EVENT", "no such event");
+      });
+      expect(await codeOf(broken)).toBe("LOG_UNKNOWN_EVENT");
+    });
+
+    it("follows from a sequence on without a gap, and stops when cancelled", async () => {
+      let at = await last();
+      const from = at - 5;
+      const sequences: number[] = [];
+      const cancel = other.log(names.stream).follow(from, (record) => sequences.push(record.sequence));
+      for (let n = 0; n < 50; n += 1) at = await append({ n }, at);
+      await until(() => sequences.length >= 56, "all were told");
+      cancel();
+      cancel();
+      await append({ n: "after" }, at);
+      await other.flush(waitMs);
+      expect(sequences).toEqual(Array.from({ length: 56 }, (_, n) => from + n));
+    });
+
+    it("tells a follower whose place lies beyond the end that the log is broken", async () => {
+      const at = await last();
+      const tails: unknown[] = [];
+      bus.log(names.stream).follow(
+        at + 100,
+        () => expect.fail("there is no record"),
+        (tail) => tails.push(tail),
+      );
+      await until(() => tails.length === 1, "it was told");
+      expect(tails).toEqual([{ first: 1, last: at }]);
+    });
+  });
+}

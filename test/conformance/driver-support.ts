@@ -1,0 +1,179 @@
+// What the tests of drivers share: specs, drivers that clean up behind themselves, and waiting for what happens.
+import { randomBytes } from "node:crypto";
+import { connect, createServer } from "node:net";
+import type { AddressInfo } from "node:net";
+import { expect } from "vitest";
+import type { Container } from "../../schemas/generated/types.ts";
+import type { ContainerInfo, ContainerSpec, Driver, DriverIdentity } from "../../services/agent/runtime/driver.ts";
+import { SwainError } from "../../services/kernel/errors.ts";
+
+/** A container without its name. */
+export type Program = Omit<Container, "name">;
+
+export interface DriverCapabilities {
+  readonly programs: {
+    /** Runs until it is asked to end, and then ends with `idleCode`. */
+    readonly idle: Program;
+    /** Ends by itself with the code, after a moment. */
+    exits(code: number): Program;
+    /** Ends only when killed. */
+    readonly stubborn: Program;
+    /** Cannot be started: its command is not there. */
+    readonly noCommand: Program;
+    /** Answers HTTP requests at its port `http` with the value of SWAIN_POD; absent where nothing listens really. */
+    readonly serves?: Program;
+    /** Prints `line 1` to `line 3` and then ends; `problem` goes to the error stream. */
+    readonly prints?: Program;
+    /** Its image is nowhere. */
+    readonly noImage?: Program;
+    /** Uses a full core. */
+    readonly burns?: Program;
+  };
+  readonly idleCode: number;
+  /** What `idle` and `stubborn` print when they are ready to be asked to end. */
+  readonly readyText: string;
+  /** Ends a container behind the driver's back with SIGKILL. */
+  killOutside(driver: Driver, id: string): Promise<void>;
+  /** Breaks and heals the connection to the engine, where there is one. */
+  readonly engine?: { lose(): Promise<void>; regain(): Promise<void> };
+  /** True when containers outlive the driver: a new instance then finds them. */
+  readonly adopts: boolean;
+  /** True when ports are real ones. */
+  readonly realPorts: boolean;
+}
+
+export interface DriverFixture {
+  /** A driver on the engine (or data folder) that all drivers of the suite share. */
+  readonly makeDriver: (identity: () => DriverIdentity | null) => Driver;
+  readonly capabilities: DriverCapabilities;
+}
+
+export const patience = { timeout: 10_000, interval: 20 };
+
+/** A cluster uid nobody else has. */
+export const newCluster = (): string => `t${randomBytes(10).toString("hex")}`;
+
+let pods = 0;
+
+/** A spec with a pod name of its own. */
+export function specOf(program: Program, over: Partial<ContainerSpec> = {}): ContainerSpec {
+  pods += 1;
+  const pod = `shop/web-${pods}`;
+  return {
+    pod,
+    container: { name: "main", ...program },
+    env: { SWAIN_POD: pod },
+    advertise: "127.0.0.1",
+    labels: {},
+    ...over,
+  };
+}
+
+/** Drivers and containers of one test, all gone after it. */
+export class Stage {
+  private readonly fixture: DriverFixture;
+  private readonly drivers: Driver[] = [];
+
+  constructor(fixture: DriverFixture) {
+    this.fixture = fixture;
+  }
+
+  driver(identity: DriverIdentity = { clusterUid: newCluster(), node: "n1" }): Driver {
+    const driver = this.fixture.makeDriver(() => identity);
+    this.drivers.push(driver);
+    return driver;
+  }
+
+  async clear(): Promise<void> {
+    const drivers = this.drivers.splice(0);
+    for (const driver of drivers) {
+      for (const { id } of await driver.list()) await driver.remove(id);
+    }
+    for (const driver of drivers) await driver.close();
+  }
+}
+
+export async function run(driver: Driver, spec: ContainerSpec): Promise<ContainerInfo> {
+  return driver.start(await driver.create(spec));
+}
+
+/** Starts a program that prints when it is ready to be asked to end, and waits for that. */
+export async function runReady(driver: Driver, spec: ContainerSpec, readyText: string): Promise<ContainerInfo> {
+  const info = await run(driver, spec);
+  await ready(driver, info.id, readyText);
+  return info;
+}
+
+export async function ready(driver: Driver, id: string, readyText: string): Promise<void> {
+  await expect.poll(async () => (await readLogs(driver, id, false, 1)).stdout, patience).toContain(readyText);
+}
+
+/** Waits until it ended; says how. */
+export async function ended(driver: Driver, id: string): Promise<ContainerInfo> {
+  await expect.poll(async () => (await driver.inspect(id))?.state, patience).toBe("exited");
+  const info = await driver.inspect(id);
+  if (info === null) throw new Error("it is gone");
+  return info;
+}
+
+export async function codeOf(work: Promise<unknown>): Promise<string> {
+  const error: unknown = await work.then(
+    () => new Error("it succeeded"),
+    (error: unknown) => error,
+  );
+  if (error instanceof SwainError) return error.code;
+  throw error;
+}
+
+export async function readLogs(driver: Driver, id: string, follow: boolean, tail?: number) {
+  const text = { stdout: "", stderr: "" };
+  const signal = AbortSignal.timeout(15_000);
+  await driver.logs(id, { follow, signal, ...(tail === undefined ? {} : { tail }) }, async (stream, chunk) => {
+    text[stream] += chunk;
+  });
+  return text;
+}
+
+/** Waits until the address answers; gives the answer. */
+export async function fetched(host: string, port: number): Promise<string> {
+  await expect
+    .poll(
+      () =>
+        fetch(`http://${host}:${port}/`).then(
+          (answer) => answer.ok,
+          () => false,
+        ),
+      patience,
+    )
+    .toBe(true);
+  return (await fetch(`http://${host}:${port}/`)).text();
+}
+
+/** A loopback port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  const port = await new Promise<number>((resolve) => {
+    server.listen(0, "127.0.0.1", () => resolve((server.address() as AddressInfo).port));
+  });
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Listens on the port unless somebody does; returns the end of it. */
+export async function occupied(port: number): Promise<() => Promise<void>> {
+  const taken = await new Promise<boolean>((resolve) => {
+    const probe = connect(port, "127.0.0.1", () => resolve(true));
+    probe.on("error", () => resolve(false));
+    probe.unref();
+  });
+  if (taken) return async () => {};
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, "127.0.0.1", resolve);
+  });
+  return () =>
+    new Promise((resolve) => {
+      server.close(() => resolve());
+    });
+}

@@ -1,0 +1,254 @@
+// `swain up` and `swain down` with real parts: what is started, what happens when parts or the supervisor are killed, and
+// that nothing of it is left.
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { PodObject } from "../../schemas/generated/types.ts";
+import { readRecord } from "../../cli/local/layout.ts";
+import type { ChildMark, UpRecord } from "../../cli/local/layout.ts";
+import { isAlive, processStart } from "../../cli/local/processes.ts";
+import { root, swain } from "../support/cluster.ts";
+import type { Result } from "../support/cluster.ts";
+import { anyServer, startServer } from "../support/nats.ts";
+import { freePort } from "../support/ports.ts";
+
+let data: string;
+let foreground: ChildProcess | undefined;
+
+beforeEach(() => {
+  data = mkdtempSync(join(tmpdir(), "swain-up-"));
+});
+
+afterEach(async () => {
+  foreground?.kill("SIGKILL");
+  foreground = undefined;
+  await run("down");
+  rmSync(data, { recursive: true, force: true, maxRetries: 5 });
+});
+
+const run = (...args: string[]): Promise<Result> => swain([...args, "--data", data]);
+
+/** `swain up --detach` with the process runtime. */
+async function up(...args: string[]): Promise<Result> {
+  const port = ["--port", String(await freePort())];
+  const result = await run("up", "--detach", "--runtime", "process", ...port, ...args);
+  expect(result.code, result.stdout + result.stderr).toBe(0);
+  return result;
+}
+
+function record(): UpRecord {
+  const found = readRecord(data);
+  if (found === null) throw new Error("there is no up.json");
+  return found;
+}
+
+function child(name: string): ChildMark {
+  const found = record().children.find((mark) => mark.name === name);
+  if (found === undefined) throw new Error(`${name} does not run`);
+  return found;
+}
+
+/** One pod that is a process of this machine, and that process. */
+async function deploy(): Promise<{ pid: number; start: string | null }> {
+  const pidFile = join(data, "pid");
+  const script = `require("fs").writeFileSync(${JSON.stringify(pidFile)}, String(process.pid)); setInterval(() => {}, 1000)`;
+  const manifest = {
+    apiVersion: "swain/v1",
+    kind: "Workload",
+    metadata: { name: "idle" },
+    spec: { replicas: 1, containers: [{ name: "main", process: { command: [process.execPath, "-e", script] } }] },
+  };
+  writeFileSync(join(data, "idle.json"), JSON.stringify(manifest));
+  const applied = await run("apply", "-f", join(data, "idle.json"), "--wait");
+  expect(applied.code, applied.stdout + applied.stderr).toBe(0);
+  await expect.poll(() => existsSync(pidFile)).toBe(true);
+  const pid = Number(readFileSync(pidFile, "utf8"));
+  return { pid, start: processStart(pid) };
+}
+
+async function pods(): Promise<PodObject[]> {
+  const result = await run("get", "pods", "-o", "json");
+  return (JSON.parse(result.stdout) as { items: PodObject[] }).items;
+}
+
+test("up --detach returns when everything is ready and says what it started; down stops all of it", async () => {
+  const { stdout } = await up("--nodes", "2");
+  const { server, children, supervisor } = record();
+  expect(children.map((mark) => mark.name).toSorted()).toEqual([
+    "agent-node-1",
+    "agent-node-2",
+    "controller-1",
+    "nats-server",
+    "proxy-1",
+  ]);
+  expect(stdout).toMatch(/^nats-server \d+\.\d+\.\d+ at \/\S+ \(found: /m);
+  expect(stdout).toContain(`NATS at ${server}`);
+  expect(stdout).toContain("2 nodes with runtime process: asked for");
+  expect(stdout).toContain(
+    `watch it: nats --server ${server} --nkey ${join(data, "creds", "operator.nk")} sub 'swain.default.feed.>'`,
+  );
+  for (const path of ["creds", "nats", "log", "run"]) expect(statSync(join(data, path)).mode & 0o777).toBe(0o700);
+
+  const again = await run("up", "--detach", "--runtime", "process");
+  expect(again.code).toBe(1);
+  expect(again.stderr).toContain("ALREADY_RUNNING");
+  expect(record().supervisor).toEqual(supervisor);
+
+  const context = await run("nats-context");
+  expect(JSON.parse(context.stdout)).toMatchObject({ url: server, nkey: join(data, "creds", "operator.nk") });
+
+  const down = await run("down");
+  expect(down.stdout).toMatch(/^stopped supervisor \(\d+\), nats-server \(\d+\)/);
+  expect([...children, supervisor].filter(isAlive)).toEqual([]);
+  const nothing = await run("down");
+  expect([nothing.code, nothing.stderr]).toEqual([3, expect.stringContaining("NOT_RUNNING")]);
+});
+
+test("a killed part is started again", async () => {
+  await up();
+  const before = child("proxy-1");
+  process.kill(before.pid, "SIGKILL");
+  await expect.poll(() => safely(() => child("proxy-1").pid), { timeout: 15_000 }).not.toBe(before.pid);
+  await expect.poll(() => isAlive(child("proxy-1"))).toBe(true);
+});
+
+test("a killed nats-server is started again on the same port, and the cluster goes on", async () => {
+  await up();
+  const { server } = record();
+  const before = child("nats-server");
+  process.kill(before.pid, "SIGKILL");
+  await expect.poll(() => safely(() => child("nats-server").pid), { timeout: 15_000 }).not.toBe(before.pid);
+  expect(record().server).toBe(server);
+  await deploy();
+});
+
+test("state and keys outlive down and up", async () => {
+  await up();
+  const pod = await deploy();
+  const key = readFileSync(join(data, "creds", "operator.nk"), "utf8");
+  await run("down");
+  expect(processStart(pod.pid)).not.toBe(pod.start);
+  await up();
+  expect(readFileSync(join(data, "creds", "operator.nk"), "utf8")).toBe(key);
+  await expect
+    .poll(async () => (await pods()).map((each) => each.status.state), { timeout: 20_000 })
+    .toEqual(["ready"]);
+});
+
+test("after a killed supervisor, up takes over and the pods run on untouched", async () => {
+  await up();
+  const pod = await deploy();
+  const before = record();
+  process.kill(before.supervisor.pid, "SIGKILL");
+  await expect.poll(() => isAlive(before.supervisor)).toBe(false);
+  expect(before.children.filter(isAlive)).toHaveLength(before.children.length);
+  const { stdout } = await up();
+  expect(stdout).toContain("ended what an earlier run left behind: ");
+  expect(before.children.filter(isAlive)).toEqual([]);
+  expect(processStart(pod.pid)).toBe(pod.start);
+  await expect
+    .poll(async () => (await pods()).map((each) => `${each.metadata.name} ${each.status.state}`), { timeout: 20_000 })
+    .toEqual(["idle-1 ready"]);
+  expect(processStart(pod.pid)).toBe(pod.start);
+});
+
+test("after a killed supervisor, down stops what is left, pods included", async () => {
+  await up();
+  const pod = await deploy();
+  const before = record();
+  process.kill(before.supervisor.pid, "SIGKILL");
+  const down = await run("down");
+  expect(down.code, down.stderr).toBe(0);
+  expect(before.children.filter(isAlive)).toEqual([]);
+  expect(processStart(pod.pid)).not.toBe(pod.start);
+});
+
+test("with --keep-pods the pods run on after down and are taken over by the next up", async () => {
+  await up("--keep-pods");
+  const pod = await deploy();
+  await run("down");
+  expect(processStart(pod.pid)).toBe(pod.start);
+  await up();
+  await expect
+    .poll(async () => (await pods()).map((each) => each.status.state), { timeout: 20_000 })
+    .toEqual(["ready"]);
+  expect(processStart(pod.pid)).toBe(pod.start);
+});
+
+test("Ctrl-C stops a cluster in the foreground, pods included, and up ends with 0", async () => {
+  const args = ["up", "--data", data, "--runtime", "process", "--port", String(await freePort())];
+  const started = spawn(process.execPath, [join(root, "dist/cli/main.js"), ...args], { stdio: "ignore" });
+  foreground = started;
+  const code = new Promise((resolve) => started.once("exit", resolve));
+  await expect.poll(() => readRecord(data)?.ready, { timeout: 30_000 }).toBe(true);
+  const { children } = record();
+  const pod = await deploy();
+  started.kill("SIGINT");
+  expect(await code).toBe(0);
+  expect(children.filter(isAlive)).toEqual([]);
+  expect(processStart(pod.pid)).not.toBe(pod.start);
+  expect(readRecord(data)).toBeNull();
+});
+
+test("Ctrl-C while the parts are starting leaves nothing running", async () => {
+  const args = ["up", "--data", data, "--runtime", "process", "--port", String(await freePort())];
+  const started = spawn(process.execPath, [join(root, "dist/cli/main.js"), ...args], { stdio: "ignore" });
+  foreground = started;
+  const code = new Promise((resolve) => started.once("exit", resolve));
+  await expect.poll(() => readRecord(data)?.children.length ?? 0, { timeout: 30_000 }).toBeGreaterThan(1);
+  const { children } = record();
+  started.kill("SIGINT");
+  expect(await code).toBe(130);
+  expect(children.filter(isAlive)).toEqual([]);
+  expect(readRecord(data)).toBeNull();
+});
+
+test("a taken port is refused by name, and nothing is left running", async () => {
+  const other = await startServer(anyServer());
+  try {
+    const result = await run("up", "--detach", "--runtime", "process", "--port", String(other.port));
+    expect(result.code).toBe(1);
+    expect(result.stderr).toContain(`PORT_IN_USE: something listens at 127.0.0.1:${other.port} already`);
+    expect(readRecord(data)?.children ?? []).toEqual([]);
+  } finally {
+    await other.dispose();
+  }
+});
+
+test("with --server the parts use that server and no other is started", async () => {
+  const other = await startServer(anyServer());
+  try {
+    const result = await run("up", "--detach", "--runtime", "sim", "--nodes", "5", "--server", other.url);
+    expect(result.code, result.stdout + result.stderr).toBe(0);
+    expect(
+      record()
+        .children.map((mark) => mark.kind)
+        .toSorted(),
+    ).toEqual(["agent", "controller", "proxy"]);
+    await expect
+      .poll(async () => (await run("get", "nodes", "-o", "name")).stdout.trim().split("\n").length, { timeout: 20_000 })
+      .toBe(5);
+    await run("down");
+  } finally {
+    await other.dispose();
+  }
+});
+
+test("a server that cannot be used ends up with the reason, and nothing is left running", async () => {
+  const named = join(data, "no-server");
+  const result = await run("up", "--detach", "--runtime", "process", "--nats-server", named);
+  expect(result.code).toBe(1);
+  expect(result.stderr).toContain(`NATS_SERVER_MISSING: --nats-server names ${named}: there is no such program`);
+  expect(existsSync(join(data, "run", "lock"))).toBe(false);
+});
+
+function safely<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,300 @@
+import { spawn } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { connect, createServer } from "node:net";
+import type { AddressInfo, Server, Socket } from "node:net";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { SwainError } from "../../services/kernel/errors.ts";
+import { handleCarrier } from "../../services/kernel/node/sockets-handles.ts";
+import { streamCarrier } from "../../services/kernel/node/sockets-streams.ts";
+import { socketsOver } from "../../services/kernel/node/sockets.ts";
+import type { Listener, PipeResult } from "../../services/kernel/sockets.ts";
+
+const host = "127.0.0.1";
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+});
+
+const hashOf = (data: Buffer): string => createHash("sha256").update(data).digest("hex");
+
+async function backend(onClient: (socket: Socket) => void): Promise<number> {
+  const server: Server = createServer({ allowHalfOpen: true }, (socket) => {
+    socket.on("error", () => {});
+    cleanups.push(() => socket.destroy());
+    onClient(socket);
+  });
+  server.listen(0, host);
+  await once(server, "listening");
+  cleanups.push(() => server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+async function client(port: number): Promise<Socket> {
+  const socket = connect({ host, port, allowHalfOpen: true });
+  socket.on("error", () => {});
+  cleanups.push(() => socket.destroy());
+  await once(socket, "connect");
+  return socket;
+}
+
+/** Everything until the peer's end; rejects when the peer resets. */
+function readAll(socket: Socket): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    socket.on("data", (chunk: Buffer) => chunks.push(chunk));
+    socket.once("end", () => resolve(Buffer.concat(chunks)));
+    socket.once("error", reject);
+  });
+}
+
+const handles = handleCarrier();
+
+it("this Node offers the handles", () => expect(handles).toBeDefined());
+
+describe.each([
+  ["handles", handles ?? streamCarrier],
+  ["streams", streamCarrier],
+])("TCP over %s", (kind, carrier) => {
+  const sockets = socketsOver(carrier);
+
+  /** A proxy of one backend. */
+  async function forward(to: number): Promise<{ port: number; results: PipeResult[]; listener: Listener }> {
+    const results: PipeResult[] = [];
+    const listener = await sockets.listen(host, 0, (near) => {
+      void sockets.connect(host, to, 2000).then(
+        async (far) => results.push(await near.pipe(far)),
+        () => near.destroy(),
+      );
+    });
+    cleanups.push(() => listener.close());
+    return { port: listener.port, results, listener };
+  }
+
+  it("carries a large body whose sender ends first, and the whole answer after it", async () => {
+    const body = randomBytes(9_000_001);
+    const answer = randomBytes(7_000_003);
+    let got = "";
+    const to = await backend((socket) => {
+      void readAll(socket).then((data) => {
+        got = hashOf(data);
+        socket.end(answer);
+      });
+    });
+    const { port, results } = await forward(to);
+    const socket = await client(port);
+    const reply = readAll(socket);
+    socket.end(body);
+    expect(hashOf(await reply)).toBe(hashOf(answer));
+    expect(got).toBe(hashOf(body));
+    await vi.waitFor(() =>
+      expect(results).toEqual([{ bytesSent: body.length, bytesReceived: answer.length, failed: false }]),
+    );
+  });
+
+  it("goes on taking a client's body after the backend has ended its side", async () => {
+    const body = randomBytes(5_000_001);
+    let got: Promise<Buffer> | undefined;
+    const to = await backend((socket) => {
+      got = readAll(socket);
+      socket.end("first word");
+    });
+    const { port, results } = await forward(to);
+    const socket = await client(port);
+    expect((await readAll(socket)).toString()).toBe("first word");
+    socket.end(body);
+    await vi.waitFor(() => expect(results).toHaveLength(1));
+    expect(hashOf((await got)!)).toBe(hashOf(body));
+  });
+
+  it("carries both directions at once, byte for byte", async () => {
+    const to = await backend((socket) => socket.pipe(socket));
+    const { port } = await forward(to);
+    const bodies = Array.from({ length: 8 }, (_, index) => randomBytes(1_500_000 + index));
+    const echoed = await Promise.all(
+      bodies.map(async (body) => {
+        const socket = await client(port);
+        const reply = readAll(socket);
+        for (let at = 0; at < body.length; at += 70_001) socket.write(body.subarray(at, at + 70_001));
+        socket.end();
+        return hashOf(await reply);
+      }),
+    );
+    expect(echoed).toEqual(bodies.map(hashOf));
+  });
+
+  it("carries small messages back and forth at once, without waiting to fill a packet", async () => {
+    const to = await backend((socket) => socket.setNoDelay(true).pipe(socket));
+    const { port } = await forward(to);
+    const socket = (await client(port)).setNoDelay(true);
+    const started = performance.now();
+    for (let round = 0; round < 50; round += 1) {
+      socket.write("pi");
+      socket.write("ng");
+      for (let got = 0; got < 4;) got += ((await once(socket, "data")) as [Buffer])[0].length;
+    }
+    // With Nagle's algorithm and delayed acks each round would wait 40 ms.
+    expect(performance.now() - started).toBeLessThan(1000);
+  });
+
+  it("stops reading from a fast sender while its reader is slow, and loses nothing", async () => {
+    const total = 192 * 1024 * 1024;
+    const chunk = randomBytes(1024 * 1024);
+    let sent = 0;
+    const to = await backend((socket) => {
+      const more = (): void => {
+        while (sent < total) {
+          sent += chunk.length;
+          if (!socket.write(chunk)) return void socket.once("drain", more);
+        }
+        socket.end();
+      };
+      more();
+    });
+    const { port, results } = await forward(to);
+    const socket = await client(port);
+    let received = 0;
+    socket.on("data", (data: Buffer) => (received += data.length));
+    socket.pause();
+    let before = -1;
+    await vi.waitFor(
+      () => {
+        const now = sent;
+        const settled = now === before && now > 0;
+        before = now;
+        expect(settled).toBe(true);
+      },
+      { timeout: 20_000, interval: 300 },
+    );
+    // What the kernel's buffers of two connections take, and one chunk of ours.
+    expect(sent).toBeLessThan(48 * 1024 * 1024);
+    socket.resume();
+    await once(socket, "end");
+    expect(received).toBe(total);
+    socket.end();
+    await vi.waitFor(() => expect(results[0]?.failed).toBe(false));
+  });
+
+  it("passes a backend's reset on as a reset, not as an orderly end", async () => {
+    const to = await backend((socket) => {
+      socket.write("half of");
+      socket.once("data", () => socket.resetAndDestroy());
+    });
+    const { port, results } = await forward(to);
+    const socket = await client(port);
+    const reply = readAll(socket);
+    socket.write("go");
+    await expect(reply).rejects.toMatchObject({ code: "ECONNRESET" });
+    await vi.waitFor(() => expect(results[0]?.failed).toBe(true));
+  });
+
+  it("passes a client's reset on to the backend", async () => {
+    let gone: Promise<Buffer> | undefined;
+    const to = await backend((socket) => {
+      gone = readAll(socket);
+      gone.catch(() => {});
+    });
+    const { port } = await forward(to);
+    const socket = await client(port);
+    socket.write("half of");
+    await vi.waitFor(() => expect(gone).toBeDefined());
+    socket.resetAndDestroy();
+    await expect(gone).rejects.toMatchObject({ code: "ECONNRESET" });
+  });
+
+  // Streams lose the answer when the reset overtakes it.
+  if (kind === "handles")
+    it("delivers the answer of a backend that refuses a body early", async () => {
+      const to = await backend((socket) => {
+        socket.once("data", () => socket.end("413 too large", () => socket.destroy()));
+      });
+      const { port } = await forward(to);
+      const socket = await client(port);
+      const chunks: Buffer[] = [];
+      socket.on("data", (data: Buffer) => chunks.push(data));
+      const body = Buffer.alloc(64 * 1024 * 1024);
+      socket.write(body);
+      await vi.waitFor(() => expect(Buffer.concat(chunks).toString()).toBe("413 too large"));
+    });
+
+  it("drops both sides when a connection is destroyed", async () => {
+    const to = await backend((socket) => socket.resume());
+    let drop: (() => void) | undefined;
+    let result: Promise<PipeResult> | undefined;
+    const listener = await sockets.listen(host, 0, (near) => {
+      void sockets.connect(host, to, 2000).then((far) => {
+        drop = () => far.destroy();
+        result = near.pipe(far);
+      });
+    });
+    cleanups.push(() => listener.close());
+    const socket = await client(listener.port);
+    const reset = expect(readAll(socket)).rejects.toMatchObject({ code: "ECONNRESET" });
+    await vi.waitFor(() => expect(drop).toBeDefined());
+    drop?.();
+    expect((await result)?.failed).toBe(true);
+    await reset;
+  });
+
+  it("keeps open connections when the listener closes, and takes no new ones", async () => {
+    const to = await backend((socket) => socket.pipe(socket));
+    const { port, listener } = await forward(to);
+    const socket = await client(port);
+    socket.write("one");
+    await once(socket, "data");
+    await listener.close();
+    socket.write("two");
+    expect(String(((await once(socket, "data")) as [Buffer])[0])).toBe("two");
+    expect(await sockets.probe(host, port, 500)).toBe(false);
+  });
+
+  it("says why a connect failed: refused, unknown name, no answer", async () => {
+    const port = await sockets.freePort(host);
+    await expect(sockets.connect(host, port, 1000)).rejects.toMatchObject({
+      code: "CONNECT_FAILED",
+      details: { reason: "ECONNREFUSED" },
+    });
+    await expect(sockets.connect("no-such-host.invalid", port, 1000)).rejects.toBeInstanceOf(SwainError);
+    const silent = await silentPort();
+    const started = performance.now();
+    await expect(sockets.connect(host, silent, 300)).rejects.toMatchObject({ code: "CONNECT_TIMEOUT" });
+    expect(performance.now() - started).toBeLessThan(1500);
+  });
+
+  it("says why a listen failed: port taken, address not of this machine", async () => {
+    const { port } = await forward(1);
+    await expect(sockets.listen(host, port, () => {})).rejects.toMatchObject({ code: "PORT_IN_USE" });
+    await expect(sockets.listen("203.0.113.7", 0, () => {})).rejects.toMatchObject({ code: "LISTEN_FAILED" });
+    expect(await sockets.canBind(host, port)).toBe(false);
+    expect(await sockets.canBind(host, await sockets.freePort(host))).toBe(true);
+  });
+
+  it("listens by name, on IPv6 too, and probes", async () => {
+    const to = await backend((socket) => socket.end("hello"));
+    expect(await sockets.probe("localhost", to, 1000)).toBe(true);
+    const listener = await sockets.listen("localhost", 0, (near) => cleanups.push(() => near.destroy()));
+    cleanups.push(() => listener.close());
+    expect(await sockets.probe(listener.address, listener.port, 1000)).toBe(true);
+    if (!(await sockets.canBind("::1", 0))) return;
+    const six = await sockets.listen("::1", 0, (near) => cleanups.push(() => near.destroy()));
+    cleanups.push(() => six.close());
+    expect(six.address).toBe("::1");
+    expect(await sockets.probe("::1", six.port, 1000)).toBe(true);
+  });
+});
+
+/** A port whose listener answers nobody: a stopped process with a full queue. */
+async function silentPort(): Promise<number> {
+  const script = `require("node:net").createServer().listen({port:0,host:"${host}",backlog:1},function(){console.log(this.address().port)})`;
+  const child = spawn(process.execPath, ["-e", script], { stdio: ["ignore", "pipe", "inherit"] });
+  cleanups.push(() => child.kill("SIGKILL"));
+  const port = Number(String(((await once(child.stdout, "data")) as [Buffer])[0]));
+  child.kill("SIGSTOP");
+  const filling = Array.from({ length: 6 }, () => connect({ host, port }));
+  for (const socket of filling) {
+    socket.on("error", () => {});
+    cleanups.push(() => socket.destroy());
+  }
+  await Promise.race(filling.map((socket) => once(socket, "connect")));
+  return port;
+}

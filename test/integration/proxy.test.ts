@@ -1,0 +1,122 @@
+import { randomBytes } from "node:crypto";
+import { expect, it, vi } from "vitest";
+import { ensureStreams } from "../../services/bus/streams.ts";
+import { describeServers } from "../support/nats.ts";
+import {
+  ask,
+  askMany,
+  Client,
+  folder,
+  logInto,
+  portOf,
+  proxyOf,
+  startCluster,
+  startPod,
+  until,
+  web,
+} from "../support/proxy.ts";
+
+describeServers("the proxy", (binary) => {
+  it("spreads connections evenly and follows pods as they come and go", async () => {
+    const cluster = await startCluster(binary);
+    const [a, b, c] = [await startPod("web-1"), await startPod("web-2"), await startPod("web-3")];
+    await cluster.head("web", 8080);
+    await cluster.pods("web", [a, b, c]);
+    const proxy = await proxyOf(cluster.server.url, { services: web });
+    expect(await askMany(portOf(proxy), 30)).toEqual({ "web-1": 10, "web-2": 10, "web-3": 10 });
+    const sequence = await cluster.pods("web", [a, c]);
+    await until(() => expect(cluster.lastBeat?.services["default/web"]?.["0"]).toBe(sequence));
+    expect(await askMany(portOf(proxy), 10)).toEqual({ "web-1": 5, "web-3": 5 });
+  });
+
+  it("needs no more rights than those of its role", async () => {
+    const cluster = await startCluster(binary, ["controller", "proxy"]);
+    const [a, b] = [await startPod("web-1"), await startPod("web-2")];
+    await cluster.head("web", 8080);
+    await cluster.pods("web", [a]);
+    const lines: string[] = [];
+    const creds = cluster.creds.get("proxy") ?? "";
+    const data = folder();
+    const proxy = await proxyOf(cluster.server.url, { services: web, creds, data, log: logInto(lines) });
+    expect(await ask(portOf(proxy))).toBe("web-1");
+    await cluster.pods("web", [b]);
+    await until(async () => expect(await ask(portOf(proxy))).toBe("web-2"));
+    await until(() => expect(cluster.lastBeat?.services["default/web"]?.["0"]).toBeGreaterThan(0));
+    await proxy.stop();
+    await cluster.remove("default.web.head");
+    await cluster.remove("default.web.0");
+    const again = await proxyOf(cluster.server.url, { services: web, creds, data, log: logInto(lines) });
+    await until(async () => expect(await ask(portOf(again))).toBe("closed"));
+    expect(lines.join("\n")).not.toContain("refused a subject");
+  });
+
+  it("acknowledges a change within 100 ms, head and shards apart, and tells 0 for what it has not loaded", async () => {
+    const cluster = await startCluster(binary);
+    await proxyOf(cluster.server.url, { services: web });
+    await until(() => expect(cluster.lastBeat).toEqual({ services: { "default/web": { head: 0 } }, open: {} }));
+    const head = await cluster.head("web", 8080, 2);
+    await until(() => expect(cluster.lastBeat?.services).toEqual({ "default/web": { head, "0": 0, "1": 0 } }));
+    const times: number[] = [];
+    for (let n = 0; n < 20; n += 1) {
+      const sequence = await cluster.pods("web", []);
+      const started = performance.now();
+      await vi.waitFor(() => expect(cluster.lastBeat?.services["default/web"]?.["0"]).toBe(sequence), { interval: 1 });
+      times.push(performance.now() - started);
+    }
+    expect(times.toSorted((one, other) => one - other)[10]).toBeLessThan(100);
+  });
+
+  it("lets an open connection to a removed pod finish, opens no new one, and tells when it is free", async () => {
+    const cluster = await startCluster(binary);
+    const [old, fresh] = [await startPod("web-1"), await startPod("web-2")];
+    await cluster.head("web", 8080);
+    await cluster.pods("web", [old]);
+    const proxy = await proxyOf(cluster.server.url, { services: web });
+    const client = new Client(portOf(proxy));
+    expect(await client.pod()).toBe("web-1");
+    expect(cluster.lastBeat?.open).toEqual({});
+    await cluster.pods("web", [fresh]);
+    await until(() => expect(cluster.lastBeat?.open).toEqual({ "default/web-1": 1 }));
+    expect(await askMany(portOf(proxy), 6)).toEqual({ "web-2": 6 });
+    await client.echo(randomBytes(1000).toString("hex"));
+    const beats = cluster.beats.length;
+    await client.end();
+    await vi.waitFor(() => expect(cluster.lastBeat?.open).toEqual({}), { timeout: 500, interval: 5 });
+    expect(cluster.beats.length).toBeGreaterThan(beats);
+  });
+
+  it("goes on serving while the server is gone, and picks up what changed meanwhile", async () => {
+    const cluster = await startCluster(binary);
+    const [a, b] = [await startPod("web-1"), await startPod("web-2")];
+    await cluster.head("web", 8080);
+    await cluster.pods("web", [a]);
+    const proxy = await proxyOf(cluster.server.url, { services: web });
+    const client = new Client(portOf(proxy));
+    expect(await client.pod()).toBe("web-1");
+    await cluster.server.kill();
+    await client.echo("still here");
+    expect(await askMany(portOf(proxy), 5)).toEqual({ "web-1": 5 });
+    await cluster.server.start();
+    await until(() => expect(cluster.bus.state()).toBe("connected"));
+    await cluster.pods("web", [b]);
+    await until(async () => expect(await ask(portOf(proxy))).toBe("web-2"), 20_000);
+    await client.echo("still here");
+  });
+
+  it("keeps its endpoints when the bus comes back empty", async () => {
+    const cluster = await startCluster(binary);
+    const pod = await startPod("web-1");
+    await cluster.head("web", 8080);
+    await cluster.pods("web", [pod]);
+    const lines: string[] = [];
+    const proxy = await proxyOf(cluster.server.url, { services: web, log: logInto(lines) });
+    expect(await ask(portOf(proxy))).toBe("web-1");
+    await cluster.server.kill();
+    cluster.server.wipe();
+    await cluster.server.start();
+    await until(() => expect(cluster.bus.state()).toBe("connected"));
+    await ensureStreams(cluster.bus, "default", { replicas: 1 });
+    await until(() => expect(lines.join("\n")).toContain("nothing says that they were removed"), 40_000);
+    expect(await askMany(portOf(proxy), 4)).toEqual({ "web-1": 4 });
+  });
+});

@@ -1,0 +1,140 @@
+// An agent with a simulated engine, without a bus: time stands still until it is moved, and every call to the engine is
+// counted. Starting it again is what a kill -9 of the agent leaves behind: the containers and the journal.
+import type { AssignedPod, PodReport } from "../../schemas/generated/types.ts";
+import { nothingHeld } from "../../services/agent/assignment.ts";
+import { Journal } from "../../services/agent/journal.ts";
+import { Pods } from "../../services/agent/pods.ts";
+import type { Driver } from "../../services/agent/runtime/driver.ts";
+import { createSimDriver, simProber } from "../../services/agent/runtime/sim/driver.ts";
+import { SimEngine } from "../../services/agent/runtime/sim/engine.ts";
+import type { SimContainer } from "../../services/agent/runtime/sim/engine.ts";
+import type { Disk } from "../../services/kernel/disk.ts";
+import { silent } from "../../services/kernel/log.ts";
+import { ManualClock, MemoryDisk, settle } from "./agent.ts";
+
+/** Calls that change something. */
+const changing: ReadonlySet<string> = new Set(["pull", "create", "start", "stop", "remove"]);
+
+const identity = { clusterUid: "uid", node: "n1" };
+
+export class PodsWorld {
+  readonly clock = new ManualClock();
+  readonly disk = new MemoryDisk();
+  readonly engine = new SimEngine(this.clock);
+  /** Calls that change something, oldest first. */
+  readonly calls: { readonly verb: string; readonly at: number; readonly what: string }[] = [];
+  /** The last report of each pod, of all runs of the agent. */
+  readonly reports = new Map<string, PodReport>();
+  /** All states said of each pod, one after another. */
+  readonly said = new Map<string, string[]>();
+  private pods: Pods | null = null;
+  private journal: Journal | null = null;
+  private items: ReadonlyMap<string, AssignedPod> = new Map();
+  private generation = 0;
+
+  /** Starts the agent's pods, from the journal if there is one. */
+  async start(): Promise<void> {
+    let alive = true;
+    const disk: Disk = {
+      read: (path) => this.disk.read(path),
+      writeAtomic: async (path, content) => (alive ? this.disk.writeAtomic(path, content) : undefined),
+      remove: (path) => this.disk.remove(path),
+      list: (folder) => this.disk.list(folder),
+    };
+    const journal = new Journal(disk, "/data", this.clock, silent);
+    const { held, records } = await journal.read();
+    const unused = (): never => {
+      throw new Error("not part of this world");
+    };
+    const ports = {
+      clock: this.clock,
+      ids: { next: () => "boot" },
+      random: { next: () => 0.5 },
+      disk,
+      log: silent,
+      prober: simProber(this.engine),
+      openDriver: unused,
+      machineUsage: null,
+    };
+    const driver = this.counted(createSimDriver(this.engine, () => identity));
+    const pods = new Pods(
+      ports,
+      driver,
+      { ...identity, cluster: "test", advertise: "10.0.0.1" },
+      {
+        onReport: (key, report) => {
+          if (!alive) return;
+          this.reports.set(key, report);
+          this.said.set(key, [...(this.said.get(key) ?? []), report.state]);
+        },
+        onEngine: () => {},
+        saveSoon: () => journal.saveSoon(),
+        save: () => journal.saveRecords(),
+      },
+      records,
+    );
+    this.die = () => {
+      alive = false;
+    };
+    journal.source(() => ({ logId: "log", engine: "sim", records: pods.records() }));
+    this.pods = pods;
+    this.journal = journal;
+    pods.start();
+    pods.take(held.items, false);
+    await settle();
+  }
+
+  private die: () => void = () => {};
+
+  /** What the leader tells; `full` as a sync does. */
+  async tell(pods: readonly AssignedPod[], full = true): Promise<void> {
+    this.items = new Map(pods.map((pod) => [`${pod.namespace}/${pod.name}`, pod]));
+    this.generation += 1;
+    const held = { ...nothingHeld, logId: "log", clusterUid: "uid", generation: this.generation, items: this.items };
+    await this.journal?.writeAssignment(held);
+    this.pods?.take(this.items, full);
+    await settle();
+  }
+
+  /** The agent ends without a word: what it had not written is lost, and what the engine was asked for goes on. */
+  async crash(): Promise<void> {
+    this.die();
+    void this.pods?.close();
+    await settle();
+  }
+
+  async stopAll(): Promise<void> {
+    const stopping = this.pods?.stopAll();
+    await this.clock.advance(1000);
+    await stopping;
+  }
+
+  /** Containers of a pod. */
+  of(key: string): SimContainer[] {
+    return this.engine.all().filter((container) => container.spec.pod === key);
+  }
+
+  running(key: string): SimContainer[] {
+    return this.of(key).filter((container) => container.state === "running");
+  }
+
+  state(key: string): string | undefined {
+    return this.reports.get(key)?.state;
+  }
+
+  private counted(driver: Driver): Driver {
+    return new Proxy(driver, {
+      get: (target, name: keyof Driver) => {
+        const member: unknown = target[name];
+        if (typeof member !== "function") return member;
+        return (...args: unknown[]): unknown => {
+          if (changing.has(name)) {
+            const what = typeof args[0] === "string" ? args[0] : (args[0] as { pod: string }).pod;
+            this.calls.push({ verb: name, at: this.clock.mono(), what });
+          }
+          return (member as (...all: unknown[]) => unknown).apply(target, args);
+        };
+      },
+    });
+  }
+}

@@ -1,0 +1,233 @@
+// A whole cluster as a user starts it, `swain up`, with every part a process that a test may kill and start again.
+// `dispose` ends all processes and removes all containers and files, also when the test failed.
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "vitest";
+import type { NodeObject, PodObject, WorkloadObject } from "../../schemas/generated/types.ts";
+
+export const root = join(import.meta.dirname, "../..");
+const main = join(root, "dist/cli/main.js");
+
+export interface Result {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the CLI to its end. */
+export function swain(
+  args: readonly string[],
+  options: { env?: NodeJS.ProcessEnv; input?: string; cwd?: string } = {},
+): Promise<Result> {
+  return new Promise((resolve) => {
+    const child = execFile(
+      process.execPath,
+      [main, ...args],
+      {
+        env: { ...process.env, ...options.env },
+        cwd: options.cwd ?? root,
+        maxBuffer: 64 * 1024 * 1024,
+        timeout: 170_000,
+      },
+      (error, stdout, stderr) => {
+        const code = error === null ? 0 : typeof error.code === "number" ? error.code : 1;
+        resolve({ code, stdout, stderr });
+      },
+    );
+    child.stdin?.end(options.input ?? "");
+  });
+}
+
+/** Waits until `probe` gives something other than undefined or false; fails with what was last seen. */
+export async function until<T>(what: string, probe: () => Promise<T | undefined | false>, ms = 30_000): Promise<T> {
+  const end = Date.now() + ms;
+  let last: unknown;
+  for (;;) {
+    try {
+      const value = await probe();
+      if (value !== undefined && value !== false) return value;
+    } catch (error) {
+      last = error;
+    }
+    if (Date.now() > end) throw new Error(`not within ${ms} ms: ${what}`, { cause: last });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** A TCP port of loopback that was free a moment ago. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+interface Child {
+  readonly name: string;
+  readonly kind: string;
+  readonly pid: number;
+}
+
+export interface UpOptions {
+  readonly nodes?: number;
+  readonly runtime: "docker" | "process" | "sim";
+  readonly controllers?: number;
+  readonly args?: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+const alive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    // A zombie answers too.
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
+};
+
+export class Cluster {
+  readonly data: string;
+  private readonly supervisor: ChildProcess;
+  private output = "";
+  /** Parts started by hand, after theirs was killed. */
+  private readonly revived: ChildProcess[] = [];
+  private readonly commands = new Map<string, string[]>();
+
+  private constructor(options: UpOptions, port: number) {
+    this.data = mkdtempSync(join(tmpdir(), "swain-e2e-"));
+    const args = ["up", "--data", this.data, "--runtime", options.runtime, "--nodes", String(options.nodes ?? 3)];
+    args.push("--controllers", String(options.controllers ?? 1), "--port", String(port), "--no-restart");
+    this.supervisor = spawn(process.execPath, [main, ...args, ...(options.args ?? [])], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...options.env },
+    });
+    for (const stream of [this.supervisor.stdout, this.supervisor.stderr]) {
+      stream?.on("data", (chunk: Buffer) => (this.output += chunk.toString()));
+    }
+  }
+
+  static async up(options: UpOptions): Promise<Cluster> {
+    const cluster = new Cluster(options, await freePort());
+    try {
+      await until("swain up is ready", async () => cluster.record()["ready"] === true, 60_000);
+      for (const child of cluster.children()) {
+        const command = readFileSync(`/proc/${child.pid}/cmdline`, "utf8").split("\0").slice(0, -1);
+        cluster.commands.set(child.name, command);
+      }
+      return cluster;
+    } catch (error) {
+      const text = cluster.output;
+      await cluster.dispose();
+      throw new Error(`swain up failed:\n${text}`, { cause: error });
+    }
+  }
+
+  private record(): Record<string, unknown> {
+    return JSON.parse(readFileSync(join(this.data, "run/up.json"), "utf8")) as Record<string, unknown>;
+  }
+
+  get server(): string {
+    return String(this.record()["server"]);
+  }
+
+  get printed(): string {
+    return this.output;
+  }
+
+  creds(role: string): string {
+    return join(this.data, "creds", `${role}.nk`);
+  }
+
+  children(): Child[] {
+    return this.record()["children"] as Child[];
+  }
+
+  pid(name: string): number {
+    const child = this.children().find((each) => each.name === name);
+    if (child === undefined) throw new Error(`no part is named ${name}`);
+    return child.pid;
+  }
+
+  /** Ends a part at once and waits until it is gone. */
+  async kill(name: string, signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
+    const pid = this.pid(name);
+    process.kill(pid, signal);
+    await until(`${name} is gone`, async () => !alive(pid));
+  }
+
+  /** Starts a killed part again with the command it had. */
+  revive(name: string): ChildProcess {
+    const [file = "", ...args] = this.commands.get(name) ?? [];
+    const child = spawn(file, args, { stdio: "ignore" });
+    this.revived.push(child);
+    return child;
+  }
+
+  run(...args: string[]): Promise<Result> {
+    return swain([...args, "--data", this.data]);
+  }
+
+  /** Runs the CLI and fails the test when it does not exit 0. */
+  async ok(...args: string[]): Promise<string> {
+    const result = await this.run(...args);
+    expect(result.code, `swain ${args.join(" ")}\n${result.stdout}${result.stderr}`).toBe(0);
+    return result.stdout;
+  }
+
+  async apply(manifests: readonly object[], ...args: string[]): Promise<Result> {
+    const input = manifests.map((manifest) => JSON.stringify(manifest)).join("\n---\n");
+    return swain(["apply", "-f", "-", "--data", this.data, ...args], { input });
+  }
+
+  private async list<T>(kind: string): Promise<T[]> {
+    const { items } = JSON.parse(await this.ok("get", kind, "-o", "json", "-A")) as { items: T[] };
+    return items;
+  }
+
+  pods(): Promise<PodObject[]> {
+    return this.list("pods");
+  }
+
+  nodes(): Promise<NodeObject[]> {
+    return this.list("nodes");
+  }
+
+  async workload(name: string): Promise<WorkloadObject> {
+    return JSON.parse(await this.ok("get", `workload/${name}`, "-o", "json")) as WorkloadObject;
+  }
+
+  /** The log of one part, for the message of a failed test. */
+  log(name: string): string {
+    try {
+      return readFileSync(join(this.data, "log", `${name}.log`), "utf8");
+    } catch {
+      return "";
+    }
+  }
+
+  async dispose(): Promise<void> {
+    for (const child of this.revived.toReversed()) {
+      if (child.exitCode === null && child.signalCode === null) {
+        const gone = new Promise((resolve) => child.once("exit", resolve));
+        // The agent's command holds --stop-pods: ended in order, it takes its pods along.
+        child.kill("SIGTERM");
+        await Promise.race([gone, new Promise((resolve) => setTimeout(resolve, 20_000))]);
+        child.kill("SIGKILL");
+      }
+    }
+    if (this.supervisor.exitCode === null) {
+      const gone = new Promise((resolve) => this.supervisor.once("exit", resolve));
+      this.supervisor.kill("SIGTERM");
+      await Promise.race([gone, new Promise((resolve) => setTimeout(resolve, 40_000))]);
+      this.supervisor.kill("SIGKILL");
+    }
+    rmSync(this.data, { recursive: true, force: true, maxRetries: 5 });
+  }
+}

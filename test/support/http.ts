@@ -1,0 +1,54 @@
+// Small HTTP requests over connections of their own, for tests of what answers behind a proxy.
+import { request } from "node:http";
+
+/** The body of a GET, over a new connection. Rejects on any failure. */
+export function get(port: number, timeoutMs = 5000): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const req = request({ host: "127.0.0.1", port, agent: false, timeout: timeoutMs }, (res) => {
+      let body = "";
+      res.on("data", (chunk: Buffer) => (body += chunk.toString()));
+      res.on("end", () =>
+        res.statusCode === 200 ? resolve(body.trim()) : reject(new Error(`status ${res.statusCode}`)),
+      );
+      res.on("error", reject);
+    });
+    req.on("timeout", () => req.destroy(new Error("timed out")));
+    req.on("error", reject);
+    req.end();
+  });
+}
+
+/** How often each answer came in `count` requests, one after the other. */
+export async function spread(port: number, count: number): Promise<Map<string, number>> {
+  const seen = new Map<string, number>();
+  for (let index = 0; index < count; index++) {
+    const body = await get(port);
+    seen.set(body, (seen.get(body) ?? 0) + 1);
+  }
+  return seen;
+}
+
+/** Requests in a steady stream until stopped; tells what failed. */
+export function load(port: number, parallel: number): { stop(): Promise<{ sent: number; failed: string[] }> } {
+  const state = { running: true };
+  let sent = 0;
+  const failed: string[] = [];
+  const worker = async (): Promise<void> => {
+    while (state.running) {
+      sent += 1;
+      try {
+        await get(port);
+      } catch (error) {
+        failed.push(`${new Date().toISOString()} ${String(error)}`);
+      }
+    }
+  };
+  const workers = Array.from({ length: parallel }, worker);
+  return {
+    async stop() {
+      state.running = false;
+      await Promise.all(workers);
+      return { sent, failed };
+    },
+  };
+}

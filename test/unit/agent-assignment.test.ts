@@ -1,0 +1,79 @@
+import { describe, expect, it } from "vitest";
+import type { Assign } from "../../schemas/generated/types.ts";
+import type { Held } from "../../services/agent/assignment.ts";
+import { joinPages, judge, nothingHeld } from "../../services/agent/assignment.ts";
+import { podNamed } from "../support/agent.ts";
+
+const message = (more: Partial<Assign>): Assign => ({
+  clusterUid: "uid",
+  logId: "log",
+  epoch: 1,
+  generation: 10,
+  base: 0,
+  items: [],
+  gone: [],
+  ...more,
+});
+
+const held = (generation: number, ...names: string[]): Held => ({
+  logId: "log",
+  clusterUid: "uid",
+  generation,
+  items: new Map(names.map((name) => [`default/${name}`, podNamed(name)])),
+});
+
+const names = (verdict: ReturnType<typeof judge>): string[] =>
+  "take" in verdict ? [...verdict.take.items.keys()].sort() : [];
+
+describe("an assignment", () => {
+  it("is taken whole when its base is 0", () => {
+    const verdict = judge(held(5, "a-1"), message({ items: [podNamed("b-1")] }));
+    expect(verdict).toMatchObject({ full: true, take: { generation: 10, clusterUid: "uid" } });
+    expect(names(verdict)).toEqual(["default/b-1"]);
+  });
+
+  it("is taken as a difference when it follows what is held", () => {
+    const verdict = judge(held(5, "a-1", "b-1"), message({ base: 5, items: [podNamed("c-1")], gone: ["default/a-1"] }));
+    expect(verdict).toMatchObject({ full: false });
+    expect(names(verdict)).toEqual(["default/b-1", "default/c-1"]);
+  });
+
+  it("is taken from an older base too, since it then includes what is held", () => {
+    expect(names(judge(held(5, "a-1"), message({ base: 3, items: [podNamed("a-1"), podNamed("b-1")] })))).toEqual([
+      "default/a-1",
+      "default/b-1",
+    ]);
+  });
+
+  it("with a gap before it is not taken", () => {
+    expect(judge(held(5), message({ base: 6 }))).toEqual({ keep: "gap" });
+    expect(judge(nothingHeld, message({ base: 6 }))).toEqual({ keep: "gap" });
+  });
+
+  it("that is a page of several is not taken by itself", () => {
+    expect(judge(held(5, "a-1"), message({ next: "default/x-1" }))).toEqual({ keep: "gap" });
+  });
+
+  it("of an older generation is refused, also when it is whole", () => {
+    expect(judge(held(11, "a-1"), message({}))).toEqual({ keep: "stale" });
+    expect(judge(held(11, "a-1"), message({ base: 9 }))).toEqual({ keep: "stale" });
+  });
+
+  it("of another log is refused whatever its generation", () => {
+    expect(judge(held(5, "a-1"), message({ logId: "other", generation: 99 }))).toEqual({ keep: "foreign" });
+  });
+
+  it("of the generation that is held changes nothing as a difference", () => {
+    expect(judge(held(10, "a-1"), message({ base: 4, gone: ["default/a-1"] }))).toEqual({ keep: "same" });
+  });
+
+  it("in pages is joined only when all pages are of one generation", () => {
+    const first = message({ items: [podNamed("a-1")], next: "default/a-1" });
+    const second = message({ items: [podNamed("b-1")] });
+    expect(joinPages([first, second])?.items).toHaveLength(2);
+    expect(joinPages([first, second])).not.toHaveProperty("next");
+    expect(joinPages([first, { ...second, generation: 11 }])).toBeNull();
+    expect(joinPages([first, { ...second, logId: "other" }])).toBeNull();
+    expect(joinPages([])).toBeNull();
+  });
+});

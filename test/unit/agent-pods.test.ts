@@ -1,0 +1,251 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import type { AssignedPod, Container } from "../../schemas/generated/types.ts";
+import { httpPort, podNamed } from "../support/agent.ts";
+import { PodsWorld } from "../support/agent-world.ts";
+
+const simPod = (name: string, sim: NonNullable<Container["sim"]>, more: Partial<AssignedPod> = {}): AssignedPod =>
+  podNamed(name, { containers: [{ name: "web", sim, ports: httpPort }], ...more });
+
+let world: PodsWorld;
+beforeEach(async () => {
+  world = new PodsWorld();
+  await world.start();
+});
+
+const key = "default/web-1";
+const only = () => {
+  const [container] = world.of(key);
+  if (container === undefined) throw new Error("no container");
+  return container;
+};
+
+describe("the pods of a node", () => {
+  it("come up with their ports and say so", async () => {
+    await world.tell([simPod("web-1", {})]);
+    expect(world.reports.get(key)).toMatchObject({
+      state: "ready",
+      observed: {
+        restarts: 0,
+        containers: [{ name: "web", id: only().id }],
+        addresses: [{ name: "http", containerPort: 80, host: "10.0.0.1", local: "sim", localPort: 80 }],
+      },
+    });
+  });
+
+  it("are left alone once they are up, without a timer", async () => {
+    await world.tell([simPod("web-1", {})]);
+    await world.clock.advance(100);
+    const timers = world.clock.pending;
+    const calls = world.calls.length;
+    await world.clock.advance(600_000);
+    expect(world.calls).toHaveLength(calls);
+    // The listing of the engine is the one that stays.
+    expect(timers).toBe(1);
+  });
+
+  it("say pulling and starting while that takes time, and running until the port answers", async () => {
+    await world.tell([simPod("web-1", { pullDelay: "2s", startDelay: "2s", readyDelay: "3s" })]);
+    expect(world.state(key)).toBe("pulling");
+    await world.clock.advance(2100);
+    expect(world.state(key)).toBe("starting");
+    await world.clock.advance(2100);
+    expect(world.reports.get(key)).toMatchObject({ state: "running" });
+    await world.clock.advance(1500);
+    expect(world.reports.get(key)).toMatchObject({ state: "running", observed: { reason: "NOT_READY" } });
+    await world.clock.advance(2000);
+    expect(world.reports.get(key)).toMatchObject({ state: "ready", observed: { reason: "" } });
+  });
+
+  it("are started again at once when they crash, in the same container", async () => {
+    await world.tell([simPod("web-1", {})]);
+    const { id } = only();
+    world.engine.kill(id, 1);
+    await world.clock.advance(0);
+    expect(only()).toMatchObject({ id, state: "running" });
+    expect(world.reports.get(key)).toMatchObject({ state: "ready", observed: { restarts: 1, exitCode: 1 } });
+    expect(world.calls.filter(({ verb }) => verb === "start").map(({ at }) => at)).toEqual([1000, 1000]);
+  });
+
+  it("that keep crashing are started after 0, 1, 2, 4 … s", async () => {
+    await world.tell([simPod("web-1", { exitAfter: "10ms", exitCode: 7 })]);
+    await world.clock.advance(16_000);
+    const starts = world.calls.filter(({ verb }) => verb === "start").map(({ at }) => at);
+    const gaps = starts.slice(1).map((at, index) => at - (starts[index] ?? 0));
+    expect(gaps).toEqual([10, 1010, 2010, 4010, 8010]);
+    expect(world.reports.get(key)).toMatchObject({ state: "backoff", observed: { reason: "EXITED", exitCode: 7 } });
+  });
+
+  it("say IMAGE_NOT_FOUND and COMMAND_NOT_FOUND as failed, once for all tries", async () => {
+    await world.tell([simPod("web-1", { failPull: true }), simPod("web-2", { failStart: true })]);
+    await world.clock.advance(30_000);
+    expect(world.reports.get(key)).toMatchObject({ state: "failed", observed: { reason: "IMAGE_NOT_FOUND" } });
+    expect(world.reports.get("default/web-2")).toMatchObject({ observed: { reason: "COMMAND_NOT_FOUND" } });
+    expect(world.said.get(key)).toEqual(["pulling", "failed"]);
+    expect(world.calls.filter(({ verb }) => verb === "pull").length).toBeGreaterThan(4);
+  });
+
+  it("stop with their grace period, are removed, and say stopped", async () => {
+    const pod = simPod("web-1", { ignoreStop: true }, { stopGraceMs: 3000 });
+    await world.tell([pod]);
+    await world.tell([{ ...pod, desired: "stop", generation: 2 }]);
+    await world.clock.advance(2999);
+    expect(world.running(key)).toHaveLength(1);
+    await world.clock.advance(2);
+    expect(world.of(key)).toEqual([]);
+    expect(world.reports.get(key)).toMatchObject({ state: "stopped", observed: { reason: "STOPPED" } });
+  });
+
+  it("say stopped again at every full sync that still lists them", async () => {
+    const pod = simPod("web-1", {}, { desired: "stop" });
+    await world.tell([pod]);
+    expect(world.said.get(key)).toEqual(["stopped"]);
+    await world.tell([pod]);
+    expect(world.said.get(key)).toEqual(["stopped", "stopped"]);
+    await world.tell([pod], false);
+    expect(world.said.get(key)).toHaveLength(2);
+  });
+
+  it("break off a pull when they are not wanted any more", async () => {
+    const pod = simPod("web-1", { pullDelay: "1h" });
+    await world.tell([pod]);
+    await world.tell([{ ...pod, desired: "stop", generation: 2 }]);
+    await world.clock.advance(1);
+    expect(world.state(key)).toBe("stopped");
+  });
+
+  it("share the network of their first container and start after it", async () => {
+    const containers = [
+      { name: "web", sim: {}, ports: httpPort },
+      { name: "side", sim: {} },
+    ];
+    await world.tell([podNamed("web-1", { containers })]);
+    const [web, side] = world.of(key);
+    expect(side?.spec.joinNetworkOf).toBe(web?.id);
+    expect(web?.spec.podPorts).toEqual(httpPort);
+    expect(world.calls.map(({ verb }) => verb)).toEqual(["pull", "pull", "create", "create", "start", "start"]);
+    world.engine.kill(side?.id ?? "", 1);
+    await world.clock.advance(1);
+    expect(world.running(key)).toHaveLength(2);
+    expect(world.reports.get(key)).toMatchObject({ state: "ready", observed: { restarts: 1 } });
+  });
+
+  it("are made again when somebody removed their container", async () => {
+    await world.tell([simPod("web-1", {})]);
+    world.engine.remove(only());
+    await world.clock.advance(1);
+    expect(world.running(key)).toHaveLength(1);
+    expect(world.reports.get(key)?.observed.restarts).toBe(1);
+  });
+
+  it("are removed when a full sync does not have them, but not before one", async () => {
+    await world.tell([simPod("web-1", {})]);
+    await world.crash();
+    world.disk.files.clear();
+    await world.start();
+    await world.tell([], false);
+    await world.clock.advance(120_000);
+    expect(world.running(key)).toHaveLength(1);
+    await world.tell([], true);
+    await world.clock.advance(1);
+    expect(world.of(key)).toEqual([]);
+  });
+
+  it("that are stopped with the agent leave nothing behind", async () => {
+    await world.tell([simPod("web-1", {}), simPod("web-2", {})]);
+    await world.stopAll();
+    expect(world.engine.all()).toEqual([]);
+  });
+});
+
+describe("an agent that ended and is started again", () => {
+  it("touches no healthy container and says the same as before", async () => {
+    await world.tell([simPod("web-1", {}), simPod("web-2", {})]);
+    world.engine.kill(only().id, 1);
+    await world.clock.advance(1000);
+    const before = world.reports.get(key);
+    await world.crash();
+    world.reports.clear();
+    world.said.clear();
+    const calls = world.calls.length;
+    await world.start();
+    expect(world.calls).toHaveLength(calls);
+    expect(world.reports.get(key)).toEqual(before);
+    expect(before?.observed.restarts).toBe(1);
+    expect(world.said.get(key)).toEqual(["ready"]);
+  });
+
+  it("starts what crashed meanwhile, and keeps pods running without being told again", async () => {
+    await world.tell([simPod("web-1", {})]);
+    await world.clock.advance(100);
+    await world.crash();
+    world.engine.kill(only().id, 3);
+    await world.start();
+    expect(world.running(key)).toHaveLength(1);
+    expect(world.reports.get(key)).toMatchObject({ state: "ready", observed: { restarts: 1, exitCode: 3 } });
+  });
+
+  it("does not run a finished pod again", async () => {
+    await world.tell([simPod("web-1", { exitAfter: "1s" }, { restartPolicy: "OnFailure" })]);
+    await world.clock.advance(2000);
+    expect(world.reports.get(key)).toMatchObject({ state: "stopped", observed: { reason: "COMPLETED" } });
+    await world.crash();
+    const calls = world.calls.length;
+    await world.start();
+    await world.clock.advance(60_000);
+    expect(world.calls).toHaveLength(calls);
+    expect(world.reports.get(key)).toMatchObject({ state: "stopped", observed: { reason: "COMPLETED" } });
+  });
+});
+
+describe("an engine that does not answer", () => {
+  it("changes nothing of what was said, and everything is looked at when it returns", async () => {
+    await world.tell([simPod("web-1", {})]);
+    world.engine.down();
+    world.engine.kill(only().id, 1);
+    await world.clock.advance(30_000);
+    expect(world.state(key)).toBe("ready");
+    world.engine.up();
+    await world.clock.advance(10_000);
+    expect(world.running(key)).toHaveLength(1);
+    expect(world.reports.get(key)).toMatchObject({ state: "ready", observed: { restarts: 1 } });
+  });
+
+  it("deletes nothing, also when a sync says so meanwhile", async () => {
+    await world.tell([simPod("web-1", {})]);
+    world.engine.down();
+    await world.tell([]);
+    await world.clock.advance(60_000);
+    expect(world.running(key)).toHaveLength(1);
+    world.engine.up();
+    await world.clock.advance(15_000);
+    expect(world.of(key)).toEqual([]);
+  });
+
+  it("is the reason a new pod does not start, and it starts when the engine is back", async () => {
+    world.engine.down();
+    await world.tell([simPod("web-1", {})]);
+    expect(world.reports.get(key)).toMatchObject({ state: "pulling", observed: { reason: "ENGINE_UNREACHABLE" } });
+    await world.clock.advance(60_000);
+    expect(world.calls.length).toBeLessThan(3);
+    world.engine.up();
+    await world.clock.advance(15_000);
+    expect(world.state(key)).toBe("ready");
+  });
+
+  it("at the agent's own start keeps it quiet about pods that may run", async () => {
+    await world.tell([simPod("web-1", {})]);
+    await world.clock.advance(100);
+    await world.crash();
+    world.said.clear();
+    world.engine.down();
+    await world.start();
+    await world.tell([simPod("web-1", {}), simPod("web-2", {})]);
+    await world.clock.advance(5000);
+    expect(world.said.get(key)).toBeUndefined();
+    expect(world.reports.get("default/web-2")).toMatchObject({ observed: { reason: "ENGINE_UNREACHABLE" } });
+    world.engine.up();
+    await world.clock.advance(15_000);
+    expect(world.said.get(key)).toEqual(["ready"]);
+    expect(world.state("default/web-2")).toBe("ready");
+  });
+});

@@ -1,0 +1,238 @@
+// The rules by which an append of unknown outcome is settled, against a log that fails as told.
+import { beforeEach, describe, expect, it } from "vitest";
+import type { Event, EventItem } from "../../schemas/generated/types.ts";
+import type { Bus, LogRecord, LogStore } from "../../services/bus/port.ts";
+import { subjectsOf } from "../../services/bus/subjects.ts";
+import type { Appender, Draft } from "../../services/controller/append.ts";
+import { noCounts } from "../../services/controller/counters.ts";
+import { stand } from "../../services/controller/election.ts";
+import { Ledger } from "../../services/controller/ledger.ts";
+import type { Context } from "../../services/controller/ports.ts";
+import { encodeEvent } from "../../services/controller/record.ts";
+import type { Clock } from "../../services/kernel/clock.ts";
+import { SwainError } from "../../services/kernel/errors.ts";
+import type { Code } from "../../services/kernel/errors.ts";
+import { silent } from "../../services/kernel/log.ts";
+
+type Fault = (log: ScriptedLog, data: Uint8Array, expected: number) => number | Code;
+
+/** Stores what `faults` let through; with no fault left it behaves. */
+class ScriptedLog implements LogStore {
+  readonly records: Uint8Array[] = [];
+  readonly sent: { expected: number; data: Uint8Array }[] = [];
+  faults: Fault[] = [];
+  getFaults: Code[] = [];
+
+  async append(_subject: string, data: Uint8Array, options: { expectedSequence: number }): Promise<number> {
+    const expected = options.expectedSequence;
+    this.sent.push({ expected, data });
+    const fault = this.faults.shift();
+    const outcome = fault === undefined ? this.store(data, expected) : fault(this, data, expected);
+    if (typeof outcome === "string") throw new SwainError(outcome, "as told");
+    return outcome;
+  }
+
+  store(data: Uint8Array, expected: number): number | Code {
+    if (expected !== this.records.length) return "APPEND_CONFLICT";
+    return this.records.push(data);
+  }
+
+  async tail(): Promise<{ first: number; last: number }> {
+    return { first: 1, last: this.records.length };
+  }
+
+  async get(sequence: number): Promise<LogRecord | null> {
+    const fault = this.getFaults.shift();
+    if (fault !== undefined) throw new SwainError(fault, "as told");
+    const data = this.records[sequence - 1];
+    return data === undefined ? null : { sequence, subject: "s", data, time: 0 };
+  }
+
+  async read(from: number, onRecord: (record: LogRecord) => void): Promise<void> {
+    for (const [index, data] of this.records.entries()) {
+      if (index + 1 >= from) onRecord({ sequence: index + 1, subject: "s", data, time: 0 });
+    }
+  }
+
+  follow(): () => void {
+    return () => {};
+  }
+}
+
+/** Timers fire at once and move the time. */
+function hastyClock(): Clock {
+  let now = 0;
+  const after = (ms: number, fn: () => void): (() => void) => {
+    now += ms;
+    queueMicrotask(fn);
+    return () => {};
+  };
+  return { wall: () => 1000 + now, mono: () => now, after, every: () => () => {} };
+}
+
+let log: ScriptedLog;
+let context: Context;
+let ledger: Ledger;
+
+const bytes = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
+
+beforeEach(() => {
+  log = new ScriptedLog();
+  let id = 0;
+  context = {
+    clock: hastyClock(),
+    ids: { next: () => `id${++id}` },
+    random: { next: () => 0 },
+    bus: { log: () => log } as unknown as Bus,
+    log: silent,
+    cluster: "test",
+    id: "c1",
+    subjects: subjectsOf("test"),
+    counters: noCounts(),
+  };
+  ledger = new Ledger(() => context.counters.foreign++);
+});
+
+async function elected(): Promise<Appender> {
+  const election = await stand(context, ledger);
+  if (election.kind !== "won") throw new Error(`the election ended with ${election.kind}`);
+  log.sent.length = 0;
+  return election.appender;
+}
+
+function draft(): Draft {
+  const { logId, epoch, lastEventId: prev } = ledger.state;
+  const items: EventItem[] = [
+    {
+      kind: "service",
+      verb: "applied",
+      namespace: "default",
+      name: "web",
+      labels: {},
+      spec: { selector: { workload: "web" }, ports: [{ port: 80, targetPort: 80 }] },
+    },
+  ];
+  return {
+    subject: "s",
+    event: { schema: 1, logId, epoch, id: context.ids.next(), prev, time: 1, cause: "api", items },
+  };
+}
+
+/** An election of another controller, as it would follow on the log now. */
+function rival(): Event {
+  const { logId, lastEventId } = ledger.state;
+  const items: EventItem[] = [{ kind: "leader", verb: "elected", name: "c2" }];
+  return {
+    schema: 1,
+    logId,
+    epoch: log.records.length + 1,
+    id: "rival",
+    prev: lastEventId,
+    time: 1,
+    cause: "election",
+    items,
+  };
+}
+
+const unanswered: Fault = (at, data, expected) => {
+  at.store(data, expected);
+  return "TIMEOUT";
+};
+const lost: Fault = () => "TIMEOUT";
+
+describe("an append", () => {
+  it("is committed when its answer was lost but its bytes are at the next sequence", async () => {
+    const appender = await elected();
+    log.faults = [unanswered];
+    const one = draft();
+    expect(await appender.append(() => one)).toMatchObject({ kind: "committed", sequence: 2 });
+    expect(log.sent).toHaveLength(1);
+    expect(ledger.state.services.size).toBe(1);
+  });
+
+  it("is sent again with the same bytes when nothing is at the next sequence", async () => {
+    const appender = await elected();
+    log.faults = [lost, lost];
+    const one = draft();
+    expect(await appender.append(() => one)).toMatchObject({ kind: "committed", sequence: 2 });
+    expect(log.sent.map(({ expected }) => expected)).toEqual([1, 1, 1]);
+    expect(new Set(log.sent.map(({ data }) => String(data))).size).toBe(1);
+  });
+
+  it("goes behind foreign records with the same bytes", async () => {
+    const appender = await elected();
+    log.records.push(bytes({ stray: 1 }), bytes("stray 2"));
+    const one = draft();
+    expect(await appender.append(() => one)).toMatchObject({ kind: "committed", sequence: 4 });
+    expect(context.counters.foreign).toBe(2);
+    expect(new Set(log.sent.map(({ data }) => String(data))).size).toBe(1);
+    expect(ledger.state.sequence).toBe(4);
+  });
+
+  it("loses to a leader elected meanwhile, also behind a foreign record", async () => {
+    const appender = await elected();
+    log.records.push(bytes({ stray: 1 }));
+    log.records.push(encodeEvent(rival()));
+    const one = draft();
+    expect(await appender.append(() => one)).toEqual({ kind: "deposed" });
+    expect(ledger.state.leader).toBe("c2");
+    expect(ledger.state.services.size).toBe(0);
+  });
+
+  it("is unsettled, and not folded, when its outcome cannot be learnt in time", async () => {
+    const appender = await elected();
+    log.faults = [unanswered];
+    log.getFaults = Array.from({ length: 100 }, () => "TIMEOUT" as const);
+    const one = draft();
+    expect(await appender.append(() => one)).toEqual({ kind: "unsettled" });
+    expect(ledger.state.services.size).toBe(0);
+  });
+
+  it("is refused by a full log only when no earlier try may still get in", async () => {
+    const appender = await elected();
+    const full: Fault = () => "LOG_FULL";
+    log.faults = [full];
+    const one = draft();
+    expect(await appender.append(() => one)).toEqual({ kind: "full" });
+    expect(log.sent).toHaveLength(1);
+    log.faults = [lost, full, (at, data, expected) => at.store(data, expected)];
+    const two = draft();
+    expect(await appender.append(() => two)).toMatchObject({ kind: "committed" });
+  });
+});
+
+describe("an election", () => {
+  it("is lost to whoever got the sequence first", async () => {
+    await elected();
+    const other = new Ledger(() => {});
+    await other.catchUp(log);
+    log.faults = [
+      (at, data, expected) => {
+        at.records.push(encodeEvent(rival()));
+        return at.store(data, expected);
+      },
+    ];
+    expect(await stand({ ...context, id: "c3" }, other)).toEqual({ kind: "lost" });
+    expect(other.state.leader).toBe("c2");
+  });
+
+  it("is held again with a new epoch when a foreign record took its place", async () => {
+    log.faults = [
+      (at, data, expected) => {
+        at.records.push(bytes({ stray: true }));
+        return at.store(data, expected);
+      },
+    ];
+    const election = await stand(context, ledger);
+    expect(election).toMatchObject({ kind: "won", sequence: 2 });
+    expect(ledger.state.epoch).toBe(2);
+  });
+
+  it("refuses a log that is not the one followed so far", async () => {
+    await elected();
+    log.records.length = 0;
+    await expect(stand(context, ledger)).rejects.toMatchObject({ code: "LOG_UNKNOWN" });
+    log.records.push(bytes({ another: "log" }));
+    await expect(stand(context, ledger)).rejects.toMatchObject({ code: "LOG_UNKNOWN" });
+  });
+});

@@ -1,0 +1,303 @@
+// What the leader knows of its nodes and tells them, against a bus that answers as told.
+import { beforeEach, describe, expect, it } from "vitest";
+import type { Assign } from "../../schemas/generated/types.ts";
+import { limits } from "../../services/bus/limits.ts";
+import type { Bus, BusMessage, BusState } from "../../services/bus/port.ts";
+import { subjectsOf } from "../../services/bus/subjects.ts";
+import { Assigner } from "../../services/controller/assign/assigner.ts";
+import { noCounts } from "../../services/controller/counters.ts";
+import { Heartbeats } from "../../services/controller/nodes/heartbeats.ts";
+import { Liveness } from "../../services/controller/nodes/liveness.ts";
+import type { Context } from "../../services/controller/ports.ts";
+import { Guard } from "../../services/controller/term/guard.ts";
+import { SwainError } from "../../services/kernel/errors.ts";
+import { silent } from "../../services/kernel/log.ts";
+import { ManualClock, settle } from "../support/agent.ts";
+import { facts, TestCluster, workloadManifest } from "../support/core.ts";
+
+class FakeBus {
+  readonly sent: { subject: string; value: unknown }[] = [];
+  answer: (subject: string, value: unknown) => Promise<unknown> = () =>
+    Promise.reject(new SwainError("NO_LEADER", "nobody listens"));
+  flushes = true;
+  current: BusState = "connected";
+  private readonly listeners = new Set<(state: BusState) => void>();
+
+  state(): BusState {
+    return this.current;
+  }
+
+  onState(fn: (state: BusState) => void): () => void {
+    this.listeners.add(fn);
+    return () => this.listeners.delete(fn);
+  }
+
+  enter(state: BusState): void {
+    this.current = state;
+    for (const fn of this.listeners) fn(state);
+  }
+
+  async request(subject: string, value: unknown): Promise<BusMessage> {
+    this.sent.push({ subject, value });
+    const answer = await this.answer(subject, value);
+    return { json: () => answer } as unknown as BusMessage;
+  }
+
+  async flush(): Promise<void> {
+    if (!this.flushes) throw new SwainError("TIMEOUT", "as told");
+  }
+}
+
+let bus: FakeBus;
+let clock: ManualClock;
+let context: Context;
+let cluster: TestCluster;
+
+beforeEach(() => {
+  bus = new FakeBus();
+  clock = new ManualClock();
+  cluster = new TestCluster({ n1: {}, n2: {}, n3: {} });
+  context = {
+    clock,
+    ids: { next: () => "id" },
+    random: { next: () => 0 },
+    bus: bus as unknown as Bus,
+    log: silent,
+    cluster: "test",
+    id: "c1",
+    subjects: subjectsOf("test"),
+    counters: noCounts(),
+  };
+});
+
+describe("liveness", () => {
+  let changes: number;
+  let liveness: Liveness;
+  const silence = (node: string): number => liveness.heardAgo().get(node) ?? -1;
+
+  beforeEach(() => {
+    changes = 0;
+    liveness = new Liveness(context, cluster.state, () => changes++);
+    liveness.start();
+  });
+
+  it("calls a node unheard only when flush and ping confirm it", async () => {
+    bus.answer = async (subject) => {
+      if (subject.includes(".n1.")) throw new SwainError("TIMEOUT", "silent");
+      return {};
+    };
+    await clock.advance(limits.nodeUnheardMs - 300);
+    expect(bus.sent).toEqual([]);
+    await clock.advance(1000);
+    expect(silence("n1")).toBeGreaterThanOrEqual(limits.nodeUnheardMs);
+    expect(silence("n2")).toBeLessThan(limits.nodeUnheardMs);
+    expect(changes).toBe(1);
+    liveness.hear("n1");
+    expect(silence("n1")).toBe(0);
+    expect(changes).toBe(2);
+  });
+
+  it("blames nobody while the server does not answer", async () => {
+    bus.flushes = false;
+    await clock.advance(10 * limits.nodeUnheardMs);
+    expect(silence("n1")).toBeLessThan(limits.nodeUnheardMs);
+    expect(bus.sent).toEqual([]);
+  });
+
+  it("takes own stalls off", async () => {
+    liveness.hear("n1");
+    await clock.advance(3000);
+    liveness.excuse(2500);
+    expect(silence("n1")).toBe(500);
+  });
+
+  it("leaves a node that was unknown before this term as it is until it speaks", () => {
+    const node = cluster.state.nodes.get("n1");
+    if (node !== undefined) node.state = "unknown";
+    const fresh = new Liveness(context, cluster.state, () => changes++);
+    expect(fresh.heardAgo().get("n1")).toBeGreaterThanOrEqual(limits.nodeUnheardMs);
+    expect(fresh.heardAgo().get("n2")).toBe(0);
+    fresh.hear("n1");
+    expect(fresh.heardAgo().get("n1")).toBe(0);
+    expect(changes).toBe(1);
+  });
+});
+
+describe("the guard", () => {
+  let excused: number[];
+  let guard: Guard;
+
+  beforeEach(() => {
+    excused = [];
+    guard = new Guard(context, { onExcuse: (ms) => excused.push(ms), onSuspect: () => {} });
+    guard.start();
+  });
+
+  it("holds answers back after a stall until the tail was verified", async () => {
+    await clock.advance(5000);
+    expect(guard.look()).toBe(true);
+    // Without its timer it is as if nothing had run for three seconds.
+    guard = new Guard(context, { onExcuse: (ms) => excused.push(ms), onSuspect: () => {} });
+    await clock.advance(3000);
+    expect(guard.look()).toBe(false);
+    expect(excused).toEqual([2750]);
+    let trusted: boolean | undefined;
+    void guard.trusted().then((answer) => {
+      trusted = answer;
+    });
+    await settle();
+    expect(trusted).toBeUndefined();
+    guard.clear();
+    await settle();
+    expect(trusted).toBe(true);
+  });
+
+  it("takes the time of a lost connection off once, and doubts itself after it", async () => {
+    bus.enter("disconnected");
+    await clock.advance(7000);
+    expect(guard.isSuspect).toBe(false);
+    bus.enter("connected");
+    expect(guard.isSuspect).toBe(true);
+    expect(excused).toEqual([7000]);
+  });
+
+  it("tells those who wait that the term ended", async () => {
+    guard.suspect();
+    const answer = guard.trusted();
+    guard.stop();
+    expect(await answer).toBe(false);
+  });
+});
+
+describe("heartbeats", () => {
+  it("register a new node once, and count on no agent that follows another log", () => {
+    const heard: string[] = [];
+    const heartbeats = new Heartbeats(context, cluster.state, {
+      onHeard: (node) => heard.push(node),
+      onFacts: () => {},
+    });
+    const beat = (node: string, logId: string): void => {
+      const body = { bootId: "b", logId, generation: 0, facts: facts({ hostname: node }) };
+      const data = new TextEncoder().encode(JSON.stringify(body));
+      heartbeats.onMessage({
+        subject: context.subjects.node.heartbeat(node),
+        data,
+        json: () => body,
+      } as unknown as BusMessage);
+    };
+    beat("n9", "");
+    beat("n9", "");
+    beat("n8", "another");
+    beat("n8", "another");
+    expect(heard).toEqual(["n9", "n9"]);
+    expect(heartbeats.strangers()).toEqual(["n8"]);
+    expect(heartbeats.take().map(({ name }) => name)).toEqual(["n9"]);
+    expect(heartbeats.hasFacts).toBe(false);
+    beat("n8", cluster.state.logId);
+    expect(heartbeats.strangers()).toEqual([]);
+    expect(heard).toContain("n8");
+  });
+});
+
+describe("the assigner", () => {
+  let assigner: Assigner;
+  let held: number;
+  const assigns = (): Assign[] => bus.sent.map(({ value }) => value as Assign);
+  const generation = (): number => cluster.state.nodes.get("n1")?.assignment ?? -1;
+
+  /** Changes what n1 should run, and tells the assigner. */
+  const change = async (name: string): Promise<void> => {
+    const before = new Set(cluster.state.nodes.get("n1")?.pods);
+    cluster.apply(workloadManifest(name, { replicas: 3 }));
+    cluster.settle();
+    const after = cluster.state.nodes.get("n1")?.pods ?? new Set();
+    assigner.onTouched(new Map([["n1", new Set([...after].filter((pod) => !before.has(pod)))]]));
+    await settle();
+  };
+
+  beforeEach(() => {
+    held = 0;
+    assigner = new Assigner(context, cluster.state, () => true);
+    bus.answer = async (_subject, value) => {
+      const assign = value as Assign;
+      if (assign.base === held) held = assign.generation;
+      return { logId: assign.logId, held };
+    };
+  });
+
+  it("sends only what changed since what the agent holds", async () => {
+    assigner.onHeard("n1", { bootId: "b", logId: "", generation: 0 });
+    await change("one");
+    await change("two");
+    const [first, second] = assigns();
+    expect(first).toMatchObject({ base: 0, generation: first?.generation });
+    expect(second).toMatchObject({ base: first?.generation, generation: generation() });
+    expect(second?.items.map(({ workload }) => workload)).toEqual(["two"]);
+    expect(held).toBe(generation());
+  });
+
+  it("sends a hint without items, never an empty whole, to an agent whose base it does not know", async () => {
+    held = 77;
+    await change("one");
+    expect(assigns()).toMatchObject([{ base: generation(), generation: generation(), items: [], gone: [] }]);
+  });
+
+  it("sends again, with everything since the same base, when a heartbeat shows that the command was lost", async () => {
+    assigner.onHeard("n1", { bootId: "b", logId: "", generation: 0 });
+    const obey = bus.answer;
+    bus.answer = () => Promise.reject(new SwainError("TIMEOUT", "lost"));
+    await change("one");
+    expect(bus.sent).toHaveLength(1);
+    bus.answer = obey;
+    assigner.onHeard("n1", { bootId: "b", logId: "", generation: 0 });
+    await settle();
+    expect(bus.sent).toHaveLength(2);
+    expect(assigns()[1]).toEqual(assigns()[0]);
+    expect(held).toBe(generation());
+  });
+
+  it("makes an agent that forgot everything pull, and goes on from there", async () => {
+    assigner.onHeard("n1", { bootId: "b", logId: "", generation: 0 });
+    await change("one");
+    assigner.onHeard("n1", { bootId: "c", logId: "", generation: 0 });
+    await settle();
+    expect(assigns()[1]).toMatchObject({ base: generation(), generation: generation(), items: [] });
+    assigner.onHeard("n1", { bootId: "c", logId: cluster.state.logId, generation: generation() });
+    held = generation();
+    await change("two");
+    expect(assigns()[2]?.items.map(({ workload }) => workload)).toEqual(["two"]);
+  });
+
+  it("keeps one command in flight per node and forgets nothing that comes meanwhile", async () => {
+    assigner.onHeard("n1", { bootId: "b", logId: "", generation: 0 });
+    const obey = bus.answer;
+    const release: (() => void)[] = [];
+    bus.answer = async (subject, value) => {
+      await new Promise<void>((resolve) => release.push(resolve));
+      return obey(subject, value);
+    };
+    await change("one");
+    await change("two");
+    await change("three");
+    expect(bus.sent).toHaveLength(1);
+    release.shift()?.();
+    await settle();
+    expect(bus.sent).toHaveLength(2);
+    expect(
+      assigns()[1]
+        ?.items.map(({ workload }) => workload)
+        .toSorted(),
+    ).toEqual(["three", "two"]);
+    release.shift()?.();
+    await settle();
+    expect(held).toBe(generation());
+  });
+
+  it("says nothing to an agent that follows another log", async () => {
+    await change("one");
+    bus.sent.length = 0;
+    assigner.onHeard("n1", { bootId: "b", logId: "another", generation: 3 });
+    await settle();
+    expect(bus.sent).toEqual([]);
+  });
+});

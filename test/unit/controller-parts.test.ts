@@ -1,0 +1,69 @@
+import { describe, expect, it } from "vitest";
+import type { EventItem } from "../../schemas/generated/types.ts";
+import { limits } from "../../services/bus/limits.ts";
+import { Dirty } from "../../services/controller/project/dirty.ts";
+import { judge } from "../../services/controller/project/found.ts";
+import { firstEvent, fitsOneEvent } from "../../services/controller/term/batch.ts";
+
+describe("a value found in KV", () => {
+  const log = { logId: "l", sequence: 10 };
+  const value = (sequence: number, more = ""): string => JSON.stringify({ logId: "l", sequence, more });
+  it.each([
+    ["same", value(5), value(5)],
+    ["same", null, null],
+    ["older", null, value(5)],
+    ["older", value(4), value(5)],
+    ["older", value(4), null],
+    ["edited", value(5, "x"), value(5)],
+    ["edited", value(6), value(5)],
+    ["newer", value(11), value(5)],
+    ["newer", value(11), null],
+    ["edited", "{", value(5)],
+    ["edited", "null", value(5)],
+    ["edited", JSON.stringify({ logId: "other", sequence: 99 }), value(5)],
+  ] as const)("is %s: %s where %s is wanted", (verdict, found, wanted) => {
+    expect(judge(found, wanted, log)).toBe(verdict);
+  });
+});
+
+describe("the set of dirty keys", () => {
+  it("gives endpoints first, then by age, and holds a key back while it is written", () => {
+    const dirty = new Dirty();
+    dirty.mark("pods", "p", 1);
+    dirty.mark("endpoints", "b", 2);
+    dirty.mark("endpoints", "a", 3);
+    dirty.mark("endpoints", "b", 4);
+    const all = (): boolean => true;
+    expect(dirty.take(all)).toEqual({ bucket: "endpoints", key: "b" });
+    dirty.mark("endpoints", "b", 5);
+    expect(dirty.take(all)).toEqual({ bucket: "endpoints", key: "a" });
+    expect(dirty.oldestMs(11)).toBe(10);
+    expect(dirty.take(all)).toEqual({ bucket: "pods", key: "p" });
+    expect(dirty.take(all)).toBeUndefined();
+    expect(dirty.size).toBe(4);
+    dirty.release({ bucket: "endpoints", key: "b" });
+    expect(dirty.take((bucket) => bucket !== "endpoints")).toBeUndefined();
+    expect(dirty.take(all)).toEqual({ bucket: "endpoints", key: "b" });
+  });
+});
+
+describe("items of one event", () => {
+  const item = (message: string): EventItem => ({
+    kind: "pod",
+    verb: "drained",
+    namespace: "default",
+    name: "web-1",
+    reason: "DRAINED",
+    message,
+  });
+  it("are cut by count and by bytes, and never to nothing", () => {
+    expect(firstEvent(Array.from({ length: 1500 }, () => item("")))).toHaveLength(limits.eventItems);
+    const large = item("x".repeat(limits.eventBytes / 3));
+    expect(firstEvent([large, large, large])).toHaveLength(2);
+    const huge = item("x".repeat(limits.eventBytes * 2));
+    expect(firstEvent([huge, large])).toEqual([huge]);
+    expect(fitsOneEvent([huge])).toBe(false);
+    expect(fitsOneEvent([large, large])).toBe(true);
+    expect(fitsOneEvent([])).toBe(true);
+  });
+});

@@ -1,0 +1,181 @@
+import { Readable } from "node:stream";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { engineAddress, engineName } from "../../services/agent/runtime/docker/engine.ts";
+import { containerInfo } from "../../services/agent/runtime/docker/inspect.ts";
+import type { Inspected } from "../../services/agent/runtime/docker/inspect.ts";
+import { containerName, volumeName } from "../../services/agent/runtime/docker/labels.ts";
+import { takeApart } from "../../services/agent/runtime/docker/logs.ts";
+import { FreshEnds } from "../../services/agent/runtime/docker/oom.ts";
+import { createOptions } from "../../services/agent/runtime/docker/options.ts";
+import { PullProgress } from "../../services/agent/runtime/docker/progress.ts";
+import type { ContainerSpec } from "../../services/agent/runtime/driver.ts";
+import { systemClock } from "../../services/kernel/node/clock.ts";
+
+const identity = { clusterUid: "0123456789abcdef", node: "n1" };
+const spec = (over: Partial<ContainerSpec> = {}): ContainerSpec => ({
+  pod: "shop/web-1",
+  container: { name: "main", image: "busybox:stable" },
+  env: {},
+  advertise: "10.0.0.1",
+  labels: {},
+  ...over,
+});
+
+afterEach(() => vi.unstubAllEnvs());
+
+describe("where the engine is", () => {
+  it("an explicit address wins over DOCKER_HOST, which wins over the usual socket", () => {
+    vi.stubEnv("DOCKER_HOST", "tcp://10.0.0.9:2375");
+    expect(engineAddress("/run/other.sock")).toBe("unix:///run/other.sock");
+    expect(engineAddress("unix:///run/other.sock")).toBe("unix:///run/other.sock");
+    expect(engineAddress()).toBe("tcp://10.0.0.9:2375");
+    vi.stubEnv("DOCKER_HOST", "");
+    expect(engineAddress()).toBe("unix:///var/run/docker.sock");
+  });
+
+  it("engines are called by their name", () => {
+    expect(engineName({ Version: "20.10.24", Components: [{ Name: "Engine" }] })).toBe("Docker Engine 20.10.24");
+    expect(engineName({ Version: "4.3.1", Components: [{ Name: "Podman Engine" }] })).toBe("Podman Engine 4.3.1");
+    expect(engineName({ Version: "1" })).toBe("Docker Engine 1");
+  });
+});
+
+describe("what the engine is asked to make", () => {
+  it("names carry cluster, node, namespace, pod and container; volumes cluster and namespace", () => {
+    expect(containerName(spec(), identity)).toBe("swain-01234567-n1-shop-web-1-main");
+    expect(volumeName(spec(), identity, "data")).toBe("swain-01234567.shop.data");
+  });
+
+  it("the first container publishes the ports of the whole pod, one that joins publishes none", () => {
+    const podPorts = [
+      { name: "a", containerPort: 80 },
+      { name: "b", containerPort: 81, hostPort: 8081 },
+      { name: "c", containerPort: 80, hostPort: 8080 },
+      { name: "d" },
+    ];
+    const first = createOptions(spec({ podPorts }), identity, 2);
+    expect(first.HostConfig?.PortBindings).toEqual({
+      "80/tcp": [{ HostIp: "10.0.0.1", HostPort: "8080" }],
+      "81/tcp": [{ HostIp: "10.0.0.1", HostPort: "8081" }],
+    });
+    const joined = createOptions(spec({ podPorts, joinNetworkOf: "abc" }), identity, 2);
+    expect(joined.HostConfig).toMatchObject({ PortBindings: {}, NetworkMode: "container:abc" });
+  });
+
+  it("the same container has the same hash, another one another", () => {
+    const hash = (over: Partial<ContainerSpec>): string | undefined =>
+      createOptions(spec(over), identity, 2).Labels?.["swain.spec"];
+    expect(hash({})).toBe(hash({}));
+    expect(hash({ joinNetworkOf: "a" })).not.toBe(hash({ joinNetworkOf: "b" }));
+    const podPorts = [{ name: "a", containerPort: 80 }];
+    expect(hash({ podPorts, advertise: "10.0.0.2" })).not.toBe(hash({ podPorts }));
+  });
+});
+
+const inspected = (state: Partial<Inspected["State"]>, over: object = {}): Inspected =>
+  ({
+    Id: "abc",
+    State: { Status: "running", ExitCode: 0, OOMKilled: false, ...state },
+    Config: {
+      Labels: {
+        "swain.pod": "shop/web-1",
+        "swain.container": "main",
+        "swain.ports": '[{"name":"a","containerPort":80}]',
+      },
+    },
+    HostConfig: { Memory: 1, NetworkMode: "default" },
+    NetworkSettings: {
+      Networks: { bridge: { IPAddress: "" } },
+      Ports: { "80/tcp": [{ HostIp: "::", HostPort: "32768" }] },
+    },
+    ...over,
+  }) as unknown as Inspected;
+
+describe("what the engine tells", () => {
+  it.each([
+    ["created", "created"],
+    ["running", "running"],
+    ["paused", "running"],
+    ["exited", "exited"],
+    ["dead", "exited"],
+  ])("%s counts as %s", (status, state) => {
+    const found = inspected({ Status: status });
+    expect(containerInfo(found, found).state).toBe(state);
+  });
+
+  it("without an address of its own a container is reached by its host port alone", () => {
+    const found = inspected({});
+    expect(containerInfo(found, found).ports).toEqual([{ name: "a", containerPort: 80, hostPort: 32768 }]);
+    expect(containerInfo(found, null).ports).toEqual([]);
+  });
+
+  it("a kill that may still turn out to be for want of memory is looked at again, an old one is not", async () => {
+    const answers = [false, false, true].map((OOMKilled) => inspected({ Status: "exited", ExitCode: 137, OOMKilled }));
+    const fresh = new FreshEnds(systemClock);
+    let asked = 0;
+    const inspect = async (): Promise<Inspected | null> => answers[Math.min(asked++, 2)] ?? null;
+    expect((await fresh.settle("abc", inspect))?.State.OOMKilled).toBe(false);
+    expect(asked).toBe(1);
+    asked = 0;
+    fresh.take("die", "abc");
+    expect((await fresh.settle("abc", inspect))?.State.OOMKilled).toBe(true);
+    expect(asked).toBe(3);
+    fresh.take("start", "abc");
+    asked = 0;
+    await fresh.settle("abc", inspect);
+    expect(asked).toBe(1);
+  });
+});
+
+describe("output", () => {
+  it("comes apart whole, however many frames arrive at once and wherever they are cut", async () => {
+    const frame = (stream: number, text: string): Buffer => {
+      const data = Buffer.from(text);
+      const head = Buffer.alloc(8);
+      head.writeUInt8(stream, 0);
+      head.writeUInt32BE(data.length, 4);
+      return Buffer.concat([head, data]);
+    };
+    const lone = Buffer.from("ä");
+    const halves = [lone.subarray(0, 1), lone.subarray(1)].map((half) =>
+      Buffer.concat([frame(2, "x").subarray(0, 8), half]),
+    );
+    const bytes = Buffer.concat([
+      ...Array.from({ length: 20_000 }, () => frame(1, "a")),
+      ...halves,
+      frame(1, "b".repeat(40_000)),
+    ]);
+    for (const size of [bytes.length, 5]) {
+      const chunks = Array.from({ length: Math.ceil(bytes.length / size) }, (_, at) =>
+        bytes.subarray(at * size, (at + 1) * size),
+      );
+      const text = { stdout: "", stderr: "" };
+      const collect = async (stream: "stdout" | "stderr", chunk: string): Promise<void> => {
+        text[stream] += chunk;
+      };
+      await takeApart(Readable.from(chunks), collect, new AbortController().signal);
+      expect(text).toEqual({ stdout: `${"a".repeat(20_000)}${"b".repeat(40_000)}`, stderr: "ä" });
+    }
+  });
+});
+
+describe("pull progress", () => {
+  it("adds up layers and bytes", () => {
+    const progress = new PullProgress("web:1");
+    expect(progress.text()).toBe("pulling web:1");
+    progress.take({ status: "Pulling from web", id: "1" });
+    progress.take({ id: "a", status: "Downloading", progressDetail: { current: 1e6, total: 4e6 } });
+    progress.take({ id: "b", status: "Already exists", progressDetail: {} });
+    expect(progress.text()).toBe("pulling web:1: 1 of 2 layers, 1.0 of 4.0 MB");
+    progress.take({ id: "a", status: "Extracting", progressDetail: { current: 1, total: 4e6 } });
+    progress.take({ id: "a", status: "Pull complete", progressDetail: {} });
+    expect(progress.text()).toBe("pulling web:1: 2 of 2 layers, 4.0 of 4.0 MB");
+    expect(progress.failure()).toBeNull();
+  });
+
+  it("keeps the error of the stream with its code", () => {
+    const progress = new PullProgress("web:1");
+    progress.take({ error: "no", errorDetail: { code: 401, message: "no, really" } });
+    expect(progress.failure()).toEqual({ code: 401, message: "no, really" });
+  });
+});

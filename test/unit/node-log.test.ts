@@ -1,0 +1,53 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { processLogger } from "../../services/kernel/node/log.ts";
+
+let written: string[];
+
+beforeEach(() => {
+  written = [];
+  vi.spyOn(process.stderr, "write").mockImplementation((text) => {
+    written.push(String(text));
+    return true;
+  });
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.unstubAllEnvs();
+});
+
+test("every event is one line with its fields, also one with line breaks in it", () => {
+  const log = processLogger({ level: "info" }).with({ node: "n1" });
+  log.info("first\nsecond", { path: "/a b", count: 2, absent: undefined });
+  expect(written).toHaveLength(1);
+  expect(written[0]).toMatch(/^\S+Z info {2}first second node=n1 path="\/a b" count=2\n$/);
+});
+
+test("repeated events are not held back", () => {
+  const log = processLogger({ level: "info" });
+  for (let n = 0; n < 20; n += 1) log.error("same");
+  expect(written).toHaveLength(20);
+});
+
+test("SWAIN_LOG says the least that is written; info is the default", () => {
+  const write = (): number => {
+    written.length = 0;
+    const log = processLogger();
+    log.debug("d");
+    log.info("i");
+    log.warn("w");
+    log.error("e");
+    return written.length;
+  };
+  expect(write()).toBe(3);
+  vi.stubEnv("SWAIN_LOG", "debug");
+  expect(write()).toBe(4);
+  vi.stubEnv("SWAIN_LOG", "error");
+  expect(write()).toBe(1);
+  vi.stubEnv("SWAIN_LOG", "nonsense");
+  expect(write()).toBe(3);
+});
+
+test("as JSON it is one object per line", () => {
+  processLogger({ level: "info", json: true }).warn("full", { code: "LOG_FULL" });
+  expect(JSON.parse(written.join(""))).toMatchObject({ level: "warn", message: "full", code: "LOG_FULL" });
+});
