@@ -12,10 +12,10 @@ import { engineAddress, imagePresent, probeEngine } from "../../services/agent/r
 /** A small image with a shell; tests pull nothing. */
 export const testImage = process.env["SWAIN_TEST_IMAGE"] ?? "busybox:stable";
 
-export const engineSocket = engineAddress().replace("unix://", "");
+const engineSocket = engineAddress().replace("unix://", "");
 
 /** Why no container can run here, or null. */
-export async function noEngine(): Promise<string | null> {
+async function noEngine(): Promise<string | null> {
   const probe = await probeEngine();
   if (!probe.ok) return probe.why;
   return (await imagePresent(testImage))

@@ -2,7 +2,7 @@
 // and gone at the end also when a test failed.
 import { execFileSync, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { homedir, tmpdir } from "node:os";
@@ -47,8 +47,8 @@ export interface TestServer {
   kill(): Promise<void>;
   /** Starts it again on the same port and data. */
   start(): Promise<void>;
-  /** Stops it from running without ending it; `thaw` lets it go on. */
-  freeze(): void;
+  /** Stops it from running without ending it; resolves when all its threads stand still. `thaw` lets it go on. */
+  freeze(): Promise<void>;
   thaw(): void;
   /** Removes its data; only while it is not running. */
   wipe(): void;
@@ -218,8 +218,17 @@ class Server implements TestServer {
     return this.finish("SIGKILL");
   }
 
-  freeze(): void {
-    process.kill(this.pid(), "SIGSTOP");
+  async freeze(): Promise<void> {
+    const pid = this.pid();
+    process.kill(pid, "SIGSTOP");
+    const tasks = `/proc/${pid}/task`;
+    // The state is the first sign behind the name in parentheses; where there is no /proc, the signal is trusted.
+    const runs = (task: string): boolean => !/\) [Tt] /.test(readFileSync(join(tasks, task, "stat"), "utf8"));
+    const end = performance.now() + startMs;
+    while (existsSync(tasks) && readdirSync(tasks).some(runs)) {
+      if (performance.now() > end) throw new Error("the test's nats-server did not stop");
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
   }
 
   thaw(): void {

@@ -1,7 +1,7 @@
 // Names of the variables by which a program learns its ports; the same on every driver.
 
 /** `http-admin` → `SWAIN_PORT_HTTP_ADMIN` */
-export const portVariable = (name: string): string => `SWAIN_PORT_${name.toUpperCase().replaceAll("-", "_")}`;
+const portVariable = (name: string): string => `SWAIN_PORT_${name.toUpperCase().replaceAll("-", "_")}`;
 
 /** The variables of ports whose number is known. */
 export function portVariables(

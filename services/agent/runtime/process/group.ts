@@ -50,7 +50,7 @@ async function leaderLives(leader: Leader): Promise<boolean> {
 }
 
 /** The run's living processes, the wrapper included. */
-export async function members(id: string, run: Run, leader: Leader): Promise<ProcessStat[]> {
+async function members(id: string, run: Run, leader: Leader): Promise<ProcessStat[]> {
   if (leader.bootId !== (await bootId())) return [];
   const group = (await allProcesses()).filter((found) => found.group === leader.pid);
   if (await leaderLives(leader)) return group;

@@ -9,7 +9,7 @@ const mostBytes = 10 * 1024 * 1024;
 /** Files are looked at this often; between two looks a file may grow past its bound. */
 export const trimEvery = 10_000;
 
-export const outputFiles = ["stdout.log", "stderr.log"] as const;
+const outputFiles = ["stdout.log", "stderr.log"] as const;
 
 /** Cuts what is too long. Never rejects: a file that is gone is short enough. */
 export async function trimOutput(folder: string): Promise<void> {
