@@ -32,7 +32,7 @@ interface ApiReply {
 export type ApiResult<T> = { readonly ok: T } | { readonly failure: ApiFailure };
 
 /** Reads a JetStream answer. Throws JETSTREAM_ERROR when it is not one. */
-export function readApiReply<T>(message: BusMessage): ApiResult<T> {
+function readApiReply<T>(message: BusMessage): ApiResult<T> {
   const reply = message.json() as (T & ApiReply) | undefined;
   if (typeof reply !== "object" || reply === null) {
     throw new SwainError("JETSTREAM_ERROR", `an answer that is not JetStream's on ${message.subject}`);

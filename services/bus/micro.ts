@@ -4,7 +4,7 @@ import type { Cancel } from "../kernel/clock.ts";
 import type { Bus } from "./port.ts";
 import { respond } from "./respond.ts";
 
-export interface MicroEndpoint {
+interface MicroEndpoint {
   readonly name: string;
   readonly subject: string;
   readonly queueGroup?: string;

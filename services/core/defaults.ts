@@ -8,7 +8,7 @@ import type {
   WorkloadSpec,
 } from "../../schemas/generated/types.ts";
 
-export const workloadDefaults = {
+const workloadDefaults = {
   placement: "spread",
   restartPolicy: "Always",
   lostAfter: "15s",
@@ -20,7 +20,7 @@ export const workloadDefaults = {
 export const defaultNamespace = "default";
 
 /** A port of a service without a name is named after its number, which is unique within the service. */
-export const servicePortName = (port: ServicePort): string => port.name ?? String(port.port);
+const servicePortName = (port: ServicePort): string => port.name ?? String(port.port);
 
 function withContainerDefaults(container: Container): Container {
   if (container.ports === undefined) return container;

@@ -1,6 +1,6 @@
 // What the manifest checks answer with.
 
-export type ProblemCode =
+type ProblemCode =
   | "UNKNOWN_FIELD"
   | "UNKNOWN_KIND"
   | "WRONG_TYPE"

@@ -4,12 +4,12 @@
 import { serviceManifest, workloadManifest } from "../../schemas/generated/manifest.js";
 import type { ServiceManifest, WorkloadManifest } from "../../schemas/generated/types.ts";
 import { serviceMeaning, workloadMeaning } from "./manifest-meaning.ts";
-import type { ManifestProblem, ProblemCode } from "./manifest-problem.ts";
+import type { ManifestProblem } from "./manifest-problem.ts";
 import { pointerTo, pointerTokens, schemaAt, valueAt } from "./manifest-schema.ts";
 import type { SchemaNode } from "./manifest-schema.ts";
 import { didYouMean, nearest } from "./nearest.ts";
 
-export type { ManifestProblem, ProblemCode };
+export type { ManifestProblem };
 export type Manifest = WorkloadManifest | ServiceManifest;
 
 type SchemaError = NonNullable<typeof workloadManifest.errors>[number];
@@ -75,76 +75,85 @@ function headProblems(document: object): ManifestProblem[] {
 
 function fromSchema(id: string, document: object, error: SchemaError, all: readonly SchemaError[]): ManifestProblem[] {
   const path = error.instancePath;
-  const params = error.params as Record<string, unknown>;
   // The head has its own sentences; branches of anyOf and oneOf are told by the anyOf or oneOf itself.
   if (path === "/apiVersion" || path === "/kind" || /\/(anyOf|oneOf)\/\d/.test(error.schemaPath)) return [];
   // One sentence per value is enough: a value of the wrong type also fails pattern, enum and range.
   if (error.keyword !== "type" && all.some((other) => other.instancePath === path && other.keyword === "type"))
     return [];
-  const node = schemaAt(id, path);
+  const fields = fieldProblems(id, document, error);
+  if (fields !== undefined) return fields;
   const value = valueAt(document, path);
-  const problem = (code: ProblemCode, message: string): ManifestProblem[] => [
-    { path, code, message: `${placeName(path)} ${message}`, value },
-  ];
+  const { code, message } = valueWords(error, schemaAt(id, path), value);
+  return [{ path, code, message: `${placeName(path)} ${message}`, value }];
+}
+
+/** What is wrong with the fields of a mapping; undefined when the error is about a value itself. */
+function fieldProblems(id: string, document: object, error: SchemaError): ManifestProblem[] | undefined {
+  const path = error.instancePath;
+  const params = error.params as Record<string, unknown>;
+  const node = schemaAt(id, path);
   switch (error.keyword) {
     case "additionalProperties": {
       const field = String(params.additionalProperty);
       const known = Object.keys(node?.properties ?? {});
       const message = `unknown field "${field}"${didYouMean(field, known) || `; known here: ${known.join(", ")}`}`;
-      return [
-        {
-          path: pointerTo(path, field),
-          code: "UNKNOWN_FIELD",
-          message,
-          value: valueAt(document, pointerTo(path, field)),
-        },
-      ];
+      const place = pointerTo(path, field);
+      return [{ path: place, code: "UNKNOWN_FIELD", message, value: valueAt(document, place) }];
     }
     case "required": {
       const field = String(params.missingProperty);
       if (path === "" && (field === "apiVersion" || field === "kind")) return [];
-      return [
-        { path, code: "REQUIRED", message: `${field} is missing${explained(schemaAt(id, pointerTo(path, field)))}` },
-      ];
+      const message = `${field} is missing${explained(schemaAt(id, pointerTo(path, field)))}`;
+      return [{ path, code: "REQUIRED", message }];
     }
+    case "anyOf":
+    case "oneOf":
+      return [{ path, code: params.passingSchemas ? "BAD_VALUE" : "REQUIRED", message: choiceWords(error) }];
+    case "propertyNames": {
+      const key = String(params.propertyName);
+      const message = `"${key}" is no valid key${explained(node)}`;
+      return [{ path: pointerTo(path, key), code: "BAD_VALUE", message, value: key }];
+    }
+    default:
+      // The pattern of a key is told by propertyNames.
+      return "propertyName" in error ? [] : undefined;
+  }
+}
+
+function valueWords(
+  error: SchemaError,
+  node: SchemaNode | undefined,
+  value: unknown,
+): Pick<ManifestProblem, "code" | "message"> {
+  const params = error.params as Record<string, unknown>;
+  switch (error.keyword) {
     case "type":
-      return problem("WRONG_TYPE", `must be ${typeWords(params.type)}, not ${typeOf(value)}${explained(node)}`);
+      return {
+        code: "WRONG_TYPE",
+        message: `must be ${typeWords(params.type)}, not ${typeOf(value)}${explained(node)}`,
+      };
     case "enum":
     case "const": {
       const allowed = node?.enum ?? [String(node?.const)];
-      return problem("BAD_VALUE", `must be one of ${allowed.join(", ")}${didYouMean(String(value), allowed)}`);
+      const message = `must be one of ${allowed.join(", ")}${didYouMean(String(value), allowed)}`;
+      return { code: "BAD_VALUE", message };
     }
     case "minimum":
     case "maximum":
-      return problem("OUT_OF_RANGE", `must be ${rangeWords(node)}${explained(node)}`);
+      return { code: "OUT_OF_RANGE", message: `must be ${rangeWords(node)}${explained(node)}` };
     case "minItems":
-      return problem(
-        "OUT_OF_RANGE",
-        `must have at least ${String(params.limit)} ${params.limit === 1 ? "entry" : "entries"}`,
-      );
     case "maxItems":
-    case "maxProperties":
-      return problem("OUT_OF_RANGE", `must have at most ${String(params.limit)} entries`);
-    case "anyOf":
-    case "oneOf":
-      return [{ path, code: error.params.passingSchemas ? "BAD_VALUE" : "REQUIRED", message: choiceWords(error) }];
-    case "pattern":
-      // A bad key is told by propertyNames, which follows.
-      if ("propertyName" in error) return [];
-      return problem("BAD_VALUE", `has the wrong form${explained(node) || ` (pattern ${String(params.pattern)})`}`);
-    case "propertyNames": {
-      const key = String(params.propertyName);
-      return [
-        {
-          path: pointerTo(path, key),
-          code: "BAD_VALUE",
-          message: `"${key}" is no valid key${explained(node)}`,
-          value: key,
-        },
-      ];
+    case "maxProperties": {
+      const bound = error.keyword === "minItems" ? "least" : "most";
+      const message = `must have at ${bound} ${String(params.limit)} ${params.limit === 1 ? "entry" : "entries"}`;
+      return { code: "OUT_OF_RANGE", message };
+    }
+    case "pattern": {
+      const rule = explained(node) || ` (pattern ${String(params.pattern)})`;
+      return { code: "BAD_VALUE", message: `has the wrong form${rule}` };
     }
     default:
-      return problem("BAD_VALUE", error.message ?? "is not valid");
+      return { code: "BAD_VALUE", message: error.message ?? "is not valid" };
   }
 }
 

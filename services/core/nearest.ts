@@ -1,7 +1,7 @@
 // The nearest known word to a mistyped one, for "did you mean". Called by the manifest checks and the CLI.
 
 /** Edits (insert, delete, replace, swap of neighbours) that turn one word into the other. */
-export function editDistance(a: string, b: string): number {
+function editDistance(a: string, b: string): number {
   let before: number[] = [];
   let above = Array.from({ length: b.length + 1 }, (_, column) => column);
   for (let row = 1; row <= a.length; row++) {

@@ -18,7 +18,7 @@ export interface View {
   readonly now: number;
   /** Milliseconds since this controller took the lead. */
   readonly termAgeMs: number;
-  /** Node → milliseconds since it was last heard, own stalls and disconnects taken off; a node not heard this term counts from its start. */
+  /** Node → milliseconds since it was last heard, own stalls and disconnects taken off; left out while it was not heard this term. */
   readonly heardAgoMs: ReadonlyMap<string, number>;
   readonly proxies: readonly ProxyView[];
 }

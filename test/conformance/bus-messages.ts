@@ -40,6 +40,31 @@ export function messageConformance(opened: () => OpenedWorld): void {
       expect([first, second]).toEqual([[{ n: 1 }, { n: 2 }], [{ n: 1 }]]);
     });
 
+    it("handles what was on its way at a cancel only where that was asked for", async () => {
+      const to = subject();
+      const heard = { cut: 0, drained: 0 };
+      const cut = other.subscribe(to, () => {
+        heard.cut += 1;
+        cut();
+      });
+      const drained = other.subscribe(
+        to,
+        () => {
+          heard.drained += 1;
+          drained();
+        },
+        { drain: true },
+      );
+      await other.flush(waitMs);
+      for (let n = 0; n < 20; n += 1) bus.publish(to, n);
+      await until(() => heard.drained === 20, "all were heard");
+      await other.flush(waitMs);
+      bus.publish(to, "after");
+      await bus.flush(waitMs);
+      await other.flush(waitMs);
+      expect(heard).toEqual({ cut: 1, drained: 20 });
+    });
+
     it("keeps the order of one sender's messages", async () => {
       const to = subject();
       const heard: unknown[] = [];

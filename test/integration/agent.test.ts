@@ -1,5 +1,5 @@
 // The agent with simulated containers on a real nats-server; the test is the leader.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -11,6 +11,7 @@ import { createSimDriver, simProber } from "../../services/agent/runtime/sim/dri
 import { SimEngine } from "../../services/agent/runtime/sim/engine.ts";
 import type { Bus } from "../../services/bus/port.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
+import type { Disk } from "../../services/kernel/disk.ts";
 import { SwainError } from "../../services/kernel/errors.ts";
 import type { Logger } from "../../services/kernel/log.ts";
 import { silent } from "../../services/kernel/log.ts";
@@ -54,14 +55,14 @@ const noting: Logger = {
 };
 
 /** Starts the agent as after a kill -9: from its journal, with the same engine. */
-async function startAgent(): Promise<Agent> {
+async function startAgent(disk: Disk = systemDisk): Promise<Agent> {
   const bus = await connectTo(server.url, { inboxPrefix: subjects.node.inbox(node) });
   const agent = createAgent(
     {
       clock: systemClock,
       ids: systemIds,
       random: systemRandom,
-      disk: systemDisk,
+      disk,
       log: noting,
       openDriver: (identity) => createSimDriver(engine, identity),
       prober: simProber(engine),
@@ -181,12 +182,10 @@ describe("an agent on the bus", () => {
   });
 
   it("does not take an assignment it cannot write down", async () => {
-    leader.silent = true;
-    await startAgent();
-    await until(() => expect(leader.heartbeats).not.toEqual([]));
-    // Where a file is, there can be no folder.
-    rmSync(data, { recursive: true });
-    writeFileSync(data, "");
+    const full = async (): Promise<never> => {
+      throw new SwainError("DISK_ERROR", "no space left");
+    };
+    await startAgent({ ...systemDisk, writeAtomic: full });
     const answer = await leader.command("assign", {
       clusterUid: "c",
       logId: "log-1",

@@ -64,7 +64,7 @@ describeServers("connecting", (binary) => {
 
   it("says NATS_UNREACHABLE in time also of a server that accepts and says nothing", async () => {
     const { url } = await start();
-    server?.freeze();
+    await server?.freeze();
     const started = performance.now();
     expect(await codeOf(connectTo(url, { connectTimeoutMs: 500 }))).toBe("NATS_UNREACHABLE");
     expect(performance.now() - started).toBeLessThan(4000);

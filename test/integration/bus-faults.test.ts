@@ -180,7 +180,7 @@ describeServers("the bus in trouble", (binary) => {
     const watch = watcher(reader, names.buckets.pods, ">");
     const follow = follower();
     await until(() => watch.loads.length === 1, "it was loaded");
-    world.server.freeze();
+    await world.server.freeze();
     // Nothing can be observed of a server that stands still, so here time itself is the condition.
     await new Promise((resolve) => setTimeout(resolve, 7000));
     world.server.thaw();
@@ -214,7 +214,7 @@ describeServers("the bus in trouble", (binary) => {
 
   it("rejects an append cut off by the loss of the server, and the log tells afterwards what became of it", async () => {
     let at = await append(0);
-    world.server.freeze();
+    await world.server.freeze();
     const cut = codeOf(
       bus.log(names.stream).append(subject, bytes("cut"), { expectedSequence: at, messageId: "cut", timeoutMs: 500 }),
     );

@@ -16,7 +16,7 @@ export interface ServerBinary {
   readonly version: string;
 }
 
-export interface ServerUser {
+interface ServerUser {
   /** Public nkey, `U…`. */
   readonly nkey: string;
   /** Subjects the user may publish and subscribe to; without them all. */
@@ -68,7 +68,7 @@ process.once("exit", () => {
 });
 
 /** The oldest supported server and a current one, as far as they are on this machine. */
-export function findServers(): { old: ServerBinary | undefined; current: ServerBinary | undefined } {
+function findServers(): { old: ServerBinary | undefined; current: ServerBinary | undefined } {
   const found = candidates()
     .map(inspect)
     .filter((binary) => binary !== undefined);
@@ -156,6 +156,18 @@ async function freePort(): Promise<number> {
   return port;
 }
 
+/** Ends the server when this process ends without being able to: its end closes the guard's input. */
+function guardOf(pid: number, home: string): ChildProcess {
+  const script = 'cat >/dev/null; kill -9 "$1"; rm -rf "$2"';
+  // In a group of its own, so that Ctrl-C at the terminal does not end it before its work.
+  const guard = spawn("sh", ["-c", script, "sh", String(pid), home], {
+    stdio: ["pipe", "ignore", "ignore"],
+    detached: true,
+  });
+  guard.unref();
+  return guard;
+}
+
 class Server implements TestServer {
   readonly url: string;
   readonly port: number;
@@ -166,7 +178,9 @@ class Server implements TestServer {
   private readonly home: string;
   private readonly lines: string[] = [];
   private child: ChildProcess | undefined;
+  private guard: ChildProcess | undefined;
   private readonly end = (): void => {
+    this.guard?.kill("SIGKILL");
     this.child?.kill("SIGKILL");
     rmSync(this.home, { recursive: true, force: true });
   };
@@ -192,6 +206,7 @@ class Server implements TestServer {
   async start(): Promise<void> {
     const child = spawn(this.binary.path, ["-c", this.configPath()], { stdio: ["ignore", "ignore", "pipe"] });
     this.child = child;
+    this.guard = guardOf(this.pid(), this.home);
     await new Promise<void>((resolve, reject) => {
       const fail = (why: string): void => reject(new Error(`nats-server ${why}:\n${this.lines.join("\n")}`));
       const timer = setTimeout(() => fail("did not get ready"), startMs);
@@ -254,6 +269,8 @@ class Server implements TestServer {
   private async finish(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
     const child = this.child;
     this.child = undefined;
+    this.guard?.kill("SIGKILL");
+    this.guard = undefined;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise((resolve) => child.once("exit", resolve));
     child.kill(signal);

@@ -43,7 +43,9 @@ export function liveness(state: ReadState, view: View): LivenessStep {
   return { items, wakeInMs };
 }
 
-const silenceOf = (node: ReadNode, view: View): number => view.heardAgoMs.get(node.id) ?? view.termAgeMs;
+/** A node not heard this term counts from the term's start; one that was unknown before it stays so until it is heard. */
+const silenceOf = (node: ReadNode, view: View): number =>
+  view.heardAgoMs.get(node.id) ?? (node.state === "unknown" ? Infinity : view.termAgeMs);
 
 function nodeItem(node: ReadNode, view: View, heldCount: number, total: number): EventItem | null {
   const silence = silenceOf(node, view);
