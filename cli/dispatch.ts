@@ -8,7 +8,6 @@ import { asSwainError, SwainError } from "../services/kernel/errors.ts";
 import { version } from "../services/kernel/version.ts";
 import type { Call, Terminal } from "./command.ts";
 import { commands } from "./commands.ts";
-import { commandHelp, overview } from "./help.ts";
 import { errorText } from "./output/error.ts";
 import { readArguments } from "./strict.ts";
 
@@ -40,6 +39,7 @@ async function run(invocation: Invocation): Promise<number> {
   const wantsHelp = ownArgs.some((arg) => arg === "--help" || arg === "-h");
   if (name === undefined || (name === "help" && ownArgs.length === 0)) {
     if (name === undefined && !wantsHelp && ownArgs.length > 0) return noCommand(terminal, ownArgs);
+    const { overview } = await import("./help.ts");
     terminal.out(overview());
     return 0;
   }
@@ -51,6 +51,7 @@ async function run(invocation: Invocation): Promise<number> {
   }
   const { default: definition } = await entry.load();
   if (wantsHelp || name === "help") {
+    const { commandHelp } = await import("./help.ts");
     terminal.out(await commandHelp(definition, terminal.color));
     return 0;
   }

@@ -5,8 +5,6 @@ import { namespaceArg, namespaceOf, parseTarget, scopeOf } from "../kinds.ts";
 import { objectsText, outputArg } from "../output/objects.ts";
 import type { ObjectView, OutputFormat } from "../output/objects.ts";
 import { clusterArgs } from "../settings.ts";
-import { showEvents } from "../show-events.ts";
-import { watchObjects } from "../watch.ts";
 import { withClient } from "../with-client.ts";
 
 export default command({
@@ -44,10 +42,12 @@ async function get(call: Call): Promise<void> {
   await withClient(call, async (client) => {
     if (resource === "event") {
       const filter = { scope, name, last: lastEvents };
+      const { showEvents } = await import("../show-events.ts");
       await showEvents(call.terminal, client, { filter, follow: call.flag("watch"), view });
       return;
     }
     if (call.flag("watch")) {
+      const { watchObjects } = await import("../watch.ts");
       await watchObjects(call.terminal, client, { scope, name, view });
       return;
     }

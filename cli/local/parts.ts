@@ -23,7 +23,12 @@ export interface Part {
   readonly name: string;
   readonly kind: ChildKind;
   readonly args: readonly string[];
+  /** From the polite signal to the kill, when it is not the usual of its kind. */
+  readonly stopMs?: number;
 }
+
+/** Simulated pods end with their process: there is nothing to wait for but farewells. */
+const simStopMs = 5000;
 
 /** Names of the nodes: `node-1` … */
 function nodeIds(count: number): string[] {
@@ -53,7 +58,8 @@ export function agentParts(options: PartsOptions): Part[] {
     // Of several, the agent numbers the ids itself.
     const id = nodes === 1 ? "node-1" : "node";
     const own = ["--id", id, "--nodes", String(nodes), "--data", paths.node("sim")];
-    return [{ name: "agent-sim", kind: "agent", args: ["agent", ...reach(options, "nodes"), ...own, ...common] }];
+    const args = ["agent", ...reach(options, "nodes"), ...own, ...common];
+    return [{ name: "agent-sim", kind: "agent", args, stopMs: simStopMs }];
   }
   return nodeIds(nodes).map((id) => {
     const own = ["--id", id, "--split", String(nodes), "--data", paths.node(id)];

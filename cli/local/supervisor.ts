@@ -3,6 +3,7 @@
 // without it. `swain up` and `swain demo` call it.
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { seedFile } from "../../services/bus/embedded/roles.ts";
 import { SwainError } from "../../services/kernel/errors.ts";
 import { systemDisk } from "../../services/kernel/node/disk.ts";
 import { Child } from "./child.ts";
@@ -137,8 +138,16 @@ class Supervisor implements LocalUp {
     };
     await this.addAll("controllers", controllerParts(parts));
     await Promise.all([this.addAll("agents", agentParts(parts)), this.addAll("proxies", [proxyPart(parts)])]);
+    await this.join(parts);
     this.ready = true;
     await this.write();
+  }
+
+  private async join({ server, cluster, paths, creds, nodes }: PartsOptions): Promise<void> {
+    const { nodesJoined } = await import("./joined.ts");
+    const key = creds ?? seedFile(paths.creds, "operator");
+    const ready = await nodesJoined({ server, cluster, creds: key, nodes, signal: this.options.signal });
+    if (ready < nodes) this.options.say(`warning: ${ready} of ${nodes} nodes have joined so far; see ${paths.log}`);
   }
 
   record(): UpRecord {
@@ -202,7 +211,7 @@ class Supervisor implements LocalUp {
       name: part.name,
       kind: part.kind,
       log,
-      launch: (onSpawn, signal) => launchPart({ ...part, log, stopMs: stopMs[part.kind], onSpawn, signal }),
+      launch: (onSpawn, signal) => launchPart({ stopMs: stopMs[part.kind], ...part, log, onSpawn, signal }),
     });
   }
 

@@ -52,6 +52,10 @@ function containerMeaning(container: Place): ManifestProblem[] {
       longDuration(at(at(container, "sim"), field)),
     ),
     ...resourcesMeaning(at(container, "resources")),
+    ...[at(container, "command"), at(container, "args"), at(at(container, "process"), "command")].flatMap((list) =>
+      entries(list).flatMap(withoutNul),
+    ),
+    ...entries(at(container, "env")).flatMap((variable) => withoutNul(at(variable, "value"))),
   ];
   if (fields.image === undefined) return problems;
   for (const port of entries(at(container, "ports"))) {
@@ -61,6 +65,12 @@ function containerMeaning(container: Place): ManifestProblem[] {
     }
   }
   return problems;
+}
+
+/** Systems end words of a command line and variables at a NUL, so none can hold one. */
+function withoutNul(place: Place): ManifestProblem[] {
+  const holds = typeof place.value === "string" && place.value.includes("\0");
+  return holds ? [{ ...place, code: "BAD_VALUE", message: "a NUL character cannot be passed to a program" }] : [];
 }
 
 function resourcesMeaning(resources: Place): ManifestProblem[] {

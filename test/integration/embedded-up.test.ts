@@ -5,7 +5,7 @@ import type { ChildProcess } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { PodObject } from "../../schemas/generated/types.ts";
 import { readRecord } from "../../cli/local/layout.ts";
 import type { ChildMark, UpRecord } from "../../cli/local/layout.ts";
@@ -14,6 +14,9 @@ import { root, swain } from "../support/cluster.ts";
 import type { Result } from "../support/cluster.ts";
 import { anyServer, startServer } from "../support/nats.ts";
 import { freePort } from "../support/ports.ts";
+
+// Every start is half a dozen Node processes, which takes its time on a busy machine.
+vi.setConfig({ testTimeout: 120_000 });
 
 let data: string;
 let foreground: ChildProcess | undefined;

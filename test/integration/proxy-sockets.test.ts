@@ -253,6 +253,27 @@ describe.each([
     await expect(gone).rejects.toMatchObject({ code: "ECONNRESET" });
   });
 
+  // Streams cannot tell: libuv reports such a reset as an end.
+  if (kind === "handles") {
+    it("knows a reset that comes together with the last bytes from an orderly end", async () => {
+      let accepted: () => void = () => {};
+      const to = await backend((socket) => {
+        socket.resume();
+        accepted();
+      });
+      const { port, results } = await forward(to);
+      for (let round = 1; round <= 50; round += 1) {
+        const joined = new Promise<void>((resolve) => (accepted = resolve));
+        const socket = await client(port);
+        socket.write("half of");
+        await joined;
+        socket.resetAndDestroy();
+        await vi.waitFor(() => expect(results).toHaveLength(round), { interval: 1 });
+      }
+      expect(results.filter(({ failed }) => !failed)).toEqual([]);
+    });
+  }
+
   // Streams lose the answer when the reset overtakes it.
   if (kind === "handles")
     it("delivers the answer of a backend that refuses a body early", async () => {

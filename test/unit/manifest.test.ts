@@ -127,6 +127,11 @@ test.each([
     /ports\/0 REQUIRED containerPort is missing/,
   ],
   [
+    "a NUL in a command",
+    workload({}, { command: ["sh", "a\0b"] }),
+    "/spec/containers/0/command/1 BAD_VALUE a NUL character cannot be passed to a program",
+  ],
+  [
     "a variable set twice",
     workload(
       {},

@@ -18,6 +18,7 @@ export interface TcpHandle {
   connect(request: ConnectRequest, address: string, port: number): Status;
   connect6(request: ConnectRequest, address: string, port: number): Status;
   getsockname(into: { address?: string; port?: number }): Status;
+  getpeername(into: { address?: string; port?: number }): Status;
   setNoDelay(on: boolean): Status;
   setKeepAlive(on: boolean, afterSeconds: number): Status;
   useUserBuffer(buffer: Uint8Array): void;
@@ -73,7 +74,7 @@ interface RawStream {
 
 const methods = [
   ...(["bind", "bind6", "listen", "connect", "connect6", "getsockname", "setNoDelay", "setKeepAlive"] as const),
-  ...(["useUserBuffer", "readStart", "readStop", "writeBuffer", "shutdown", "close", "reset"] as const),
+  ...(["getpeername", "useUserBuffer", "readStart", "readStop", "writeBuffer", "shutdown", "close", "reset"] as const),
 ];
 
 /** The handles of this Node; undefined where it does not offer them in the known shape. */

@@ -72,6 +72,8 @@ class HandleConnection implements Connection {
   /** The other side has been told the end, and that is still under way; a reset is not allowed meanwhile. */
   endingOther = false;
   closed = false;
+  /** The end of our peer was read a second time. */
+  private endRead = false;
 
   constructor(pipes: HandlePipes, handle: TcpHandle) {
     this.pipes = pipes;
@@ -99,6 +101,16 @@ class HandleConnection implements Connection {
     this.handle.onread = onRead;
     this.handle.useUserBuffer(this.pipes.shared);
     if (this.handle.readStart() < 0) this.pair?.fail();
+  }
+
+  /**
+   * True when an end that was told is no reset. libuv tells a reset that comes together with the last bytes as an end. A
+   * connection that still has a peer really was ended; of another kind the socket is read once more, which tells.
+   */
+  isRealEnd(): boolean {
+    if (this.endRead || this.handle.getpeername({}) === 0) return true;
+    this.endRead = true;
+    return this.handle.readStart() !== 0;
   }
 
   close(reset: boolean): void {
@@ -203,8 +215,8 @@ function onRead(this: TcpHandle): Uint8Array | undefined {
     side.bytes += count;
     return carry(side, other, count);
   }
-  if (count === endOfStream && pair?.isBroken === false) passEnd(side, other);
-  else pair?.fail();
+  if (count !== endOfStream || pair?.isBroken !== false) pair?.fail();
+  else if (side.isRealEnd()) passEnd(side, other);
   return undefined;
 }
 
