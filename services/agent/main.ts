@@ -73,7 +73,8 @@ export async function startAgent(options: StartAgentOptions): Promise<Running> {
     host: hostFact(),
     advertise: options.advertise ?? (await detectAdvertise(options.server)),
     runtime: options.runtime,
-    capacity: detectCapacity(split * count),
+    // Simulated nodes share nothing real: each has the room of a whole machine.
+    capacity: detectCapacity(options.runtime === "sim" ? 1 : split),
     labels: { ...options.labels },
     version,
     arch: arch(),

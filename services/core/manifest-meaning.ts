@@ -57,7 +57,13 @@ function containerMeaning(container: Place): ManifestProblem[] {
     ),
     ...entries(at(container, "env")).flatMap((variable) => withoutNul(at(variable, "value"))),
   ];
-  if (fields.image === undefined) return problems;
+  if (fields.image === undefined) {
+    // Without an image these would be passed over in silence.
+    const unused =
+      fields.process === undefined ? [] : ["command", "args"].filter((field) => fields[field] !== undefined);
+    const message = "this is for an image; the program of a process goes under process.command";
+    return problems.concat(unused.map((field) => ({ ...at(container, field), code: "BAD_VALUE" as const, message })));
+  }
   for (const port of entries(at(container, "ports"))) {
     if (fieldsOf(port.value).containerPort === undefined) {
       const message = "containerPort is missing: the port on which the program in the image listens";

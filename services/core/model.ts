@@ -162,7 +162,6 @@ export type ReadState = Immutable<State>;
 export type ReadPod = Immutable<PodRecord>;
 export type ReadNode = Immutable<NodeRecord>;
 export type ReadWorkload = Immutable<WorkloadRecord>;
-export type ReadService = Immutable<ServiceRecord>;
 
 /** What an event touched, for projections, assignments and the next plan. */
 export interface Touched {

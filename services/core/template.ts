@@ -16,7 +16,7 @@ export function sameTemplate(a: WorkloadSpec, b: WorkloadSpec): boolean {
 }
 
 /** Sum of the requests of a pod's containers; a limit without a request counts as the request. */
-export function requestsOf(spec: WorkloadSpec): Resources {
+function requestsOf(spec: WorkloadSpec): Resources {
   const total = { cpuMillis: 0, memoryBytes: 0 };
   for (const { resources } of spec.containers) {
     const cpu = resources?.requests?.cpu ?? resources?.limits?.cpu;

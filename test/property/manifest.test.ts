@@ -1,5 +1,4 @@
 import fc from "fast-check";
-fc.configureGlobal({ numRuns: 3000 });
 import { expect, test } from "vitest";
 import { parseText } from "../../cli/manifests/parse.ts";
 import { withDefaults } from "../../services/core/defaults.ts";

@@ -127,6 +127,11 @@ test.each([
     /ports\/0 REQUIRED containerPort is missing/,
   ],
   [
+    "arguments of an image beside a process alone",
+    workload({ containers: [{ name: "a", process: { command: ["x"] }, args: ["y"] }] }),
+    "/spec/containers/0/args BAD_VALUE this is for an image; the program of a process goes under process.command",
+  ],
+  [
     "a NUL in a command",
     workload({}, { command: ["sh", "a\0b"] }),
     "/spec/containers/0/command/1 BAD_VALUE a NUL character cannot be passed to a program",

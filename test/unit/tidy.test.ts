@@ -20,9 +20,8 @@ it("spells subjects and buckets in one file only", () => {
 });
 
 it("leaves no unfinished work behind", () => {
-  const marks = new RegExp(
-    ["TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK"].map((word) => `\\b${word}\\b`).join("|"),
-  );
+  // Spelled apart, so that this file does not name itself.
+  const marks = /\b(?:TOD[O]|FIXM[E]|XX[X]|HAC[K])\b/;
   expect(sources.filter((file) => marks.test(read(file)))).toEqual([]);
 });
 
