@@ -21,7 +21,7 @@ import { systemRandom } from "../../services/kernel/node/ids.ts";
 import { startProxy } from "../../services/proxy/main.ts";
 import type { ProxyOptions, RunningProxy } from "../../services/proxy/main.ts";
 import { newUser, startServer } from "./nats.ts";
-import type { ServerBinary, TestServer } from "./nats.ts";
+import type { ServerBinary, ServerUser, TestServer } from "./nats.ts";
 
 export const host = "127.0.0.1";
 const cluster = "default";
@@ -130,7 +130,8 @@ async function busOf(server: TestServer, creds?: string): Promise<Bus> {
 /** With `roles` the server knows users by role, and `Cluster.creds` has their keys. */
 export async function startCluster(binary: ServerBinary, roles: readonly Role[] = []): Promise<Cluster> {
   const keys = new Map(roles.map((role) => [role, newUser()]));
-  const users = [...keys].map(([role, { nkey }]) => ({ nkey, ...permissionsOf(role, cluster) }));
+  const users: ServerUser[] = [];
+  for (const [role, { nkey }] of keys) users.push({ nkey, ...permissionsOf(role, cluster) });
   const server = await startServer(binary, users.length === 0 ? {} : { users });
   cleanups.push(() => server.dispose());
   const creds = new Map<Role, string>();
