@@ -1,10 +1,13 @@
-// A KV bucket over its JetStream stream `KV_<bucket>`, the layout that `nats kv` and every client library share.
+// A KV bucket: read and written through the client library's, and told through consumers of our own on its stream
+// `KV_<bucket>`, because the library's watch is silent for a minute and a half after it lost its consumer.
+import type { KV } from "@nats-io/kv";
 import type { Cancel } from "../kernel/clock.ts";
 import { SwainError } from "../kernel/errors.ts";
 import { openConsumer } from "./consumer.ts";
 import type { Delivered } from "./consumer.ts";
 import { keepOpen, readToEnd } from "./heal.ts";
-import { apiCall, apiCodes, failed, jetStreamRequest, readStored } from "./jetstream-api.ts";
+import { apiCodes, conflicts, failed, valueOf } from "./jetstream-api.ts";
+import type { ApiResult } from "./jetstream-api.ts";
 import type { Bucket, BucketEntry, WatchHandlers } from "./port.ts";
 import type { Wire } from "./wire.ts";
 
@@ -14,7 +17,6 @@ interface Marker {
   readonly time: number;
 }
 
-const conflicts: ReadonlySet<number> = new Set([apiCodes.wrongLastSequence, apiCodes.wrongLastSequenceConstant]);
 const operationHeader = "KV-Operation";
 /** Set by servers that write a marker themselves when a value's time is over. */
 const reasonHeader = "Nats-Marker-Reason";
@@ -26,29 +28,48 @@ const encoder = new TextEncoder();
 
 export class JetStreamBucket implements Bucket {
   private readonly wire: Wire;
+  private readonly name: string;
   private readonly stream: string;
   private readonly prefix: string;
 
   constructor(wire: Wire, name: string) {
     this.wire = wire;
+    this.name = name;
     this.stream = `KV_${name}`;
     this.prefix = `$KV.${name}.`;
   }
 
   async get(key: string): Promise<BucketEntry | null> {
-    const stored = await readStored(this.wire, this.stream, { last_by_subj: this.subject(key) });
-    if (stored === null) return null;
-    const marker =
-      stored.headers.includes(`\r\n${operationHeader}:`) || stored.headers.includes(`\r\n${reasonHeader}:`);
-    return { key, value: marker ? null : decoder.decode(stored.data), revision: stored.sequence };
+    const result = await this.use(key, (kv) => kv.get(key));
+    const entry = valueOf(`read ${this.subject(key)}`, result);
+    return entry && { key, value: entry.operation === "PUT" ? entry.string() : null, revision: entry.revision };
   }
 
-  put(key: string, value: string, expectedRevision: number): Promise<number> {
-    return this.write(key, encoder.encode(value), expectedRevision, {});
+  async put(key: string, value: string, expectedRevision: number): Promise<number> {
+    const data = encoder.encode(value);
+    // Not `create`, which also writes over a marker: zero means never written.
+    const written = await this.use(
+      key,
+      (kv, timeout) => kv.put(key, data, { previousSeq: expectedRevision, timeout }),
+      data.length,
+    );
+    return this.written(written, key, expectedRevision, data.length);
   }
 
-  remove(key: string, expectedRevision: number): Promise<number> {
-    return this.write(key, new Uint8Array(), expectedRevision, { [operationHeader]: "DEL" });
+  async remove(key: string, expectedRevision: number): Promise<number> {
+    const subject = this.subject(key);
+    // To the library zero means any revision; and what was never written cannot be removed.
+    if (expectedRevision === 0) throw new SwainError("KV_CONFLICT", `${subject} is not at revision 0`);
+    const removed = await this.use(key, async (kv) => {
+      await kv.delete(key, { previousSeq: expectedRevision });
+      // The library keeps the marker's revision to itself.
+      return kv.get(key);
+    });
+    const entry = this.written(removed, key, expectedRevision, 0);
+    if (entry === null || entry.operation === "PUT") {
+      throw new SwainError("KV_CONFLICT", `${subject} was written again as soon as it was removed`);
+    }
+    return entry.revision;
   }
 
   async load(): Promise<Map<string, BucketEntry>> {
@@ -120,10 +141,11 @@ export class JetStreamBucket implements Bucket {
     return count;
   }
 
-  /** Only up to the marker: a value written meanwhile stays. */
+  /** Only up to the marker, unlike `purgeDeletes` of the library: a value written meanwhile stays. */
   private async purge({ key, revision }: Marker): Promise<void> {
-    const request = { filter: this.subject(key), seq: revision + 1 };
-    await apiCall(this.wire, `STREAM.PURGE.${this.stream}`, request);
+    const what = `marker of ${this.subject(key)}`;
+    const range = { filter: this.subject(key), seq: revision + 1 };
+    valueOf(what, await this.wire.jetStream(what, ({ streams }) => streams.purge(this.stream, range)));
   }
 
   private open(filter: string, headersOnly: boolean, handlers: Parameters<typeof openConsumer>[2]): Cancel {
@@ -136,23 +158,25 @@ export class JetStreamBucket implements Bucket {
     return openConsumer(this.wire, options, handlers);
   }
 
-  private async write(
-    key: string,
-    value: Uint8Array,
-    expectedRevision: number,
-    headers: Readonly<Record<string, string>>,
-  ): Promise<number> {
-    const subject = this.subject(key);
-    const result = await jetStreamRequest<{ readonly seq: number }>(this.wire, subject, value, {
-      headers: { ...headers, "Nats-Expected-Last-Subject-Sequence": String(expectedRevision) },
-    });
-    if ("ok" in result) return result.ok.seq;
+  /** Calls the library's bucket. Rejects with INVALID_ARGUMENT for what is not a key. */
+  private async use<T>(key: string, work: (kv: KV, timeoutMs: number) => Promise<T>, bytes = 0): Promise<ApiResult<T>> {
+    return this.wire.jetStream(
+      this.subject(key),
+      async (library, timeoutMs) => work(await library.bucket(this.name), timeoutMs),
+      { bytes },
+    );
+  }
+
+  /** What a write gave; a refusal is thrown. */
+  private written<T>(result: ApiResult<T>, key: string, expectedRevision: number, size: number): T {
+    if ("ok" in result) return result.ok;
     const { code, description } = result.failure;
+    const subject = this.subject(key);
     if (conflicts.has(code)) {
       throw new SwainError("KV_CONFLICT", `${subject} is not at revision ${expectedRevision}: ${description}`);
     }
     if (code === apiCodes.messageTooLarge) {
-      throw new SwainError("PAYLOAD_TOO_LARGE", `${value.length} bytes for ${subject}: ${description}`);
+      throw new SwainError("PAYLOAD_TOO_LARGE", `${size} bytes for ${subject}: ${description}`);
     }
     throw failed(`write ${subject}`, result.failure);
   }

@@ -4,7 +4,7 @@ import { SwainError } from "../kernel/errors.ts";
 import type { Code } from "../kernel/errors.ts";
 
 /** A client error and the errors it was made from, outermost first. */
-function* chain(error: unknown): Generator {
+export function* chain(error: unknown): Generator {
   // Five is deeper than the client ever nests; the bound guards against a cause that points to itself.
   for (let depth = 0, at = error; at !== undefined && depth < 5; depth += 1) {
     yield at;

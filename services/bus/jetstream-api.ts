@@ -19,6 +19,9 @@ export const apiCodes = {
   messageTooLarge: 10054,
 } as const;
 
+/** Somebody else wrote first; which code says so depends on the server. */
+export const conflicts: ReadonlySet<number> = new Set([apiCodes.wrongLastSequence, apiCodes.wrongLastSequenceConstant]);
+
 export interface ApiFailure {
   readonly code: number;
   readonly description: string;
@@ -71,9 +74,13 @@ export async function apiCall<T>(
   value: unknown,
   timeoutMs?: number,
 ): Promise<T> {
-  const result = await apiResult<T>(bus, verb, value, timeoutMs);
+  return valueOf(verb, await apiResult<T>(bus, verb, value, timeoutMs));
+}
+
+/** The value of a result; a refusal is thrown as JETSTREAM_ERROR. */
+export function valueOf<T>(what: string, result: ApiResult<T>): T {
   if ("ok" in result) return result.ok;
-  throw failed(verb, result.failure);
+  throw failed(what, result.failure);
 }
 
 /** The same with the refusal as a value. */
@@ -102,47 +109,5 @@ export interface StreamInfo {
     readonly last_seq: number;
     readonly messages: number;
     readonly bytes: number;
-  };
-}
-
-interface StoredMessage {
-  readonly message: {
-    readonly subject: string;
-    readonly seq: number;
-    readonly data?: string;
-    readonly hdrs?: string;
-    readonly time: string;
-  };
-}
-
-/** A stored message, read from the stream's leader. */
-export interface Stored {
-  readonly subject: string;
-  readonly sequence: number;
-  readonly data: Uint8Array;
-  /** The raw header block. */
-  readonly headers: string;
-  readonly time: number;
-}
-
-/** Reads one stored message; null when there is none. */
-export async function readStored(
-  bus: Pick<Bus, "request">,
-  stream: string,
-  which: { seq: number } | { last_by_subj: string },
-): Promise<Stored | null> {
-  const verb = `STREAM.MSG.GET.${stream}`;
-  const result = await apiResult<StoredMessage>(bus, verb, which);
-  if ("failure" in result) {
-    if (result.failure.code === apiCodes.messageNotFound) return null;
-    throw failed(verb, result.failure);
-  }
-  const { subject, seq, data, hdrs, time } = result.ok.message;
-  return {
-    subject,
-    sequence: seq,
-    data: Buffer.from(data ?? "", "base64"),
-    headers: hdrs === undefined ? "" : Buffer.from(hdrs, "base64").toString(),
-    time: Date.parse(time),
   };
 }

@@ -1,19 +1,15 @@
 // The log over a JetStream stream. `streams.ts` makes the stream; only the leading controller appends.
+import type { StreamInfo } from "@nats-io/jetstream";
 import type { Cancel } from "../kernel/clock.ts";
 import { SwainError } from "../kernel/errors.ts";
 import { openConsumer } from "./consumer.ts";
 import { followStream } from "./follow.ts";
 import { readToEnd } from "./heal.ts";
-import { apiCall, apiCodes, failed, jetStreamRequest, readStored } from "./jetstream-api.ts";
-import type { ApiFailure, StreamInfo } from "./jetstream-api.ts";
+import { apiCodes, conflicts, failed, valueOf } from "./jetstream-api.ts";
+import type { ApiFailure } from "./jetstream-api.ts";
 import type { LogRecord, LogStore } from "./port.ts";
 import type { Wire } from "./wire.ts";
 
-interface PublishAck {
-  readonly seq: number;
-}
-
-const conflicts: ReadonlySet<number> = new Set([apiCodes.wrongLastSequence, apiCodes.wrongLastSequenceConstant]);
 /** The server or the account has no room left, whatever the stream's own limits. */
 const noRoom: ReadonlySet<number> = new Set([
   apiCodes.storageExceeded,
@@ -35,14 +31,14 @@ export class JetStreamLog implements LogStore {
     data: Uint8Array,
     options: { expectedSequence: number; messageId: string; timeoutMs: number },
   ): Promise<number> {
-    const result = await jetStreamRequest<PublishAck>(this.wire, subject, data, {
-      timeoutMs: options.timeoutMs,
-      headers: {
-        "Nats-Expected-Stream": this.stream,
-        "Nats-Expected-Last-Sequence": String(options.expectedSequence),
-        "Nats-Msg-Id": options.messageId,
-      },
-    });
+    const { expectedSequence: lastSequence, messageId: msgID, timeoutMs } = options;
+    const result = await this.wire.jetStream(
+      subject,
+      // One try: what became of one that was not answered is for the caller to find out.
+      ({ client }, timeout) =>
+        client.publish(subject, data, { msgID, timeout, expect: { streamName: this.stream, lastSequence } }),
+      { timeoutMs, bytes: data.length },
+    );
     if ("ok" in result) return result.ok.seq;
     throw await this.refused(result.failure, options.expectedSequence, data.length);
   }
@@ -54,8 +50,10 @@ export class JetStreamLog implements LogStore {
   }
 
   async get(sequence: number): Promise<LogRecord | null> {
-    const stored = await readStored(this.wire, this.stream, { seq: sequence });
-    return stored && { sequence: stored.sequence, subject: stored.subject, data: stored.data, time: stored.time };
+    const what = `record ${sequence} of ${this.stream}`;
+    const result = await this.wire.jetStream(what, ({ streams }) => streams.getMessage(this.stream, { seq: sequence }));
+    const stored = valueOf(what, result);
+    return stored && { sequence: stored.seq, subject: stored.subject, data: stored.data, time: stored.time.getTime() };
   }
 
   async read(from: number, onRecord: (record: LogRecord) => void): Promise<void> {
@@ -94,8 +92,9 @@ export class JetStreamLog implements LogStore {
     return followStream(this.wire, this.stream, from, { onRecord, onBroken: (tail) => onBroken?.(tail) });
   }
 
-  private info(): Promise<StreamInfo> {
-    return apiCall<StreamInfo>(this.wire, `STREAM.INFO.${this.stream}`, undefined);
+  private async info(): Promise<StreamInfo> {
+    const what = `state of ${this.stream}`;
+    return valueOf(what, await this.wire.jetStream(what, ({ streams }) => streams.info(this.stream)));
   }
 
   private async refused(failure: ApiFailure, expected: number, size: number): Promise<SwainError> {
@@ -115,8 +114,8 @@ export class JetStreamLog implements LogStore {
   /** The server has one code for every refusal of its store, so the stream's limits decide which it was. */
   private async isFull(size: number): Promise<boolean> {
     const { config, state } = await this.info();
-    const reached = (limit: unknown, value: number): boolean => typeof limit === "number" && limit > 0 && value > limit;
+    const reached = (limit: number, value: number): boolean => limit > 0 && value > limit;
     // Half a KiB stands for what the server stores beside the body: subject, headers, and its own frame.
-    return reached(config["max_bytes"], state.bytes + size + 512) || reached(config["max_msgs"], state.messages + 1);
+    return reached(config.max_bytes, state.bytes + size + 512) || reached(config.max_msgs, state.messages + 1);
   }
 }

@@ -10,10 +10,13 @@ import { CommandRequests } from "./commands.ts";
 import { requestError } from "./errors.ts";
 import { featuresOf } from "./features.ts";
 import type { ServerFeatures } from "./features.ts";
+import type { JetStream } from "./jetstream.ts";
+import type { ApiResult } from "./jetstream-api.ts";
+import { limits } from "./limits.ts";
 import { JetStreamLog } from "./log.ts";
 import type { Bucket, Bus, BusMessage, BusState, LogStore, PublishOptions, SubscribeOptions } from "./port.ts";
 import { commandInbox } from "./subjects.ts";
-import type { Wire, WireMessage } from "./wire.ts";
+import type { JetStreamOptions, Wire, WireMessage } from "./wire.ts";
 
 interface BusParts {
   readonly inboxPrefix: string;
@@ -26,6 +29,8 @@ interface BusParts {
 const closeMs = 1000;
 /** What a server takes when it does not say. */
 const defaultMaxPayload = 1024 * 1024;
+/** More than the headers take that the JetStream library adds. */
+const libraryHeaderBytes = 512;
 /** A refused subject is published to again and again; one line in this time is enough. */
 const deniedLogMs = 10_000;
 
@@ -44,6 +49,7 @@ export class NatsBus implements Bus {
   private current: BusState = "connected";
   private known: ServerFeatures;
   private closing: Promise<void> | undefined;
+  private library: Promise<JetStream> | undefined;
   private deniedLoggedAt = -Infinity;
 
   constructor(connection: NatsConnection, parts: BusParts) {
@@ -154,6 +160,7 @@ export class NatsBus implements Bus {
       state: () => this.current,
       onState: (fn) => this.onState(fn),
       request: (subject, value, options) => this.request(subject, value, options),
+      jetStream: (what, use, options = {}) => this.jetStream(what, use, options),
       token: () => nuid.next(),
       inbox: () => `${this.inboxPrefix}${nuid.next()}`,
       signal: (subject) => this.publish(subject, undefined),
@@ -170,6 +177,26 @@ export class NatsBus implements Bus {
         void work.finally(() => this.work.delete(work));
       },
     };
+  }
+
+  private async jetStream<T>(
+    what: string,
+    use: (library: JetStream, timeoutMs: number) => Promise<T>,
+    { timeoutMs = limits.requestTimeoutMs, bytes = 0 }: JetStreamOptions,
+  ): Promise<ApiResult<T>> {
+    this.checkRoom(bytes + libraryHeaderBytes, what);
+    const started = this.parts.clock.mono();
+    const { libraryError, openJetStream, refusalOf } = await import("./jetstream.ts");
+    if (this.current !== "connected") await this.connected(what, timeoutMs);
+    this.library ??= openJetStream(this.connection);
+    try {
+      const left = Math.max(1, timeoutMs - (this.parts.clock.mono() - started));
+      return { ok: await use(await this.library, left) };
+    } catch (error) {
+      const failure = refusalOf(error);
+      if (failure !== undefined) return { failure };
+      throw libraryError(error, what, this.connection.isClosed());
+    }
   }
 
   /** A subscription that a reconnect renews also when the server had refused it. */
@@ -234,8 +261,11 @@ export class NatsBus implements Bus {
   }
 
   private checkSize(data: Uint8Array, headers: PublishOptions["headers"], subject: string): void {
+    this.checkRoom(data.length + headerBytes(headers), subject);
+  }
+
+  private checkRoom(size: number, subject: string): void {
     const most = this.connection.info?.max_payload ?? defaultMaxPayload;
-    const size = data.length + headerBytes(headers);
     if (size <= most) return;
     throw new SwainError("PAYLOAD_TOO_LARGE", `${size} bytes for ${subject}; the server takes ${most}`);
   }

@@ -3,6 +3,8 @@
 import type { Cancel, Clock } from "../kernel/clock.ts";
 import type { Random } from "../kernel/ids.ts";
 import type { Logger } from "../kernel/log.ts";
+import type { JetStream } from "./jetstream.ts";
+import type { ApiResult } from "./jetstream-api.ts";
 import type { Bus, BusMessage } from "./port.ts";
 
 /** A message with the status of its NATS header line: 0 for ordinary ones, 100 for heartbeats and flow control. */
@@ -10,10 +12,26 @@ export interface WireMessage extends BusMessage {
   readonly status: number;
 }
 
+export interface JetStreamOptions {
+  /** Time to connect again and to be answered; as long as a request by default. */
+  readonly timeoutMs?: number;
+  /** Size of the body that is sent. */
+  readonly bytes?: number;
+}
+
 export interface Wire extends Pick<Bus, "state" | "onState" | "request"> {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /**
+   * Uses the client library once connected; `use` is told how much of the time is left. What JetStream refuses is a
+   * value. Rejects like `Bus.request`, except that nobody answering is JETSTREAM_ERROR.
+   */
+  jetStream<T>(
+    what: string,
+    use: (library: JetStream, timeoutMs: number) => Promise<T>,
+    options?: JetStreamOptions,
+  ): Promise<ApiResult<T>>;
   /** A new token nobody else uses, for inboxes and consumer names. */
   token(): string;
   /** A new subject below this connection's inbox prefix. */

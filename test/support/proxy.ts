@@ -11,7 +11,7 @@ import type { ProxyHeartbeat } from "../../schemas/generated/types.ts";
 import { connectBus } from "../../services/bus/connect.ts";
 import type { Bus } from "../../services/bus/port.ts";
 import { permissionsOf, seedFile } from "../../services/bus/embedded/roles.ts";
-import type { Role } from "../../services/bus/embedded/roles.ts";
+import type { Permissions, Role } from "../../services/bus/embedded/roles.ts";
 import { ensureStreams } from "../../services/bus/streams.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
 import { silent } from "../../services/kernel/log.ts";
@@ -21,7 +21,7 @@ import { systemRandom } from "../../services/kernel/node/ids.ts";
 import { startProxy } from "../../services/proxy/main.ts";
 import type { ProxyOptions, RunningProxy } from "../../services/proxy/main.ts";
 import { newUser, startServer } from "./nats.ts";
-import type { ServerBinary, ServerUser, TestServer } from "./nats.ts";
+import type { ServerBinary, TestServer } from "./nats.ts";
 
 export const host = "127.0.0.1";
 const cluster = "default";
@@ -130,7 +130,7 @@ async function busOf(server: TestServer, creds?: string): Promise<Bus> {
 /** With `roles` the server knows users by role, and `Cluster.creds` has their keys. */
 export async function startCluster(binary: ServerBinary, roles: readonly Role[] = []): Promise<Cluster> {
   const keys = new Map(roles.map((role) => [role, newUser()]));
-  const users: ServerUser[] = [];
+  const users: (Permissions & { nkey: string })[] = [];
   for (const [role, { nkey }] of keys) users.push({ nkey, ...permissionsOf(role, cluster) });
   const server = await startServer(binary, users.length === 0 ? {} : { users });
   cleanups.push(() => server.dispose());
