@@ -117,7 +117,7 @@ it("with `all` gives each service a listener at its own port, and takes it away 
   await until(() => expect(ports()).toEqual([next]));
   await client.echo("an open connection goes on");
   await until(() => expect(cluster.lastBeat?.services).toHaveProperty("default/web"));
-  expect(cluster.lastBeat?.services).not.toHaveProperty("default/api");
+  await until(() => expect(cluster.lastBeat?.services).not.toHaveProperty("default/api"));
 });
 
 it("says that a port is taken, serves the others, and takes the port once it is free", async () => {

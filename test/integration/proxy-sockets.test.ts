@@ -5,6 +5,7 @@ import { connect, createServer } from "node:net";
 import type { AddressInfo, Server, Socket } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { SwainError } from "../../services/kernel/errors.ts";
+import { Lifecycle } from "../../services/kernel/lifecycle.ts";
 import { handleCarrier } from "../../services/kernel/node/sockets-handles.ts";
 import { streamCarrier } from "../../services/kernel/node/sockets-streams.ts";
 import { socketsOver } from "../../services/kernel/node/sockets.ts";
@@ -13,7 +14,9 @@ import type { Listener, PipeResult } from "../../services/kernel/sockets.ts";
 const host = "127.0.0.1";
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+  const closing = new Lifecycle();
+  for (const cleanup of cleanups.splice(0)) closing.add(async () => void (await cleanup()));
+  await closing.close();
 });
 
 const hashOf = (data: Buffer): string => createHash("sha256").update(data).digest("hex");

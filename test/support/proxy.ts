@@ -14,6 +14,7 @@ import { permissionsOf, seedFile } from "../../services/bus/embedded/roles.ts";
 import type { Permissions, Role } from "../../services/bus/embedded/roles.ts";
 import { ensureStreams } from "../../services/bus/streams.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
+import { Lifecycle } from "../../services/kernel/lifecycle.ts";
 import { silent } from "../../services/kernel/log.ts";
 import type { LogFields, Logger } from "../../services/kernel/log.ts";
 import { systemClock } from "../../services/kernel/node/clock.ts";
@@ -28,7 +29,9 @@ const cluster = "default";
 const subjects = subjectsOf(cluster);
 export const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+  const closing = new Lifecycle();
+  for (const cleanup of cleanups.splice(0)) closing.add(async () => void (await cleanup()));
+  await closing.close();
 });
 
 interface Pod {
