@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { run } from "../../services/bus/embedded/run.ts";
 import type { Bus } from "../../services/bus/port.ts";
+import { subjectsOf } from "../../services/bus/subjects.ts";
 import { asSwainError, SwainError } from "../../services/kernel/errors.ts";
 import type { Call } from "../command.ts";
 import { errorText } from "../output/error.ts";
@@ -187,7 +188,7 @@ class Demo {
   private showFeed(): void {
     if (this.feed === undefined) return;
     const { lines, total } = this.feed.latest();
-    this.say(`the feed told ${total} things meanwhile (nats sub 'swain.${cluster}.feed.>'); the latest:`);
+    this.say(`the feed told ${total} things meanwhile (nats sub '${subjectsOf(cluster).feedAll}'); the latest:`);
     for (const line of lines) this.call.terminal.out(`            ${line}\n`);
   }
 

@@ -14,7 +14,7 @@ const lookMs = 50;
 export interface JoinOptions {
   readonly server: string;
   readonly cluster: string;
-  readonly creds: string;
+  readonly creds: string | undefined;
   readonly nodes: number;
   readonly signal: AbortSignal;
 }
@@ -23,7 +23,14 @@ export interface JoinOptions {
 export async function nodesJoined(options: JoinOptions): Promise<number> {
   const { server, cluster, creds, nodes, signal } = options;
   const parts = { clock: systemClock, ids: systemIds, random: systemRandom, signal };
-  const bus = await connectBus({ ...parts, servers: server, name: "up", cluster, creds, log: silent });
+  const bus = await connectBus({
+    ...parts,
+    servers: server,
+    name: "up",
+    cluster,
+    log: silent,
+    ...(creds === undefined ? {} : { creds }),
+  });
   try {
     const client = new Client({ ...parts, bus, cluster });
     const end = systemClock.mono() + patienceMs;

@@ -143,9 +143,9 @@ class Supervisor implements LocalUp {
     await this.write();
   }
 
-  private async join({ server, cluster, paths, creds, nodes }: PartsOptions): Promise<void> {
+  private async join({ server, cluster, paths, ownServer, creds, nodes }: PartsOptions): Promise<void> {
     const { nodesJoined } = await import("./joined.ts");
-    const key = creds ?? seedFile(paths.creds, "operator");
+    const key = ownServer ? seedFile(paths.creds, "operator") : creds;
     const ready = await nodesJoined({ server, cluster, creds: key, nodes, signal: this.options.signal });
     if (ready < nodes) this.options.say(`warning: ${ready} of ${nodes} nodes have joined so far; see ${paths.log}`);
   }

@@ -253,6 +253,7 @@ describeServers("the roles of the embedded server", (binary) => {
     const controller = await bus("controller");
     await controller.bucket(subjects.buckets.endpoints).put("default.web.head", "{}", 0);
     await expect.poll(() => entries).toContain("default.web.head");
+    expect((await proxy.bucket(subjects.buckets.endpoints).get("default.web.head"))?.value).toBe("{}");
     stop();
     expect(await refusesPublish("proxy", `$JS.API.STREAM.MSG.GET.KV_${subjects.buckets.desired}`)).toBe(true);
   });

@@ -56,6 +56,8 @@ describe("image references", () => {
     );
     fc.assert(
       fc.property(parts, ([host, path, tag, digest]) => {
+        // Without a host the first of several parts would be read as one when it has a dot or is "localhost".
+        fc.pre(host !== null || path.length === 1 || !/\.|^localhost$/.test(path[0] ?? ""));
         const repository = [...(host === null ? [] : [host]), ...path].join("/");
         const text = `${repository}${tag === null ? "" : `:${tag}`}${digest === null ? "" : `@${digest}`}`;
         const parsed = parseImage(text);
