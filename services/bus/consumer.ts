@@ -1,6 +1,9 @@
 // One consumer of a stream, in order and without a gap, for as long as it lives. It never repairs itself: whatever goes
 // wrong ends it with `onLost`, within seconds, and its owner opens another (`heal.ts`).
 //
+// The client library's own watch and ordered consumers are not used for this: after their consumer was deleted, or the server
+// that held it died, they were measured to stay silent for about 90 s, and for ever when the stream was made anew.
+//
 // It is an ephemeral push consumer in the server's memory. The server removes it by itself soon after nobody listens on
 // its inbox any more, so that a process that was killed leaves nothing behind.
 import type { Cancel } from "../kernel/clock.ts";

@@ -1,5 +1,6 @@
-// Requests to the JetStream API as plain JSON over the bus, and what its error codes mean. The client library's own
-// streams and consumers are not used: they heal slowly and leave consumers behind on the server.
+// Requests to the JetStream API as plain JSON over the port, and what its error codes mean. They serve `streams.ts`, which
+// a simulated bus must be able to answer too, and the consumers behind watches and followers (`consumer.ts` says why those
+// are not the library's). Single messages and keys go through the client library: see `jetstream.ts`.
 import { SwainError } from "../kernel/errors.ts";
 import { limits } from "./limits.ts";
 import type { Bus, BusMessage } from "./port.ts";
@@ -8,7 +9,6 @@ import type { Bus, BusMessage } from "./port.ts";
 export const apiCodes = {
   streamNotFound: 10059,
   streamNameInUse: 10058,
-  messageNotFound: 10037,
   wrongLastSequence: 10071,
   wrongLastSequenceConstant: 10164,
   /** The store refused the message: mostly a limit of the stream, but also a failing disk. */
@@ -45,28 +45,6 @@ function readApiReply<T>(message: BusMessage): ApiResult<T> {
   return { failure: { code: errCode, description } };
 }
 
-/**
- * Sends a request that JetStream answers. Rejects like `Bus.request`, except that nobody answering is JETSTREAM_ERROR: the
- * server has no JetStream, is starting, or is choosing a leader for the stream.
- */
-export async function jetStreamRequest<T>(
-  bus: Pick<Bus, "request">,
-  subject: string,
-  value: unknown,
-  options: { timeoutMs?: number; headers?: Readonly<Record<string, string>> } = {},
-): Promise<ApiResult<T>> {
-  try {
-    return readApiReply<T>(
-      await bus.request(subject, value, { ...options, timeoutMs: options.timeoutMs ?? limits.requestTimeoutMs }),
-    );
-  } catch (error) {
-    if (error instanceof SwainError && error.code === "NO_LEADER") {
-      throw new SwainError("JETSTREAM_ERROR", `JetStream does not answer on ${subject}`, { cause: error });
-    }
-    throw error;
-  }
-}
-
 /** The value of an API request `$JS.API.<verb>`; a refusal is thrown as JETSTREAM_ERROR. */
 export async function apiCall<T>(
   bus: Pick<Bus, "request">,
@@ -83,14 +61,25 @@ export function valueOf<T>(what: string, result: ApiResult<T>): T {
   throw failed(what, result.failure);
 }
 
-/** The same with the refusal as a value. */
-export function apiResult<T>(
+/**
+ * The same with the refusal as a value. Rejects like `Bus.request`, except that nobody answering is JETSTREAM_ERROR: the
+ * server has no JetStream, is starting, or is choosing a leader for the stream.
+ */
+export async function apiResult<T>(
   bus: Pick<Bus, "request">,
   verb: string,
   value: unknown,
-  timeoutMs?: number,
+  timeoutMs: number = limits.requestTimeoutMs,
 ): Promise<ApiResult<T>> {
-  return jetStreamRequest<T>(bus, `$JS.API.${verb}`, value, timeoutMs === undefined ? {} : { timeoutMs });
+  const subject = `$JS.API.${verb}`;
+  try {
+    return readApiReply<T>(await bus.request(subject, value, { timeoutMs }));
+  } catch (error) {
+    if (error instanceof SwainError && error.code === "NO_LEADER") {
+      throw new SwainError("JETSTREAM_ERROR", `JetStream does not answer on ${subject}`, { cause: error });
+    }
+    throw error;
+  }
 }
 
 /** A refusal as an error. */

@@ -1,5 +1,9 @@
 // Makes the log stream and the KV buckets, and brings their settings up to date. Called by a controller before anything
 // else, and by nothing that only reads.
+//
+// It asks the JetStream API over the port and not through the client library: so a simulated bus can offer it; and the
+// library's KV cannot say all that a bucket needs (readers, deduplication window, no deletions), while its streams are
+// these same three requests, with an update that reads and merges once more by itself.
 import { SwainError } from "../kernel/errors.ts";
 import { productionFloor, featuresOf } from "./features.ts";
 import { apiCall, apiCodes, apiResult, failed } from "./jetstream-api.ts";
