@@ -88,7 +88,7 @@ it("a program gets PATH and HOME of the agent, its own variables and Swain's, an
       { name: "A", value: "mine" },
       { name: "SWAIN_POD", value: "forged" },
     ];
-    const spec = specOf({ ...shell("env; pwd"), env, ports });
+    const spec = specOf({ ...shell("env; pwd; sleep 1"), env, ports });
     const { id, ports: chosen } = await run(driver, spec);
     await ended(driver, id);
     const lines = (await readLogs(driver, id, false)).stdout.trim().split("\n");

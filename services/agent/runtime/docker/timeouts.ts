@@ -33,7 +33,7 @@ export const pingEvery = 15_000;
 export const conflictRetry = { everyMs: 100, times: 20 } as const;
 
 /** The oom event may come after the die event of the same container; an exit 137 so fresh is looked at again. */
-export const oomRace = { freshMs: 1000, everyMs: 50, times: 5 } as const;
+export const oomRace = { freshMs: 1000, everyMs: 50, times: 10 } as const;
 
 /** Inspects in flight during a list: enough to hide latency, few enough to leave the engine room. */
 export const readsInFlight = 8;
