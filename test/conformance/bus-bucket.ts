@@ -83,18 +83,22 @@ export function bucketConformance(opened: () => OpenedWorld): void {
       const changed = await bucket.put("w.a", "2", a);
       const marker = await bucket.remove("w.a", changed);
       const d = await bucket.put("w.d", "1", 0);
-      await until(() => watch.told.length === 4, "the changes were told");
-      expect(watch.told.slice(1)).toEqual([
+      await until(() => watch.entries.has("w.d"), "the changes were told");
+      const changes = [
         { key: "w.a", value: "2", revision: changed },
         { key: "w.a", value: null, revision: marker },
         { key: "w.d", value: "1", revision: d },
-      ]);
+      ];
+      // A starved machine may cost the watch its consumer; it then tells what is there anew, instead of each change.
+      const whole = watch.loads.length === 1;
+      if (whole) expect(watch.told.slice(1)).toEqual(changes);
+      else expect([...(watch.loads.at(-1) ?? [])]).toEqual(["w.d"]);
+      const { length } = watch.told;
       watch.cancel();
       watch.cancel();
       await bucket.put("w.e", "1", 0);
       await other.flush(waitMs);
-      expect(watch.told).toHaveLength(4);
-      expect(watch.loads).toHaveLength(1);
+      expect(watch.told).toHaveLength(length);
     });
 
     it("ends the load of a watch whose filter matches nothing", async () => {
