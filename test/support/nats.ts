@@ -68,7 +68,7 @@ process.once("exit", () => {
 });
 
 /** The oldest supported server and a current one, as far as they are on this machine. */
-function findServers(): { old: ServerBinary | undefined; current: ServerBinary | undefined } {
+export function findServers(): { old: ServerBinary | undefined; current: ServerBinary | undefined } {
   const found = candidates()
     .map(inspect)
     .filter((binary) => binary !== undefined);
@@ -129,7 +129,8 @@ export async function startServer(binary: ServerBinary, options: ServerOptions =
 
 function candidates(): string[] {
   const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
-  const paths = folders.map((folder) => join(folder, "nats-server"));
+  const named = process.env["SWAIN_NATS_SERVER"];
+  const paths = [...(named === undefined ? [] : [named]), ...folders.map((folder) => join(folder, "nats-server"))];
   const cache = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "swain");
   if (existsSync(cache)) {
     const names = readdirSync(cache, { recursive: true, encoding: "utf8" });
