@@ -14,6 +14,8 @@ import type { Committed, TermEnd, Writer } from "./writer.ts";
 const graceMs = 2500;
 /** Between two looks at what was refused or could not be written. */
 const restMs = 1000;
+/** More plans than this without one that finds nothing to do, and the planner is taken to be going in circles: it rests. */
+const plansInARow = 1000;
 /** A timer of the planner is never shorter, lest a rounding keeps the loop spinning. */
 const leastWaitMs = 10;
 
@@ -29,6 +31,8 @@ export class Planner {
   private readonly sources: PlannerSources;
   private attention: Set<Key> | "all" = "all";
   private wanted = true;
+  /** Plans written since the last one that found nothing to do. */
+  private inARow = 0;
   /** Monotonic time of the next look. */
   private dueAt: number | null = null;
 
@@ -63,6 +67,7 @@ export class Planner {
     const view = this.sources.view();
     const { cause, items, wakeInMs } = plan(this.state, view, this.attention);
     if (items.length === 0) {
+      this.inARow = 0;
       this.settle(wakeInMs);
       return false;
     }
@@ -75,6 +80,7 @@ export class Planner {
     const written = await writer.write(cause, passed);
     if (written.kind === "ended") return written.end;
     if (written.kind === "full") this.rest(restMs);
+    this.breathe(cause);
     return written.kind === "committed";
   }
 
@@ -93,6 +99,15 @@ export class Planner {
   private rest(ms: number): void {
     this.wanted = false;
     this.dueAt = this.context.clock.mono() + ms;
+  }
+
+  /** A planner that never comes to rest would fill the log; it is slowed down and said. */
+  private breathe(cause: string): void {
+    this.inARow += 1;
+    if (this.inARow < plansInARow) return;
+    this.inARow = 0;
+    this.context.log.error("the planner does not come to rest", { code: "PLAN_REFUSED", cause, plans: plansInARow });
+    this.rest(restMs);
   }
 
   private withoutHasty(view: View, items: readonly EventItem[]): EventItem[] {
