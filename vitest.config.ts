@@ -1,13 +1,19 @@
 import { defineConfig } from "vitest/config";
 
+/** Tests on real servers, engines and processes, whose machine may be shared and starved for a moment. */
+const real = ["test/conformance/**/*.test.ts", "test/integration/**/*.test.ts", "test/e2e/**/*.test.ts"];
+
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
     globalSetup: "test/support/global-setup.ts",
     testTimeout: 60_000,
     hookTimeout: 120_000,
     // Integration and e2e tests start real servers and engines; two at a time is what two cores carry.
     maxWorkers: 2,
-    reporters: ["default"],
+    projects: [
+      { extends: true, test: { name: "pure", include: ["test/{unit,property,scenario}/**/*.test.ts"] } },
+      // A second try in CI, which the report names: a test that fails twice is broken, one that fails once met a stall.
+      { extends: true, test: { name: "real", include: real, retry: process.env["CI"] === undefined ? 0 : 1 } },
+    ],
   },
 });

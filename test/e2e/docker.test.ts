@@ -30,8 +30,25 @@ async function engineRestartMs(): Promise<number> {
   } finally {
     await container.remove({ force: true });
   }
-  return times.sort((a, b) => a - b)[1] ?? 0;
+  return median(times);
 }
+
+/** Milliseconds from the engine's kill of a container until Swain has it running again. */
+async function killedAndBackMs(id: string, startedAt: string): Promise<number> {
+  const began = performance.now();
+  await docker.getContainer(id).kill();
+  await until(
+    "the container runs again",
+    async () => {
+      const { State } = await docker.getContainer(id).inspect();
+      return State.Running && State.StartedAt !== startedAt;
+    },
+    10_000,
+  );
+  return performance.now() - began;
+}
+
+const median = (times: readonly number[]): number => times.toSorted((a, b) => a - b)[times.length >> 1] ?? 0;
 
 /** Containers of this cluster, found by the ids the pods name. */
 async function containersOf(cluster: Cluster): Promise<{ id: string; pod: string; startedAt: string }[]> {
@@ -80,28 +97,19 @@ await describeEngine("a cluster on a container engine", () => {
   });
 
   it("has a killed container running again within a second of the engine's own start time", async () => {
-    const [victim] = await containersOf(cluster);
-    const id = victim?.id ?? "";
     const engineMs = await engineRestartMs();
-    const began = performance.now();
-    await docker.getContainer(id).kill();
-    await until(
-      "the container runs again",
-      async () => {
-        const { State } = await docker.getContainer(id).inspect();
-        return State.Running && State.StartedAt !== victim?.startedAt;
-      },
-      10_000,
-    );
-    const tookMs = performance.now() - began;
+    const times: number[] = [];
+    const victims = (await containersOf(cluster)).slice(0, 3);
+    for (const { id, startedAt } of victims) times.push(await killedAndBackMs(id, startedAt));
+    const tookMs = median(times);
     const figures = `killed and running again after ${Math.round(tookMs)} ms; the engine alone ${Math.round(engineMs)} ms`;
     console.log(figures);
     expect(tookMs, figures).toBeLessThan(engineMs + 1000);
-    await until("it is ready, with one restart", async () => {
-      const pod = (await cluster.pods()).find((each) => each.metadata.name === victim?.pod);
-      return pod?.status.state === "ready" && pod.status.restarts === 1;
+    await until("they are ready, with one restart", async () => {
+      const pods = (await cluster.pods()).filter((each) => victims.some(({ pod }) => pod === each.metadata.name));
+      return pods.every((pod) => pod.status.state === "ready" && pod.status.restarts === 1);
     });
-    await until("it is balanced to again", async () => (await spread(port, 12)).size === 6);
+    await until("they are balanced to again", async () => (await spread(port, 12)).size === 6);
   });
 
   it("restarts or doubles no container when an agent is killed and started again", async () => {
