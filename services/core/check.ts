@@ -124,13 +124,14 @@ class Checker {
 
   private roomFor(index: number, key: Key, id: string, workload: Key, template: Template): void {
     this.nodes ??= new Map(candidatesOf(this.state).map((candidate) => [candidate.node.id, candidate]));
+    const candidates = [...this.nodes.values()];
     const candidate = this.nodes.get(id);
     if (candidate === undefined) return this.violate(index, "UNKNOWN_NODE", `pod ${key} goes to no node: ${id}`);
     if (candidate.node.state !== "ready") this.violate(index, "NODE_UNHEARD", `pod ${key} goes to unheard node ${id}`);
-    if (template.hostPorts.some((port) => hostPortsOf(this.state, candidate).has(port))) {
+    if (template.hostPorts.some((port) => hostPortsOf(this.state, candidates, candidate).has(port))) {
       this.violate(index, "HOST_PORT_TAKEN", `pod ${key} needs a hostPort that is taken on ${id}`);
     }
-    take(this.state, candidate, workload, template);
+    take(this.state, candidates, candidate, workload, template);
     const { cpuMillis, memoryBytes, pods } = candidate.node.facts.capacity;
     const cpuOver = template.requests.cpuMillis > 0 && candidate.reserved.cpuMillis > cpuMillis;
     const memoryOver = template.requests.memoryBytes > 0 && candidate.reserved.memoryBytes > memoryBytes;

@@ -192,7 +192,9 @@ function rangeWords(node: SchemaNode | undefined): string {
 
 const explained = (node: SchemaNode | undefined): string => {
   if (node?.description === undefined) return "";
-  return `: ${node.description[0]?.toLowerCase() ?? ""}${node.description.slice(1).replace(/\.$/, "")}`;
+  const text = node.description.replace(/\.$/, "");
+  // A description that begins with an acronym ("CPU cores") keeps its capitals.
+  return `: ${/^[A-Z]{2}/.test(text) ? text : `${text.slice(0, 1).toLowerCase()}${text.slice(1)}`}`;
 };
 
 /** Sentences for the only choices of the schemas: what a container runs, what a volume is. */

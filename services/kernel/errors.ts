@@ -16,7 +16,7 @@ export const errorKinds = {
   INVALID_MANIFEST: kind(2, false, "Correct the places named and apply again; nothing was changed."),
   INVALID_REQUEST: kind(2, false, "Correct the request; its schema is in schemas/messages."),
   INVALID_ARGUMENT: kind(2, false, "See --help of this command."),
-  APPLY_TOO_LARGE: kind(2, false, "Split the files into several applies of at most 256 KiB each."),
+  APPLY_TOO_LARGE: kind(2, false, "Split the files into several applies of at most 200 KiB each."),
   NOT_FOUND: kind(3, false, "List what is there with `swain get`."),
   // reaching the cluster
   NATS_UNREACHABLE: kind(
@@ -59,6 +59,11 @@ export const errorKinds = {
   UNSCHEDULABLE: kind(1, true, "Read the message: each filter says how many nodes it refused and why."),
   TOO_LARGE_FOR_ANY_NODE: kind(1, true, "Lower the request, or add a larger node."),
   NODE_UNHEARD: kind(1, true, "Check the node and its agent; its pods are replaced after lostAfter."),
+  NODE_ID_DOUBLED: kind(
+    1,
+    true,
+    "Two agents use one node id: stop one of them, or give it another id with --id.",
+  ),
   MASS_LOSS_HELD: kind(
     1,
     true,

@@ -6,6 +6,7 @@ import type { Bus, BusMessage, BusState } from "../../services/bus/port.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
 import { Assigner } from "../../services/controller/assign/assigner.ts";
 import { noCounts } from "../../services/controller/counters.ts";
+import { Boots } from "../../services/controller/nodes/boots.ts";
 import { Heartbeats } from "../../services/controller/nodes/heartbeats.ts";
 import { Liveness } from "../../services/controller/nodes/liveness.ts";
 import type { Context } from "../../services/controller/ports.ts";
@@ -169,10 +170,26 @@ describe("the guard", () => {
   });
 });
 
+describe("two agents under one node id", () => {
+  it("are told apart by their boots: the newer speaks, and the older again once it is alone", async () => {
+    const boots = new Boots(context);
+    expect(boots.hear("n1", "old")).toBe(true);
+    await clock.advance(1000);
+    expect(boots.hear("n1", "new")).toBe(true);
+    await clock.advance(1000);
+    expect(boots.hear("n1", "old")).toBe(false);
+    expect([boots.speaks("n1", "new"), boots.speaks("n1", "old")]).toEqual([true, false]);
+    await clock.advance(2500);
+    expect(boots.hear("n1", "old")).toBe(true);
+    expect([boots.speaks("n1", "new"), boots.speaks("n1", "old")]).toEqual([false, true]);
+    expect(boots.speaks("n2", "any")).toBe(true);
+  });
+});
+
 describe("heartbeats", () => {
   it("register a new node once, and count on no agent that follows another log", () => {
     const heard: string[] = [];
-    const heartbeats = new Heartbeats(context, cluster.state, {
+    const heartbeats = new Heartbeats(context, cluster.state, new Boots(context), {
       onHeard: (node) => heard.push(node),
       onFacts: () => {},
     });

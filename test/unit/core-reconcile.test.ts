@@ -37,6 +37,15 @@ describe("replicas", () => {
     expect(cluster.pods()[0]).toMatchObject({ state: "assigned", node: "n2" });
   });
 
+  it("with a hostPort do not share the machine of another, also when it is split into several nodes", () => {
+    const real = { runtime: "docker" as const };
+    const cluster = new TestCluster({ n1: real, n2: real, n3: { ...real, host: "h2" } });
+    const ports = [{ name: "http", containerPort: 80, hostPort: 8080 }];
+    cluster.apply(workloadManifest("web", { replicas: 3, containers: [{ name: "main", image: "a", ports }] }));
+    expect(cluster.pods().map((pod) => pod.node)).toEqual(["n1", "n3", null]);
+    expect(cluster.pods()[2]?.message).toContain("hostPort 8080 taken by another pod of the same machine");
+  });
+
   it("say when they are larger than any node", () => {
     const cluster = new TestCluster(three);
     const containers = [{ name: "main", image: "a", resources: { requests: { memory: "100Gi" } } }];

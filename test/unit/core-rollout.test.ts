@@ -42,6 +42,17 @@ describe("a template change", () => {
     });
   });
 
+  it("keeps the pods spread as they were", () => {
+    const cluster = running();
+    const perNode = (): number[] =>
+      ["n1", "n2", "n3"].map((node) => cluster.pods().filter((pod) => pod.node === node).length);
+    for (const release of ["app:2", "app:3"]) {
+      cluster.apply(workloadManifest("web", image(release)));
+      cluster.converge();
+      expect(perNode()).toEqual([1, 1, 1]);
+    }
+  });
+
   it("waits for the proxies to let go before a pod is told to stop", () => {
     const cluster = running();
     cluster.proxies = proxy(0);

@@ -9,6 +9,7 @@ import { admitFacts } from "../../core/admit/node.ts";
 import type { ReadState } from "../../core/model.ts";
 import type { Context } from "../ports.ts";
 import { bodyOf, sameBytes } from "../record.ts";
+import type { Boots } from "./boots.ts";
 import { isName } from "./names.ts";
 
 export interface Held {
@@ -36,13 +37,15 @@ const strangersMost = 100;
 export class Heartbeats {
   private readonly context: Context;
   private readonly state: ReadState;
+  private readonly boots: Boots;
   private readonly events: HeartbeatEvents;
   private readonly known = new Map<string, Known>();
   private readonly waiting = new Map<string, NodeFacts>();
   private readonly others = new Set<string>();
 
-  constructor(context: Context, state: ReadState, events: HeartbeatEvents) {
+  constructor(context: Context, state: ReadState, boots: Boots, events: HeartbeatEvents) {
     this.context = context;
+    this.boots = boots;
     this.state = state;
     this.events = events;
   }
@@ -57,12 +60,12 @@ export class Heartbeats {
     let known = this.known.get(node);
     if (known === undefined || !sameBytes(known.data, message.data)) {
       const parsed = this.parse(node, message);
-      if (parsed === undefined) return;
+      if (parsed === undefined || !this.boots.hear(node, parsed.bootId)) return;
       known = parsed;
       this.known.set(node, known);
       if (this.isStranger(node, known)) return;
       this.wait(node, known.facts);
-    } else if (this.others.has(node)) return;
+    } else if (!this.boots.hear(node, known.bootId) || this.others.has(node)) return;
     else if (!this.state.nodes.has(node)) this.wait(node, known.facts);
     this.events.onHeard(node, known);
   }

@@ -11,6 +11,7 @@ import type { ReadState } from "../../core/model.ts";
 import { SwainError } from "../../kernel/errors.ts";
 import type { Context } from "../ports.ts";
 import { bodyOf } from "../record.ts";
+import type { Boots } from "./boots.ts";
 import { isName } from "./names.ts";
 
 interface Waiting {
@@ -23,8 +24,6 @@ interface Waiting {
 interface Done {
   bootId: string;
   sequence: number;
-  /** The boot before this one: what it still has under way must not undo what its successor said. */
-  before: string;
 }
 
 export interface ReportBatch {
@@ -41,12 +40,14 @@ const reportsPerBatch = 256;
 export class Reports {
   private readonly context: Context;
   private readonly state: ReadState;
+  private readonly boots: Boots;
   private readonly onArrival: () => void;
   private readonly waiting = new Map<string, Waiting>();
   private readonly done = new Map<string, Done>();
 
-  constructor(context: Context, state: ReadState, onArrival: () => void) {
+  constructor(context: Context, state: ReadState, boots: Boots, onArrival: () => void) {
     this.context = context;
+    this.boots = boots;
     this.state = state;
     this.onArrival = onArrival;
   }
@@ -106,6 +107,9 @@ export class Reports {
     if (!this.state.nodes.has(node)) {
       return new SwainError("NOT_FOUND", `node ${node} is not registered yet: its next heartbeat does that`);
     }
+    if (!this.boots.speaks(node, report.bootId)) {
+      return new SwainError("NODE_ID_DOUBLED", `another agent speaks for node ${node}`);
+    }
     if (this.waiting.size >= limits.inboxRequests && !this.waiting.has(node)) {
       this.context.counters.busy++;
       return new SwainError("BUSY", "too many reports wait", { details: { retryAfterMs: 500 } });
@@ -115,18 +119,17 @@ export class Reports {
 
   private isOld(node: string, report: Report): boolean {
     const done = this.done.get(node);
-    if (done === undefined) return false;
-    if (report.bootId === done.before) return true;
-    return report.bootId === done.bootId && report.sequence <= done.sequence;
+    return done !== undefined && report.bootId === done.bootId && report.sequence <= done.sequence;
   }
 
   private accept({ node, report, message }: Waiting): void {
     const { bootId, sequence } = report;
     const done = this.done.get(node);
-    if (done === undefined) this.done.set(node, { bootId, sequence, before: "" });
-    else if (done.bootId === bootId) done.sequence = Math.max(done.sequence, sequence);
-    else if (bootId !== done.before) this.done.set(node, { bootId, sequence, before: done.bootId });
-    respond(this.context.bus, message, this.context.subjects.node.inbox(node), { accepted: sequence });
+    const isSame = done?.bootId === bootId;
+    this.done.set(node, { bootId, sequence: isSame ? Math.max(done.sequence, sequence) : sequence });
+    // What another boot of the node reported may have been said after this one's last word: it says everything again.
+    const reply = { accepted: sequence, ...(done === undefined || isSame ? {} : { resend: true }) };
+    respond(this.context.bus, message, this.context.subjects.node.inbox(node), reply);
   }
 
   private refuse(node: string, message: BusMessage, error: SwainError): void {

@@ -16,6 +16,7 @@ import type { Appender } from "../append.ts";
 import { Assigner } from "../assign/assigner.ts";
 import { syncPage } from "../assign/sync.ts";
 import type { Ledger } from "../ledger.ts";
+import { Boots } from "../nodes/boots.ts";
 import { Heartbeats } from "../nodes/heartbeats.ts";
 import { Liveness } from "../nodes/liveness.ts";
 import { Proxies } from "../nodes/proxies.ts";
@@ -91,14 +92,15 @@ export class Term {
     this.changes = new Changes(context, state, wake);
     this.sequences = new Sequences(context, state, () => this.guard.suspect());
     this.liveness = new Liveness(context, state, () => this.look());
-    this.heartbeats = new Heartbeats(context, state, {
+    const boots = new Boots(context);
+    this.heartbeats = new Heartbeats(context, state, boots, {
       onHeard: (node, held) => {
         this.liveness.hear(node);
         this.assigner.onHeard(node, held);
       },
       onFacts: wake,
     });
-    this.reports = new Reports(context, state, wake);
+    this.reports = new Reports(context, state, boots, wake);
     this.proxies = new Proxies(context, () => this.look());
     this.assigner = new Assigner(context, state, () => this.guard.look());
     this.projector = new Projector(context, state, {

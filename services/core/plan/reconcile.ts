@@ -107,7 +107,7 @@ export class Placer {
 
   private add(workload: ReadWorkload, template: Template, slot: number, name: string, pod: ReadPod | null): void {
     const key = keyOf(workload.namespace, workload.name);
-    const refusal = this.find(workload, key, template);
+    const refusal = this.find(workload, key, template, slot);
     const base = {
       kind: "pod" as const,
       namespace: workload.namespace,
@@ -122,22 +122,46 @@ export class Placer {
     }
   }
 
+  /**
+   * Looks at the nodes as if the pod that holds the slot now were gone: in a template change it leaves when its successor
+   * is ready, and counting both would push the successor to another node and leave the workload lopsided.
+   */
+  private besides<T>(workload: ReadWorkload, key: Key, slot: number, look: (nodes: readonly Candidate[]) => T): T {
+    const candidates = (this.candidates ??= candidatesOf(this.state));
+    const held: Candidate[] = [];
+    // With one template no slot has two pods, and large workloads need not be searched.
+    for (const podKey of workload.templates.size > 1 ? workload.pods : []) {
+      const pod = this.state.pods.get(podKey);
+      if (pod === undefined || pod.slot !== slot || !isLive(pod) || pod.node === null || pod.ended) continue;
+      const candidate = candidates.find(({ node }) => node.id === pod.node);
+      if (candidate !== undefined) held.push(candidate);
+    }
+    const count = (candidate: Candidate, change: number): void =>
+      void candidate.perWorkload.set(key, (candidate.perWorkload.get(key) ?? 0) + change);
+    for (const candidate of held) count(candidate, -1);
+    const answer = look(candidates);
+    for (const candidate of held) count(candidate, 1);
+    return answer;
+  }
+
   private find(
     workload: ReadWorkload,
     key: Key,
     template: Template,
+    slot: number,
   ): { node: string } | { reason: string; message: string } {
     const id = `${key}@${template.generation}`;
     const known = this.refused.get(id);
     if (known !== undefined) return known;
-    this.candidates ??= candidatesOf(this.state);
-    const placement = place(this.state, this.candidates, key, template, workload.spec.placement);
+    const placement = this.besides(workload, key, slot, (candidates) =>
+      place(this.state, candidates, key, template, workload.spec.placement),
+    );
     if (placement.node === null) {
       const refusal = { reason: placement.reason, message: placement.message };
       this.refused.set(id, refusal);
       return refusal;
     }
-    take(this.state, placement.node, key, template);
+    take(this.state, this.candidates ?? [], placement.node, key, template);
     return { node: placement.node.node.id };
   }
 }

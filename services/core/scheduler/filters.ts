@@ -6,7 +6,7 @@ export interface Filter {
   readonly name: string;
   applies(template: Template): boolean;
   /** True when the node passes. */
-  check(template: Template, candidate: Candidate, state: ReadState): boolean;
+  check(template: Template, candidate: Candidate, state: ReadState, candidates: readonly Candidate[]): boolean;
   /** Why that many nodes were refused, to go after "3 nodes …". */
   explain(template: Template): string;
 }
@@ -77,11 +77,11 @@ const memory: Filter = {
 const hostPort: Filter = {
   name: "hostPort",
   applies: (template) => template.hostPorts.length > 0,
-  check: (template, candidate, state) => {
-    const taken = hostPortsOf(state, candidate);
+  check: (template, candidate, state, candidates) => {
+    const taken = hostPortsOf(state, candidates, candidate);
     return template.hostPorts.every((port) => !taken.has(port));
   },
-  explain: (template) => `with hostPort ${template.hostPorts.join(" or ")} taken by another pod`,
+  explain: (template) => `with hostPort ${template.hostPorts.join(" or ")} taken by another pod of the same machine`,
 };
 
 const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 1024 / 1024)}Mi`;

@@ -38,27 +38,44 @@ export function candidatesOf(state: ReadState): Candidate[] {
     });
 }
 
-/** Fixed ports that pods of the node hold. */
-export function hostPortsOf(state: ReadState, candidate: Candidate): Set<number> {
+/** Nodes that share an address share its ports; simulated ones have none to share. */
+const sharesPorts = (a: ReadNode, b: ReadNode): boolean =>
+  a.id === b.id ||
+  (a.facts.runtime !== "sim" && a.facts.host === b.facts.host && a.facts.advertise === b.facts.advertise);
+
+/** Fixed ports that pods of the node, or of another node on the same machine, hold. */
+export function hostPortsOf(state: ReadState, candidates: readonly Candidate[], candidate: Candidate): Set<number> {
   if (candidate.hostPorts !== null) return candidate.hostPorts;
+  const sharing = candidates.filter(({ node }) => sharesPorts(node, candidate.node));
   const taken = new Set<number>();
-  for (const key of candidate.node.pods) {
+  for (const { node } of sharing) addHostPorts(state, node, taken);
+  // One set for all of them: what one takes, the others see.
+  for (const other of sharing) other.hostPorts = taken;
+  return taken;
+}
+
+function addHostPorts(state: ReadState, node: ReadNode, taken: Set<number>): void {
+  for (const key of node.pods) {
     const pod = state.pods.get(key);
     const workload = pod === undefined ? undefined : state.workloads.get(pod.workload);
     if (pod === undefined || !holdsRoom(pod)) continue;
     for (const port of workload?.templates.get(pod.template)?.hostPorts ?? []) taken.add(port);
   }
-  candidate.hostPorts = taken;
-  return taken;
 }
 
 /** Notes a placement, so that the next pod of the same plan sees it. */
-export function take(state: ReadState, candidate: Candidate, workload: Key, template: Template): void {
+export function take(
+  state: ReadState,
+  candidates: readonly Candidate[],
+  candidate: Candidate,
+  workload: Key,
+  template: Template,
+): void {
   candidate.reserved.cpuMillis += template.requests.cpuMillis;
   candidate.reserved.memoryBytes += template.requests.memoryBytes;
   candidate.pods += 1;
   candidate.perWorkload.set(workload, (candidate.perWorkload.get(workload) ?? 0) + 1);
   if (template.hostPorts.length === 0) return;
-  const taken = hostPortsOf(state, candidate);
+  const taken = hostPortsOf(state, candidates, candidate);
   for (const port of template.hostPorts) taken.add(port);
 }

@@ -26,7 +26,7 @@ export function place(
   const refusals = new Map<string, number>();
   let best: { candidate: Candidate; score: Score } | null = null;
   for (const candidate of candidates) {
-    const refusing = active.find((filter) => !filter.check(template, candidate, state));
+    const refusing = active.find((filter) => !filter.check(template, candidate, state, candidates));
     if (refusing !== undefined) {
       refusals.set(refusing.name, (refusals.get(refusing.name) ?? 0) + 1);
       continue;

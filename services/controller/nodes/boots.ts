@@ -1,0 +1,61 @@
+// Which agent speaks for a node. Every start of an agent has a boot id; the newest one heard speaks, and the one before it
+// is refused, so that what an ended agent still had under way cannot undo what its successor said. An agent that keeps
+// speaking after another took its place means that two run under one id: that is said, and whichever outlives the other
+// speaks again.
+import type { Context } from "../ports.ts";
+
+interface Speaker {
+  bootId: string;
+  /** Monotonic time of its last heartbeat. */
+  heardAt: number;
+  /** The boot it took over from. */
+  before: string;
+  warnedAt: number;
+}
+
+/** Without a heartbeat for three of its periods the speaker is taken to have ended. */
+const endedMs = 3000;
+const warnEveryMs = 60_000;
+
+export class Boots {
+  private readonly context: Context;
+  private readonly speakers = new Map<string, Speaker>();
+
+  constructor(context: Context) {
+    this.context = context;
+  }
+
+  /** Takes a heartbeat; false when another agent speaks for the node. */
+  hear(node: string, bootId: string): boolean {
+    const now = this.context.clock.mono();
+    const speaker = this.speakers.get(node);
+    if (speaker === undefined) {
+      this.speakers.set(node, { bootId, heardAt: now, before: "", warnedAt: -Infinity });
+      return true;
+    }
+    if (bootId !== speaker.bootId) {
+      if (bootId === speaker.before && now - speaker.heardAt < endedMs) {
+        this.warn(node, speaker, now);
+        return false;
+      }
+      speaker.before = speaker.bootId;
+      speaker.bootId = bootId;
+    }
+    speaker.heardAt = now;
+    return true;
+  }
+
+  /** True when what this boot reports counts: it speaks for the node, or was never heard before. */
+  speaks(node: string, bootId: string): boolean {
+    return this.speakers.get(node)?.before !== bootId;
+  }
+
+  private warn(node: string, speaker: Speaker, now: number): void {
+    if (now - speaker.warnedAt < warnEveryMs) return;
+    speaker.warnedAt = now;
+    this.context.log.warn("two agents run under one node id; the newer one speaks for it", {
+      code: "NODE_ID_DOUBLED",
+      node,
+    });
+  }
+}
