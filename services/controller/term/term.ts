@@ -162,9 +162,15 @@ export class Term {
       this.answer(subjects.node.sync("*"), (message) => this.sync(message)),
       bus.subscribe(subjects.proxy.heartbeat("*"), (message) => this.proxies.onHeartbeat(message)),
       bus.subscribe(subjects.leader, (message) => this.onBeat(message)),
+      bus.subscribe(subjects.eventAll, (message) => this.onEvent(message)),
     );
     this.api.start();
     this.projector.start();
+  }
+
+  /** Every append states the sequence it expects. A message that does not is a stray: it is looked at and counted now. */
+  private onEvent(message: BusMessage): void {
+    if (message.header("Nats-Expected-Last-Sequence") === undefined) this.guard.suspect();
   }
 
   private close(): void {
