@@ -228,6 +228,8 @@ export class Cluster {
       await Promise.race([gone, new Promise((resolve) => setTimeout(resolve, 40_000))]);
       this.supervisor.kill("SIGKILL");
     }
+    // Whatever outlived its supervisor, if that was ended from outside.
+    await swain(["down", "--data", this.data]);
     rmSync(this.data, { recursive: true, force: true, maxRetries: 5 });
   }
 }
