@@ -12,11 +12,16 @@ for (const stream of [process.stdout, process.stderr]) {
 }
 
 const interrupted = new AbortController();
+let signals = 0;
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.on(signal, () => {
-    // The second one does not wait for an orderly end.
-    if (interrupted.signal.aborted) process.exit(signal === "SIGINT" ? 130 : 143);
-    interrupted.abort(new Error(`interrupted by ${signal}`));
+    signals++;
+    if (signals === 1) return interrupted.abort(new Error(`interrupted by ${signal}`));
+    // An impatient second one must not leave containers, processes and folders behind: only the third does not wait.
+    if (signals > 2) process.exit(signal === "SIGINT" ? 130 : 143);
+    process.stderr.write(
+      "still cleaning up; press Ctrl-C again to leave at once (what a cluster leaves: `swain down --data FOLDER` ends it)\n",
+    );
   });
 }
 

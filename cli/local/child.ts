@@ -33,6 +33,7 @@ export class Child {
   private current: ChildMark | undefined;
   private readonly end = new AbortController();
   private readonly signal: AbortSignal;
+  private starting: Promise<void> = Promise.resolve();
   private supervision: Promise<void> = Promise.resolve();
 
   constructor(options: ChildOptions) {
@@ -48,16 +49,23 @@ export class Child {
   }
 
   /** Starts it; rejects when it does not get ready. From then on it is supervised. */
-  async start(): Promise<void> {
-    const first = await this.launch();
-    this.supervision = this.supervise(first);
+  start(): Promise<void> {
+    this.starting = this.begin();
+    return this.starting;
   }
 
-  /** Ends it for good. */
+  /** Ends it for good, also while it is starting; afterwards there is no process and none comes. */
   async stop(): Promise<void> {
     this.end.abort(new Error("stopped"));
+    // Whoever called start() hears why it failed; here only matters that it is over.
+    await this.starting.catch(() => {});
     await this.running?.stop();
     await this.supervision;
+  }
+
+  private async begin(): Promise<void> {
+    const first = await this.launch();
+    this.supervision = this.supervise(first);
   }
 
   private async launch(): Promise<Launched> {
@@ -91,7 +99,8 @@ export class Child {
         this.enter(undefined);
         if (performance.now() - since > stableMs) crashes = 0;
       }
-      if (this.end.signal.aborted) return;
+      // Told to give up, it cannot be started again, so trying would only spin until stop() is called.
+      if (this.signal.aborted) return;
       if (!this.options.restart) return this.options.say(`${this.name} is gone: ${how}`);
       const wait = delayMs(backoff, crashes++);
       this.options.say(`${this.name} is gone: ${how}; starting it again in ${wait} ms (log: ${this.log})`);
@@ -103,11 +112,11 @@ export class Child {
   }
 
   private async relaunch(): Promise<Launched | undefined> {
-    if (this.end.signal.aborted) return undefined;
+    if (this.signal.aborted) return undefined;
     try {
       return await this.launch();
     } catch (error) {
-      if (!this.end.signal.aborted) this.options.say(asSwainError(error).message);
+      if (!this.signal.aborted) this.options.say(asSwainError(error).message);
       return undefined;
     }
   }

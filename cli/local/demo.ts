@@ -40,7 +40,7 @@ export async function runDemo(call: Call): Promise<number> {
     await demo.play();
   } catch (error) {
     code = call.signal.aborted ? 130 : 1;
-    if (call.signal.aborted) say("interrupted");
+    if (call.signal.aborted) say(`interrupted; stopping what runs from ${folder}`);
     else await demo.explain(asSwainError(error));
   }
   try {
@@ -49,7 +49,8 @@ export async function runDemo(call: Call): Promise<number> {
     code ||= 1;
     call.terminal.err(errorText(asSwainError(error)));
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    // A process that was killed may have made a file while the folder was being emptied; then it is emptied again.
+    await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
   }
   say(code === 0 ? "all of it was seen to work; nothing was left running" : "the demo did not succeed");
   return code;
@@ -64,6 +65,7 @@ class Demo {
   private feed: Feed | undefined;
   private chosen: Chosen | undefined;
   private uid = "";
+  private deployed = false;
   private port = usualPort;
 
   constructor(call: Call, folder: string, say: (line: string) => void) {
@@ -97,10 +99,11 @@ class Demo {
   async end(): Promise<void> {
     const { up, chosen } = this;
     this.feed?.stop();
-    await this.bus?.close();
+    // A bus that does not close in order must not keep the processes from being stopped.
+    await this.bus?.close().catch(() => {});
     if (up === undefined || chosen === undefined) return;
     const { children } = up.record();
-    const pids = chosen.runtime === "process" && this.uid !== "" ? await this.replicaPids() : [];
+    const pids = chosen.runtime === "process" && this.deployed ? await this.replicaPids() : [];
     await up.stop();
     const left = await whatIsLeft({ chosen, clusterUid: this.uid, children, pids });
     if (left.length > 0) throw new SwainError("DEMO_FAILED", `left running: ${left.join(", ")}`);
@@ -140,6 +143,8 @@ class Demo {
 
   private async deploy(): Promise<void> {
     const manifest = await this.manifest();
+    // From here on it is our replicas that may answer at the port.
+    this.deployed = true;
     await this.swain(["apply", "-f", manifest, "--wait"]);
     this.say(`applied ${manifest}: 3 replicas are ready, the service listens on ${host}:${this.port}`);
   }

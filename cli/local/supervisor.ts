@@ -100,7 +100,10 @@ class Supervisor implements LocalUp {
     proxies: [],
   };
   private ready = false;
+  /** All children have ended: from here on nothing is written below the data folder. */
+  private over = false;
   private writing: Promise<void> = Promise.resolve();
+  private rotating: Promise<void> = Promise.resolve();
   private stopped: Promise<void> | undefined;
   private readonly rotation: NodeJS.Timeout;
   /** When this process ends without having stopped its children, they go at once; pods stay for the next agents. */
@@ -115,7 +118,9 @@ class Supervisor implements LocalUp {
     this.options = options;
     this.paths = paths;
     this.own = own;
-    this.rotation = setInterval(() => void this.rotateLogs(), rotateMs);
+    this.rotation = setInterval(() => {
+      this.rotating = this.rotateLogs();
+    }, rotateMs);
     process.once("exit", this.onExit);
   }
 
@@ -137,7 +142,7 @@ class Supervisor implements LocalUp {
       proxyHost: options.proxyHost,
     };
     await this.addAll("controllers", controllerParts(parts));
-    await Promise.all([this.addAll("agents", agentParts(parts)), this.addAll("proxies", [proxyPart(parts)])]);
+    await allOrFirstError([this.addAll("agents", agentParts(parts)), this.addAll("proxies", [proxyPart(parts)])]);
     await this.join(parts);
     this.ready = true;
     await this.write();
@@ -180,8 +185,9 @@ class Supervisor implements LocalUp {
     for (const group of [controllers, [...agents, ...proxies], nats]) {
       await Promise.all(group.map((child) => child.stop()));
     }
+    this.over = true;
     process.removeListener("exit", this.onExit);
-    await this.writing;
+    await Promise.all([this.rotating, this.writing]);
     await systemDisk.remove(this.paths.record);
     dropLock(this.paths);
   }
@@ -236,6 +242,7 @@ class Supervisor implements LocalUp {
 
   /** One write at a time, each with what is true when it begins. */
   private write(): Promise<void> {
+    if (this.over) return this.writing;
     this.writing = this.writing
       .then(() => systemDisk.writeAtomic(this.paths.record, `${JSON.stringify(this.record(), null, 2)}\n`))
       .catch((error: unknown) => this.options.say(`cannot write ${this.paths.record}: ${String(error)}`));

@@ -59,11 +59,7 @@ export const errorKinds = {
   UNSCHEDULABLE: kind(1, true, "Read the message: each filter says how many nodes it refused and why."),
   TOO_LARGE_FOR_ANY_NODE: kind(1, true, "Lower the request, or add a larger node."),
   NODE_UNHEARD: kind(1, true, "Check the node and its agent; its pods are replaced after lostAfter."),
-  NODE_ID_DOUBLED: kind(
-    1,
-    true,
-    "Two agents use one node id: stop one of them, or give it another id with --id.",
-  ),
+  NODE_ID_DOUBLED: kind(1, true, "Two agents use one node id: stop one of them, or give it another id with --id."),
   MASS_LOSS_HELD: kind(
     1,
     true,

@@ -2,7 +2,7 @@
 // that nothing of it is left.
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
@@ -72,6 +72,13 @@ async function deploy(): Promise<{ pid: number; start: string | null }> {
   return { pid, start: processStart(pid) };
 }
 
+/** All files that stay; drafts of an atomic write come and go. */
+function filesBelow(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.name.endsWith(".tmp"))
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
 async function pods(): Promise<PodObject[]> {
   const result = await run("get", "pods", "-o", "json");
   return (JSON.parse(result.stdout) as { items: PodObject[] }).items;
@@ -94,6 +101,10 @@ test("up --detach returns when everything is ready and says what it started; dow
     `watch it: nats --server ${server} --nkey ${join(data, "creds", "operator.nk")} sub 'swain.default.feed.>'`,
   );
   for (const path of ["creds", "nats", "log", "run"]) expect(statSync(join(data, path)).mode & 0o777).toBe(0o700);
+  // The server would give its own files to the group, too.
+  const files = filesBelow(data);
+  expect(files.filter((path) => path.startsWith(join(data, "nats", "store"))).length).toBeGreaterThan(0);
+  expect(files.filter((path) => (statSync(path).mode & 0o777) !== 0o600)).toEqual([]);
 
   const again = await run("up", "--detach", "--runtime", "process");
   expect(again.code).toBe(1);

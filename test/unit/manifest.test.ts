@@ -102,6 +102,11 @@ test.each([
     "/spec/lostAfter OUT_OF_RANGE a duration must be at most 480h (20 days)",
   ],
   [
+    "a wrong cpu unit",
+    workload({}, { resources: { limits: { cpu: "2 cores" } } }),
+    /limits\/cpu BAD_VALUE cpu has the wrong form: CPU cores: /,
+  ],
+  [
     "a wrong memory unit",
     workload({}, { resources: { limits: { memory: "1GB" } } }),
     /limits\/memory BAD_VALUE memory has the wrong form: bytes, with a unit/,

@@ -42,12 +42,16 @@ const stopMs = 10_000;
  * from the server's log; nothing is left running then.
  */
 export async function startServer(options: StartOptions): Promise<EmbeddedServer> {
+  options.signal?.throwIfAborted();
   await mkdir(dirname(options.log), { recursive: true, mode: 0o700 });
   // A server of an earlier run would answer in the place of the new one.
   if (!(await canBind(options.url))) throw new SwainError("PORT_IN_USE", `something listens at ${options.url} already`);
   const log = openSync(options.log, "a", 0o600);
-  // In a group of its own: Ctrl-C must reach the supervisor alone, which stops the rest in order.
-  const child = spawn(options.program, ["-c", options.config, "-P", options.pidFile], {
+  // The server makes its files readable by the group, and the umask is the only way to have them private. The shell is
+  // replaced by the server, so the process id stays. In a group of its own: Ctrl-C must reach the supervisor alone, which
+  // stops the rest in order.
+  const server = [options.program, "-c", options.config, "-P", options.pidFile];
+  const child = spawn("/bin/sh", ["-c", 'umask 077; exec "$0" "$@"', ...server], {
     stdio: ["ignore", log, log],
     detached: true,
   });
