@@ -1,7 +1,7 @@
 // A whole cluster as a user starts it, `swain up`, with every part a process that a test may kill and start again.
 // `dispose` ends all processes and removes all containers and files, also when the test failed.
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -212,6 +212,20 @@ export class Cluster {
     }
   }
 
+  /** Ends any process that still works on this cluster's folder, and says so: there should be none. */
+  private endStragglers(): void {
+    for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+      try {
+        const command = readFileSync(`/proc/${pid}/cmdline`, "utf8");
+        if (!command.includes(this.data) || Number(pid) === process.pid) continue;
+        console.error(`left behind by swain up: ${pid} ${command.replaceAll("\0", " ")}\n${this.output.slice(-2000)}`);
+        process.kill(Number(pid), "SIGKILL");
+      } catch {
+        // Gone meanwhile.
+      }
+    }
+  }
+
   async dispose(): Promise<void> {
     for (const child of this.revived.toReversed()) {
       if (child.exitCode === null && child.signalCode === null) {
@@ -230,6 +244,7 @@ export class Cluster {
     }
     // Whatever outlived its supervisor, if that was ended from outside.
     await swain(["down", "--data", this.data]);
+    this.endStragglers();
     rmSync(this.data, { recursive: true, force: true, maxRetries: 5 });
   }
 }
