@@ -11,7 +11,7 @@ describe("image references", () => {
     ["library/nginx", { repository: "library/nginx", tag: "latest" }],
     ["localhost/web", { repository: "localhost/web", tag: "latest" }],
     ["localhost:5000/web", { repository: "localhost:5000/web", tag: "latest" }],
-    ["registry.example.com:5000/team/web:2", { repository: "registry.example.com:5000/team/web", tag: "2" }],
+    ["images.example.com:5000/team/web:2", { repository: "images.example.com:5000/team/web", tag: "2" }],
     ["[::1]:5000/web:2", { repository: "[::1]:5000/web", tag: "2" }],
     [`web@sha256:${hash}`, { repository: "web", digest: `sha256:${hash}`, text: `web@sha256:${hash}` }],
     [`web:2@sha256:${hash}`, { repository: "web", tag: "2", digest: `sha256:${hash}` }],
