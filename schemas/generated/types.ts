@@ -6,13 +6,13 @@
  */
 export type Name = string
 /**
- * A short DNS label: lower-case letters, digits and hyphens, at most 15.
- */
-export type PortName = string
-/**
  * A whole number and a unit: ms, s, m or h.
  */
 export type Duration = string
+/**
+ * A short DNS label: lower-case letters, digits and hyphens, at most 15.
+ */
+export type PortName = string
 /**
  * CPU cores: `2`, `0.5`, or thousandths: `500m`.
  */
@@ -22,6 +22,15 @@ export type CpuQuantity = (string | number)
  */
 export type MemoryQuantity = (string | number)
 export type PortNumber = number
+/**
+ * A host name: labels of letters, digits, hyphens and underscores with dots between.
+ */
+export type HostName = string
+export type PortRef = (string | number)
+/**
+ * Without `CAP_`: NET_ADMIN; ALL for every one.
+ */
+export type Capability = string
 /**
  * <workload>-<number>, unique in the log for ever.
  */
@@ -34,6 +43,9 @@ export type ObservedState = ("pulling" | "starting" | "running" | "ready" | "bac
 export type PodState = ("pending" | "assigned" | "pulling" | "starting" | "running" | "ready" | "backoff" | "unknown" | "stopping" | "stopped" | "failed" | "lost")
 
 export interface SwainSchemas {
+AutoscalerSpec?: AutoscalerSpec
+ScaleStep?: ScaleStep
+AutoscalerManifest?: AutoscalerManifest
 Name?: Name
 PortName?: PortName
 Labels?: Labels
@@ -42,8 +54,11 @@ CpuQuantity?: CpuQuantity
 MemoryQuantity?: MemoryQuantity
 PortNumber?: PortNumber
 Metadata?: Metadata
+HostName?: HostName
 ServiceSpec?: ServiceSpec
 ServicePort?: ServicePort
+BackendCheck?: BackendCheck
+Ejection?: Ejection
 ServiceManifest?: ServiceManifest
 WorkloadSpec?: WorkloadSpec
 Container?: Container
@@ -53,6 +68,16 @@ ContainerPort?: ContainerPort
 ResourceList?: ResourceList
 Resources?: Resources
 VolumeMount?: VolumeMount
+PodNetwork?: PodNetwork
+HostEntry?: HostEntry
+PodDns?: PodDns
+Readiness?: Readiness
+PortRef?: PortRef
+Security?: Security
+Capability?: Capability
+TmpfsMount?: TmpfsMount
+Ulimit?: Ulimit
+Device?: Device
 WorkloadManifest?: WorkloadManifest
 Accepted?: Accepted
 ApiError?: ApiError
@@ -109,6 +134,45 @@ ObjectMeta?: ObjectMeta
 PodState?: PodState
 WorkloadObject?: WorkloadObject
 }
+export interface AutoscalerSpec {
+workload: Name
+minReplicas: number
+maxReplicas: number
+/**
+ * Wanted use of the requested CPU, percent.
+ */
+cpu?: number
+/**
+ * Wanted use of the requested memory, percent.
+ */
+memory?: number
+/**
+ * No change while use is this near to what is wanted, percent (default 10).
+ */
+tolerance?: number
+cooldown?: Duration
+scaleUp?: ScaleStep
+scaleDown?: ScaleStep
+}
+/**
+ * How far one change may go: the greater of both.
+ */
+export interface ScaleStep {
+percent?: number
+pods?: number
+window?: Duration
+}
+export interface AutoscalerManifest {
+apiVersion: "swain/v1"
+kind: "Autoscaler"
+metadata: Metadata
+spec: AutoscalerSpec
+}
+export interface Metadata {
+name: Name
+namespace?: Name
+labels?: Labels
+}
 /**
  * Free key/value pairs, at most 64; keys as in Kubernetes, with an optional prefix.
  */
@@ -117,11 +181,6 @@ export interface Labels {
  * A label value: letters, digits, hyphens, underscores and dots, at most 63.
  */
 [k: string]: string
-}
-export interface Metadata {
-name: Name
-namespace?: Name
-labels?: Labels
 }
 export interface ServiceSpec {
 selector: {
@@ -132,6 +191,25 @@ workload: Name
  * @maxItems 16
  */
 ports: ServicePort[]
+/**
+ * Which backend gets a new connection (default round-robin).
+ */
+balance?: ("round-robin" | "least-connections")
+/**
+ * source: clients of one address keep their backend while it serves.
+ */
+sticky?: ("none" | "source")
+check?: BackendCheck
+ejection?: Ejection
+/**
+ * Tells backends the client's address first, as HAProxy's PROXY protocol does.
+ */
+proxyProtocol?: ("none" | "v1" | "v2")
+/**
+ * Open connections per proxy; more wait in the listen queue or are refused.
+ */
+maxConnections?: number
+maxConnectionsPerBackend?: number
 }
 export interface ServicePort {
 name?: PortName
@@ -140,6 +218,30 @@ port: PortNumber
  * A port of the pod, by name or by containerPort number.
  */
 targetPort: (string | number)
+}
+export interface BackendCheck {
+type: ("tcp" | "http")
+/**
+ * For http (default /); 200 to 399 is healthy.
+ */
+path?: string
+interval?: Duration
+timeout?: Duration
+/**
+ * Successes in a row until it serves again (default 2).
+ */
+rise?: number
+/**
+ * Failures in a row until it does not (default 3).
+ */
+fall?: number
+}
+export interface Ejection {
+/**
+ * Connects failed in a row (default 3).
+ */
+failures?: number
+for?: Duration
 }
 export interface ServiceManifest {
 apiVersion: "swain/v1"
@@ -164,6 +266,14 @@ progressDeadline?: Duration
  * @maxItems 16
  */
 containers: Container[]
+network?: PodNetwork
+/**
+ * Lines added to /etc/hosts.
+ * 
+ * @maxItems 256
+ */
+hosts?: HostEntry[]
+dns?: PodDns
 }
 export interface Container {
 name: Name
@@ -199,6 +309,31 @@ resources?: Resources
  * @maxItems 64
  */
 volumes?: VolumeMount[]
+/**
+ * Missing (the default) asks the registry only when the node has no such image, Always at each start, Never not at all.
+ */
+imagePullPolicy?: ("Always" | "Missing" | "Never")
+readiness?: Readiness
+security?: Security
+/**
+ * Folders in memory, empty at each start.
+ * 
+ * @maxItems 64
+ */
+tmpfs?: TmpfsMount[]
+/**
+ * @maxItems 16
+ */
+ulimits?: Ulimit[]
+/**
+ * @maxItems 64
+ */
+devices?: Device[]
+/**
+ * `all`, or how many.
+ */
+gpus?: (string | number)
+shmSize?: MemoryQuantity
 }
 /**
  * A program of the node itself, for nodes with the process driver.
@@ -213,6 +348,12 @@ command: string[]
  * Absolute, or relative to the manifest's folder (the default).
  */
 workingDir?: string
+/**
+ * Files of NAME=value lines on the node, absolute or relative like workingDir; a missing one fails the start, unless its name begins with `-`.
+ * 
+ * @maxItems 16
+ */
+envFiles?: string[]
 }
 /**
  * How a simulated container behaves, for nodes with the sim driver; every field asks for a fault or a delay.
@@ -244,6 +385,18 @@ protocol?: "tcp"
 export interface Resources {
 requests?: ResourceList
 limits?: ResourceList
+/**
+ * Processes and threads at most.
+ */
+pids?: number
+/**
+ * Weight against others when CPU is short (the engine's default is 1024).
+ */
+cpuShares?: number
+/**
+ * Only these CPUs: `0-2,5`.
+ */
+cpuSet?: string
 }
 export interface ResourceList {
 cpu?: CpuQuantity
@@ -263,6 +416,142 @@ hostPath?: string
  */
 mountPath: string
 readOnly?: boolean
+}
+/**
+ * One check, http or tcp.
+ */
+export interface Readiness {
+http?: HttpCheck
+tcp?: TcpCheck
+initialDelay?: Duration
+interval?: Duration
+timeout?: Duration
+/**
+ * In a row until ready (default 1).
+ */
+successes?: number
+/**
+ * In a row until not ready any more (default 3).
+ */
+failures?: number
+}
+export interface HttpCheck {
+port: PortRef
+/**
+ * Default: /
+ */
+path?: string
+host?: HostName
+}
+export interface TcpCheck {
+port: PortRef
+}
+/**
+ * What the container's programs may do.
+ */
+export interface Security {
+/**
+ * Name or number, with `:group` if wanted.
+ */
+user?: (string | number)
+/**
+ * More groups of its user.
+ * 
+ * @maxItems 64
+ */
+groups?: (string | number)[]
+capabilities?: Capabilities
+/**
+ * `default` (the engine's profile), `unconfined`, or the absolute path of a profile on the node.
+ */
+seccomp?: string
+noNewPrivileges?: boolean
+/**
+ * The container's own file system cannot be written.
+ */
+readOnlyRoot?: boolean
+/**
+ * All rights of the node's root.
+ */
+privileged?: boolean
+}
+export interface Capabilities {
+/**
+ * @maxItems 64
+ */
+add?: Capability[]
+/**
+ * @maxItems 64
+ */
+drop?: Capability[]
+}
+export interface TmpfsMount {
+/**
+ * An absolute path in the container, without a colon.
+ */
+mountPath: string
+size?: MemoryQuantity
+}
+export interface Ulimit {
+name: ("core" | "cpu" | "data" | "fsize" | "locks" | "memlock" | "msgqueue" | "nice" | "nofile" | "nproc" | "rss" | "rtprio" | "rttime" | "sigpending" | "stack")
+/**
+ * -1 for none.
+ */
+soft: number
+/**
+ * Default: as soft; -1 for none.
+ */
+hard?: number
+}
+export interface Device {
+/**
+ * An absolute path on the node.
+ */
+hostPath: string
+/**
+ * Default: the same.
+ */
+containerPath?: string
+/**
+ * Read, write, mknod (default rwm).
+ */
+permissions?: string
+}
+export interface PodNetwork {
+/**
+ * bridge: an address of its own. host: the node's network. none: loopback alone. pod: the network of a pod of another workload on the same node.
+ */
+mode: ("bridge" | "host" | "none" | "pod")
+workload?: Name
+}
+export interface HostEntry {
+/**
+ * An IPv4 or IPv6 address.
+ */
+ip: string
+/**
+ * @minItems 1
+ * @maxItems 32
+ */
+names: HostName[]
+}
+export interface PodDns {
+/**
+ * @maxItems 3
+ * 
+ * Items: An IPv4 or IPv6 address.
+ */
+servers?: string[]
+/**
+ * @maxItems 32
+ */
+searches?: HostName[]
+/**
+ * As in resolv.conf: `ndots:2`.
+ * 
+ * @maxItems 16
+ */
+options?: string[]
 }
 export interface WorkloadManifest {
 apiVersion: "swain/v1"
