@@ -26,6 +26,9 @@ export type PortNumber = number
  * A host name: labels of letters, digits, hyphens and underscores with dots between.
  */
 export type HostName = string
+/**
+ * A declared port's name, or a port number.
+ */
 export type PortRef = (string | number)
 /**
  * Without `CAP_`: NET_ADMIN; ALL for every one.
@@ -352,6 +355,8 @@ workingDir?: string
  * Files of NAME=value lines on the node, absolute or relative like workingDir; a missing one fails the start, unless its name begins with `-`.
  * 
  * @maxItems 16
+ * 
+ * Items: A path without a NUL, at most 4096 long.
  */
 envFiles?: string[]
 }
@@ -458,6 +463,8 @@ user?: (string | number)
  * More groups of its user.
  * 
  * @maxItems 64
+ * 
+ * Items: A group by name or number.
  */
 groups?: (string | number)[]
 capabilities?: Capabilities
@@ -550,6 +557,8 @@ searches?: HostName[]
  * As in resolv.conf: `ndots:2`.
  * 
  * @maxItems 16
+ * 
+ * Items: An option as in resolv.conf: `ndots:2`.
  */
 options?: string[]
 }
