@@ -2,7 +2,7 @@
 // when the output does. The agent sends no more than was granted, so a slow terminal slows the pod's log and fills nothing.
 import type { LogChunk, PodObject } from "../schemas/generated/types.ts";
 import type { BusMessage } from "../services/bus/port.ts";
-import { SwainError } from "../services/kernel/errors.ts";
+import { SwainError, isCode } from "../services/kernel/errors.ts";
 import { untilAborted } from "./abort.ts";
 import type { Client } from "./client.ts";
 import type { Terminal } from "./command.ts";
@@ -124,8 +124,7 @@ class LogSession {
       this.granted += 1;
       if (this.granted >= window / 2) this.grant();
     }
-    if (chunk.end === true)
-      this.finish(chunk.error === undefined ? undefined : new SwainError("ENGINE_ERROR", chunk.error));
+    if (chunk.end === true) this.finish(endOf(chunk));
   }
 
   /** Grants what was written since; also a sign of life when that is nothing. */
@@ -134,4 +133,11 @@ class LogSession {
     this.client.bus.publish(this.creditSubject, { session: this.id, credit: this.granted });
     this.granted = 0;
   }
+}
+
+/** Why the output ended, undefined when it simply did. */
+function endOf({ code, error }: LogChunk): SwainError | undefined {
+  if (code === undefined && error === undefined) return undefined;
+  const known = code !== undefined && isCode(code) ? code : "ENGINE_ERROR";
+  return new SwainError(known, error ?? "the output was cut off");
 }

@@ -1067,7 +1067,18 @@ sequence: number
 container?: string
 stream?: ("stdout" | "stderr")
 text?: string
+/**
+ * When each line of the text was written, milliseconds since 1970 by the node's clock: one number for each piece that ends with a line feed, and one for what follows the last of them. A piece that goes on with a line of an earlier chunk has that line's time.
+ */
+times?: number[]
 end?: boolean
+/**
+ * With end: why it ended early, a code of the catalogue.
+ */
+code?: string
+/**
+ * With code: what happened, as a sentence.
+ */
 error?: string
 [k: string]: unknown
 }
@@ -1094,6 +1105,18 @@ name: string
 container?: string
 follow?: boolean
 tail?: number
+/**
+ * Only output at most so old, by the node's clock.
+ */
+sinceMs?: number
+/**
+ * Only output from this time on, milliseconds since 1970. The later one counts when both are given.
+ */
+sinceTime?: number
+/**
+ * The run before the newest one instead; it does not go with follow.
+ */
+previous?: boolean
 /**
  * Chunks the agent may send before the client grants more.
  */

@@ -104,9 +104,8 @@ class Session {
     }
     this.silence();
     if (this.abort.signal.aborted) error = this.abort.signal.reason;
-    const message = error === null ? {} : { error: asSwainError(error).message };
     this.sequence += 1;
-    this.send({ sequence: this.sequence, end: true, ...message });
+    this.send({ sequence: this.sequence, end: true, ...(error === null ? {} : said(error)) });
   }
 
   private listen(): Cancel {
@@ -127,6 +126,11 @@ class Session {
       this.send({ sequence: this.sequence, stream, text: part });
     }
   }
+}
+
+function said(error: unknown): { code: string; error: string } {
+  const { code, message } = asSwainError(error);
+  return { code, error: message };
 }
 
 /** Cuts long text where no character is torn. */

@@ -75,11 +75,11 @@ test("credit is granted for what was written, and not before standard output too
   expect(await run.done).toBe(0);
 });
 
-test("an end with an error is an error", async () => {
-  agentSends([line(1, "one\n"), { sequence: 2, end: true, error: "the engine went away" }]);
+test("an end with an error is that error", async () => {
+  agentSends([line(1, "one\n"), { sequence: 2, end: true, code: "ENGINE_UNREACHABLE", error: "the engine went away" }]);
   const { code, stderr } = await leader.run(["logs", "pod/web-1"]);
   expect(code).toBe(1);
-  expect(stderr).toContain("error: ENGINE_ERROR: the engine went away\n");
+  expect(stderr).toContain("error: ENGINE_UNREACHABLE: the engine went away\n");
 });
 
 test("a pod that is on no node, and an agent that refuses, are told with their codes", async () => {
