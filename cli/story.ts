@@ -1,6 +1,12 @@
 // The text of `describe`: what an object should be, what it is, why it is not what it should be and what to do about it,
 // and what happened to it last.
-import type { NodeObject, PodObject, ServiceObject, WorkloadObject } from "../schemas/generated/types.ts";
+import type {
+  EndpointObject,
+  NodeObject,
+  PodObject,
+  ServiceObject,
+  WorkloadObject,
+} from "../schemas/generated/types.ts";
 import { errorKinds, isCode } from "../services/kernel/errors.ts";
 import type { ApiObject, Client } from "./client.ts";
 import { feedEvent } from "./events.ts";
@@ -47,17 +53,16 @@ export async function story(client: Client, of: StoryOf): Promise<string> {
     }
     case "service": {
       const service = object as unknown as ServiceObject;
-      const { workload } = service.spec.selector;
-      const pods = await podsWhere(client, namespace, ({ spec }) => spec.workload === workload);
-      const found = await client.find(namespace, "workload", workload);
-      const missing =
-        found === null
-          ? `There is no workload ${workload} in namespace ${namespace}: the service has no endpoints.\n`
-          : "";
+      const workload = service.spec.selector?.workload;
+      const pods =
+        workload === undefined ? [] : await podsWhere(client, namespace, ({ spec }) => spec.workload === workload);
+      const isMissing = workload !== undefined && (await client.find(namespace, "workload", workload)) === null;
+      const missing = isMissing ? `There is no workload ${workload} in namespace ${namespace}: it has no pods.\n` : "";
       return [
         facts(serviceFacts(service), of.color),
         missing,
-        podSection(pods, view),
+        workload === undefined ? "" : podSection(pods, view),
+        await externalSection(client, namespace, name, now),
         reasonSection(pods.map(({ status }) => status)),
         await eventSection(client, namespace, [name], now),
       ].join("");
@@ -127,7 +132,7 @@ function serviceFacts(service: ServiceObject): Fact[] {
     ["Service", `${metadata.namespace}/${metadata.name}`],
     ["Labels", pairs(metadata.labels)],
     ["Generation", String(metadata.generation ?? "")],
-    ["Workload", spec.selector.workload],
+    ["Workload", spec.selector?.workload ?? "none: it has external endpoints alone"],
     ["Ports", servicePorts(service)],
     ["Endpoints", String(status.endpoints)],
   ];
@@ -195,6 +200,18 @@ function podSection(pods: readonly PodObject[], view: ObjectView): string {
   const headings = ["", ...headingsOf(view)];
   const more = pods.length > shownPods ? `  … and ${pods.length - shownPods} more\n` : "";
   return `\nPods:\n${table(headings, rows, view.color)}${more}`;
+}
+
+/** Programs that no node runs and that registered themselves. */
+async function externalSection(client: Client, namespace: string, service: string, now: number): Promise<string> {
+  const all = (await client.list(namespace, "endpoint")) as unknown as EndpointObject[];
+  const lines = all
+    .filter(({ spec }) => spec.service === service)
+    .map(({ metadata, spec, status }) => {
+      const addresses = spec.addresses.map(({ name, host, port }) => `${name}=${host}:${port}`).join(",");
+      return `  ${metadata.name}  ${addresses}  ttl ${spec.ttlMs / 1000}s  registered ${ageText(now - status.since)} ago\n`;
+    });
+  return lines.length === 0 ? "" : `\nExternal endpoints:\n${lines.slice(0, shownPods).join("")}`;
 }
 
 /** Every reason code that appears, once, with its cure. */

@@ -84,9 +84,10 @@ export const servicePorts = ({ spec }: ServiceObject): string =>
 const serviceColumns: readonly Column<ServiceObject>[] = [
   { ...namespace, cell: ({ metadata }) => text(metadata.namespace) },
   { heading: "NAME", cell: ({ metadata }) => text(metadata.name) },
-  { heading: "WORKLOAD", cell: ({ spec }) => text(spec.selector.workload) },
+  { heading: "WORKLOAD", cell: ({ spec }) => text(spec.selector?.workload ?? "-") },
   { heading: "PORTS", cell: (service) => text(servicePorts(service)) },
   { heading: "ENDPOINTS", cell: ({ status }) => text(status.endpoints) },
+  { heading: "EXTERNAL", wide: true, cell: ({ status }) => text(status.external ?? 0) },
 ];
 
 const labels = (map: Readonly<Record<string, string>>): string =>

@@ -1,6 +1,6 @@
 // Generated from schemas/**/*.schema.json by `npm run generate`. Do not edit.
 import type { Validator } from "./validator.ts";
-import type { Accepted, ApiError, ApplyRequest, Assign, AssignReply, DeleteRequest, Event, Feed, Heartbeat, LeaderBeat, ListReply, ListRequest, LogChunk, LogsCredit, LogsRequest, NodeMetrics, Problem, ProxyHeartbeat, Report, ScaleRequest, Sync } from "./types.ts";
+import type { Accepted, ApiError, ApplyRequest, Assign, AssignReply, DeleteRequest, EndpointDeregisterRequest, EndpointRegisterRequest, Event, Feed, Heartbeat, LeaderBeat, ListReply, ListRequest, LogChunk, LogsCredit, LogsRequest, NodeMetrics, Problem, ProxyHeartbeat, Report, ScaleRequest, Sync } from "./types.ts";
 
 export declare const accepted: Validator<Accepted>;
 export declare const apiError: Validator<ApiError>;
@@ -8,6 +8,8 @@ export declare const applyRequest: Validator<ApplyRequest>;
 export declare const assignReply: Validator<AssignReply>;
 export declare const assign: Validator<Assign>;
 export declare const deleteRequest: Validator<DeleteRequest>;
+export declare const endpointDeregisterRequest: Validator<EndpointDeregisterRequest>;
+export declare const endpointRegisterRequest: Validator<EndpointRegisterRequest>;
 export declare const event: Validator<Event>;
 export declare const feed: Validator<Feed>;
 export declare const heartbeat: Validator<Heartbeat>;

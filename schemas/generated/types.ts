@@ -38,7 +38,12 @@ export type Capability = string
  * <workload>-<number>, unique in the log for ever.
  */
 export type PodName = string
-export type EventItem = (ClusterCreated | LeaderElected | NodeRegistered | NodeChanged | WorkloadApplied | WorkloadScaled | WorkloadHalted | WorkloadChanged | ServiceApplied | ServiceDeleted | PodPending | PodAssigned | PodReported | PodStopping | PodChanged)
+/**
+ * @minItems 1
+ * @maxItems 16
+ */
+export type ExternalAddresses = ExternalAddress[]
+export type EventItem = (ClusterCreated | LeaderElected | NodeRegistered | NodeChanged | WorkloadApplied | WorkloadScaled | WorkloadHalted | WorkloadChanged | ServiceApplied | ServiceDeleted | EndpointRegistered | EndpointRemoved | PodPending | PodAssigned | PodReported | PodStopping | PodChanged)
 /**
  * The states an agent can see.
  */
@@ -89,6 +94,9 @@ AssignReply?: AssignReply
 AssignedPod?: AssignedPod
 Assign?: Assign
 DeleteRequest?: DeleteRequest
+EndpointDeregisterRequest?: EndpointDeregisterRequest
+ExternalAddresses?: ExternalAddresses
+EndpointRegisterRequest?: EndpointRegisterRequest
 EventItem?: EventItem
 ClusterCreated?: ClusterCreated
 LeaderElected?: LeaderElected
@@ -100,6 +108,8 @@ WorkloadHalted?: WorkloadHalted
 WorkloadChanged?: WorkloadChanged
 ServiceApplied?: ServiceApplied
 ServiceDeleted?: ServiceDeleted
+EndpointRegistered?: EndpointRegistered
+EndpointRemoved?: EndpointRemoved
 PodPending?: PodPending
 PodAssigned?: PodAssigned
 PodReported?: PodReported
@@ -128,6 +138,7 @@ Report?: Report
 ScaleRequest?: ScaleRequest
 Sync?: Sync
 DesiredObject?: DesiredObject
+EndpointObject?: EndpointObject
 EndpointsHead?: EndpointsHead
 EndpointsShard?: EndpointsShard
 NodeObject?: NodeObject
@@ -186,7 +197,10 @@ export interface Labels {
 [k: string]: string
 }
 export interface ServiceSpec {
-selector: {
+/**
+ * Whose pods serve; left out for a service of external endpoints alone.
+ */
+selector?: {
 workload: Name
 }
 /**
@@ -704,6 +718,32 @@ operation: string
 name: Name
 [k: string]: unknown
 }
+/**
+ * api.<ns>.endpoint.deregister
+ */
+export interface EndpointDeregisterRequest {
+service: Name
+name: Name
+[k: string]: unknown
+}
+export interface ExternalAddress {
+name: PortName
+/**
+ * An IP address, or a host name that every proxy can look up.
+ */
+host: string
+port: PortNumber
+}
+/**
+ * api.<ns>.endpoint.register: a program that no node runs serves a service. Sent again before the ttl is over it renews; it needs no operation id, because saying it twice changes nothing.
+ */
+export interface EndpointRegisterRequest {
+service: Name
+name: Name
+addresses: ExternalAddresses
+ttl: Duration
+[k: string]: unknown
+}
 export interface ClusterCreated {
 kind: "cluster"
 verb: "created"
@@ -813,6 +853,33 @@ kind: "service"
 verb: "deleted"
 namespace: Name
 name: Name
+}
+/**
+ * A program that no node runs serves a service, or serves it at other addresses than before.
+ */
+export interface EndpointRegistered {
+kind: "endpoint"
+verb: "registered"
+namespace: Name
+name: Name
+service: Name
+addresses: ExternalAddresses
+/**
+ * Without a renewal for this long it is removed.
+ */
+ttlMs: number
+}
+/**
+ * EXPIRED: not renewed in time. DEREGISTERED: by its own wish. DELETED: its service was deleted.
+ */
+export interface EndpointRemoved {
+kind: "endpoint"
+verb: "removed"
+namespace: Name
+name: Name
+service: Name
+reason: string
+message: string
 }
 /**
  * A pod that has a slot but no node, and why. Makes the pod when it is new.
@@ -1241,6 +1308,33 @@ labels?: Labels
 generation?: number
 }
 /**
+ * What api.<ns>.endpoint.list answers: an endpoint that is no pod. In KV it is part of its service's endpoints.
+ */
+export interface EndpointObject {
+apiVersion: "swain/v1"
+logId: string
+/**
+ * Of the last event that changed this object.
+ */
+sequence: number
+metadata: ObjectMeta
+kind: "Endpoint"
+spec: EndpointSpec
+status: EndpointStatus
+[k: string]: unknown
+}
+export interface EndpointSpec {
+service: string
+addresses: ExternalAddresses
+ttlMs: number
+}
+export interface EndpointStatus {
+/**
+ * Milliseconds since 1970.
+ */
+since: number
+}
+/**
  * Bucket endpoints, key <namespace>.<service>.head: what a proxy must know to read the shards.
  */
 export interface EndpointsHead {
@@ -1256,7 +1350,7 @@ shards: number
 [k: string]: unknown
 }
 /**
- * Bucket endpoints, key <namespace>.<service>.<n>: ready pods, by pod hash.
+ * Bucket endpoints, key <namespace>.<service>.<n>: ready pods and external endpoints, by the hash of their name.
  */
 export interface EndpointsShard {
 logId: string
@@ -1266,15 +1360,22 @@ endpoints: Endpoint[]
 }
 export interface Endpoint {
 /**
- * namespace/name
+ * namespace/name of the pod or the external endpoint
  */
 pod: string
+/**
+ * Empty for an external endpoint.
+ */
 node: string
 /**
  * The host fact of its node: equal to the proxy own means the local address may be used.
  */
 host: string
 addresses: PodAddress[]
+/**
+ * True for a program that no node runs and that registered itself.
+ */
+external?: boolean
 [k: string]: unknown
 }
 /**
@@ -1369,7 +1470,14 @@ status: ServiceStatus
 [k: string]: unknown
 }
 export interface ServiceStatus {
+/**
+ * Ready pods and external endpoints.
+ */
 endpoints: number
+/**
+ * How many of them no node runs.
+ */
+external?: number
 }
 /**
  * Bucket workloads, key <namespace>.<name>.

@@ -10,6 +10,12 @@ export const limits = {
   pageBytes: 256 * 1024,
   /** Endpoints in one key: 250 × ~300 B stays under 128 KiB. */
   shardEndpoints: 250,
+  /** External endpoints of one service: three shards of them, and each costs the leader a timer. */
+  externalEndpoints: 500,
+  /** A renewal may be late by a lost message and a failover and still come in time … */
+  endpointTtlLeastMs: 5000,
+  /** … and one that is gone must not be tried for longer than a coffee. */
+  endpointTtlMostMs: 600_000,
   /** One chunk of log output. */
   logChunkBytes: 32 * 1024,
   heartbeatMs: 1000,

@@ -1,8 +1,22 @@
 // The checker: holds a plan's items against the invariants before they are written. Called before every append and after
 // every plan in tests. It knows nothing of how plans are made, so that it catches their mistakes.
-import type { EventItem, PodAssigned, PodStopping } from "../../schemas/generated/types.ts";
+import type {
+  EndpointRegistered,
+  EndpointRemoved,
+  EventItem,
+  PodAssigned,
+  PodStopping,
+} from "../../schemas/generated/types.ts";
 import { limits } from "../bus/limits.ts";
-import { type Key, keyOf, type PodStateName, type ReadPod, type ReadState, type Template } from "./model.ts";
+import {
+  externalId,
+  type Key,
+  keyOf,
+  type PodStateName,
+  type ReadPod,
+  type ReadState,
+  type Template,
+} from "./model.ts";
 import { type Candidate, candidatesOf, hostPortsOf, take } from "./scheduler/room.ts";
 import { isLive, mayFollow } from "./transitions.ts";
 
@@ -30,6 +44,7 @@ class Checker {
   private readonly states = new Map<Key, PodStateName>();
   private readonly made = new Map<Key, { slot: number; template: number; workload: Key }>();
   private readonly ended = new Set<Key>();
+  private readonly registered = new Set<string>();
 
   constructor(state: ReadState) {
     this.state = state;
@@ -44,6 +59,7 @@ class Checker {
       this.violate(index, "UNKNOWN_NODE", `node ${item.name} is not in the state`);
     }
     if (item.kind === "workload" && item.verb === "removed") this.removed(index, keyOf(item.namespace, item.name));
+    if (item.kind === "endpoint") this.endpoint(index, item);
     if (item.kind !== "pod") return;
     const key = keyOf(item.namespace, item.name);
     if (item.verb === "assigned") this.assigned(index, key, item);
@@ -54,6 +70,23 @@ class Checker {
       this.move(index, key, item.verb);
       if (item.verb === "stopping") this.stopping(index, key, item);
       if (item.verb === "lost") this.ended.add(key);
+    }
+  }
+
+  /** An endpoint needs its service, and a service has room for so many. */
+  private endpoint(index: number, item: EndpointRegistered | EndpointRemoved): void {
+    const service = this.state.services.get(keyOf(item.namespace, item.service));
+    const id = externalId(item.namespace, item.service, item.name);
+    const known = this.state.external.has(id) || this.registered.has(id);
+    if (service === undefined) this.violate(index, "UNKNOWN_SERVICE", `endpoint ${id} is of no service`);
+    else if (item.verb === "removed") {
+      if (!known) this.violate(index, "UNKNOWN_ENDPOINT", `endpoint ${id} is not in the state`);
+    } else if (!known) {
+      this.registered.add(id);
+      const made = [...this.registered].filter((each) => each.startsWith(`${keyOf(item.namespace, item.service)}/`));
+      if (service.external.size + made.length > limits.externalEndpoints) {
+        this.violate(index, "TOO_MANY_ENDPOINTS", `service ${item.service} has ${service.external.size} endpoints`);
+      }
     }
   }
 

@@ -1,6 +1,16 @@
 // Which pods a service's endpoints name, and in which shard. Called by the fold, which keeps shards in step with pods.
 import type { Endpoint } from "../../schemas/generated/types.ts";
-import type { Key, ReadPod, ReadState, ServiceRecord, State, Touched } from "./model.ts";
+import type {
+  ExternalRecord,
+  Key,
+  ReadExternal,
+  ReadPod,
+  ReadService,
+  ReadState,
+  ServiceRecord,
+  State,
+  Touched,
+} from "./model.ts";
 import { keyOf } from "./model.ts";
 import { isEndpoint } from "./transitions.ts";
 
@@ -31,6 +41,22 @@ export function endpointOf(state: ReadState, pod: ReadPod): Endpoint | null {
   if (!isEndpoint(pod) || pod.node === null) return null;
   const host = state.nodes.get(pod.node)?.facts.host ?? "";
   return { pod: pod.key, node: pod.node, host, addresses: pod.addresses.map((address) => ({ ...address })) };
+}
+
+/** What proxies are told about an external endpoint. An address named by digits answers a targetPort that is a number. */
+export function externalEndpointOf({ namespace, name, addresses }: ReadExternal): Endpoint {
+  return {
+    pod: keyOf(namespace, name),
+    node: "",
+    host: "",
+    external: true,
+    addresses: addresses.map((address) => ({
+      name: address.name,
+      ...(/^\d+$/.test(address.name) ? { containerPort: Number(address.name) } : {}),
+      host: address.host,
+      hostPort: address.port,
+    })),
+  };
 }
 
 const endpointsKey = (service: ServiceRecord, part: string): string => `${service.namespace}.${service.name}.${part}`;
@@ -74,14 +100,61 @@ export function refreshPod(
   }
 }
 
+/** Adds an external endpoint to its service, or takes note that it changed. */
+export function refreshExternal(state: State, record: ExternalRecord, sequence: number, touched: Touched): void {
+  const service = state.services.get(record.service);
+  if (service === undefined) return;
+  service.external.add(record.id);
+  service.seq = sequence;
+  if (growShards(state, service, sequence, touched)) return;
+  const index = shardOf(keyOf(record.namespace, record.name), service.shardCount);
+  service.shards.get(index)?.external.add(record.id);
+  touchShard(service, index, sequence, touched);
+}
+
+/** Takes an external endpoint out of its service. */
+export function removeExternal(state: State, record: ExternalRecord, sequence: number, touched: Touched): void {
+  const service = state.services.get(record.service);
+  if (service === undefined) return;
+  service.external.delete(record.id);
+  service.seq = sequence;
+  const index = shardOf(keyOf(record.namespace, record.name), service.shardCount);
+  service.shards.get(index)?.external.delete(record.id);
+  touchShard(service, index, sequence, touched);
+}
+
+/** The key of the workload a service selects; undefined for one of external endpoints alone. */
+export function selectedBy(service: ReadService): Key | undefined {
+  const workload = service.spec.selector?.workload;
+  return workload === undefined ? undefined : keyOf(service.namespace, workload);
+}
+
+/** Makes more shards when there may be more endpoints than before; false when there are enough. */
+export function growShards(state: State, service: ServiceRecord, sequence: number, touched: Touched): boolean {
+  if (service.shardCount >= shardsWanted(state, service)) return false;
+  service.seq = sequence;
+  rebuildShards(state, service, sequence, touched);
+  return true;
+}
+
+function shardsWanted(state: State, service: ServiceRecord): number {
+  const workload = state.workloads.get(selectedBy(service) ?? "");
+  return shardsFor((workload?.spec.replicas ?? 0) + service.external.size);
+}
+
 /** Makes all shards anew: for a new service, another selector, or more replicas. Shards only grow in number. */
 export function rebuildShards(state: State, service: ServiceRecord, sequence: number, touched: Touched): void {
-  const workload = state.workloads.get(keyOf(service.namespace, service.spec.selector.workload));
-  service.shardCount = Math.max(service.shardCount, shardsFor(workload?.spec.replicas ?? 0));
+  const workload = state.workloads.get(selectedBy(service) ?? "");
+  service.shardCount = Math.max(service.shardCount, shardsWanted(state, service));
   service.shards.clear();
   for (let index = 0; index < service.shardCount; index++) {
-    service.shards.set(index, { pods: new Set(), seq: sequence });
+    service.shards.set(index, { pods: new Set(), external: new Set(), seq: sequence });
     touchShard(service, index, sequence, touched);
+  }
+  for (const id of service.external) {
+    const record = state.external.get(id);
+    if (record === undefined) continue;
+    service.shards.get(shardOf(keyOf(record.namespace, record.name), service.shardCount))?.external.add(id);
   }
   for (const key of workload?.pods ?? []) {
     const pod = state.pods.get(key);

@@ -34,7 +34,7 @@ export function checkManifests(documents: readonly unknown[]): DocumentProblem[]
     else services.push({ document, manifest });
   }
   for (const { document, manifest } of services) {
-    const workload = workloads.get(`${namespaceOf(manifest)}/${manifest.spec.selector.workload}`);
+    const workload = workloads.get(`${namespaceOf(manifest)}/${manifest.spec.selector?.workload ?? ""}`);
     if (workload) problems.push(...targetProblems(document, manifest, workload));
   }
   return problems.toSorted((a, b) => a.document - b.document);

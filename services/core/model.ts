@@ -1,6 +1,7 @@
 // The cluster's state as the fold of its log. Owned by one fold; everyone else reads it through these types.
 import type {
   ContainerObserved,
+  ExternalAddresses,
   NodeFacts,
   PodAddress,
   PodState as PodStateName,
@@ -74,11 +75,37 @@ export interface ServiceRecord {
   generation: number;
   /** Sequence of the last event that changed the endpoints head. */
   headSeq: number;
-  /** Shard → pods (by key) in it, and the sequence of the last event that changed it. */
-  readonly shards: Map<number, { readonly pods: Set<Key>; seq: number }>;
+  /** Shard → pods (by key) and external endpoints (by id) in it, and the sequence of the last event that changed it. */
+  readonly shards: Map<number, Shard>;
   shardCount: number;
+  /** Ids of its external endpoints. */
+  readonly external: Set<string>;
   seq: number;
 }
+
+export interface Shard {
+  readonly pods: Set<Key>;
+  readonly external: Set<string>;
+  seq: number;
+}
+
+/** A program that no node runs and that registered itself as an endpoint. */
+export interface ExternalRecord {
+  /** `namespace/service/name` */
+  readonly id: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly service: Key;
+  addresses: ExternalAddresses;
+  /** Without a renewal for this long it is removed. Renewals are no events. */
+  ttlMs: number;
+  /** Event time of the registration, milliseconds. */
+  readonly since: number;
+  seq: number;
+}
+
+export const externalId = (namespace: string, service: string, name: string): string =>
+  `${namespace}/${service}/${name}`;
 
 export interface PodRecord {
   readonly key: Key;
@@ -134,6 +161,8 @@ export interface State {
   readonly workloads: Map<Key, WorkloadRecord>;
   readonly services: Map<Key, ServiceRecord>;
   readonly pods: Map<Key, PodRecord>;
+  /** External endpoints by id. */
+  readonly external: Map<string, ExternalRecord>;
   /** Services by the workload they select. */
   readonly servicesOf: Map<Key, Set<Key>>;
   /** Pods without a node. */
@@ -162,6 +191,8 @@ export type ReadState = Immutable<State>;
 export type ReadPod = Immutable<PodRecord>;
 export type ReadNode = Immutable<NodeRecord>;
 export type ReadWorkload = Immutable<WorkloadRecord>;
+export type ReadExternal = Immutable<ExternalRecord>;
+export type ReadService = Immutable<ServiceRecord>;
 
 /** What an event touched, for projections, assignments and the next plan. */
 export interface Touched {

@@ -2,6 +2,7 @@
 // log gets the same bytes. Called by the projector, the API and `swain state verify`.
 import type {
   DesiredObject,
+  EndpointObject,
   EndpointsHead,
   EndpointsShard,
   NodeObject,
@@ -10,7 +11,7 @@ import type {
   WorkloadObject,
 } from "../../schemas/generated/types.ts";
 import { type BucketName, keys as keysOf } from "../bus/subjects.ts";
-import { endpointOf } from "./endpoints.ts";
+import { endpointOf, externalEndpointOf } from "./endpoints.ts";
 import { type Key, keyOf, type ReadState, type ReadWorkload, type Touched } from "./model.ts";
 import { isLive, shownState } from "./transitions.ts";
 
@@ -144,16 +145,36 @@ function workloadStatus(state: ReadState, workload: ReadWorkload): Projected<Wor
 export function serviceObject(state: ReadState, key: Key): Projected<ServiceObject> | null {
   const service = state.services.get(key);
   if (service === undefined) return null;
-  const endpoints = [...service.shards.values()].reduce((sum, shard) => sum + shard.pods.size, 0);
+  const endpoints = [...service.shards.values()].reduce(
+    (sum, { pods, external }) => sum + pods.size + external.size,
+    0,
+  );
   return {
     apiVersion: "swain/v1",
     kind: "Service",
     metadata: metadataOf(service),
     spec: service.spec,
-    status: { endpoints },
+    status: { endpoints, external: service.external.size },
     logId: state.logId,
     sequence: service.seq,
   } as Projected<ServiceObject>;
+}
+
+/** For the API only; KV has it in its service's endpoints. `id` is `namespace/service/name`. */
+export function endpointObject(state: ReadState, id: string): Projected<EndpointObject> | null {
+  const record = state.external.get(id);
+  if (record === undefined) return null;
+  const { namespace, name, addresses, ttlMs, since, seq } = record;
+  const service = state.services.get(record.service)?.name ?? "";
+  return {
+    apiVersion: "swain/v1",
+    kind: "Endpoint",
+    metadata: { name, namespace },
+    spec: { service, addresses, ttlMs },
+    status: { since },
+    logId: state.logId,
+    sequence: seq,
+  };
 }
 
 export function nodeObject(state: ReadState, id: string): Projected<NodeObject> | null {
@@ -229,7 +250,11 @@ function endpointsShard(state: ReadState, key: Key, index: number): Projected<En
     const record = state.pods.get(pod);
     return record === undefined ? [] : (endpointOf(state, record) ?? []);
   });
-  return { logId: state.logId, sequence: shard.seq, endpoints };
+  const external = [...shard.external].toSorted().flatMap((id) => {
+    const record = state.external.get(id);
+    return record === undefined ? [] : externalEndpointOf(record);
+  });
+  return { logId: state.logId, sequence: shard.seq, endpoints: [...endpoints, ...external] };
 }
 
 function metadataOf(record: {

@@ -21,6 +21,8 @@ export interface View {
   /** Node → milliseconds since it was last heard, own stalls and disconnects taken off; left out while it was not heard this term. */
   readonly heardAgoMs: ReadonlyMap<string, number>;
   readonly proxies: readonly ProxyView[];
+  /** External endpoint (by id) → milliseconds since it was last renewed; left out while it was not in this term. */
+  readonly renewedAgoMs: ReadonlyMap<string, number>;
 }
 
 /** A plan: items of one event, why, and when to look again if nothing happens. */

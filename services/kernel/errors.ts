@@ -54,6 +54,14 @@ export const errorKinds = {
   LOG_UNKNOWN_EVENT: kind(1, false, "Update this controller: the log holds an event type it does not know."),
   PLAN_REFUSED: kind(1, false, "This is a defect of Swain: please report the message."),
   PROJECTION_EDITED: kind(1, false, "Change objects through the api or the CLI; the edit was overwritten."),
+  // external endpoints
+  EXPIRED: kind(1, true, "The program did not renew its registration in time: check that it runs and reaches the bus."),
+  DEREGISTERED: kind(1, false, "Nothing to do."),
+  TOO_MANY_ENDPOINTS: kind(
+    1,
+    true,
+    "Deregister endpoints that are not needed, or give some of them a service of their own.",
+  ),
   // scheduling and pods
   NO_NODES: kind(1, true, "Start an agent: `swain agent` or `swain up --nodes N`."),
   UNSCHEDULABLE: kind(1, true, "Read the message: each filter says how many nodes it refused and why."),

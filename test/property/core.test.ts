@@ -1,6 +1,7 @@
 // Whatever happens to a cluster, in whatever order, the invariants hold. Commands are drawn by fast-check and shrunk by it.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { admitDeregister } from "../../services/core/admit/endpoint.ts";
 import { admitDelete, admitScale } from "../../services/core/admit/change.ts";
 import { check } from "../../services/core/check.ts";
 import { emptyState, foldRecord } from "../../services/core/fold/fold.ts";
@@ -26,6 +27,8 @@ type Command =
       policy: "Always" | "Never";
     }
   | { type: "service" | "delete"; name: string }
+  | { type: "unselect" | "forget"; name: string }
+  | { type: "register" | "deregister"; name: string; pick: number }
   | { type: "scale"; name: string; replicas: number }
   | { type: "silence" | "speak"; node: string }
   | { type: "pass"; ms: number }
@@ -51,6 +54,8 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     policy: fc.constantFrom("Always" as const, "Always" as const, "Never" as const),
   }),
   fc.record({ type: fc.constantFrom("service" as const, "delete" as const), name }),
+  fc.record({ type: fc.constantFrom("unselect" as const, "forget" as const), name }),
+  fc.record({ type: fc.constantFrom("register" as const, "deregister" as const), name, pick: fc.nat(3) }),
   fc.record({ type: fc.constant("scale" as const), name, replicas: fc.integer({ min: 0, max: 12 }) }),
   fc.record({ type: fc.constantFrom("silence" as const, "speak" as const), node }),
   fc.record({ type: fc.constant("pass" as const), ms: fc.integer({ min: 100, max: 20_000 }) }),
@@ -81,6 +86,23 @@ function run(cluster: TestCluster, step: Command): void {
     case "service":
       cluster.apply(serviceManifest(step.name));
       return;
+    case "unselect":
+      cluster.apply({ ...(serviceManifest(step.name) as object), spec: { ports: [{ port: 1, targetPort: "http" }] } });
+      return;
+    case "forget":
+      if (!cluster.state.services.has(`default/${step.name}`)) return;
+      cluster.write("api", admitDelete(cluster.state, "service", "default", step.name).items);
+      break;
+    case "register":
+      if (!cluster.state.services.has(`default/${step.name}`)) return;
+      cluster.register(step.name, `x${step.pick % 2}`, 9000 + step.pick);
+      return;
+    case "deregister": {
+      const request = { service: step.name, name: `x${step.pick % 2}` };
+      if (!cluster.state.external.has(`default/${request.service}/${request.name}`)) return;
+      cluster.write("api", admitDeregister(cluster.state, "default", request).items);
+      break;
+    }
     case "delete":
       if (!cluster.state.workloads.has(`default/${step.name}`)) return;
       cluster.write("api", admitDelete(cluster.state, "workload", "default", step.name).items);
@@ -159,7 +181,13 @@ function holdInvariants(cluster: TestCluster): void {
     expect(record.reserved.cpuMillis).toBeLessThanOrEqual(record.facts.capacity.cpuMillis);
   }
   for (const service of state.services.values()) {
-    const workload = `${service.namespace}/${service.spec.selector.workload}`;
+    const workload = `${service.namespace}/${service.spec.selector?.workload}`;
+    const external = [...service.shards.values()].flatMap((shard) => [...shard.external]).toSorted();
+    const registered = [...state.external.values()].filter(({ service: of }) => of === `default/${service.name}`);
+    expect(external, `external endpoints of ${service.name}`).toEqual(registered.map(({ id }) => id).toSorted());
+    for (const { id, ttlMs } of registered) {
+      expect(cluster.now - (cluster.renewedAt.get(id) ?? 0), `${id} is not expired`).toBeLessThan(ttlMs);
+    }
     const named = [...service.shards.values()].flatMap((shard) => [...shard.pods]).toSorted();
     const ready = [...state.pods.values()].filter((pod) => pod.workload === workload && isEndpoint(pod));
     expect(named, `endpoints of ${service.name}`).toEqual(ready.map((pod) => pod.key).toSorted());

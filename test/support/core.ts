@@ -1,6 +1,7 @@
 // A cluster in memory for tests of the core: folds its own events, plays agents, and holds every plan against the checker.
 import type { Event, EventItem, NodeFacts, ObservedState, WorkloadSpec } from "../../schemas/generated/types.ts";
 import { admitApply, type Admitted } from "../../services/core/admit/apply.ts";
+import { admitRegister } from "../../services/core/admit/endpoint.ts";
 import { admitFacts } from "../../services/core/admit/node.ts";
 import { admitReport } from "../../services/core/admit/report.ts";
 import { check } from "../../services/core/check.ts";
@@ -49,6 +50,8 @@ export class TestCluster {
   proxies: ProxyView[] = [];
   /** Node → when it was last heard. */
   readonly heardAt = new Map<string, number>();
+  /** External endpoint → when it was last renewed. */
+  readonly renewedAt = new Map<string, number>();
   /** Nodes that do not speak at the moment. */
   readonly silent = new Set<string>();
 
@@ -97,7 +100,26 @@ export class TestCluster {
 
   view(): View {
     const heardAgoMs = new Map([...this.heardAt].map(([id, at]) => [id, this.now - at]));
-    return { now: this.now, termAgeMs: this.termAgeMs, heardAgoMs, proxies: this.proxies };
+    return {
+      now: this.now,
+      termAgeMs: this.termAgeMs,
+      heardAgoMs,
+      proxies: this.proxies,
+      renewedAgoMs: this.renewedAgoMs(),
+    };
+  }
+
+  private renewedAgoMs(): Map<string, number> {
+    return new Map([...this.renewedAt].map(([id, at]) => [id, this.now - at]));
+  }
+
+  /** As a program on no node does; again to renew. */
+  register(service: string, name: string, port = 9000, ttl = "10s"): void {
+    const request = { service, name, addresses: [{ name: "http", host: "10.0.0.9", port }], ttl };
+    const { items } = admitRegister(this.state, "default", request);
+    this.renewedAt.set(`default/${service}/${name}`, this.now);
+    this.write("api", items);
+    this.settle();
   }
 
   /** Plans until nothing is left to do now; returns the items written. */

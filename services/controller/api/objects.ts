@@ -4,13 +4,13 @@ import type { ListReply, ListRequest } from "../../../schemas/generated/types.ts
 import { limits } from "../../bus/limits.ts";
 import { keyOf } from "../../core/model.ts";
 import type { ReadState } from "../../core/model.ts";
-import { nodeObject, podObject, serviceObject, workloadObject } from "../../core/project.ts";
+import { endpointObject, nodeObject, podObject, serviceObject, workloadObject } from "../../core/project.ts";
 import { SwainError } from "../../kernel/errors.ts";
 import { jsonBytes } from "../record.ts";
 import { checked, namespaced } from "./request.ts";
 import type { ApiRequest, Handler } from "./request.ts";
 
-export type ObjectKind = "pod" | "workload" | "service" | "node";
+export type ObjectKind = "pod" | "workload" | "service" | "node" | "endpoint";
 
 /** Objects on a page when the caller does not say. */
 const defaultLimit = 500;
@@ -21,6 +21,7 @@ const tables = {
   workload: (state: ReadState) => state.workloads,
   service: (state: ReadState) => state.services,
   node: (state: ReadState) => state.nodes,
+  endpoint: (state: ReadState) => state.external,
 } as const satisfies Record<ObjectKind, (state: ReadState) => ReadonlyMap<string, unknown>>;
 
 const objects = {
@@ -28,6 +29,7 @@ const objects = {
   workload: workloadObject,
   service: serviceObject,
   node: nodeObject,
+  endpoint: endpointObject,
 } as const satisfies Record<ObjectKind, (state: ReadState, key: string) => object | null>;
 
 export const list =

@@ -16,9 +16,12 @@ export interface ApiRequest {
 export interface ApiHost {
   readonly context: Context;
   readonly state: ReadState;
-  change(operation: string, admit: (state: ReadState) => Admission): Promise<Accepted>;
+  /** Without an operation id nothing is remembered: the change must be one that may be said twice. */
+  change(operation: string | undefined, admit: (state: ReadState) => Admission): Promise<Accepted>;
   /** Resolves when the state reaches that sequence; rejects with TIMEOUT when it does not in time. */
   reached(sequence: number): Promise<void>;
+  /** Takes note that an external endpoint was renewed. */
+  renewed(endpoint: string): void;
   /** More for cluster.status. */
   status(): Record<string, unknown>;
 }

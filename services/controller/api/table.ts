@@ -1,5 +1,6 @@
 // Every verb of the API: `api.<namespace or _>.<resource>.<verb>`.
 import { apply, remove, scale } from "./changes.ts";
+import { deregister, register } from "./endpoints.ts";
 import { listEvents } from "./events.ts";
 import { logs } from "./logs.ts";
 import { get, list } from "./objects.ts";
@@ -18,6 +19,9 @@ export const handlers: ReadonlyMap<string, Handler> = new Map<string, Handler>([
   ["workload.get", get("workload")],
   ["service.list", list("service")],
   ["service.get", get("service")],
+  ["endpoint.register", register],
+  ["endpoint.deregister", deregister],
+  ["endpoint.list", list("endpoint")],
   ["node.list", list("node")],
   ["node.get", get("node")],
   ["event.list", listEvents],

@@ -15,7 +15,7 @@ export interface Admission {
 }
 
 interface Change {
-  readonly operation: string;
+  readonly operation: string | undefined;
   readonly admit: (state: ReadState) => Admission;
   resolve(accepted: Accepted): void;
   reject(error: SwainError): void;
@@ -39,7 +39,7 @@ export class Changes {
   }
 
   /** Resolves when the change is in the log. Rejects with what `admit` throws, BUSY, LOG_FULL or NO_LEADER. */
-  submit(operation: string, admit: (state: ReadState) => Admission): Promise<Accepted> {
+  submit(operation: string | undefined, admit: (state: ReadState) => Admission): Promise<Accepted> {
     if (this.queue.length >= limits.inboxRequests) {
       this.context.counters.busy++;
       return Promise.reject(new SwainError("BUSY", "too many changes wait", { details: { retryAfterMs } }));
@@ -97,8 +97,9 @@ export class Changes {
     }
   }
 
-  private remember(operation: string, sequence: number, results: ChangeResult[]): Accepted {
+  private remember(operation: string | undefined, sequence: number, results: ChangeResult[]): Accepted {
     const accepted: Accepted = { epoch: this.state.epoch, sequence, results };
+    if (operation === undefined) return accepted;
     this.answers.set(operation, accepted);
     for (const oldest of this.answers.keys()) {
       if (this.answers.size <= answersKept) break;
@@ -107,7 +108,8 @@ export class Changes {
     return accepted;
   }
 
-  private async known(operation: string): Promise<Accepted | undefined> {
+  private async known(operation: string | undefined): Promise<Accepted | undefined> {
+    if (operation === undefined) return undefined;
     const answer = this.answers.get(operation);
     if (answer !== undefined) return answer;
     const sequence = this.state.operations.get(operation);

@@ -24,6 +24,7 @@ import { Reports } from "../nodes/reports.ts";
 import type { Context } from "../ports.ts";
 import { Projector } from "../project/projector.ts";
 import { bodyOf } from "../record.ts";
+import { Renewals } from "../renewals.ts";
 import { Signal } from "../signal.ts";
 import { firstEvent } from "./batch.ts";
 import { Changes } from "./changes.ts";
@@ -63,6 +64,7 @@ export class Term {
   private readonly proxies: Proxies;
   private readonly assigner: Assigner;
   private readonly projector: Projector;
+  private readonly renewals: Renewals;
   private readonly api: ApiServer;
   private readonly cancels: Cancel[] = [];
   private stopping = false;
@@ -78,7 +80,7 @@ export class Term {
     this.state = state;
     this.appender = appender;
     this.clock = new TermClock(context.clock);
-    this.guard = new Guard(context, { onExcuse: (ms) => this.liveness.excuse(ms), onSuspect: wake });
+    this.guard = new Guard(context, { onExcuse: (ms) => this.excuse(ms), onSuspect: wake });
     this.writer = new Writer(context, state, appender, this.clock, (committed) => this.onCommitted(committed));
     this.planner = new Planner(context, state, {
       view: () => ({
@@ -86,6 +88,7 @@ export class Term {
         termAgeMs: this.clock.age(),
         heardAgoMs: this.liveness.heardAgo(),
         proxies: this.proxies.view(),
+        renewedAgoMs: this.renewals.ago(),
       }),
       sinceExcuse: () => this.guard.sinceExcuse(),
     });
@@ -103,6 +106,7 @@ export class Term {
     this.reports = new Reports(context, state, boots, wake);
     this.proxies = new Proxies(context, () => this.look());
     this.assigner = new Assigner(context, state, () => this.guard.look());
+    this.renewals = new Renewals(context, state);
     this.projector = new Projector(context, state, {
       mayWrite: () => this.guard.look(),
       onNewer: () => this.guard.suspect(),
@@ -113,6 +117,7 @@ export class Term {
         context,
         state,
         change: (operation, admit) => this.changes.submit(operation, admit),
+        renewed: (endpoint) => this.renewals.renew(endpoint),
         reached: (sequence) => this.sequences.reached(sequence),
         status: () => ({
           projectionLag: this.projector.lag(),
@@ -265,6 +270,7 @@ export class Term {
   /** The event is in the log and in the state: now the world may know. */
   private onCommitted(committed: Committed): void {
     const { touched } = committed;
+    this.renewals.onCommitted(committed.event);
     this.planner.onCommitted(committed);
     this.assigner.onTouched(touched.assignments);
     this.projector.onTouched(touched);
@@ -305,6 +311,11 @@ export class Term {
       log.warn("the log's tail could not be verified", { code: failure.code, message: failure.message });
       return failure.code === "LOG_UNKNOWN" ? "refold" : undefined;
     }
+  }
+
+  private excuse(ms: number): void {
+    this.liveness.excuse(ms);
+    this.renewals.excuse(ms);
   }
 
   private look(): void {

@@ -1,6 +1,7 @@
 // Admission of scale and delete.
 import { SwainError } from "../../kernel/errors.ts";
 import { keyOf, type ReadState } from "../model.ts";
+import { removedItem } from "../plan/expire.ts";
 import type { Admitted } from "./apply.ts";
 
 /** Throws NOT_FOUND. */
@@ -20,9 +21,14 @@ export function admitScale(state: ReadState, namespace: string, name: string, re
 export function admitDelete(state: ReadState, kind: "workload" | "service", namespace: string, name: string): Admitted {
   const key = keyOf(namespace, name);
   if (kind === "service") {
-    if (!state.services.has(key)) throw notFound(kind, namespace, name);
+    const service = state.services.get(key);
+    if (service === undefined) throw notFound(kind, namespace, name);
+    const gone = [...service.external].flatMap((id) => {
+      const record = state.external.get(id);
+      return record === undefined ? [] : removedItem(state, record, "DELETED", `Service ${key} was deleted.`);
+    });
     return {
-      items: [{ kind, verb: "deleted", namespace, name }],
+      items: [...gone, { kind, verb: "deleted", namespace, name }],
       results: [{ kind: "Service", namespace, name, action: "deleted" }],
     };
   }

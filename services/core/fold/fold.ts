@@ -7,14 +7,8 @@ import { nothingTouched, type State, type Touched } from "../model.ts";
 import { nodeChanged, nodeRegistered } from "./cluster.ts";
 import type { FoldContext } from "./context.ts";
 import { podAssigned, podChanged, podPending, podReported, podStopping } from "./pod.ts";
-import {
-  serviceApplied,
-  serviceDeleted,
-  workloadApplied,
-  workloadChanged,
-  workloadHalted,
-  workloadScaled,
-} from "./workload.ts";
+import { endpointRegistered, endpointRemoved, serviceApplied, serviceDeleted } from "./service.ts";
+import { workloadApplied, workloadChanged, workloadHalted, workloadScaled } from "./workload.ts";
 
 /** The state of an empty log. */
 export function emptyState(): State {
@@ -32,6 +26,7 @@ export function emptyState(): State {
     workloads: new Map(),
     services: new Map(),
     pods: new Map(),
+    external: new Map(),
     servicesOf: new Map(),
     pending: new Set(),
     draining: new Set(),
@@ -112,6 +107,10 @@ function applyItem(context: FoldContext, item: EventItem): void {
     case "service":
       if (item.verb === "applied") serviceApplied(context, item);
       else serviceDeleted(context, item);
+      return;
+    case "endpoint":
+      if (item.verb === "registered") endpointRegistered(context, item);
+      else endpointRemoved(context, item);
       return;
     case "pod":
       applyPod(context, item);

@@ -1,7 +1,5 @@
-// Items about workloads and services.
+// Items about workloads.
 import type {
-  ServiceApplied,
-  ServiceDeleted,
   WorkloadApplied,
   WorkloadChanged,
   WorkloadHalted,
@@ -9,7 +7,7 @@ import type {
   WorkloadSpec,
 } from "../../../schemas/generated/types.ts";
 import { type Key, keyOf, type Template, type WorkloadRecord } from "../model.ts";
-import { dropService, rebuildShards, shardsFor } from "../endpoints.ts";
+import { growShards } from "../endpoints.ts";
 import { same } from "../same.ts";
 import { sameTemplate, templateOf } from "../template.ts";
 import { type FoldContext, touchPod, touchWorkload } from "./context.ts";
@@ -45,7 +43,7 @@ export function workloadApplied(context: FoldContext, item: WorkloadApplied): vo
     forgetTemplates(context, known);
   }
   touchWorkload(context, key);
-  growShards(context, key);
+  growShardsOf(context, key);
 }
 
 /** Pods show their workload's labels. */
@@ -75,13 +73,10 @@ export function forgetTemplates(context: FoldContext, workload: WorkloadRecord):
   }
 }
 
-function growShards({ state, sequence, touched }: FoldContext, key: Key): void {
-  const replicas = state.workloads.get(key)?.spec.replicas ?? 0;
+function growShardsOf({ state, sequence, touched }: FoldContext, key: Key): void {
   for (const serviceKey of state.servicesOf.get(key) ?? []) {
     const service = state.services.get(serviceKey);
-    if (service === undefined || service.shardCount >= shardsFor(replicas)) continue;
-    service.seq = sequence;
-    rebuildShards(state, service, sequence, touched);
+    if (service !== undefined) growShards(state, service, sequence, touched);
   }
 }
 
@@ -92,7 +87,7 @@ export function workloadScaled(context: FoldContext, item: WorkloadScaled): void
   workload.spec = { ...workload.spec, replicas: item.replicas };
   workload.generation = context.sequence;
   touchWorkload(context, key);
-  growShards(context, key);
+  growShardsOf(context, key);
 }
 
 export function workloadHalted(context: FoldContext, item: WorkloadHalted): void {
@@ -114,49 +109,4 @@ export function workloadChanged(context: FoldContext, item: WorkloadChanged): vo
     context.state.workloads.delete(key);
   }
   touchWorkload(context, key);
-}
-
-export function serviceApplied(context: FoldContext, item: ServiceApplied): void {
-  const { state, sequence, touched } = context;
-  const key = keyOf(item.namespace, item.name);
-  const known = state.services.get(key);
-  if (known !== undefined) unselect(context, key, keyOf(known.namespace, known.spec.selector.workload));
-  const service = known ?? {
-    namespace: item.namespace,
-    name: item.name,
-    labels: item.labels,
-    spec: item.spec,
-    generation: sequence,
-    headSeq: sequence,
-    shards: new Map(),
-    shardCount: 1,
-    seq: sequence,
-  };
-  service.labels = item.labels;
-  service.spec = item.spec;
-  service.generation = sequence;
-  service.seq = sequence;
-  state.services.set(key, service);
-  const workload = keyOf(item.namespace, item.spec.selector.workload);
-  const selecting = state.servicesOf.get(workload);
-  if (selecting === undefined) state.servicesOf.set(workload, new Set([key]));
-  else selecting.add(key);
-  touched.services.add(key);
-  rebuildShards(state, service, sequence, touched);
-}
-
-export function serviceDeleted(context: FoldContext, item: ServiceDeleted): void {
-  const key = keyOf(item.namespace, item.name);
-  const service = context.state.services.get(key);
-  if (service === undefined) return;
-  unselect(context, key, keyOf(service.namespace, service.spec.selector.workload));
-  context.state.services.delete(key);
-  context.touched.services.add(key);
-  dropService(service, context.touched);
-}
-
-function unselect({ state }: FoldContext, service: Key, workload: Key): void {
-  const selecting = state.servicesOf.get(workload);
-  selecting?.delete(service);
-  if (selecting?.size === 0) state.servicesOf.delete(workload);
 }

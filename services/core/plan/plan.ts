@@ -5,6 +5,7 @@ import { limits } from "../../bus/limits.ts";
 import { type Key, keyOf, type ReadState, type ReadWorkload } from "../model.ts";
 import type { Plan, View } from "../view.ts";
 import { drain } from "./drain.ts";
+import { expire } from "./expire.ts";
 import { liveness } from "./liveness.ts";
 import { missing, Placer, slotsOf, surplus } from "./reconcile.ts";
 import { rollout } from "./rollout.ts";
@@ -22,12 +23,18 @@ export function plan(state: ReadState, view: View, attention: ReadonlySet<Key> |
   if (alive.items.length > 0) return { cause: "liveness", items: alive.items.slice(0, planItems), wakeInMs: 0 };
   const drained = drain(state, view);
   if (drained.items.length > 0) return { cause: "drain", items: drained.items.slice(0, planItems), wakeInMs: 0 };
+  const expired = expire(state, view);
+  if (expired.items.length > 0) return { cause: "liveness", items: expired.items.slice(0, planItems), wakeInMs: 0 };
   const keys = attention === "all" ? [...state.workloads.keys()] : [...attention];
   const ended = keys.flatMap((key) => collect(state, key)).slice(0, planItems);
   if (ended.length > 0) return { cause: "reconcile", items: ended, wakeInMs: 0 };
   const { items, wakeInMs } = converge(state, view, withPending(state, keys));
   if (items.length > 0) return { cause: "reconcile", items, wakeInMs: 0 };
-  return { cause: "reconcile", items: [], wakeInMs: earliest([alive.wakeInMs, drained.wakeInMs, wakeInMs]) };
+  return {
+    cause: "reconcile",
+    items: [],
+    wakeInMs: earliest([alive.wakeInMs, drained.wakeInMs, expired.wakeInMs, wakeInMs]),
+  };
 }
 
 /** Pods that ended on purpose, and workloads whose last pod is gone. */
