@@ -34,6 +34,12 @@ export const commands: readonly TableEntry[] = [
     summary: "Create or change objects from manifests",
     load: () => import("./commands/apply.ts"),
   },
+  {
+    name: "validate",
+    group: "Objects",
+    summary: "Check manifests, without a cluster",
+    load: () => import("./commands/validate.ts"),
+  },
   { name: "delete", group: "Objects", summary: "Delete objects", load: () => import("./commands/delete.ts") },
   {
     name: "get",

@@ -1,10 +1,11 @@
 // Reads the files of `-f` into manifests that can be sent: every problem of every file at once, with its place.
-// Called by apply and delete. Knows files and YAML; what a manifest means is in services/core.
+// Called by apply, delete and validate. Knows files and YAML; what a manifest means is in services/core.
 import { readdir, readFile, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { checkManifests } from "../../services/core/manifest-set.ts";
 import type { Manifest } from "../../services/core/manifest.ts";
 import { SwainError } from "../../services/kernel/errors.ts";
+import { codeFrame } from "./frame.ts";
 import { parseText } from "./parse.ts";
 import type { ParsedDocument } from "./parse.ts";
 
@@ -12,7 +13,7 @@ import type { ParsedDocument } from "./parse.ts";
 export interface LoadedManifest {
   readonly manifest: Manifest;
   /** Where the pointer's value stands: `web.yaml:3:5`. `key`: where its key stands. */
-  place(pointer: string, key?: boolean): string;
+  readonly place: (pointer: string, key?: boolean) => string;
 }
 
 export interface ManifestSources {
@@ -24,11 +25,25 @@ export interface ManifestSources {
 }
 
 /** What is wrong in a file; without a line, with the file as a whole. */
-interface Fault {
+export interface Fault {
+  /** As it was given, `<stdin>` for standard input. */
   readonly file: string;
   readonly line?: number;
   readonly column?: number;
+  /** A code of the manifest checks, `BAD_YAML` or `FILE_UNREADABLE`. */
+  readonly code: string;
   readonly message: string;
+  /** The line and its neighbours with the place marked. */
+  readonly frame?: string;
+}
+
+/** What reading found: with no fault, all documents are manifests. */
+export interface Reading {
+  /** In the order in which they were read. */
+  readonly files: readonly string[];
+  /** In the order in which somebody reads the files. */
+  readonly faults: readonly Fault[];
+  readonly manifests: readonly LoadedManifest[];
 }
 
 interface Loaded {
@@ -41,52 +56,72 @@ interface Loaded {
 const maxFileBytes = 4 * 1024 * 1024;
 
 /** Every manifest of the sources, in order. Throws INVALID_MANIFEST with every problem, or INVALID_ARGUMENT. */
-export async function readManifests(from: ManifestSources): Promise<LoadedManifest[]> {
+export async function readManifests(from: ManifestSources): Promise<readonly LoadedManifest[]> {
+  const { faults, manifests } = await checkSources(from);
+  if (faults.length > 0) throw refusal(faults);
+  if (manifests.length === 0) throw new SwainError("INVALID_ARGUMENT", `${from.sources.join(", ")}: no manifest in it`);
+  return manifests;
+}
+
+/** Reads and checks every file of the sources; what is wrong is told and not thrown. */
+export async function checkSources(from: ManifestSources): Promise<Reading> {
   const faults: Fault[] = [];
   const loaded: Loaded[] = [];
+  const texts = new Map<string, string>();
   const files = await filesOf(from.sources, from.workingDirectory, faults);
+  const fault = (file: string, at: { line: number; column: number }, code: string, message: string): void => {
+    const frame = codeFrame(texts.get(file) ?? "", at.line, at.column);
+    faults.push({ file: shown(file), line: at.line, column: at.column, code, message, frame });
+  };
   for (const file of files) {
     const text = await textOf(file, from, faults);
     if (text === undefined) continue;
+    texts.set(file, text);
     const folder = file === "-" ? from.workingDirectory : dirname(resolve(from.workingDirectory, file));
     const parsed = parseText(text);
-    for (const { line, column, message } of parsed.problems) {
-      faults.push({ file, line, column, message });
-    }
+    for (const problem of parsed.problems) fault(file, problem, "BAD_YAML", problem.message);
     loaded.push(...parsed.documents.map((document) => ({ file, folder, document })));
   }
   for (const problem of checkManifests(loaded.map(({ document }) => document.value))) {
     const { file, document } = loaded[problem.document] as Loaded;
-    const { line, column } = document.locate(problem.path, problem.code === "UNKNOWN_FIELD");
-    faults.push({ file, line, column, message: problemText(problem) });
+    fault(file, document.locate(problem.path, problem.code === "UNKNOWN_FIELD"), problem.code, problemText(problem));
   }
-  if (faults.length > 0) throw refusal(faults, files);
-  if (loaded.length === 0) throw new SwainError("INVALID_ARGUMENT", `${from.sources.join(", ")}: no manifest in it`);
-  return loaded.map(({ file, folder, document }) => ({
+  const names = files.map(shown);
+  if (faults.length > 0) return { files: names, faults: inOrder(faults, names), manifests: [] };
+  const manifests = loaded.map(({ file, folder, document }) => ({
     manifest: withWorkingDirectories(document.value as Manifest, folder),
-    place: (pointer, key = false) => {
+    place: (pointer: string, key = false): string => {
       const { line, column } = document.locate(pointer, key);
       return `${shown(file)}:${line}:${column}`;
     },
   }));
+  return { files: names, faults, manifests };
 }
 
-/** All faults in the order in which somebody reads the files. */
-function refusal(faults: readonly Fault[], files: readonly string[]): SwainError {
+function inOrder(faults: readonly Fault[], files: readonly string[]): Fault[] {
   const order = (fault: Fault): number[] => [files.indexOf(fault.file), fault.line ?? 0, fault.column ?? 0];
-  const sorted = faults.toSorted((a, b) => {
+  return faults.toSorted((a, b) => {
     const [left, right] = [order(a), order(b)];
     return left.map((value, index) => value - (right[index] ?? 0)).find((difference) => difference !== 0) ?? 0;
   });
-  const located = sorted.map(({ file, line, column, message }) => ({
-    place: line === undefined ? shown(file) : `${shown(file)}:${line}:${column}`,
-    message,
-  }));
-  const count = located.length === 1 ? "1 problem" : `${located.length} problems`;
-  return new SwainError("INVALID_MANIFEST", `${count} found, nothing was applied`, { details: { located } });
+}
+
+/** `web.yaml:3:5`, or the file alone. */
+export const placeOf = ({ file, line, column }: Fault): string =>
+  line === undefined ? file : `${file}:${line}:${column}`;
+
+/** `1 problem`, `3 problems`. */
+export const counted = (count: number, word: string): string => `${count} ${word}${count === 1 ? "" : "s"}`;
+
+function refusal(faults: readonly Fault[]): SwainError {
+  const located = faults.map((fault) => ({ place: placeOf(fault), message: fault.message }));
+  const message = `${counted(faults.length, "problem")} found, nothing was applied`;
+  return new SwainError("INVALID_MANIFEST", message, { details: { located } });
 }
 
 const shown = (file: string): string => (file === "-" ? "<stdin>" : file);
+
+const unreadable = "FILE_UNREADABLE";
 
 async function filesOf(sources: readonly string[], cwd: string, faults: Fault[]): Promise<string[]> {
   const files: string[] = [];
@@ -97,7 +132,8 @@ async function filesOf(sources: readonly string[], cwd: string, faults: Fault[])
       continue;
     }
     const names = (await readdir(resolve(cwd, source))).filter((name) => /\.(ya?ml|json)$/i.test(name)).toSorted();
-    if (names.length === 0) faults.push({ file: source, message: "no .yaml, .yml or .json file in this folder" });
+    if (names.length === 0)
+      faults.push({ file: source, code: unreadable, message: "no .yaml, .yml or .json file in this folder" });
     files.push(...names.map((name) => join(source, name)));
   }
   return [...new Set(files)];
@@ -109,11 +145,15 @@ async function textOf(file: string, from: ManifestSources, faults: Fault[]): Pro
   try {
     const { size } = await stat(path);
     if (size <= maxFileBytes) return await readFile(path, "utf8");
-    faults.push({ file, message: `is larger than ${maxFileBytes / 1024 / 1024} MiB, which no manifest is` });
+    faults.push({
+      file,
+      code: unreadable,
+      message: `is larger than ${maxFileBytes / 1024 / 1024} MiB, which no manifest is`,
+    });
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? String(error);
     const reasons: Readonly<Record<string, string>> = { ENOENT: "there is no such file", EACCES: "may not be read" };
-    faults.push({ file, message: reasons[code] ?? `cannot be read (${code})` });
+    faults.push({ file, code: unreadable, message: reasons[code] ?? `cannot be read (${code})` });
   }
   return undefined;
 }

@@ -14,7 +14,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const file = (name: string, content: string): void => writeFileSync(join(folder, name), content);
-const read = (sources: string[], input = ""): Promise<LoadedManifest[]> =>
+const read = (sources: string[], input = ""): Promise<readonly LoadedManifest[]> =>
   readManifests({ sources, workingDirectory: folder, input: async () => input });
 
 /** The lines a refused reading tells, `place: message`. */
@@ -147,7 +147,7 @@ spec: { containers: [{ name: main, process: { command: [node, x.mjs]${extra} } }
       "---\n",
     ),
   );
-  const directories = (loaded: LoadedManifest[]): unknown[] =>
+  const directories = (loaded: readonly LoadedManifest[]): unknown[] =>
     loaded.map(({ manifest }) =>
       manifest.kind === "Workload" ? manifest.spec.containers[0]?.process?.workingDir : "",
     );
