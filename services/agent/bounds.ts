@@ -10,8 +10,8 @@ export const bounds = {
   stopsInFlight: 64,
   /** Removing is engine work like starting. */
   removesInFlight: 4,
-  /** Open probe connections; a probe of a dead address lasts `probeTimeout`. */
-  probesInFlight: 64,
+  /** Open probe connections: enough that checks which time out do not hold up those of healthy pods. */
+  probesInFlight: 256,
   probeTimeoutMs: 1000,
   /** A ready pod with ports is looked at this often; so many misses in a row make it not ready. */
   recheckMs: 5000,

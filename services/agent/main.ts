@@ -15,6 +15,7 @@ import type { Logger, LogLevel } from "../kernel/log.ts";
 import { systemClock } from "../kernel/node/clock.ts";
 import { systemDisk } from "../kernel/node/disk.ts";
 import { hostFact } from "../kernel/node/host.ts";
+import { systemHttpProbe } from "../kernel/node/http-probe.ts";
 import { systemIds, systemRandom } from "../kernel/node/ids.ts";
 import { processLogger } from "../kernel/node/log.ts";
 import { systemSockets } from "../kernel/node/sockets.ts";
@@ -125,7 +126,12 @@ async function startOne(
   const data = count === 1 ? folder : join(folder, id);
   const isSim = options.runtime === "sim";
   const base = { clock: systemClock, ids: systemIds, random: systemRandom, log };
-  const runtime = openRuntime(options.runtime, { ...base, sockets: systemSockets, data });
+  const runtime = openRuntime(options.runtime, {
+    ...base,
+    sockets: systemSockets,
+    httpProbe: systemHttpProbe,
+    data,
+  });
   const agent = createAgent(
     { ...base, ...runtime, disk: systemDisk, machineUsage: isSim ? null : machineUsage() },
     // Simulated containers end with this process, so there is nothing a journal could be compared with.

@@ -3,6 +3,7 @@
 import type { ManifestProblem } from "./manifest-problem.ts";
 import { pointerTo } from "./manifest-schema.ts";
 import { maxDurationMs, maxMemoryBytes, parseCpuMillis, parseDurationMs, parseMemoryBytes } from "./quantity.ts";
+import { leastIntervalMs, mostTimeoutMs } from "./readiness.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 interface Place {
@@ -40,6 +41,7 @@ export function workloadMeaning(document: object): ManifestProblem[] {
     ),
     ...duplicates(ports, "hostPort", "this hostPort is taken already by another port of the pod"),
     ...containers.flatMap(containerMeaning),
+    ...containers.flatMap((container) => readinessMeaning(at(container, "readiness"), spec)),
   ];
 }
 
@@ -71,6 +73,42 @@ function containerMeaning(container: Place): ManifestProblem[] {
     }
   }
   return problems;
+}
+
+/** `spec` is the workload's: a check may name a port of any container of the pod, since they share a network. */
+function readinessMeaning(readiness: Place, spec: Place): ManifestProblem[] {
+  if (readiness.value === undefined) return [];
+  const names = entries(at(spec, "containers"))
+    .flatMap((container) => entries(at(container, "ports")))
+    .map((port) => fieldsOf(port.value).name)
+    .filter((name) => typeof name === "string");
+  const problems: ManifestProblem[] = [];
+  for (const kind of ["http", "tcp"]) {
+    const port = at(at(readiness, kind), "port");
+    if (typeof port.value !== "string" || names.includes(port.value)) continue;
+    const known = names.length === 0 ? "the pod declares no port" : `declared are ${names.join(", ")}`;
+    problems.push({ ...port, code: "BAD_VALUE", message: `no port of this name is declared; ${known}` });
+  }
+  if (fieldsOf(at(spec, "network").value).mode === "none") {
+    const message = "a pod without a network cannot be reached by a check";
+    problems.push({ ...readiness, code: "BAD_VALUE", message });
+  }
+  const interval = at(readiness, "interval");
+  const timeout = at(readiness, "timeout");
+  return [
+    ...problems,
+    ...["initialDelay", "interval", "timeout"].flatMap((field) => longDuration(at(readiness, field))),
+    ...bounded(interval, leastIntervalMs, maxDurationMs, `at least ${leastIntervalMs}ms`),
+    ...bounded(timeout, 1, mostTimeoutMs, `above 0 and at most ${mostTimeoutMs / 1000}s`),
+  ];
+}
+
+function bounded(place: Place, least: number, most: number, words: string): ManifestProblem[] {
+  const ms =
+    typeof place.value === "string" ? quantityOf(place.value, (text) => parseDurationMs(String(text))) : undefined;
+  // What is longer than any duration may be is told by `longDuration`.
+  if (ms === undefined || ms > maxDurationMs || (ms >= least && ms <= most)) return [];
+  return [{ ...place, code: "OUT_OF_RANGE", message: `must be ${words}` }];
 }
 
 /** Systems end words of a command line and variables at a NUL, so none can hold one. */

@@ -84,7 +84,7 @@ export const errorKinds = {
   EXITED: kind(1, true, "Look at the pod's logs: `swain logs pod/NAME`."),
   OOM_KILLED: kind(1, true, "Raise limits.memory, or make the program use less."),
   EXIT_UNOBSERVED: kind(1, true, "The process ended while nobody watched; its exit code is not known."),
-  NOT_READY: kind(1, true, "The declared port does not accept connections yet; look at the pod's logs."),
+  NOT_READY: kind(1, true, "The message says which check failed and how; look at the pod's logs."),
   PROGRESS_DEADLINE: kind(
     1,
     true,

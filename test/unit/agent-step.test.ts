@@ -4,10 +4,10 @@ import { adoptRecord, freshRecord } from "../../services/agent/pod/record.ts";
 import type { PodRecord } from "../../services/agent/pod/record.ts";
 import { podReport } from "../../services/agent/pod/report.ts";
 import { foldFailure, foldSuccess, restartDelayMs } from "../../services/agent/pod/restart.ts";
-import { foldProbe, nextStep } from "../../services/agent/pod/step.ts";
+import { nextStep } from "../../services/agent/pod/step.ts";
 import type { ContainerInfo } from "../../services/agent/runtime/driver.ts";
 import { SwainError } from "../../services/kernel/errors.ts";
-import { containerOf, httpPort, podNamed } from "../support/agent.ts";
+import { containerOf, podNamed } from "../support/agent.ts";
 
 const two: AssignedPod["containers"] = [
   { name: "web", image: "web" },
@@ -45,7 +45,7 @@ describe("the next step of a pod", () => {
   it("does nothing about a pod that runs", () => {
     const pod = podNamed("web-1");
     const { record, step } = look(pod, [containerOf(pod, "web")], upRecord(pod));
-    expect(step).toEqual({ do: "wait", until: null, probe: false });
+    expect(step).toEqual({ do: "wait", until: null, probe: [] });
     expect(look(pod, [containerOf(pod, "web")], record).record).toBe(record);
   });
 
@@ -64,7 +64,7 @@ describe("the next step of a pod", () => {
     const pod = podNamed("web-1");
     const crashed = containerOf(pod, "web", { state: "exited", exitCode: 1 });
     const { record, step } = look(pod, [crashed], { ...upRecord(pod), restarts: 1, spent: 1 }, 500);
-    expect(step).toEqual({ do: "wait", until: 1500, probe: false });
+    expect(step).toEqual({ do: "wait", until: 1500, probe: [] });
     expect(report(pod, [crashed], record)).toMatchObject({
       state: "backoff",
       observed: { reason: "EXITED", restarts: 2, exitCode: 1, message: expect.stringContaining("1 s") },
@@ -187,7 +187,7 @@ describe("steps the engine refuses", () => {
   it("are tried again after 1 s, doubling up to 60 s, and say why", () => {
     const pod = podNamed("web-1");
     let record = refuse(freshRecord, 0);
-    expect(look(pod, [], record, 0).step).toEqual({ do: "wait", until: 1000, probe: false });
+    expect(look(pod, [], record, 0).step).toEqual({ do: "wait", until: 1000, probe: [] });
     expect(report(pod, [], record)).toMatchObject({ state: "failed", observed: { reason: "IMAGE_NOT_FOUND" } });
     for (let time = 0; time < 20; time += 1) record = refuse(record, 0);
     expect(record.retryAt).toBe(60_000);
@@ -227,54 +227,6 @@ describe("steps the engine refuses", () => {
   });
 });
 
-describe("readiness", () => {
-  const pod = podNamed("web-1", { containers: [{ name: "web", sim: {}, ports: httpPort }] });
-  const ports = [{ name: "http", containerPort: 80, hostPort: 30_000, local: "172.17.0.2", localPort: 80 }];
-  const running = containerOf(pod, "web", { ports });
-
-  it("is probed 20 ms, 40 ms … after a miss, at most every 500 ms, until it is reached", () => {
-    let record = upRecord(pod);
-    const gaps: number[] = [];
-    let now = 0;
-    for (let time = 0; time < 8; time += 1) {
-      expect(look(pod, [running], record, now).step).toMatchObject({ probe: true });
-      record = foldProbe(record, false, 5000, now);
-      gaps.push((record.probe.nextAt ?? 0) - now);
-      now = record.probe.nextAt ?? 0;
-    }
-    expect(gaps).toEqual([20, 40, 80, 160, 320, 500, 500, 500]);
-    record = foldProbe(record, true, 5000, now);
-    expect(look(pod, [running], record, now).step).toEqual({ do: "wait", until: now + 5000, probe: false });
-    expect(report(pod, [running], record)).toMatchObject({
-      state: "ready",
-      observed: { reason: "", addresses: [{ ...ports[0], host: "10.0.0.1" }] },
-    });
-  });
-
-  it("is lost after three misses in a row and says NOT_READY", () => {
-    let record = foldProbe(upRecord(pod), true, 5000, 0);
-    record = foldProbe(foldProbe(record, false, 5000, 5000), false, 5000, 10_000);
-    expect(report(pod, [running], record, 10_000)).toMatchObject({ state: "ready" });
-    record = foldProbe(record, false, 5000, 15_000);
-    expect(report(pod, [running], record, 15_000)).toMatchObject({
-      state: "running",
-      observed: { reason: "NOT_READY" },
-    });
-  });
-
-  it("comes at once for a pod without ports", () => {
-    const plain = podNamed("web-1");
-    expect(report(plain, [containerOf(plain, "web")], upRecord(plain))).toMatchObject({ state: "ready" });
-  });
-
-  it("is not denied to an adopted pod before its first probe answered", () => {
-    const record = adoptRecord(null, [running], 0, restartDelayMs);
-    const { record: seen } = look(pod, [running], record);
-    expect(report(pod, [running], seen)).toBeNull();
-    expect(report(pod, [running], foldProbe(seen, true, 5000, 0))).toMatchObject({ state: "ready" });
-  });
-});
-
 describe("adoption", () => {
   const pod = podNamed("web-1");
 
@@ -302,7 +254,7 @@ describe("adoption", () => {
       null,
     ]) {
       const { step } = look(job, [done], adoptRecord(kept, [done], 0, restartDelayMs));
-      expect(step).toEqual({ do: "wait", until: null, probe: false });
+      expect(step).toEqual({ do: "wait", until: null, probe: [] });
     }
   });
 
@@ -317,7 +269,7 @@ describe("adoption", () => {
     const crashed = containerOf(pod, "web", { state: "exited", exitCode: 2 });
     const kept = { restarts: 3, spent: 3, started: [], exitCode: 2, ended: null, finished: null };
     const { step, record } = look(pod, [crashed], adoptRecord(kept, [crashed], 0, restartDelayMs));
-    expect(step).toEqual({ do: "wait", until: 2000, probe: false });
+    expect(step).toEqual({ do: "wait", until: 2000, probe: [] });
     expect(record.restarts).toBe(3);
   });
 });

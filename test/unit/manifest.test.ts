@@ -229,6 +229,29 @@ test("hostile documents are refused without harm", () => {
   expect(checkManifest({ kind: "x".repeat(1_000_000) }).map(({ code }) => code)).toEqual(["REQUIRED", "UNKNOWN_KIND"]);
 });
 
+test("a readiness check names a port of the pod, with a rhythm that can be kept", () => {
+  const ports = [{ name: "http", containerPort: 80 }];
+  const check = (readiness: object, spec: object = {}) => told(workload(spec, { ports, readiness }));
+  expect(check({ http: { port: "http", path: "/health" } })).toEqual([]);
+  expect(check({ tcp: { port: 9000 }, interval: "100ms", timeout: "1ms", initialDelay: "0s" })).toEqual([]);
+  expect(check({ http: { port: "htp" } })).toEqual([
+    "/spec/containers/0/readiness/http/port BAD_VALUE no port of this name is declared; declared are http",
+  ]);
+  expect(told(workload({}, { readiness: { tcp: { port: "http" } } }))).toEqual([
+    "/spec/containers/0/readiness/tcp/port BAD_VALUE no port of this name is declared; the pod declares no port",
+  ]);
+  expect(check({ tcp: { port: "http" }, interval: "99ms", timeout: "61s", initialDelay: "481h" })).toEqual([
+    "/spec/containers/0/readiness/initialDelay OUT_OF_RANGE a duration must be at most 480h (20 days)",
+    "/spec/containers/0/readiness/interval OUT_OF_RANGE must be at least 100ms",
+    "/spec/containers/0/readiness/timeout OUT_OF_RANGE must be above 0 and at most 60s",
+  ]);
+  expect(check({ tcp: { port: "http" }, timeout: "0s" })[0]).toContain("timeout OUT_OF_RANGE");
+  expect(check({ tcp: { port: "http" } }, { network: { mode: "none" } }).join("\n")).toContain(
+    "/spec/containers/0/readiness BAD_VALUE a pod without a network cannot be reached by a check",
+  );
+  expect(check({})).not.toEqual([]);
+});
+
 test("documents of one apply may not name the same object twice, in different namespaces they may", () => {
   const problems = checkManifests([
     workload(),

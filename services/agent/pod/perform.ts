@@ -100,7 +100,8 @@ async function start(
   const record = target.record();
   const urgent = record.restarts > 0;
   // Noted before the start: a container that ends while nobody looks must not pass for one that never ran.
-  target.keep({ ...record, started: [...record.started.filter((name) => name !== step.name), step.name] });
+  const started = [...record.started.filter((name) => name !== step.name), step.name];
+  target.keep({ ...record, started, adopted: false });
   if (target.pod()?.restartPolicy !== "Always") await context.save();
   try {
     const info = await context.gates.start.run(async () => {

@@ -15,14 +15,19 @@ interface Failure extends Ending {
 
 export type StepName = "pull" | "create" | "start" | "stop" | "remove";
 
+/** What the checks of one container have shown. */
 export interface Probe {
   readonly ready: boolean;
+  /** Successes in a row. */
+  readonly hits: number;
   /** Misses in a row while ready. */
   readonly misses: number;
   /** Misses since the start, or since it was no longer ready. */
   readonly tries: number;
   /** Monotonic time of the next probe; null when none is due until something changes. */
   readonly nextAt: number | null;
+  /** Why it is not ready, as far as is known; empty when it is. */
+  readonly why: string;
 }
 
 /** The part that outlives the agent, in its journal. */
@@ -54,10 +59,11 @@ export interface PodRecord extends KeptRecord {
   readonly retryAt: number | null;
   /** Since when all containers run, monotonic. */
   readonly upSince: number | null;
-  readonly probe: Probe;
+  /** By container, of those that have to show that they are ready; empty until all containers run. */
+  readonly probes: Readonly<Record<string, Probe>>;
+  /** The containers ran already when this agent began, and none was started since. */
+  readonly adopted: boolean;
 }
-
-export const noProbe: Probe = { ready: false, misses: 0, tries: 0, nextAt: null };
 
 export const freshRecord: PodRecord = {
   restarts: 0,
@@ -73,7 +79,8 @@ export const freshRecord: PodRecord = {
   failure: null,
   retryAt: null,
   upSince: null,
-  probe: noProbe,
+  probes: {},
+  adopted: false,
 };
 
 /**
@@ -97,6 +104,7 @@ export function adoptRecord(
     ...freshRecord,
     ...kept,
     started,
+    adopted: running.length > 0,
     retryAt: waiting ? now + waitMs(kept.spent) : null,
   };
 }

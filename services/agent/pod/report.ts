@@ -5,7 +5,7 @@ import { bounds } from "../bounds.ts";
 import type { ContainerInfo } from "../runtime/driver.ts";
 import type { Ending, PodRecord } from "./record.ts";
 import { isLasting } from "./restart.ts";
-import { hasPorts } from "./step.ts";
+import { isReady, isUnheard, notReadyMessage } from "./readiness.ts";
 
 export interface ReportInput {
   readonly pod: AssignedPod;
@@ -50,16 +50,11 @@ function progress(input: ReportInput): PodReport | null {
     const pulling = missing && pod.containers.some(({ name }) => !record.pulled.includes(name));
     return say(input, pulling ? "pulling" : "starting", record.ended ?? none);
   }
-  if (record.probe.ready) return say(input, "ready", none);
+  if (isReady(pod, record)) return say(input, "ready", none);
   // Before the first probe answered nothing is said: an adopted pod would look not ready for a moment.
-  if (record.probe.tries === 0 && hasPorts(pod)) return last;
+  if (isUnheard(record)) return last;
   const late = input.now - record.upSince >= bounds.notReadyAfterMs;
-  return say(input, "running", late ? { code: "NOT_READY", message: notReadyMessage(input) } : none);
-}
-
-function notReadyMessage({ pod }: ReportInput): string {
-  const ports = pod.containers.flatMap((container) => (container.ports ?? []).map((port) => port.name));
-  return `A declared port (${ports.join(", ")}) does not accept connections.`;
+  return say(input, "running", late ? { code: "NOT_READY", message: notReadyMessage(pod, record) } : none);
 }
 
 const stoppedReason = (record: PodRecord): { code: string; message: string } =>
@@ -81,7 +76,10 @@ function say(
   if (record.exitCode !== null) observed.exitCode = record.exitCode;
   const addresses = state === "running" || state === "ready" ? addressesOf(containers, input.advertise) : [];
   if (addresses.length > 0) observed.addresses = addresses;
-  if (containers.length > 0) observed.containers = containers.slice(0, 16).map(({ name, id }) => ({ name, id }));
+  // On the way up they come one after another, and each would be a report of its own.
+  const rising = state === "pulling" || state === "starting";
+  if (containers.length > 0 && !rising)
+    observed.containers = containers.slice(0, 16).map(({ name, id }) => ({ name, id }));
   return { namespace: pod.namespace, name: pod.name, state, observed };
 }
 

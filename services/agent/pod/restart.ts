@@ -5,7 +5,6 @@ import type { Code, SwainError } from "../../kernel/errors.ts";
 import { bounds, failureBackoff, restartBackoff } from "../bounds.ts";
 import type { ContainerInfo } from "../runtime/driver.ts";
 import type { Ending, PodRecord, StepName } from "./record.ts";
-import { noProbe } from "./record.ts";
 
 /** Errors that the same try will most likely meet again: the pod is `failed`, not in `backoff`. */
 const lasting: ReadonlySet<Code> = new Set<Code>([
@@ -83,7 +82,7 @@ export function foldEndings(
     ended: clean ? { code: "COMPLETED", message: "Every container ended with code 0." } : endingOf(culprit),
     finished: clean ? "stopped" : "failed",
     upSince: null,
-    probe: noProbe,
+    probes: {},
   };
 }
 
@@ -109,7 +108,7 @@ function restartRecord(
     halting: pod.containers.some(({ name }) => containers.get(name)?.state === "running"),
     retryAt: delay === 0 ? null : now + delay,
     upSince: null,
-    probe: noProbe,
+    probes: {},
   };
 }
 

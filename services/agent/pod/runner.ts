@@ -1,22 +1,23 @@
 // Brings one pod to what its node was told: looks, asks `nextStep`, does that one step, and looks again. One worker per
 // pod, so that no two steps of a pod ever run at once. It decides nothing itself. Called by `pods.ts`.
-import type { AssignedPod, PodReport } from "../../../schemas/generated/types.ts";
+import type { AssignedPod, Container, PodReport } from "../../../schemas/generated/types.ts";
 import type { Key } from "../../core/model.ts";
 import type { Cancel, Clock } from "../../kernel/clock.ts";
 import { asSwainError, SwainError } from "../../kernel/errors.ts";
 import type { Logger } from "../../kernel/log.ts";
 import type { Gate } from "../gate.ts";
-import type { Prober } from "../prober.ts";
+import type { Outcome, Prober } from "../prober.ts";
 import type { ContainerInfo, Driver } from "../runtime/driver.ts";
 import { perform } from "./perform.ts";
 import type { StepTarget } from "./perform.ts";
+import { foldProbe, targetsOf } from "./readiness.ts";
 import type { PodRecord } from "./record.ts";
 import { sameKept } from "./record.ts";
 import { podReport } from "./report.ts";
 import { foldFailure } from "./restart.ts";
 import type { NodeIdentity } from "./spec.ts";
 import type { Step } from "./step.ts";
-import { foldProbe, nextStep } from "./step.ts";
+import { nextStep } from "./step.ts";
 
 /** What all runners of an agent share. */
 export interface RunnerContext {
@@ -59,7 +60,8 @@ export class PodRunner {
   private timer: Cancel | null = null;
   private busy = false;
   private again = false;
-  private probing = false;
+  /** Containers whose check is under way. */
+  private readonly probing = new Set<string>();
   private closed = false;
   /** Breaks off the step under way; made only for a step that can take long. */
   private abort: AbortController | null = null;
@@ -270,41 +272,40 @@ export class PodRunner {
   }
 
   private wait(step: Extract<Step, { do: "wait" }>): void {
-    if (step.probe) {
-      this.probe();
-      return;
-    }
+    for (const name of step.probe) this.probe(name);
     if (step.until === null || this.closed) return;
     const delay = Math.max(0, step.until - this.context.clock.mono());
     this.timer = this.context.clock.after(delay, () => this.wake());
   }
 
-  /** Tries the ports beside the worker: a dead address must not hold up a restart. */
-  private probe(): void {
-    if (this.probing) return;
-    this.probing = true;
+  /** Checks a container beside the worker: a dead address must not hold up a restart. */
+  private probe(name: string): void {
+    const container = this.pod?.containers.find((one) => one.name === name);
+    if (container === undefined || this.probing.has(name)) return;
+    this.probing.add(name);
     const round = this.record.upSince;
-    void this.reachesAll().then((reached) => {
-      this.probing = false;
+    void this.check(container).then((outcome) => {
+      this.probing.delete(name);
       if (this.record.upSince === round && round !== null) {
-        const recheckMs = this.context.prober.recheckMs;
-        this.keep(foldProbe(this.record, reached, recheckMs, this.context.clock.mono()));
+        const { prober, clock } = this.context;
+        this.keep(foldProbe(this.record, container, outcome, prober.rechecks, clock.mono()));
       }
       this.wake();
     });
   }
 
-  private async reachesAll(): Promise<boolean> {
+  /** The first thing that is wrong with a container, if anything is. */
+  private async check(container: Container): Promise<Outcome> {
     const { gates, prober, identity } = this.context;
-    const targets = this.containers.flatMap((container) => container.ports.map((port) => ({ container, port })));
+    const info = this.containers.find(({ name }) => name === container.name);
+    const { targets, missing } = targetsOf(container, this.containers, identity.advertise);
+    if (info === undefined || missing !== null) return { ok: false, reached: false, why: missing ?? "it is gone" };
     try {
-      const tries = targets.map(({ container, port }) =>
-        gates.probe.run(() => prober.reaches(container, port, identity.advertise)),
-      );
-      return targets.length > 0 && (await Promise.all(tries)).every(Boolean);
+      const outcomes = await Promise.all(targets.map((target) => gates.probe.run(() => prober.check(info, target))));
+      return outcomes.find(({ ok }) => !ok) ?? { ok: true, reached: true, why: "" };
     } catch (error) {
       this.context.log.error("a probe failed in an unexpected way", { pod: this.key, message: String(error) });
-      return false;
+      return { ok: false, reached: false, why: "the check itself failed" };
     }
   }
 }

@@ -1,11 +1,9 @@
 // What to do next about one pod: the heart of the agent, and pure. Given what the node was told, what the engine shows
 // and what is remembered, it says one step; the runner does it and asks again. At the fixed point it says `wait`.
 import type { AssignedPod } from "../../../schemas/generated/types.ts";
-import { delayMs } from "../../kernel/backoff.ts";
-import { bounds, probeBackoff } from "../bounds.ts";
 import type { ContainerInfo } from "../runtime/driver.ts";
-import type { PodRecord, Probe } from "./record.ts";
-import { noProbe } from "./record.ts";
+import { dueProbes, firstProbes } from "./readiness.ts";
+import type { PodRecord } from "./record.ts";
 import { endedOf, foldEndings } from "./restart.ts";
 
 export type Step =
@@ -13,8 +11,8 @@ export type Step =
   | { readonly do: "pull" | "create"; readonly index: number }
   | { readonly do: "start"; readonly id: string; readonly name: string }
   | { readonly do: "stop" | "remove"; readonly ids: readonly string[] }
-  /** Nothing before this monotonic time; null = until something changes. With `probe`, the ports are tried now. */
-  | { readonly do: "wait"; readonly until: number | null; readonly probe: boolean }
+  /** Nothing before this monotonic time; null = until something changes. Containers in `probe` are checked now. */
+  | { readonly do: "wait"; readonly until: number | null; readonly probe: readonly string[] }
   /** It is not wanted, and nothing is left of it. */
   | { readonly do: "done" };
 
@@ -27,14 +25,14 @@ export interface Situation {
   readonly now: number;
 }
 
-const idle: Step = { do: "wait", until: null, probe: false };
+const idle: Step = { do: "wait", until: null, probe: [] };
 
 /** The next step, and the record after what was seen has been taken in. */
 export function nextStep({ pod, containers, record, now }: Situation): { record: PodRecord; step: Step } {
   const wanted = pod !== null && pod.desired === "run";
   let next = record;
   if (!wanted && !next.leaving) {
-    next = { ...next, leaving: true, halting: false, retryAt: null, attempts: 0, failure: null, probe: noProbe };
+    next = { ...next, leaving: true, halting: false, retryAt: null, attempts: 0, failure: null, probes: {} };
   }
   if (wanted && next.leaving) next = { ...next, leaving: false };
   if (next.retryAt !== null && next.retryAt <= now) next = { ...next, retryAt: null };
@@ -53,7 +51,7 @@ export function nextStep({ pod, containers, record, now }: Situation): { record:
 /** Stops what runs, then removes what is there. */
 function leave(containers: readonly ContainerInfo[], record: PodRecord): Step {
   if (containers.length === 0) return { do: "done" };
-  if (record.retryAt !== null) return { do: "wait", until: record.retryAt, probe: false };
+  if (record.retryAt !== null) return { do: "wait", until: record.retryAt, probe: [] };
   const running = containers.filter((container) => container.state === "running").map((container) => container.id);
   if (running.length > 0) return { do: "stop", ids: running };
   // The first container holds the network of the others, so it goes last.
@@ -86,7 +84,7 @@ function runStep(
 
 const waitFor = (record: PodRecord): { record: PodRecord; step: Step } => ({
   record,
-  step: { do: "wait", until: record.retryAt, probe: false },
+  step: { do: "wait", until: record.retryAt, probe: [] },
 });
 
 /** Pulls everything that is needed, then makes and starts the containers in order; null when all are started. */
@@ -127,40 +125,12 @@ function up(
       failure: null,
       attempts: 0,
       ended: null,
-      probe: { ...noProbe, nextAt: now },
+      probes: firstProbes(pod, next.adopted, now),
     };
   }
   // A container that was started behind our back counts as started: its end is then noticed.
   const unseen = [...containers.values()].filter((one) => one.state === "running" && !next.started.includes(one.name));
   if (unseen.length > 0) next = { ...next, started: [...next.started, ...unseen.map((one) => one.name)] };
-  if (!hasPorts(pod)) {
-    if (!next.probe.ready) next = { ...next, probe: { ...noProbe, ready: true } };
-    return { record: next, step: idle };
-  }
-  const due = next.probe.nextAt !== null && next.probe.nextAt <= now;
-  return { record: next, step: { do: "wait", until: due ? null : next.probe.nextAt, probe: due } };
-}
-
-export function hasPorts(pod: AssignedPod): boolean {
-  return pod.containers.some((container) => (container.ports ?? []).length > 0);
-}
-
-/** Takes the outcome of a probe into the record. `recheckMs`: how often a ready pod is looked at, null = never. */
-export function foldProbe(record: PodRecord, reached: boolean, recheckMs: number | null, now: number): PodRecord {
-  const probe = record.probe;
-  return { ...record, probe: reached ? hit(recheckMs, now) : miss(probe, recheckMs, now) };
-}
-
-function hit(recheckMs: number | null, now: number): Probe {
-  return { ready: true, misses: 0, tries: 0, nextAt: recheckMs === null ? null : now + recheckMs };
-}
-
-function miss(probe: Probe, recheckMs: number | null, now: number): Probe {
-  if (probe.ready && probe.misses + 1 < bounds.recheckMisses) {
-    return { ...probe, misses: probe.misses + 1, nextAt: now + (recheckMs ?? probeBackoff.maxMs) };
-  }
-  const tries = probe.tries + 1;
-  // One that was ready before is not starting: it is looked at in the slow rhythm of the probes.
-  const delay = probe.ready ? probeBackoff.maxMs : delayMs(probeBackoff, probe.tries);
-  return { ready: false, misses: 0, tries: probe.ready ? 32 : tries, nextAt: now + delay };
+  const { due, until } = dueProbes(next, now);
+  return { record: next, step: { do: "wait", until, probe: due } };
 }

@@ -49,6 +49,8 @@ export interface ContainerInfo {
   readonly oomKilled: boolean;
   /** Declared ports; empty unless running. */
   readonly ports: readonly PublishedPort[];
+  /** Its own address, reachable from this host; undefined unless running with one. */
+  readonly address?: string;
 }
 
 export interface ContainerUsage {

@@ -1,9 +1,10 @@
 // Chooses the driver of an agent and what goes with it. Not a driver itself. Called by the agent's main.ts.
 import type { Clock } from "../../kernel/clock.ts";
+import type { HttpProbe } from "../../kernel/http-probe.ts";
 import type { Logger } from "../../kernel/log.ts";
 import type { Sockets } from "../../kernel/sockets.ts";
 import type { AgentPorts } from "../ports.ts";
-import { tcpProber } from "../prober.ts";
+import { networkProber } from "../prober.ts";
 import { createDockerDriver } from "./docker/driver.ts";
 import type { Driver } from "./driver.ts";
 import { createProcessDriver } from "./process/driver.ts";
@@ -13,6 +14,7 @@ import { SimEngine } from "./sim/engine.ts";
 interface RuntimeParts {
   readonly clock: Clock;
   readonly sockets: Sockets;
+  readonly httpProbe: HttpProbe;
   readonly log: Logger;
   /** The agent's data folder. */
   readonly data: string;
@@ -27,12 +29,12 @@ export function openRuntime(
     case "docker":
       return {
         openDriver: (identity) => createDockerDriver({ ...parts, identity }),
-        prober: tcpProber(parts.sockets),
+        prober: networkProber(parts.sockets, parts.httpProbe),
       };
     case "process":
       return {
         openDriver: (identity) => createProcessDriver({ ...parts, identity }),
-        prober: tcpProber(parts.sockets),
+        prober: networkProber(parts.sockets, parts.httpProbe),
       };
     case "sim": {
       const engine = new SimEngine(parts.clock);

@@ -15,6 +15,7 @@ export function networkOwner(found: Inspected): string | undefined {
 /** `network` is the container that owns the network: itself, or the pod's first one (null when that is gone). */
 export function containerInfo(found: Inspected, network: Inspected | null): ContainerInfo {
   const state = stateOf(found.State.Status);
+  const address = state === "running" && network ? ownAddress(network) : undefined;
   return {
     id: found.Id,
     pod: found.Config.Labels[labels.pod] ?? "",
@@ -23,6 +24,7 @@ export function containerInfo(found: Inspected, network: Inspected | null): Cont
     ...(state === "exited" ? { exitCode: found.State.ExitCode } : {}),
     oomKilled: state === "exited" && found.State.OOMKilled,
     ports: state === "running" && network ? publishedPorts(declaredPorts(found.Config.Labels), network) : [],
+    ...(address === undefined ? {} : { address }),
   };
 }
 
@@ -32,10 +34,16 @@ function stateOf(status: string): ContainerInfo["state"] {
   return status === "running" || status === "paused" || status === "restarting" ? "running" : "exited";
 }
 
-function publishedPorts(declared: readonly DeclaredPort[], network: Inspected): PublishedPort[] {
-  const local = Object.values(network.NetworkSettings.Networks)
+/** Undefined where it has no network, or one that is not to be reached from here. */
+function ownAddress(network: Inspected): string | undefined {
+  if (network.HostConfig.NetworkMode === "host") return "127.0.0.1";
+  return Object.values(network.NetworkSettings.Networks)
     .map(({ IPAddress }) => IPAddress)
     .find((address) => address !== "");
+}
+
+function publishedPorts(declared: readonly DeclaredPort[], network: Inspected): PublishedPort[] {
+  const local = ownAddress(network);
   return declared.flatMap(({ name, containerPort, hostPort }) => {
     if (containerPort === undefined) return [];
     const bindings = network.NetworkSettings.Ports[`${containerPort}/tcp`] ?? [];

@@ -288,5 +288,7 @@ function infoOf(id: string, { stored, run, state }: Found): ContainerInfo {
     ...(state?.state === "exited" ? { exitCode: state.exitCode } : {}),
     oomKilled: false,
     ports: state?.state === "running" ? (run?.ports ?? []) : [],
+    // It shares the node's network: what it does not declare listens where it likes, most likely here.
+    ...(state?.state === "running" ? { address: stored.spec.advertise } : {}),
   };
 }

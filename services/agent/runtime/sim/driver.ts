@@ -24,13 +24,17 @@ export function createSimDriver(engine: SimEngine, identity: () => DriverIdentit
   return new SimDriver(engine, identity);
 }
 
-/** Readiness of simulated containers, which have no sockets. A ready one stays ready, so it is not looked at again. */
+/**
+ * Readiness of simulated containers, which have no sockets: every check answers as `sim` in the manifest says. A ready one
+ * stays ready, so it is not looked at again.
+ */
 export function simProber(engine: SimEngine): Prober {
   return {
-    recheckMs: null,
-    reaches(container) {
+    rechecks: false,
+    check(container, { what }) {
       const found = engine.find(container.id);
-      return Promise.resolve(found !== undefined && engine.isReady(found));
+      const ok = found !== undefined && engine.isReady(found);
+      return Promise.resolve({ ok, reached: ok, why: ok ? "" : `${what} does not accept connections` });
     },
   };
 }
@@ -187,6 +191,7 @@ function infoOf(container: SimContainer): ContainerInfo {
     ...(container.state === "exited" ? { exitCode: container.exitCode } : {}),
     oomKilled: container.oomKilled,
     ports: container.ports,
+    ...(container.state === "running" ? { address: "sim" } : {}),
   };
 }
 
