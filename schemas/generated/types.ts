@@ -139,6 +139,7 @@ ScaleRequest?: ScaleRequest
 Sync?: Sync
 DesiredObject?: DesiredObject
 EndpointObject?: EndpointObject
+Traffic?: Traffic
 EndpointsHead?: EndpointsHead
 EndpointsShard?: EndpointsShard
 NodeObject?: NodeObject
@@ -209,11 +210,11 @@ workload: Name
  */
 ports: ServicePort[]
 /**
- * Which backend gets a new connection (default round-robin).
+ * Which backend gets a new connection: the next one (round-robin, default), or the one with the fewest open from this proxy (least-connections).
  */
 balance?: ("round-robin" | "least-connections")
 /**
- * source: clients of one address keep their backend while it serves.
+ * source: clients of one address keep their backend while it serves; balance then has no say.
  */
 sticky?: ("none" | "source")
 check?: BackendCheck
@@ -223,9 +224,12 @@ ejection?: Ejection
  */
 proxyProtocol?: ("none" | "v1" | "v2")
 /**
- * Open connections per proxy; more wait in the listen queue or are refused.
+ * Open connections to the service per proxy; up to 1,000 more wait, 5 s each, and are refused then.
  */
 maxConnections?: number
+/**
+ * Open connections to one backend per proxy; a full one is passed over, and when all are full clients wait as above.
+ */
 maxConnectionsPerBackend?: number
 }
 export interface ServicePort {
@@ -1335,6 +1339,19 @@ export interface EndpointStatus {
 since: number
 }
 /**
+ * What the service's manifest says about balancing; left out when it says nothing.
+ */
+export interface Traffic {
+balance?: string
+sticky?: string
+check?: BackendCheck
+ejection?: Ejection
+proxyProtocol?: string
+maxConnections?: number
+maxConnectionsPerBackend?: number
+[k: string]: unknown
+}
+/**
  * Bucket endpoints, key <namespace>.<service>.head: what a proxy must know to read the shards.
  */
 export interface EndpointsHead {
@@ -1347,6 +1364,7 @@ ports: ServicePort[]
  * Shards are keys 0 … shards-1.
  */
 shards: number
+traffic?: Traffic
 [k: string]: unknown
 }
 /**

@@ -165,7 +165,8 @@ function longDuration(place: Place): ManifestProblem[] {
 
 /** Problems of a Service that its schema does not find. */
 export function serviceMeaning(document: object): ManifestProblem[] {
-  const ports = entries(at(at({ path: "", value: document }, "spec"), "ports"));
+  const spec = at({ path: "", value: document }, "spec");
+  const ports = entries(at(spec, "ports"));
   // A port without a name is named after its number, so the two must not collide.
   const named = ports.map((port) => {
     const { name, port: number } = fieldsOf(port.value);
@@ -174,7 +175,35 @@ export function serviceMeaning(document: object): ManifestProblem[] {
   return [
     ...duplicates(ports, "port", "this port is there already"),
     ...duplicates(named, "name", "a port of this name is there already"),
+    ...trafficMeaning(spec),
   ];
+}
+
+/** A check or an ejection shorter than this would cost the machine more than it tells. */
+const shortestMs = 100;
+
+function trafficMeaning(spec: Place): ManifestProblem[] {
+  const check = at(spec, "check");
+  const times = [at(check, "interval"), at(check, "timeout"), at(at(spec, "ejection"), "for")];
+  const problems = times.flatMap((time) => [...longDuration(time), ...shortDuration(time)]);
+  const path = at(check, "path");
+  if (fieldsOf(check.value).type === "tcp" && path.value !== undefined) {
+    problems.push({ ...path, code: "BAD_VALUE", message: "a path is for checks of type http" });
+  }
+  const balance = at(spec, "balance");
+  if (balance.value === "least-connections" && fieldsOf(spec.value).sticky === "source") {
+    const message = "with sticky: source the client's address decides, so balance has no say; leave one of them out";
+    problems.push({ ...balance, code: "BAD_VALUE", message });
+  }
+  return problems;
+}
+
+function shortDuration(place: Place): ManifestProblem[] {
+  const ms =
+    typeof place.value === "string" ? quantityOf(place.value, (text) => parseDurationMs(String(text))) : undefined;
+  return ms === undefined || ms >= shortestMs
+    ? []
+    : [{ ...place, code: "OUT_OF_RANGE", message: `this must be at least ${shortestMs}ms` }];
 }
 
 /** The places whose field has a value that an earlier one has. */

@@ -8,6 +8,8 @@ import type {
   NodeObject,
   PodObject,
   ServiceObject,
+  ServiceSpec,
+  Traffic,
   WorkloadObject,
 } from "../../schemas/generated/types.ts";
 import { type BucketName, keys as keysOf } from "../bus/subjects.ts";
@@ -240,7 +242,16 @@ function endpointsHead(state: ReadState, key: Key): Projected<EndpointsHead> | n
     service: service.name,
     ports: service.spec.ports,
     shards: service.shardCount,
+    ...trafficOf(service.spec),
   };
+}
+
+/** How proxies balance, as the manifest says it. A service that says nothing keeps a head without it. */
+function trafficOf(spec: Projected<ServiceSpec>): { traffic?: Projected<Traffic> } {
+  const { balance, sticky, check, ejection, proxyProtocol, maxConnections, maxConnectionsPerBackend } = spec;
+  const all = { balance, sticky, check, ejection, proxyProtocol, maxConnections, maxConnectionsPerBackend };
+  const said = Object.entries(all).filter(([, value]) => value !== undefined);
+  return said.length === 0 ? {} : { traffic: Object.fromEntries(said) };
 }
 
 function endpointsShard(state: ReadState, key: Key, index: number): Projected<EndpointsShard> | null {

@@ -91,6 +91,16 @@ export const errorKinds = {
     "The new pod did not become ready in time: look at it with `swain describe pod/NAME`.",
   ),
   PROXY_NOT_ACKED: kind(1, true, "A proxy did not confirm in 10 s that it let go; the pod is stopped all the same."),
+  BACKENDS_DOWN: kind(
+    1,
+    true,
+    "Every backend fails the proxy's check, so all are used all the same: look at the service's check and at the pods' logs.",
+  ),
+  CONNECTIONS_FULL: kind(
+    1,
+    true,
+    "Raise maxConnections or maxConnectionsPerBackend of the service, add replicas, or run another proxy.",
+  ),
   // reasons of ordinary steps
   SCALED_DOWN: kind(1, false, "Nothing to do."),
   TEMPLATE_CHANGED: kind(1, false, "Nothing to do."),

@@ -1,11 +1,25 @@
 // Port for TCP.
 import type { SwainError } from "./errors.ts";
 
+/** One end of a connection: an IPv4 or IPv6 address without a zone, and a port. */
+export interface SocketEnd {
+  readonly address: string;
+  readonly port: number;
+}
+
 /**
  * One TCP connection, reduced to what a proxy needs. Nothing is read from it before `pipe`, so what the peer sends
  * early waits in the kernel, and its leaving is noticed then.
  */
 export interface Connection {
+  /** Bytes carried away from here by `pipe` so far. */
+  readonly carried: number;
+  /** The peer's end; undefined when it is gone already. Asked of the system each time. */
+  peer(): SocketEnd | undefined;
+  /** Our end; undefined when the connection is gone. */
+  local(): SocketEnd | undefined;
+  /** Sends a few bytes before anything that `pipe` carries here. A failure shows in `pipe`. */
+  send(data: Uint8Array): void;
   /**
    * Joins two connections of the same `Sockets` both ways, with back-pressure and half-close; resolves when both are
    * closed. A peer's end is passed on after its last byte; a peer's reset is passed on as a reset, so that a body cut
@@ -49,6 +63,11 @@ export interface Sockets {
   ): Promise<Listener>;
   /** True when a TCP connect succeeds within the time; the connection is closed at once. */
   probe(host: string, port: number, timeoutMs: number): Promise<boolean>;
+  /**
+   * Sends a request and gives the first line of the answer, of at most 1 KiB, within the time. Rejects with a SwainError
+   * of code CONNECT_FAILED or CONNECT_TIMEOUT.
+   */
+  ask(host: string, port: number, request: Uint8Array, timeoutMs: number): Promise<string>;
   /** A TCP port of this address that was free a moment ago. */
   freePort(host: string): Promise<number>;
   /** True when the port can be bound at this address now. */

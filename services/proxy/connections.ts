@@ -4,9 +4,18 @@ import type { Clock } from "../kernel/clock.ts";
 import { asSwainError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Connection, Sockets } from "../kernel/sockets.ts";
+import type { Backend } from "./backend.ts";
 import { proxyLimits } from "./limits.ts";
-import type { Backend } from "./rotation.ts";
+import { clientHeader } from "./proxy-protocol.ts";
+import type { ClientEnds } from "./proxy-protocol.ts";
+import type { Picked } from "./rotation.ts";
 import type { Route } from "./route.ts";
+
+/** A connection to a backend. */
+interface Joined {
+  readonly backend: Backend;
+  readonly connection: Connection;
+}
 
 interface ConnectionPorts {
   readonly clock: Clock;
@@ -20,7 +29,8 @@ const ownFaults: ReadonlySet<unknown> = new Set(["EMFILE", "ENFILE", "EADDRNOTAV
 export class Connections {
   private readonly ports: ConnectionPorts;
   private readonly onFreed: () => void;
-  private readonly clients = new Set<Connection>();
+  /** With what each is joined to, once it is. */
+  private readonly clients = new Map<Connection, Joined | undefined>();
   /** Backends that are no endpoints any more and have connections still. */
   private readonly gone = new Set<Backend>();
   private readonly saidAt = new Map<string, number>();
@@ -43,7 +53,7 @@ export class Connections {
       this.say("connection refused: the limit of open connections is reached", { limit: proxyLimits.connections });
       return;
     }
-    this.clients.add(client);
+    this.clients.set(client, undefined);
     void this.serve(client, route);
   }
 
@@ -70,20 +80,38 @@ export class Connections {
         };
       });
     }
-    for (const client of this.clients) client.destroy();
+    for (const client of this.clients.keys()) client.destroy();
+  }
+
+  /** Bytes of connections that are still open, which no backend has counted yet: clients' and backends' own. */
+  carriedBy(): Map<Backend, { in: number; out: number }> {
+    const carried = new Map<Backend, { in: number; out: number }>();
+    for (const [client, joined] of this.clients) {
+      if (joined === undefined) continue;
+      const sum = carried.get(joined.backend) ?? { in: 0, out: 0 };
+      sum.in += client.carried;
+      sum.out += joined.connection.carried;
+      carried.set(joined.backend, sum);
+    }
+    return carried;
+  }
+
+  /** Backends that went and have connections still. */
+  draining(): Iterable<Backend> {
+    return this.gone;
   }
 
   private async serve(client: Connection, route: Route): Promise<void> {
+    const { load } = route;
+    load.total += 1;
     try {
-      const found = await this.connect(route);
-      if (found === undefined) {
-        client.destroy();
-        return;
-      }
-      try {
-        await client.pipe(found.connection);
-      } finally {
-        this.release(found.backend);
+      if (!load.enter() && !(await load.wait())) this.refuse(client, route);
+      else {
+        try {
+          await this.join(client, route);
+        } finally {
+          load.leave();
+        }
       }
     } catch (error) {
       this.ports.log.error("a connection failed", { service: route.name, error: asSwainError(error).message });
@@ -94,20 +122,45 @@ export class Connections {
     }
   }
 
+  private async join(client: Connection, route: Route): Promise<void> {
+    const joined = await this.connect(client, route);
+    if (joined === undefined) {
+      client.destroy();
+      return;
+    }
+    const { backend, connection } = joined;
+    const { proxyProtocol } = route.traffic;
+    try {
+      backend.total += 1;
+      if (proxyProtocol !== undefined) connection.send(clientHeader(proxyProtocol, endsOf(client)));
+      this.clients.set(client, joined);
+      const { bytesSent, bytesReceived } = await client.pipe(connection);
+      backend.bytesIn += bytesSent;
+      backend.bytesOut += bytesReceived;
+    } finally {
+      this.clients.set(client, undefined);
+      this.release(backend, route);
+    }
+  }
+
   /** A connection to the next backend that takes one; undefined when none does. */
-  private async connect(route: Route): Promise<{ backend: Backend; connection: Connection } | undefined> {
-    const { clock, sockets } = this.ports;
-    const { rotation } = route;
-    if (rotation.size === 0 && !(await route.firstBackend())) {
+  private async connect(client: Connection, route: Route): Promise<Joined | undefined> {
+    const { sockets } = this.ports;
+    if (route.rotation.size === 0 && !(await route.firstBackend())) {
+      route.load.failed += 1;
       this.say("connection closed: the service has no endpoint", { service: route.name });
       return undefined;
     }
+    const source = route.traffic.balance === "source" ? sourceOf(client) : undefined;
     let tried: Set<Backend> | undefined;
     for (let attempt = 0; attempt < proxyLimits.tries; attempt += 1) {
-      const backend = rotation.pick(clock.mono(), tried);
+      let backend = this.claim(route, tried, source);
+      if (backend === "full") backend = await this.claimLater(route, source);
+      if (backend === "full") {
+        this.refuse(client, route);
+        return undefined;
+      }
       if (backend === undefined) break;
-      // Counted from here on: a drain also waits for a connect that is under way.
-      backend.open += 1;
       try {
         const connection = await sockets.connect(backend.host, backend.port, proxyLimits.connectMs);
         if (backend.current) {
@@ -118,21 +171,53 @@ export class Connections {
         connection.destroy();
       } catch (error) {
         if (!this.failed(route, backend, error)) {
-          this.release(backend);
+          this.release(backend, route);
           return undefined;
         }
       }
-      this.release(backend);
+      this.release(backend, route);
       (tried ??= new Set()).add(backend);
     }
+    route.load.failed += 1;
     this.say("connection closed: no endpoint took it", { service: route.name, tried: tried?.size ?? 0 });
     return undefined;
   }
 
+  /** Picks a backend and counts the connection at once: a drain also waits for a connect that is under way. */
+  private claim(route: Route, tried?: ReadonlySet<Backend>, source?: string): Picked {
+    if (route.line.size > 0) return "full";
+    const backend = route.rotation.pick(this.ports.clock.mono(), tried, source);
+    if (backend === undefined || backend === "full") return backend;
+    backend.open += 1;
+    if (backend.health?.state === "down") {
+      this.say("BACKENDS_DOWN: every backend fails its check, so all are used", { service: route.name });
+    }
+    return backend;
+  }
+
+  /** Waits until some backend takes one more; `full` when none did in time. */
+  private async claimLater(route: Route, source: string | undefined): Promise<Picked> {
+    let claimed: Backend | undefined;
+    const got = await route.line.take(() => {
+      const backend = route.rotation.pick(this.ports.clock.mono(), undefined, source);
+      if (backend === undefined || backend === "full") return false;
+      backend.open += 1;
+      claimed = backend;
+      return true;
+    });
+    return got ? claimed : "full";
+  }
+
+  private refuse(client: Connection, route: Route): void {
+    client.destroy();
+    route.load.refused += 1;
+    this.say("CONNECTIONS_FULL: connection refused, there was no room in time", { service: route.name });
+  }
+
   private connected(route: Route, backend: Backend): void {
-    if (backend.failures === 0) return;
-    const { pod, host, port } = backend;
-    this.ports.log.info("an endpoint answers again", { service: route.name, pod, address: `${host}:${port}` });
+    if (backend.past.failures === 0) return;
+    const { pod, address } = backend;
+    this.ports.log.info("an endpoint answers again", { service: route.name, pod, address });
     route.rotation.succeeded(backend);
   }
 
@@ -143,16 +228,21 @@ export class Connections {
       this.say("connection closed: this machine cannot open another", { error: error.message });
       return false;
     }
-    if (backend.failures === 0) {
-      const { pod } = backend;
+    const { pod, past } = backend;
+    const now = this.ports.clock.mono();
+    if (past.failures === 0) {
       this.ports.log.warn("an endpoint does not answer", { service: route.name, pod, error: error.message });
     }
-    route.rotation.failed(backend, this.ports.clock.mono());
+    if (route.rotation.failed(backend, now)) {
+      const forMs = Math.round(backend.past.ejectedUntil - now);
+      this.ports.log.warn("an endpoint is left out", { service: route.name, pod, forMs, error: error.message });
+    }
     return true;
   }
 
-  private release(backend: Backend): void {
+  private release(backend: Backend, route: Route): void {
     backend.open -= 1;
+    if (route.line.size > 0) route.line.retry();
     if (backend.open === 0 && !backend.current && this.gone.delete(backend)) this.onFreed();
   }
 
@@ -163,4 +253,14 @@ export class Connections {
     this.saidAt.set(message, now);
     this.ports.log.warn(message, fields);
   }
+}
+
+/** The client's address, the same for an IPv4 client of a socket for both families. */
+const sourceOf = (client: Connection): string | undefined => client.peer()?.address.replace(/^::ffff:(?=\d+\.)/i, "");
+
+/** Both ends of the client's connection to us; undefined when it is gone. */
+function endsOf(client: Connection): ClientEnds | undefined {
+  const source = client.peer();
+  const destination = client.local();
+  return source === undefined || destination === undefined ? undefined : { source, destination };
 }

@@ -13,6 +13,14 @@ export const proxyLimits = {
   firstEndpointMs: 1000,
   /** Open and waiting connections of one proxy: each takes two file descriptors and up to 64 KiB when both sides stall. */
   connections: 10_000,
+  /** Clients of one service, or of one of its ports, that wait for room at its own limits: a short burst fits … */
+  waiting: 1000,
+  /** … and nobody waits longer than people and programs usually do. */
+  waitingMs: 5000,
+  /** Checks under way at once: more would take descriptors and time from clients. */
+  checks: 64,
+  /** New backends get their first check within this time, spread so that many proxies do not ask in step. */
+  firstCheckMs: 100,
   /** A limit that is reached is said once in this time. */
   repeatLogMs: 10_000,
   /** Heartbeats caused by changes are at least this far apart: a burst of changes is one message, and an ack still comes in well under 100 ms. */

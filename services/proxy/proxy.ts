@@ -12,11 +12,13 @@ import type { Sockets } from "../kernel/sockets.ts";
 import { portsOf } from "./backends.ts";
 import type { PortChoice } from "./backends.ts";
 import { Beat } from "./beat.ts";
+import { Checks } from "./checks.ts";
 import { Connections } from "./connections.ts";
 import { Follower } from "./follow.ts";
 import { proxyLimits } from "./limits.ts";
 import { Listeners } from "./listeners.ts";
 import type { Listening } from "./listeners.ts";
+import { ServiceLoad } from "./load.ts";
 import { Route } from "./route.ts";
 import { TableStore } from "./store.ts";
 import { EndpointTable } from "./table.ts";
@@ -58,8 +60,10 @@ export class Proxy {
   private readonly store: TableStore;
   private readonly connections: Connections;
   private readonly listeners: Listeners;
+  private readonly checks: Checks;
   private readonly named: ReadonlySet<string>;
   private readonly routes = new Map<string, Route[]>();
+  private readonly loads = new Map<string, ServiceLoad>();
   private readonly dirty = new Set<string>();
   private cancelFlush: Cancel | undefined;
   private bus: Bus | undefined;
@@ -76,6 +80,7 @@ export class Proxy {
     this.named = new Set(config.services.map(({ service }) => service));
     this.store = new TableStore(ports, config.path, config.cluster, () => this.table.save());
     this.connections = new Connections(ports, () => this.beat?.soon());
+    this.checks = new Checks(ports);
     this.listeners = new Listeners(ports, (connection, route) => this.connections.accept(connection, route));
     this.loaded = new Promise((resolve) => {
       this.onLoaded = resolve;
@@ -123,6 +128,7 @@ export class Proxy {
     await this.listeners.closeAll();
     await this.connections.finish(proxyLimits.drainMs);
     this.stopped = true;
+    this.checks.stop();
     this.follower?.stop();
     this.cancelFlush?.();
     this.beat?.goodbye();
@@ -151,8 +157,13 @@ export class Proxy {
     const parts = this.table.partsOf(service);
     if (this.config.allOn !== undefined) this.syncPorts(service, parts, this.config.allOn);
     for (const route of this.routes.get(service) ?? []) {
-      this.connections.left(route.update(parts, this.config.hostFact));
+      this.update(route, parts);
     }
+  }
+
+  private update(route: Route, parts: Parts): void {
+    this.connections.left(route.update(parts, this.config.hostFact));
+    if (!this.stopped) this.checks.sync(route);
   }
 
   /** One listener per port of the service, no more and no fewer. */
@@ -168,18 +179,22 @@ export class Proxy {
     }
     this.routes.set(service, kept);
     for (const port of wanted) this.listeners.keep(this.addRoute(service, port), host, port);
-    if (kept.length === 0 && wanted.size === 0) this.routes.delete(service);
+    if (kept.length > 0 || wanted.size > 0) return;
+    this.routes.delete(service);
+    this.loads.delete(service);
   }
 
   private drop(route: Route): void {
     this.ports.log.info("no longer listening: the service has no such port any more", { service: route.name });
-    this.connections.left(route.update(new Map(), this.config.hostFact));
+    this.update(route, new Map());
     void this.listeners.close(route);
   }
 
   private addRoute(service: string, choice: PortChoice): Route {
-    const route = new Route(service, choice, this.ports.clock, this.ports.random.next());
     const routes = this.routes.get(service);
+    const load = this.loads.get(service) ?? new ServiceLoad(this.ports.clock);
+    this.loads.set(service, load);
+    const route = new Route(service, choice, this.ports.clock, this.ports.random.next(), load);
     if (routes === undefined) this.routes.set(service, [route]);
     else routes.push(route);
     return route;

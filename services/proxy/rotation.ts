@@ -1,36 +1,24 @@
-// Round-robin over the backends of one service port. State without I/O; time is passed in.
-// Any run of picks over an unchanged list gives each backend the same number ±1; a change moves nobody else's turn.
-import { delayMs } from "../kernel/backoff.ts";
+// The backends of one service port and whose turn it is. State without I/O; time is passed in.
+// Any run of round-robin picks over an unchanged list gives each backend the same number ±1; a change moves nobody else's
+// turn.
+import { Backend } from "./backend.ts";
 import type { BackendAddress } from "./backends.ts";
+import { bySource, leastConnections } from "./balance.ts";
+import { afterFailure, afterSuccess } from "./ejection.ts";
 import { proxyLimits } from "./limits.ts";
+import { plainTraffic } from "./traffic.ts";
+import type { Traffic } from "./traffic.ts";
 
-const aside = { firstMs: proxyLimits.asideFirstMs, maxMs: proxyLimits.asideMaxMs, factor: 2 };
-
-/** One backend and what the proxy knows of it. */
-export class Backend implements BackendAddress {
-  readonly pod: string;
-  readonly host: string;
-  readonly port: number;
-  /** False from the moment it is no endpoint any more; it gets no new connection then. */
-  current = true;
-  /** Connections open or being opened. */
-  open = 0;
-  /** Connects failed in a row. */
-  failures = 0;
-  /** Left out until then (monotonic time), unless nothing else is left. */
-  asideUntil = 0;
-
-  constructor({ pod, host, port }: BackendAddress) {
-    this.pod = pod;
-    this.host = host;
-    this.port = port;
-  }
-}
+/** `full`: there are backends, but each has as many connections as it may. */
+export type Picked = Backend | "full" | undefined;
 
 export class Rotation {
+  /** How to choose; may change at any time. */
+  traffic: Traffic = plainTraffic;
   private backends: Backend[] = [];
   private readonly byIdentity = new Map<string, Backend>();
   private readonly countByPod = new Map<string, number>();
+  private readonly start: number;
   private next = 0;
 
   /** `start` in [0, 1) chooses who is first, so that many proxies do not all begin with the same backend. */
@@ -38,10 +26,12 @@ export class Rotation {
     this.start = start;
   }
 
-  private readonly start: number;
-
   get size(): number {
     return this.backends.length;
+  }
+
+  get all(): readonly Backend[] {
+    return this.backends;
   }
 
   /** True when the pod is an endpoint here. */
@@ -70,38 +60,74 @@ export class Rotation {
     return gone;
   }
 
-  /** The backend whose turn it is, of those not yet tried; undefined when there is none. */
-  pick(now: number, tried?: ReadonlySet<Backend>): Backend | undefined {
-    const { backends } = this;
+  /**
+   * The backend for a new connection, of those not yet tried; undefined when there is none. `source` is the client's
+   * address, which only `balance: source` looks at.
+   */
+  pick(now: number, tried?: ReadonlySet<Backend>, source?: string): Picked {
+    const { backends, traffic } = this;
     const count = backends.length;
-    let fallback = -1;
-    for (let step = 0; step < count; step += 1) {
-      const index = (this.next + step) % count;
-      const backend = backends[index];
-      if (backend === undefined || tried?.has(backend)) continue;
-      if (backend.asideUntil <= now) return this.take(index, now);
-      if (fallback < 0) fallback = index;
+    if (traffic.balance === "round-robin") {
+      for (let step = 0; step < count; step += 1) {
+        const index = (this.next + step) % count;
+        const backend = backends[index];
+        if (backend === undefined || tried?.has(backend) || backend.tier(now) > 0) continue;
+        if (backend.open < traffic.maxPerBackend) return this.take(index, now);
+      }
     }
-    return fallback < 0 ? undefined : this.take(fallback, now);
+    return this.pickCarefully(now, tried, source);
   }
 
-  /** A connect to the backend failed: it is left out for a while. */
-  failed(backend: Backend, now: number): void {
-    backend.asideUntil = now + delayMs(aside, backend.failures);
-    backend.failures += 1;
+  /** A connect to the backend failed: it is left out for a while. True when it was ejected by the service's rule. */
+  failed(backend: Backend, now: number): boolean {
+    const { ejections } = backend.past;
+    const isLast = !this.backends.some((other) => other !== backend && other.tier(now) < 2);
+    backend.failed += 1;
+    backend.past = afterFailure(backend.past, now, this.traffic.ejection, isLast);
+    return backend.past.ejections > ejections;
   }
 
   /** A connect to the backend worked. */
   succeeded(backend: Backend): void {
-    backend.failures = 0;
-    backend.asideUntil = 0;
+    backend.past = afterSuccess(backend.past);
+  }
+
+  /** Among the best that are left, whatever state they are in. */
+  private pickCarefully(now: number, tried: ReadonlySet<Backend> | undefined, source: string | undefined): Picked {
+    const { backends, traffic } = this;
+    let best = Infinity;
+    let places: number[] = [];
+    for (let step = 0; step < backends.length; step += 1) {
+      const index = (this.next + step) % backends.length;
+      const backend = backends[index];
+      if (backend === undefined || tried?.has(backend)) continue;
+      const tier = backend.tier(now);
+      if (tier < best) places = [];
+      if (tier > best) continue;
+      best = tier;
+      places.push(index);
+    }
+    if (places.length === 0) return undefined;
+    const free = places.filter((index) => (backends[index]?.open ?? 0) < traffic.maxPerBackend);
+    const candidates = free.flatMap((index) => backends[index] ?? []);
+    const chosen =
+      traffic.balance === "source" && source !== undefined
+        ? bySource(candidates, source)
+        : traffic.balance === "least-connections"
+          ? leastConnections(candidates)
+          : 0;
+    const index = free[chosen];
+    return index === undefined ? "full" : this.take(index, now);
   }
 
   private take(index: number, now: number): Backend | undefined {
     this.next = (index + 1) % this.backends.length;
     const backend = this.backends[index];
     // One connection finds out whether a failed backend is back; the others do not wait for it.
-    if (backend !== undefined && backend.failures > 0) backend.asideUntil = now + proxyLimits.connectMs;
+    if (backend !== undefined && backend.past.failures > 0) {
+      const asideUntil = Math.max(backend.past.asideUntil, now + proxyLimits.connectMs);
+      backend.past = { ...backend.past, asideUntil };
+    }
     return backend;
   }
 

@@ -7,7 +7,7 @@ import type { AddressInfo, Server, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, vi } from "vitest";
-import type { ProxyHeartbeat } from "../../schemas/generated/types.ts";
+import type { EndpointsHead, ProxyHeartbeat } from "../../schemas/generated/types.ts";
 import { connectBus } from "../../services/bus/connect.ts";
 import type { Bus } from "../../services/bus/port.ts";
 import { permissionsOf, seedFile } from "../../services/bus/embedded/roles.ts";
@@ -79,7 +79,7 @@ export class Cluster {
     return this.beats.at(-1);
   }
 
-  async head(service: string, port: number, shards = 1): Promise<number> {
+  async head(service: string, port: number, shards = 1, traffic?: EndpointsHead["traffic"]): Promise<number> {
     const sequence = (this.sequence += 1);
     const ports = [{ name: "http", port, targetPort: "http" }];
     await this.put(`default.${service}.head`, {
@@ -89,6 +89,7 @@ export class Cluster {
       service,
       ports,
       shards,
+      ...(traffic === undefined ? {} : { traffic }),
     });
     return sequence;
   }
@@ -175,8 +176,8 @@ export class Client {
   readonly socket: Socket;
   private text = "";
 
-  constructor(port: number) {
-    this.socket = connect({ host, port, allowHalfOpen: true });
+  constructor(port: number, address = host) {
+    this.socket = connect({ host: address, port, allowHalfOpen: true });
     this.socket.on("error", () => {});
     this.socket.on("data", (data: Buffer) => (this.text += data.toString("latin1")));
     cleanups.push(() => this.socket.destroy());

@@ -332,3 +332,22 @@ test("the nearest word is found for slips, and none for strangers", () => {
   ]);
   expect(["banana", "x", ""].map((word) => nearest(word, words))).toEqual([undefined, undefined, undefined]);
 });
+
+test("what a service says about traffic is checked for meaning, every problem at once", () => {
+  const spec = {
+    selector: { workload: "web" },
+    ports: [{ port: 80, targetPort: "http" }],
+    balance: "least-connections",
+    sticky: "source",
+    check: { type: "tcp", path: "/", interval: "10ms", timeout: "481h" },
+    ejection: { for: "99ms" },
+  };
+  const problems = told({ apiVersion: "swain/v1", kind: "Service", metadata: { name: "web" }, spec });
+  expect(problems.map((line) => line.split(" ").slice(0, 2).join(" ")).toSorted()).toEqual([
+    "/spec/balance BAD_VALUE",
+    "/spec/check/interval OUT_OF_RANGE",
+    "/spec/check/path BAD_VALUE",
+    "/spec/check/timeout OUT_OF_RANGE",
+    "/spec/ejection/for OUT_OF_RANGE",
+  ]);
+});

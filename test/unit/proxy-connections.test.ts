@@ -3,9 +3,10 @@ import type { Clock } from "../../services/kernel/clock.ts";
 import { SwainError } from "../../services/kernel/errors.ts";
 import { silent } from "../../services/kernel/log.ts";
 import type { Logger } from "../../services/kernel/log.ts";
-import type { Connection, PipeResult, Sockets } from "../../services/kernel/sockets.ts";
+import type { Connection, PipeResult, SocketEnd, Sockets } from "../../services/kernel/sockets.ts";
 import { Connections } from "../../services/proxy/connections.ts";
 import { proxyLimits } from "../../services/proxy/limits.ts";
+import { ServiceLoad } from "../../services/proxy/load.ts";
 import { Route } from "../../services/proxy/route.ts";
 import { EndpointTable } from "../../services/proxy/table.ts";
 
@@ -40,10 +41,17 @@ const settle = async (): Promise<void> => {
 
 class TestConnection implements Connection {
   destroyed = false;
-  peer: Connection | undefined;
+  joined: Connection | undefined;
+  carried = 0;
+  readonly sent: Uint8Array[] = [];
   private resolve: (result: PipeResult) => void = () => {};
+  peer = (): SocketEnd => ({ address: "192.0.2.1", port: 50_000 });
+  local = (): SocketEnd => ({ address: "192.0.2.2", port: 80 });
+  send(data: Uint8Array): void {
+    this.sent.push(data);
+  }
   pipe(other: Connection): Promise<PipeResult> {
-    this.peer = other;
+    this.joined = other;
     return new Promise((resolve) => (this.resolve = resolve));
   }
   close(): void {
@@ -84,7 +92,7 @@ function setUp(pods: readonly string[]) {
     });
   const sockets = { connect } as Sockets;
   const connections = new Connections({ clock, sockets, log }, () => (freed += 1));
-  const route = new Route("default/web", undefined, clock, 0);
+  const route = new Route("default/web", undefined, clock, 0, new ServiceLoad(clock));
   const endpoints = (names: readonly string[]): void => {
     const table = new EndpointTable();
     const head = { namespace: "default", service: "web", ports: [{ port: 80, targetPort: "http" }], shards: 1 };
@@ -116,7 +124,7 @@ describe("connections", () => {
     await attempts[0]?.fail();
     await attempts[1]?.succeed();
     expect(attempts.map(({ port }) => port)).toEqual([1, 2]);
-    expect(first.peer).toBe(attempts[1]?.connection);
+    expect(first.joined).toBe(attempts[1]?.connection);
     const second = await client();
     for (let n = 2; n < 5; n += 1) await attempts[n]?.fail();
     expect(new Set(attempts.slice(2).map(({ port }) => port)).size).toBe(3);
@@ -139,7 +147,7 @@ describe("connections", () => {
     expect(one.destroyed).toBe(true);
     expect(attempts).toHaveLength(1);
     expect(lines).toContain("connection closed: this machine cannot open another");
-    expect([route.rotation.pick(0)?.failures, route.rotation.pick(0)?.failures]).toEqual([0, 0]);
+    expect(route.rotation.all.map(({ past }) => past.failures)).toEqual([0, 0]);
   });
 
   it("never reach an endpoint that went while the connect was under way", async () => {
@@ -152,7 +160,7 @@ describe("connections", () => {
     expect(freed()).toBe(1);
     await attempts[1]?.succeed();
     expect(attempts[1]?.port).toBe(2);
-    expect(one.peer).toBe(attempts[1]?.connection);
+    expect(one.joined).toBe(attempts[1]?.connection);
   });
 
   it("of a pod that went are counted until they close, and nobody else's are", async () => {
@@ -178,7 +186,7 @@ describe("connections", () => {
     const { attempts, client, connections, lines, clock } = setUp(["p-1"]);
     const first = await client();
     for (let n = 1; n < proxyLimits.connections; n += 1)
-      connections.accept(new TestConnection(), new Route("x/y", undefined, clock, 0));
+      connections.accept(new TestConnection(), new Route("x/y", undefined, clock, 0, new ServiceLoad(clock)));
     const refused = [await client(), await client()];
     expect(refused.every(({ destroyed }) => destroyed)).toBe(true);
     expect(lines.filter((line) => line.includes("limit"))).toHaveLength(1);

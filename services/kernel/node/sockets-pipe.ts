@@ -1,7 +1,7 @@
 // Carries bytes between two TCP handles. Not a stream: each chunk is written to the other side as soon as it is read, and
 // while a write waits, its reader is stopped, so that a slow peer costs one chunk of memory and no more.
 import { SwainError } from "../errors.ts";
-import type { Connection, PipeResult } from "../sockets.ts";
+import type { Connection, PipeResult, SocketEnd } from "../sockets.ts";
 import type { ShutdownRequest, Status, TcpBinding, TcpHandle, WriteRequest } from "./sockets-binding.ts";
 import { bulkBuffers, bulkReadBytes, keepAliveAfterMs, keepAliveSweepMs, sharedReadBytes } from "./sockets-carrier.ts";
 
@@ -81,6 +81,32 @@ class HandleConnection implements Connection {
     handle.owner = this;
   }
 
+  get carried(): number {
+    return this.bytes;
+  }
+
+  peer(): SocketEnd | undefined {
+    const end: Partial<SocketEnd> = {};
+    return this.closed || this.handle.getpeername(end) !== 0 ? undefined : endOf(end);
+  }
+
+  local(): SocketEnd | undefined {
+    const end: Partial<SocketEnd> = {};
+    return this.closed || this.handle.getsockname(end) !== 0 ? undefined : endOf(end);
+  }
+
+  send(data: Uint8Array): void {
+    if (this.closed) return;
+    const { tcp } = this.pipes;
+    const request = tcp.newWrite();
+    // A write that fails is heard of again by the read. One that waits keeps its bytes; later writes queue behind it.
+    if (this.handle.writeBuffer(request, data) < 0 || !tcp.writeWaits()) return;
+    request.buffer = data;
+    request.oncomplete = () => {
+      request.buffer = undefined;
+    };
+  }
+
   destroy(): void {
     if (this.pair === undefined) this.close(true);
     else this.pair.fail();
@@ -128,6 +154,9 @@ class HandleConnection implements Connection {
     this.bulk = undefined;
   }
 }
+
+const endOf = ({ address, port }: Partial<SocketEnd>): SocketEnd | undefined =>
+  address === undefined || port === undefined ? undefined : { address, port };
 
 /** Two joined connections. */
 class Pair {

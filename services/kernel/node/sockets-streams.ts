@@ -2,7 +2,7 @@
 import { connect, createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import { SwainError } from "../errors.ts";
-import type { Connection, PipeResult } from "../sockets.ts";
+import type { Connection, PipeResult, SocketEnd } from "../sockets.ts";
 import { acceptBacklog, keepAliveAfterMs } from "./sockets-carrier.ts";
 import type { Carrier } from "./sockets-carrier.ts";
 import { acceptFailed, connectFailed, connectTimedOut, listenFailed } from "./sockets-errors.ts";
@@ -77,6 +77,24 @@ class StreamConnection implements Connection {
     socket.on("error", () => {
       this.broken = true;
     });
+  }
+
+  get carried(): number {
+    return this.socket.bytesRead;
+  }
+
+  peer(): SocketEnd | undefined {
+    const { remoteAddress: address, remotePort: port } = this.socket;
+    return address === undefined || port === undefined ? undefined : { address, port };
+  }
+
+  local(): SocketEnd | undefined {
+    const { localAddress: address, localPort: port } = this.socket;
+    return address === undefined || port === undefined ? undefined : { address, port };
+  }
+
+  send(data: Uint8Array): void {
+    if (!this.socket.destroyed) this.socket.write(data);
   }
 
   destroy(): void {

@@ -1,9 +1,10 @@
 // The machine's TCP, for real processes. It picks the faster of two ways to carry bytes: `sockets-handles.ts`, where this
 // Node offers what that needs, else `sockets-streams.ts`. Both do the same; one suite of tests holds them to it.
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import type { Sockets } from "../sockets.ts";
 import type { Carrier } from "./sockets-carrier.ts";
+import { connectFailed, connectTimedOut } from "./sockets-errors.ts";
 import { handleCarrier } from "./sockets-handles.ts";
 import { streamCarrier } from "./sockets-streams.ts";
 
@@ -24,6 +25,7 @@ export function socketsOver(carrier: Carrier): Sockets {
         return false;
       }
     },
+    ask,
     freePort: (host) => bindOnce(host, 0),
     canBind: (host, port) =>
       bindOnce(host, port).then(
@@ -31,6 +33,31 @@ export function socketsOver(carrier: Carrier): Sockets {
         () => false,
       ),
   };
+}
+
+/** A status line is far shorter. */
+const mostLineBytes = 1024;
+
+function ask(host: string, port: number, request: Uint8Array, timeoutMs: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = "";
+    const socket = connect({ host, port, noDelay: true });
+    const settle = (act: () => void): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      act();
+    };
+    const fail = (reason: string): void => settle(() => reject(connectFailed(host, port, reason)));
+    const timer = setTimeout(() => settle(() => reject(connectTimedOut(host, port, timeoutMs))), timeoutMs);
+    socket.once("connect", () => socket.write(request));
+    socket.on("error", (error: NodeJS.ErrnoException) => fail(error.code ?? error.message));
+    socket.once("end", () => fail("no whole line came back"));
+    socket.setEncoding("latin1").on("data", (chunk) => {
+      text += String(chunk);
+      const end = text.search(/\r?\n/);
+      if (end >= 0 || text.length > mostLineBytes) settle(() => resolve(end >= 0 ? text.slice(0, end) : text));
+    });
+  });
 }
 
 /** Listens for a moment; gives the port. */
