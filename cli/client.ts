@@ -90,11 +90,16 @@ export class Client {
   }
 
   /** All objects, page by page; `namespace` is `_` for all of them. */
-  async list(namespace: string, resource: string, options: ListOptions = {}): Promise<ApiObject[]> {
+  async list(
+    namespace: string,
+    resource: string,
+    options: ListOptions = {},
+    verb: "list" | "top" = "list",
+  ): Promise<ApiObject[]> {
     const items: ApiObject[] = [];
     let after: string | undefined;
     for (let page = 0; page < maxPages; page++) {
-      const reply = await this.ask(namespace, resource, "list", after === undefined ? options : { ...options, after });
+      const reply = await this.ask(namespace, resource, verb, after === undefined ? options : { ...options, after });
       items.push(...itemsOf(reply));
       const { next } = reply;
       if (typeof next !== "string" || next === after) break;

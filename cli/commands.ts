@@ -44,7 +44,7 @@ export const commands: readonly TableEntry[] = [
   {
     name: "get",
     group: "Objects",
-    summary: "List objects: pods, workloads, services, nodes, events",
+    summary: "List objects: pods, workloads, services, autoscalers, nodes, events",
     load: () => import("./commands/get.ts"),
   },
   {
@@ -58,6 +58,18 @@ export const commands: readonly TableEntry[] = [
     group: "Objects",
     summary: "Change how many pods a workload has",
     load: () => import("./commands/scale.ts"),
+  },
+  {
+    name: "autoscale",
+    group: "Objects",
+    summary: "Let the number of a workload's pods follow their use",
+    load: () => import("./commands/autoscale.ts"),
+  },
+  {
+    name: "top",
+    group: "Objects",
+    summary: "Show what nodes or pods use",
+    load: () => import("./commands/top.ts"),
   },
   { name: "logs", group: "Objects", summary: "Show the output of a pod", load: () => import("./commands/logs.ts") },
   {

@@ -3,12 +3,13 @@ import { didYouMean } from "../services/core/nearest.ts";
 import { SwainError } from "../services/kernel/errors.ts";
 import type { Call } from "./command.ts";
 
-export type Resource = "pod" | "workload" | "service" | "node" | "event";
+export type Resource = "pod" | "workload" | "service" | "autoscaler" | "node" | "event";
 
 const words: Readonly<Record<Resource, readonly string[]>> = {
   pod: ["pod", "pods", "po"],
   workload: ["workload", "workloads", "wl"],
   service: ["service", "services", "svc"],
+  autoscaler: ["autoscaler", "autoscalers", "as"],
   node: ["node", "nodes", "no"],
   event: ["event", "events", "ev"],
 };

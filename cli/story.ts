@@ -2,12 +2,14 @@
 // and what happened to it last.
 import type {
   EndpointObject,
+  AutoscalerObject,
   NodeObject,
   PodObject,
   ServiceObject,
   WorkloadObject,
 } from "../schemas/generated/types.ts";
 import { errorKinds, isCode } from "../services/kernel/errors.ts";
+import { autoscalerFacts, metricSection } from "./autoscaler-story.ts";
 import type { ApiObject, Client } from "./client.ts";
 import { feedEvent } from "./events.ts";
 import type { Resource } from "./kinds.ts";
@@ -64,6 +66,15 @@ export async function story(client: Client, of: StoryOf): Promise<string> {
         workload === undefined ? "" : podSection(pods, view),
         await externalSection(client, namespace, name, now),
         reasonSection(pods.map(({ status }) => status)),
+        await eventSection(client, namespace, [name], now),
+      ].join("");
+    }
+    case "autoscaler": {
+      const autoscaler = object as unknown as AutoscalerObject;
+      return [
+        facts(autoscalerFacts(autoscaler, now), of.color),
+        metricSection(autoscaler, of.color),
+        reasonSection([autoscaler.status.now]),
         await eventSection(client, namespace, [name], now),
       ].join("");
     }

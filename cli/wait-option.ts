@@ -15,7 +15,9 @@ export const waitArgs = {
 export function goalsOf(results: readonly ChangeResult[], until: Goal["until"]): Goal[] {
   return results.flatMap(({ kind, namespace, name }) => {
     const known = kind.toLowerCase();
-    return known === "workload" || known === "service" ? [{ kind: known, namespace, name, until }] : [];
+    return known === "workload" || known === "service" || known === "autoscaler"
+      ? [{ kind: known, namespace, name, until }]
+      : [];
   });
 }
 

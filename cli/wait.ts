@@ -11,7 +11,7 @@ import { ageText } from "./output/units.ts";
 
 /** An object and the state it should come to. */
 export interface Goal {
-  readonly kind: "workload" | "service";
+  readonly kind: "workload" | "service" | "autoscaler";
   readonly namespace: string;
   readonly name: string;
   readonly until: "settled" | "gone";
@@ -78,7 +78,7 @@ async function lookAt(client: Client, goal: Goal, minSeq: number): Promise<Look>
     return { done: false, progress: `stopping, ${pods} pods left` };
   }
   if (object === null) throw new SwainError("NOT_FOUND", `${label(goal)} was deleted while it was waited for`);
-  if (goal.kind === "service") return { done: true, progress: "in place" };
+  if (goal.kind !== "workload") return { done: true, progress: "in place" };
   return workloadLook(goal, object as unknown as WorkloadObject);
 }
 

@@ -4,6 +4,7 @@ import type { Client } from "../client.ts";
 import { command } from "../command.ts";
 import type { Call } from "../command.ts";
 import type { LoadedManifest } from "../manifests/read.ts";
+import { resultLine } from "../output/results.ts";
 import { clusterArgs } from "../settings.ts";
 import { goalsOf, waitArgs, waitIfAsked } from "../wait-option.ts";
 import { withClient } from "../with-client.ts";
@@ -47,9 +48,7 @@ async function apply(call: Call): Promise<void> {
   const dryRun = call.flag("dry-run");
   await withClient(call, async (client) => {
     const accepted = await send(client, manifests, dryRun);
-    for (const { kind, namespace, name, action } of accepted.results) {
-      terminal.out(`${kind.toLowerCase()} ${namespace}/${name} ${action}${dryRun ? " (dry run)" : ""}\n`);
-    }
+    for (const result of accepted.results) terminal.out(resultLine(result, dryRun));
     if (!dryRun) await waitIfAsked(call, client, accepted, goalsOf(accepted.results, "settled"));
   });
 }

@@ -15,7 +15,7 @@ export default command({
   description: "Delete objects, by manifest or by name; a workload's pods stop",
   examples: ["swain delete -f web.yaml", "swain delete workload/web --wait", "swain delete service/web -n shop"],
   args: {
-    object: { type: "positional", required: false, description: "workload/NAME or service/NAME" },
+    object: { type: "positional", required: false, description: "workload/NAME, service/NAME or autoscaler/NAME" },
     name: { type: "positional", required: false, description: "Its name, after the kind alone" },
     ...fileArg,
     ...waitArgs,
@@ -53,8 +53,8 @@ async function goalsOfCall(call: Call): Promise<Goal[]> {
   const sources = call.options("file");
   if (sources.length === 0) {
     const { resource, name } = parseObject(call.positionals[0], call.positionals[1]);
-    if (resource !== "workload" && resource !== "service") {
-      throw new SwainError("INVALID_ARGUMENT", `workloads and services are deleted, no ${resource}s`);
+    if (resource !== "workload" && resource !== "service" && resource !== "autoscaler") {
+      throw new SwainError("INVALID_ARGUMENT", `workloads, services and autoscalers are deleted, no ${resource}s`);
     }
     return [{ kind: resource, namespace: namespaceOf(call), name, until: "gone" }];
   }
@@ -64,7 +64,7 @@ async function goalsOfCall(call: Call): Promise<Goal[]> {
   const manifests = await readManifests({ sources, workingDirectory: process.cwd(), input: () => terminal.input() });
   // Last applied, first deleted: services before the workloads they select, as files usually have them.
   return manifests.toReversed().map(({ manifest: { kind, metadata } }) => ({
-    kind: kind === "Workload" ? "workload" : "service",
+    kind: kind.toLowerCase() as Goal["kind"],
     namespace: metadata.namespace ?? defaultNamespace,
     name: metadata.name,
     until: "gone",

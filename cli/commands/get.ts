@@ -9,7 +9,7 @@ import { withClient } from "../with-client.ts";
 
 export default command({
   name: "get",
-  description: "List objects: pods, workloads, services, nodes, events",
+  description: "List objects: pods, workloads, services, autoscalers, nodes, events",
   examples: [
     "swain get pods",
     "swain get pods -A -o wide",

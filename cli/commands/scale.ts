@@ -3,6 +3,7 @@ import { command } from "../command.ts";
 import type { Call } from "../command.ts";
 import { namespaceArg, namespaceOf, parseObject } from "../kinds.ts";
 import { wholeNumber } from "../local/numbers.ts";
+import { harmless } from "../output/table.ts";
 import { clusterArgs } from "../settings.ts";
 import { goalsOf, waitArgs, waitIfAsked } from "../wait-option.ts";
 import { withClient } from "../with-client.ts";
@@ -31,6 +32,7 @@ async function scale(call: Call): Promise<void> {
   await withClient(call, async (client) => {
     const accepted = await client.change(namespace, "workload", "scale", { name, replicas });
     call.terminal.out(`workload ${namespace}/${name} scaled to ${replicas}\n`);
+    for (const { note } of accepted.results) if (note !== undefined) call.terminal.err(`${harmless(note)}\n`);
     const goals = goalsOf([{ kind: "workload", namespace, name, action: "scaled" }], "settled");
     await waitIfAsked(call, client, accepted, goals);
   });

@@ -1,5 +1,12 @@
 // What `get` shows of each kind of object: headings and cells, short and wide.
-import type { Feed, NodeObject, PodObject, ServiceObject, WorkloadObject } from "../../schemas/generated/types.ts";
+import type {
+  AutoscalerObject,
+  Feed,
+  NodeObject,
+  PodObject,
+  ServiceObject,
+  WorkloadObject,
+} from "../../schemas/generated/types.ts";
 import type { Resource } from "../kinds.ts";
 import type { Cell } from "./table.ts";
 import { ageText, cpuText, memoryText } from "./units.ts";
@@ -90,6 +97,32 @@ const serviceColumns: readonly Column<ServiceObject>[] = [
   { heading: "EXTERNAL", wide: true, cell: ({ status }) => text(status.external ?? 0) },
 ];
 
+/** `cpu 43%/70%`: what is seen and what is wanted. */
+const targets = ({ spec, status }: AutoscalerObject): string =>
+  (["cpu", "memory"] as const)
+    .flatMap((resource) => {
+      const seen = status.now.metrics.find((metric) => metric.resource === resource)?.percent;
+      return spec[resource] === undefined
+        ? []
+        : [`${resource} ${seen === undefined ? "-" : `${seen}%`}/${spec[resource]}%`];
+    })
+    .join(", ");
+
+const autoscalerColumns: readonly Column<AutoscalerObject>[] = [
+  { ...namespace, cell: ({ metadata }) => text(metadata.namespace) },
+  { heading: "NAME", cell: ({ metadata }) => text(metadata.name) },
+  { heading: "WORKLOAD", cell: ({ spec }) => text(spec.workload) },
+  { heading: "USE/WANTED", cell: (autoscaler) => text(targets(autoscaler)) },
+  { heading: "MIN", cell: ({ spec }) => text(spec.minReplicas) },
+  { heading: "MAX", cell: ({ spec }) => text(spec.maxReplicas) },
+  { heading: "REPLICAS", cell: ({ status }) => text(status.now.replicas ?? "-") },
+  {
+    heading: "CHANGED",
+    cell: ({ status }, now) => text(status.last === undefined ? "-" : `${ageText(now - status.last.time)} ago`),
+  },
+  { heading: "REASON", cell: ({ status }) => text(status.now.reason) },
+];
+
 const labels = (map: Readonly<Record<string, string>>): string =>
   Object.entries(map)
     .map(([key, value]) => `${key}=${value}`)
@@ -152,6 +185,7 @@ export const columnsOf: Readonly<Record<Resource, readonly Column<never>[]>> = {
   pod: podColumns,
   workload: workloadColumns,
   service: serviceColumns,
+  autoscaler: autoscalerColumns,
   node: nodeColumns,
   event: eventColumns,
 };

@@ -1939,7 +1939,7 @@ return errors === 0;
 validate29.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const workloadManifest = validate40;
-const schema57 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:workload-manifest","title":"WorkloadManifest","type":"object","additionalProperties":false,"required":["apiVersion","kind","metadata","spec"],"properties":{"apiVersion":{"const":"swain/v1","type":"string"},"kind":{"const":"Workload","type":"string"},"metadata":{"$ref":"urn:swain:common#/$defs/Metadata"},"spec":{"$ref":"urn:swain:workload-manifest#/$defs/WorkloadSpec"}},"$defs":{"WorkloadSpec":{"type":"object","additionalProperties":false,"required":["containers"],"properties":{"replicas":{"description":"How many pods; left out, the current count stays (1 for a new workload).","type":"integer","minimum":0,"maximum":10000},"placement":{"type":"string","enum":["spread","binpack"]},"nodeSelector":{"$ref":"urn:swain:common#/$defs/Labels"},"restartPolicy":{"type":"string","enum":["Always","OnFailure","Never"]},"lostAfter":{"description":"How long a node may be unheard before its pods are replaced (default 15s).","$ref":"urn:swain:common#/$defs/Duration"},"stopGracePeriod":{"description":"From the polite stop to the kill (default 10s).","$ref":"urn:swain:common#/$defs/Duration"},"drainTimeout":{"description":"How long open connections may finish before a pod is stopped (default 10s).","$ref":"urn:swain:common#/$defs/Duration"},"progressDeadline":{"description":"How long a new pod may take to become ready before a template change halts (default 60s).","$ref":"urn:swain:common#/$defs/Duration"},"containers":{"type":"array","minItems":1,"maxItems":16,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Container"}},"network":{"description":"What network its pods get (default: bridge).","$ref":"urn:swain:workload-manifest#/$defs/PodNetwork"},"hosts":{"description":"Lines added to /etc/hosts.","type":"array","maxItems":256,"items":{"$ref":"urn:swain:workload-manifest#/$defs/HostEntry"}},"dns":{"description":"Replaces the resolver settings the engine would give.","$ref":"urn:swain:workload-manifest#/$defs/PodDns"}}},"Container":{"type":"object","additionalProperties":false,"required":["name"],"anyOf":[{"required":["image"]},{"required":["process"]},{"required":["sim"]}],"properties":{"name":{"$ref":"urn:swain:common#/$defs/Name"},"image":{"description":"An image reference, for nodes with a container engine.","type":"string","pattern":"^[^\\s]{1,512}$"},"process":{"$ref":"urn:swain:workload-manifest#/$defs/ProcessSource"},"sim":{"$ref":"urn:swain:workload-manifest#/$defs/SimSource"},"command":{"description":"Replaces the image's entry point.","type":"array","minItems":1,"maxItems":256,"items":{"type":"string"}},"args":{"description":"Replaces the image's arguments.","type":"array","maxItems":256,"items":{"type":"string"}},"env":{"type":"array","maxItems":512,"items":{"title":"EnvVar","type":"object","additionalProperties":false,"required":["name","value"],"properties":{"name":{"description":"Letters, digits and underscores, not beginning with a digit.","type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_]{0,255}$"},"value":{"type":"string"}}}},"ports":{"type":"array","maxItems":64,"items":{"$ref":"urn:swain:workload-manifest#/$defs/ContainerPort"}},"resources":{"$ref":"urn:swain:workload-manifest#/$defs/Resources"},"volumes":{"type":"array","maxItems":64,"items":{"$ref":"urn:swain:workload-manifest#/$defs/VolumeMount"}},"imagePullPolicy":{"description":"Missing (the default) asks the registry only when the node has no such image, Always at each start, Never not at all.","type":"string","enum":["Always","Missing","Never"]},"readiness":{"description":"When the pod is ready, beyond running and its ports accepting connections.","$ref":"urn:swain:workload-manifest#/$defs/Readiness"},"security":{"$ref":"urn:swain:workload-manifest#/$defs/Security"},"tmpfs":{"description":"Folders in memory, empty at each start.","type":"array","maxItems":64,"items":{"$ref":"urn:swain:workload-manifest#/$defs/TmpfsMount"}},"ulimits":{"type":"array","maxItems":16,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Ulimit"}},"devices":{"type":"array","maxItems":64,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Device"}},"gpus":{"description":"`all`, or how many.","type":["string","integer"],"minimum":1,"maximum":64,"pattern":"^all$"},"shmSize":{"description":"Size of /dev/shm.","$ref":"urn:swain:common#/$defs/MemoryQuantity"}}},"ProcessSource":{"description":"A program of the node itself, for nodes with the process driver.","type":"object","additionalProperties":false,"required":["command"],"properties":{"command":{"type":"array","minItems":1,"maxItems":256,"items":{"type":"string"}},"workingDir":{"description":"Absolute, or relative to the manifest's folder (the default).","type":"string","pattern":"^[^\\0]{1,4096}$"},"envFiles":{"description":"Files of NAME=value lines on the node, absolute or relative like workingDir; a missing one fails the start, unless its name begins with `-`.","type":"array","maxItems":16,"items":{"description":"A path without a NUL, at most 4096 long.","type":"string","pattern":"^[^\\0]{1,4096}$"}}}},"SimSource":{"description":"How a simulated container behaves, for nodes with the sim driver; every field asks for a fault or a delay.","type":"object","additionalProperties":false,"properties":{"pullDelay":{"$ref":"urn:swain:common#/$defs/Duration"},"startDelay":{"$ref":"urn:swain:common#/$defs/Duration"},"readyDelay":{"$ref":"urn:swain:common#/$defs/Duration"},"failPull":{"type":"boolean"},"failStart":{"type":"boolean"},"neverReady":{"type":"boolean"},"exitAfter":{"$ref":"urn:swain:common#/$defs/Duration"},"exitCode":{"type":"integer","minimum":0,"maximum":255},"ignoreStop":{"type":"boolean"}}},"ContainerPort":{"type":"object","additionalProperties":false,"required":["name"],"properties":{"name":{"$ref":"urn:swain:common#/$defs/PortName"},"containerPort":{"description":"Where the program listens; left out (process driver), a free port is chosen.","$ref":"urn:swain:common#/$defs/PortNumber"},"hostPort":{"description":"A fixed port of the node; left out, the engine chooses a free one.","$ref":"urn:swain:common#/$defs/PortNumber"},"protocol":{"type":"string","enum":["tcp"]}}},"ResourceList":{"type":"object","additionalProperties":false,"properties":{"cpu":{"$ref":"urn:swain:common#/$defs/CpuQuantity"},"memory":{"$ref":"urn:swain:common#/$defs/MemoryQuantity"}}},"Resources":{"type":"object","additionalProperties":false,"properties":{"requests":{"description":"What the scheduler reserves.","$ref":"urn:swain:workload-manifest#/$defs/ResourceList"},"limits":{"description":"What the engine enforces.","$ref":"urn:swain:workload-manifest#/$defs/ResourceList"},"pids":{"description":"Processes and threads at most.","type":"integer","minimum":1,"maximum":4194304},"cpuShares":{"description":"Weight against others when CPU is short (the engine's default is 1024).","type":"integer","minimum":2,"maximum":262144},"cpuSet":{"description":"Only these CPUs: `0-2,5`.","type":"string","pattern":"^[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*$"}}},"VolumeMount":{"description":"A folder of the node (hostPath) or a volume of the engine (name).","type":"object","additionalProperties":false,"required":["mountPath"],"oneOf":[{"required":["name"]},{"required":["hostPath"]}],"properties":{"name":{"$ref":"urn:swain:common#/$defs/Name"},"hostPath":{"description":"An absolute path on the node.","type":"string","pattern":"^/[^\\0]{0,4095}$"},"mountPath":{"description":"An absolute path in the container, without a colon.","type":"string","pattern":"^/[^\\0:]{0,4095}$"},"readOnly":{"type":"boolean"}}},"PodNetwork":{"type":"object","additionalProperties":false,"required":["mode"],"properties":{"mode":{"description":"bridge: an address of its own. host: the node's network. none: loopback alone. pod: the network of a pod of another workload on the same node.","type":"string","enum":["bridge","host","none","pod"]},"workload":{"description":"For mode pod: the workload of the same namespace.","$ref":"urn:swain:common#/$defs/Name"}}},"HostEntry":{"type":"object","additionalProperties":false,"required":["ip","names"],"properties":{"ip":{"description":"An IPv4 or IPv6 address.","type":"string","pattern":"^[0-9a-fA-F:.]{2,45}$"},"names":{"type":"array","minItems":1,"maxItems":32,"items":{"$ref":"urn:swain:common#/$defs/HostName"}}}},"PodDns":{"type":"object","additionalProperties":false,"properties":{"servers":{"type":"array","maxItems":3,"items":{"description":"An IPv4 or IPv6 address.","type":"string","pattern":"^[0-9a-fA-F:.]{2,45}$"}},"searches":{"type":"array","maxItems":32,"items":{"$ref":"urn:swain:common#/$defs/HostName"}},"options":{"description":"As in resolv.conf: `ndots:2`.","type":"array","maxItems":16,"items":{"description":"An option as in resolv.conf: `ndots:2`.","type":"string","pattern":"^[a-z0-9-]{1,32}(:[0-9]{1,5})?$"}}}},"Readiness":{"description":"One check, http or tcp.","type":"object","additionalProperties":false,"oneOf":[{"required":["http"]},{"required":["tcp"]}],"properties":{"http":{"title":"HttpCheck","type":"object","additionalProperties":false,"required":["port"],"properties":{"port":{"$ref":"urn:swain:workload-manifest#/$defs/PortRef"},"path":{"description":"Default: /","type":"string","pattern":"^/[\\x21-\\x7e]{0,2047}$"},"host":{"description":"The Host header (default: the address).","$ref":"urn:swain:common#/$defs/HostName"}}},"tcp":{"title":"TcpCheck","type":"object","additionalProperties":false,"required":["port"],"properties":{"port":{"$ref":"urn:swain:workload-manifest#/$defs/PortRef"}}},"initialDelay":{"description":"From the start to the first check (default 0s).","$ref":"urn:swain:common#/$defs/Duration"},"interval":{"description":"Between checks (default 2s).","$ref":"urn:swain:common#/$defs/Duration"},"timeout":{"description":"Of one check (default 2s).","$ref":"urn:swain:common#/$defs/Duration"},"successes":{"description":"In a row until ready (default 1).","type":"integer","minimum":1,"maximum":100},"failures":{"description":"In a row until not ready any more (default 3).","type":"integer","minimum":1,"maximum":100}}},"PortRef":{"description":"A declared port's name, or a port number.","type":["string","integer"],"minimum":1,"maximum":65535,"pattern":"^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$"},"Security":{"description":"What the container's programs may do.","type":"object","additionalProperties":false,"properties":{"user":{"description":"Name or number, with `:group` if wanted.","type":["string","integer"],"minimum":0,"maximum":4294967294,"pattern":"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?$"},"groups":{"description":"More groups of its user.","type":"array","maxItems":64,"items":{"description":"A group by name or number.","type":["string","integer"],"minimum":0,"maximum":4294967294,"pattern":"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"}},"capabilities":{"title":"Capabilities","type":"object","additionalProperties":false,"properties":{"add":{"type":"array","maxItems":64,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Capability"}},"drop":{"type":"array","maxItems":64,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Capability"}}}},"seccomp":{"description":"`default` (the engine's profile), `unconfined`, or the absolute path of a profile on the node.","type":"string","pattern":"^(default|unconfined|/[^\\0]{1,4095})$"},"noNewPrivileges":{"type":"boolean"},"readOnlyRoot":{"description":"The container's own file system cannot be written.","type":"boolean"},"privileged":{"description":"All rights of the node's root.","type":"boolean"}}},"Capability":{"description":"Without `CAP_`: NET_ADMIN; ALL for every one.","type":"string","pattern":"^[A-Z][A-Z0-9_]{1,31}$"},"TmpfsMount":{"type":"object","additionalProperties":false,"required":["mountPath"],"properties":{"mountPath":{"description":"An absolute path in the container, without a colon.","type":"string","pattern":"^/[^\\0:]{0,4095}$"},"size":{"$ref":"urn:swain:common#/$defs/MemoryQuantity"}}},"Ulimit":{"type":"object","additionalProperties":false,"required":["name","soft"],"properties":{"name":{"type":"string","enum":["core","cpu","data","fsize","locks","memlock","msgqueue","nice","nofile","nproc","rss","rtprio","rttime","sigpending","stack"]},"soft":{"description":"-1 for none.","type":"integer","minimum":-1,"maximum":9007199254740991},"hard":{"description":"Default: as soft; -1 for none.","type":"integer","minimum":-1,"maximum":9007199254740991}}},"Device":{"type":"object","additionalProperties":false,"required":["hostPath"],"properties":{"hostPath":{"description":"An absolute path on the node.","type":"string","pattern":"^/[^\\0]{1,4095}$"},"containerPath":{"description":"Default: the same.","type":"string","pattern":"^/[^\\0:]{1,4095}$"},"permissions":{"description":"Read, write, mknod (default rwm).","type":"string","pattern":"^(rwm|rw|rm|wm|r|w|m)$"}}}}};
+const schema57 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:workload-manifest","title":"WorkloadManifest","type":"object","additionalProperties":false,"required":["apiVersion","kind","metadata","spec"],"properties":{"apiVersion":{"const":"swain/v1","type":"string"},"kind":{"const":"Workload","type":"string"},"metadata":{"$ref":"urn:swain:common#/$defs/Metadata"},"spec":{"$ref":"urn:swain:workload-manifest#/$defs/WorkloadSpec"}},"$defs":{"WorkloadSpec":{"type":"object","additionalProperties":false,"required":["containers"],"properties":{"replicas":{"description":"How many pods; left out, the current count stays (1 for a new workload).","type":"integer","minimum":0,"maximum":10000},"placement":{"type":"string","enum":["spread","binpack"]},"nodeSelector":{"$ref":"urn:swain:common#/$defs/Labels"},"restartPolicy":{"type":"string","enum":["Always","OnFailure","Never"]},"lostAfter":{"description":"How long a node may be unheard before its pods are replaced (default 15s).","$ref":"urn:swain:common#/$defs/Duration"},"stopGracePeriod":{"description":"From the polite stop to the kill (default 10s).","$ref":"urn:swain:common#/$defs/Duration"},"drainTimeout":{"description":"How long open connections may finish before a pod is stopped (default 10s).","$ref":"urn:swain:common#/$defs/Duration"},"progressDeadline":{"description":"How long a new pod may take to become ready before a template change halts (default 60s).","$ref":"urn:swain:common#/$defs/Duration"},"containers":{"type":"array","minItems":1,"maxItems":16,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Container"}},"network":{"description":"What network its pods get (default: bridge).","$ref":"urn:swain:workload-manifest#/$defs/PodNetwork"},"hosts":{"description":"Lines added to /etc/hosts.","type":"array","maxItems":256,"items":{"$ref":"urn:swain:workload-manifest#/$defs/HostEntry"}},"dns":{"description":"Replaces the resolver settings the engine would give.","$ref":"urn:swain:workload-manifest#/$defs/PodDns"}}},"Container":{"type":"object","additionalProperties":false,"required":["name"],"anyOf":[{"required":["image"]},{"required":["process"]},{"required":["sim"]}],"properties":{"name":{"$ref":"urn:swain:common#/$defs/Name"},"image":{"description":"An image reference, for nodes with a container engine.","type":"string","pattern":"^[^\\s]{1,512}$"},"process":{"$ref":"urn:swain:workload-manifest#/$defs/ProcessSource"},"sim":{"$ref":"urn:swain:workload-manifest#/$defs/SimSource"},"command":{"description":"Replaces the image's entry point.","type":"array","minItems":1,"maxItems":256,"items":{"type":"string"}},"args":{"description":"Replaces the image's arguments.","type":"array","maxItems":256,"items":{"type":"string"}},"env":{"type":"array","maxItems":512,"items":{"title":"EnvVar","type":"object","additionalProperties":false,"required":["name","value"],"properties":{"name":{"description":"Letters, digits and underscores, not beginning with a digit.","type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_]{0,255}$"},"value":{"type":"string"}}}},"ports":{"type":"array","maxItems":64,"items":{"$ref":"urn:swain:workload-manifest#/$defs/ContainerPort"}},"resources":{"$ref":"urn:swain:workload-manifest#/$defs/Resources"},"volumes":{"type":"array","maxItems":64,"items":{"$ref":"urn:swain:workload-manifest#/$defs/VolumeMount"}},"imagePullPolicy":{"description":"Missing (the default) asks the registry only when the node has no such image, Always at each start, Never not at all.","type":"string","enum":["Always","Missing","Never"]},"readiness":{"description":"When the pod is ready, beyond running and its ports accepting connections.","$ref":"urn:swain:workload-manifest#/$defs/Readiness"},"security":{"$ref":"urn:swain:workload-manifest#/$defs/Security"},"tmpfs":{"description":"Folders in memory, empty at each start.","type":"array","maxItems":64,"items":{"$ref":"urn:swain:workload-manifest#/$defs/TmpfsMount"}},"ulimits":{"type":"array","maxItems":16,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Ulimit"}},"devices":{"type":"array","maxItems":64,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Device"}},"gpus":{"description":"`all`, or how many.","type":["string","integer"],"minimum":1,"maximum":64,"pattern":"^all$"},"shmSize":{"description":"Size of /dev/shm.","$ref":"urn:swain:common#/$defs/MemoryQuantity"}}},"ProcessSource":{"description":"A program of the node itself, for nodes with the process driver.","type":"object","additionalProperties":false,"required":["command"],"properties":{"command":{"type":"array","minItems":1,"maxItems":256,"items":{"type":"string"}},"workingDir":{"description":"Absolute, or relative to the manifest's folder (the default).","type":"string","pattern":"^[^\\0]{1,4096}$"},"envFiles":{"description":"Files of NAME=value lines on the node, absolute or relative like workingDir; a missing one fails the start, unless its name begins with `-`.","type":"array","maxItems":16,"items":{"description":"A path without a NUL, at most 4096 long.","type":"string","pattern":"^[^\\0]{1,4096}$"}}}},"SimSource":{"description":"How a simulated container behaves, for nodes with the sim driver; every field asks for a fault or a delay.","type":"object","additionalProperties":false,"properties":{"pullDelay":{"$ref":"urn:swain:common#/$defs/Duration"},"startDelay":{"$ref":"urn:swain:common#/$defs/Duration"},"readyDelay":{"$ref":"urn:swain:common#/$defs/Duration"},"failPull":{"type":"boolean"},"failStart":{"type":"boolean"},"neverReady":{"type":"boolean"},"exitAfter":{"$ref":"urn:swain:common#/$defs/Duration"},"exitCode":{"type":"integer","minimum":0,"maximum":255},"ignoreStop":{"type":"boolean"},"cpu":{"description":"What it seems to use (default 5m).","$ref":"urn:swain:common#/$defs/CpuQuantity"},"memory":{"description":"What it seems to use (default 16Mi).","$ref":"urn:swain:common#/$defs/MemoryQuantity"}}},"ContainerPort":{"type":"object","additionalProperties":false,"required":["name"],"properties":{"name":{"$ref":"urn:swain:common#/$defs/PortName"},"containerPort":{"description":"Where the program listens; left out (process driver), a free port is chosen.","$ref":"urn:swain:common#/$defs/PortNumber"},"hostPort":{"description":"A fixed port of the node; left out, the engine chooses a free one.","$ref":"urn:swain:common#/$defs/PortNumber"},"protocol":{"type":"string","enum":["tcp"]}}},"ResourceList":{"type":"object","additionalProperties":false,"properties":{"cpu":{"$ref":"urn:swain:common#/$defs/CpuQuantity"},"memory":{"$ref":"urn:swain:common#/$defs/MemoryQuantity"}}},"Resources":{"type":"object","additionalProperties":false,"properties":{"requests":{"description":"What the scheduler reserves.","$ref":"urn:swain:workload-manifest#/$defs/ResourceList"},"limits":{"description":"What the engine enforces.","$ref":"urn:swain:workload-manifest#/$defs/ResourceList"},"pids":{"description":"Processes and threads at most.","type":"integer","minimum":1,"maximum":4194304},"cpuShares":{"description":"Weight against others when CPU is short (the engine's default is 1024).","type":"integer","minimum":2,"maximum":262144},"cpuSet":{"description":"Only these CPUs: `0-2,5`.","type":"string","pattern":"^[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*$"}}},"VolumeMount":{"description":"A folder of the node (hostPath) or a volume of the engine (name).","type":"object","additionalProperties":false,"required":["mountPath"],"oneOf":[{"required":["name"]},{"required":["hostPath"]}],"properties":{"name":{"$ref":"urn:swain:common#/$defs/Name"},"hostPath":{"description":"An absolute path on the node.","type":"string","pattern":"^/[^\\0]{0,4095}$"},"mountPath":{"description":"An absolute path in the container, without a colon.","type":"string","pattern":"^/[^\\0:]{0,4095}$"},"readOnly":{"type":"boolean"}}},"PodNetwork":{"type":"object","additionalProperties":false,"required":["mode"],"properties":{"mode":{"description":"bridge: an address of its own. host: the node's network. none: loopback alone. pod: the network of a pod of another workload on the same node.","type":"string","enum":["bridge","host","none","pod"]},"workload":{"description":"For mode pod: the workload of the same namespace.","$ref":"urn:swain:common#/$defs/Name"}}},"HostEntry":{"type":"object","additionalProperties":false,"required":["ip","names"],"properties":{"ip":{"description":"An IPv4 or IPv6 address.","type":"string","pattern":"^[0-9a-fA-F:.]{2,45}$"},"names":{"type":"array","minItems":1,"maxItems":32,"items":{"$ref":"urn:swain:common#/$defs/HostName"}}}},"PodDns":{"type":"object","additionalProperties":false,"properties":{"servers":{"type":"array","maxItems":3,"items":{"description":"An IPv4 or IPv6 address.","type":"string","pattern":"^[0-9a-fA-F:.]{2,45}$"}},"searches":{"type":"array","maxItems":32,"items":{"$ref":"urn:swain:common#/$defs/HostName"}},"options":{"description":"As in resolv.conf: `ndots:2`.","type":"array","maxItems":16,"items":{"description":"An option as in resolv.conf: `ndots:2`.","type":"string","pattern":"^[a-z0-9-]{1,32}(:[0-9]{1,5})?$"}}}},"Readiness":{"description":"One check, http or tcp.","type":"object","additionalProperties":false,"oneOf":[{"required":["http"]},{"required":["tcp"]}],"properties":{"http":{"title":"HttpCheck","type":"object","additionalProperties":false,"required":["port"],"properties":{"port":{"$ref":"urn:swain:workload-manifest#/$defs/PortRef"},"path":{"description":"Default: /","type":"string","pattern":"^/[\\x21-\\x7e]{0,2047}$"},"host":{"description":"The Host header (default: the address).","$ref":"urn:swain:common#/$defs/HostName"}}},"tcp":{"title":"TcpCheck","type":"object","additionalProperties":false,"required":["port"],"properties":{"port":{"$ref":"urn:swain:workload-manifest#/$defs/PortRef"}}},"initialDelay":{"description":"From the start to the first check (default 0s).","$ref":"urn:swain:common#/$defs/Duration"},"interval":{"description":"Between checks (default 2s).","$ref":"urn:swain:common#/$defs/Duration"},"timeout":{"description":"Of one check (default 2s).","$ref":"urn:swain:common#/$defs/Duration"},"successes":{"description":"In a row until ready (default 1).","type":"integer","minimum":1,"maximum":100},"failures":{"description":"In a row until not ready any more (default 3).","type":"integer","minimum":1,"maximum":100}}},"PortRef":{"description":"A declared port's name, or a port number.","type":["string","integer"],"minimum":1,"maximum":65535,"pattern":"^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$"},"Security":{"description":"What the container's programs may do.","type":"object","additionalProperties":false,"properties":{"user":{"description":"Name or number, with `:group` if wanted.","type":["string","integer"],"minimum":0,"maximum":4294967294,"pattern":"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?$"},"groups":{"description":"More groups of its user.","type":"array","maxItems":64,"items":{"description":"A group by name or number.","type":["string","integer"],"minimum":0,"maximum":4294967294,"pattern":"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"}},"capabilities":{"title":"Capabilities","type":"object","additionalProperties":false,"properties":{"add":{"type":"array","maxItems":64,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Capability"}},"drop":{"type":"array","maxItems":64,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Capability"}}}},"seccomp":{"description":"`default` (the engine's profile), `unconfined`, or the absolute path of a profile on the node.","type":"string","pattern":"^(default|unconfined|/[^\\0]{1,4095})$"},"noNewPrivileges":{"type":"boolean"},"readOnlyRoot":{"description":"The container's own file system cannot be written.","type":"boolean"},"privileged":{"description":"All rights of the node's root.","type":"boolean"}}},"Capability":{"description":"Without `CAP_`: NET_ADMIN; ALL for every one.","type":"string","pattern":"^[A-Z][A-Z0-9_]{1,31}$"},"TmpfsMount":{"type":"object","additionalProperties":false,"required":["mountPath"],"properties":{"mountPath":{"description":"An absolute path in the container, without a colon.","type":"string","pattern":"^/[^\\0:]{0,4095}$"},"size":{"$ref":"urn:swain:common#/$defs/MemoryQuantity"}}},"Ulimit":{"type":"object","additionalProperties":false,"required":["name","soft"],"properties":{"name":{"type":"string","enum":["core","cpu","data","fsize","locks","memlock","msgqueue","nice","nofile","nproc","rss","rtprio","rttime","sigpending","stack"]},"soft":{"description":"-1 for none.","type":"integer","minimum":-1,"maximum":9007199254740991},"hard":{"description":"Default: as soft; -1 for none.","type":"integer","minimum":-1,"maximum":9007199254740991}}},"Device":{"type":"object","additionalProperties":false,"required":["hostPath"],"properties":{"hostPath":{"description":"An absolute path on the node.","type":"string","pattern":"^/[^\\0]{1,4095}$"},"containerPath":{"description":"Default: the same.","type":"string","pattern":"^/[^\\0:]{1,4095}$"},"permissions":{"description":"Read, write, mknod (default rwm).","type":"string","pattern":"^(rwm|rw|rm|wm|r|w|m)$"}}}}};
 
 function validate41(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -2119,18 +2119,20 @@ validate41.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 const schema62 = {"type":"object","additionalProperties":false,"required":["containers"],"properties":{"replicas":{"description":"How many pods; left out, the current count stays (1 for a new workload).","type":"integer","minimum":0,"maximum":10000},"placement":{"type":"string","enum":["spread","binpack"]},"nodeSelector":{"$ref":"urn:swain:common#/$defs/Labels"},"restartPolicy":{"type":"string","enum":["Always","OnFailure","Never"]},"lostAfter":{"description":"How long a node may be unheard before its pods are replaced (default 15s).","$ref":"urn:swain:common#/$defs/Duration"},"stopGracePeriod":{"description":"From the polite stop to the kill (default 10s).","$ref":"urn:swain:common#/$defs/Duration"},"drainTimeout":{"description":"How long open connections may finish before a pod is stopped (default 10s).","$ref":"urn:swain:common#/$defs/Duration"},"progressDeadline":{"description":"How long a new pod may take to become ready before a template change halts (default 60s).","$ref":"urn:swain:common#/$defs/Duration"},"containers":{"type":"array","minItems":1,"maxItems":16,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Container"}},"network":{"description":"What network its pods get (default: bridge).","$ref":"urn:swain:workload-manifest#/$defs/PodNetwork"},"hosts":{"description":"Lines added to /etc/hosts.","type":"array","maxItems":256,"items":{"$ref":"urn:swain:workload-manifest#/$defs/HostEntry"}},"dns":{"description":"Replaces the resolver settings the engine would give.","$ref":"urn:swain:workload-manifest#/$defs/PodDns"}}};
 const schema68 = {"type":"object","additionalProperties":false,"required":["name"],"anyOf":[{"required":["image"]},{"required":["process"]},{"required":["sim"]}],"properties":{"name":{"$ref":"urn:swain:common#/$defs/Name"},"image":{"description":"An image reference, for nodes with a container engine.","type":"string","pattern":"^[^\\s]{1,512}$"},"process":{"$ref":"urn:swain:workload-manifest#/$defs/ProcessSource"},"sim":{"$ref":"urn:swain:workload-manifest#/$defs/SimSource"},"command":{"description":"Replaces the image's entry point.","type":"array","minItems":1,"maxItems":256,"items":{"type":"string"}},"args":{"description":"Replaces the image's arguments.","type":"array","maxItems":256,"items":{"type":"string"}},"env":{"type":"array","maxItems":512,"items":{"title":"EnvVar","type":"object","additionalProperties":false,"required":["name","value"],"properties":{"name":{"description":"Letters, digits and underscores, not beginning with a digit.","type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_]{0,255}$"},"value":{"type":"string"}}}},"ports":{"type":"array","maxItems":64,"items":{"$ref":"urn:swain:workload-manifest#/$defs/ContainerPort"}},"resources":{"$ref":"urn:swain:workload-manifest#/$defs/Resources"},"volumes":{"type":"array","maxItems":64,"items":{"$ref":"urn:swain:workload-manifest#/$defs/VolumeMount"}},"imagePullPolicy":{"description":"Missing (the default) asks the registry only when the node has no such image, Always at each start, Never not at all.","type":"string","enum":["Always","Missing","Never"]},"readiness":{"description":"When the pod is ready, beyond running and its ports accepting connections.","$ref":"urn:swain:workload-manifest#/$defs/Readiness"},"security":{"$ref":"urn:swain:workload-manifest#/$defs/Security"},"tmpfs":{"description":"Folders in memory, empty at each start.","type":"array","maxItems":64,"items":{"$ref":"urn:swain:workload-manifest#/$defs/TmpfsMount"}},"ulimits":{"type":"array","maxItems":16,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Ulimit"}},"devices":{"type":"array","maxItems":64,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Device"}},"gpus":{"description":"`all`, or how many.","type":["string","integer"],"minimum":1,"maximum":64,"pattern":"^all$"},"shmSize":{"description":"Size of /dev/shm.","$ref":"urn:swain:common#/$defs/MemoryQuantity"}}};
 const schema70 = {"description":"A program of the node itself, for nodes with the process driver.","type":"object","additionalProperties":false,"required":["command"],"properties":{"command":{"type":"array","minItems":1,"maxItems":256,"items":{"type":"string"}},"workingDir":{"description":"Absolute, or relative to the manifest's folder (the default).","type":"string","pattern":"^[^\\0]{1,4096}$"},"envFiles":{"description":"Files of NAME=value lines on the node, absolute or relative like workingDir; a missing one fails the start, unless its name begins with `-`.","type":"array","maxItems":16,"items":{"description":"A path without a NUL, at most 4096 long.","type":"string","pattern":"^[^\\0]{1,4096}$"}}}};
-const schema98 = {"type":"object","additionalProperties":false,"required":["name","soft"],"properties":{"name":{"type":"string","enum":["core","cpu","data","fsize","locks","memlock","msgqueue","nice","nofile","nproc","rss","rtprio","rttime","sigpending","stack"]},"soft":{"description":"-1 for none.","type":"integer","minimum":-1,"maximum":9007199254740991},"hard":{"description":"Default: as soft; -1 for none.","type":"integer","minimum":-1,"maximum":9007199254740991}}};
-const schema99 = {"type":"object","additionalProperties":false,"required":["hostPath"],"properties":{"hostPath":{"description":"An absolute path on the node.","type":"string","pattern":"^/[^\\0]{1,4095}$"},"containerPath":{"description":"Default: the same.","type":"string","pattern":"^/[^\\0:]{1,4095}$"},"permissions":{"description":"Read, write, mknod (default rwm).","type":"string","pattern":"^(rwm|rw|rm|wm|r|w|m)$"}}};
-const schema83 = {"description":"Bytes, with a unit: `256Mi`, `1Gi`, `500M`.","type":["string","integer"],"pattern":"^[0-9]{1,15}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$","minimum":0,"maximum":1125899906842624};
+const schema100 = {"type":"object","additionalProperties":false,"required":["name","soft"],"properties":{"name":{"type":"string","enum":["core","cpu","data","fsize","locks","memlock","msgqueue","nice","nofile","nproc","rss","rtprio","rttime","sigpending","stack"]},"soft":{"description":"-1 for none.","type":"integer","minimum":-1,"maximum":9007199254740991},"hard":{"description":"Default: as soft; -1 for none.","type":"integer","minimum":-1,"maximum":9007199254740991}}};
+const schema101 = {"type":"object","additionalProperties":false,"required":["hostPath"],"properties":{"hostPath":{"description":"An absolute path on the node.","type":"string","pattern":"^/[^\\0]{1,4095}$"},"containerPath":{"description":"Default: the same.","type":"string","pattern":"^/[^\\0:]{1,4095}$"},"permissions":{"description":"Read, write, mknod (default rwm).","type":"string","pattern":"^(rwm|rw|rm|wm|r|w|m)$"}}};
+const schema77 = {"description":"Bytes, with a unit: `256Mi`, `1Gi`, `500M`.","type":["string","integer"],"pattern":"^[0-9]{1,15}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$","minimum":0,"maximum":1125899906842624};
 const pattern33 = new RegExp("^[^\\s]{1,512}$", "u");
 const pattern34 = new RegExp("^[^\\0]{1,4096}$", "u");
-const pattern40 = new RegExp("^[A-Za-z_][A-Za-z0-9_]{0,255}$", "u");
-const pattern62 = new RegExp("^/[^\\0]{1,4095}$", "u");
-const pattern63 = new RegExp("^/[^\\0:]{1,4095}$", "u");
-const pattern64 = new RegExp("^(rwm|rw|rm|wm|r|w|m)$", "u");
-const pattern65 = new RegExp("^all$", "u");
-const pattern43 = new RegExp("^[0-9]{1,15}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$", "u");
-const schema71 = {"description":"How a simulated container behaves, for nodes with the sim driver; every field asks for a fault or a delay.","type":"object","additionalProperties":false,"properties":{"pullDelay":{"$ref":"urn:swain:common#/$defs/Duration"},"startDelay":{"$ref":"urn:swain:common#/$defs/Duration"},"readyDelay":{"$ref":"urn:swain:common#/$defs/Duration"},"failPull":{"type":"boolean"},"failStart":{"type":"boolean"},"neverReady":{"type":"boolean"},"exitAfter":{"$ref":"urn:swain:common#/$defs/Duration"},"exitCode":{"type":"integer","minimum":0,"maximum":255},"ignoreStop":{"type":"boolean"}}};
+const pattern42 = new RegExp("^[A-Za-z_][A-Za-z0-9_]{0,255}$", "u");
+const pattern64 = new RegExp("^/[^\\0]{1,4095}$", "u");
+const pattern65 = new RegExp("^/[^\\0:]{1,4095}$", "u");
+const pattern66 = new RegExp("^(rwm|rw|rm|wm|r|w|m)$", "u");
+const pattern67 = new RegExp("^all$", "u");
+const pattern41 = new RegExp("^[0-9]{1,15}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$", "u");
+const schema71 = {"description":"How a simulated container behaves, for nodes with the sim driver; every field asks for a fault or a delay.","type":"object","additionalProperties":false,"properties":{"pullDelay":{"$ref":"urn:swain:common#/$defs/Duration"},"startDelay":{"$ref":"urn:swain:common#/$defs/Duration"},"readyDelay":{"$ref":"urn:swain:common#/$defs/Duration"},"failPull":{"type":"boolean"},"failStart":{"type":"boolean"},"neverReady":{"type":"boolean"},"exitAfter":{"$ref":"urn:swain:common#/$defs/Duration"},"exitCode":{"type":"integer","minimum":0,"maximum":255},"ignoreStop":{"type":"boolean"},"cpu":{"description":"What it seems to use (default 5m).","$ref":"urn:swain:common#/$defs/CpuQuantity"},"memory":{"description":"What it seems to use (default 16Mi).","$ref":"urn:swain:common#/$defs/MemoryQuantity"}}};
+const schema76 = {"description":"CPU cores: `2`, `0.5`, or thousandths: `500m`.","type":["string","number"],"pattern":"^([0-9]{1,7}m|[0-9]{1,5}(\\.[0-9]{1,3})?)$","minimum":0,"maximum":99999};
+const pattern40 = new RegExp("^([0-9]{1,7}m|[0-9]{1,5}(\\.[0-9]{1,3})?)$", "u");
 
 function validate45(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -2338,9 +2340,10 @@ vErrors.push(err15);
 errors++;
 }
 }
-}
-else {
-const err16 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(data.cpu !== undefined){
+let data9 = data.cpu;
+if((typeof data9 !== "string") && (!((typeof data9 == "number") && (isFinite(data9))))){
+const err16 = {instancePath:instancePath+"/cpu",schemaPath:"urn:swain:common#/$defs/CpuQuantity/type",keyword:"type",params:{type: schema76.type},message:"must be string,number"};
 if(vErrors === null){
 vErrors = [err16];
 }
@@ -2349,12 +2352,105 @@ vErrors.push(err16);
 }
 errors++;
 }
+if((typeof data9 == "number") && (isFinite(data9))){
+if(data9 > 99999 || isNaN(data9)){
+const err17 = {instancePath:instancePath+"/cpu",schemaPath:"urn:swain:common#/$defs/CpuQuantity/maximum",keyword:"maximum",params:{comparison: "<=", limit: 99999},message:"must be <= 99999"};
+if(vErrors === null){
+vErrors = [err17];
+}
+else {
+vErrors.push(err17);
+}
+errors++;
+}
+if(data9 < 0 || isNaN(data9)){
+const err18 = {instancePath:instancePath+"/cpu",schemaPath:"urn:swain:common#/$defs/CpuQuantity/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(vErrors === null){
+vErrors = [err18];
+}
+else {
+vErrors.push(err18);
+}
+errors++;
+}
+}
+if(typeof data9 === "string"){
+if(!pattern40.test(data9)){
+const err19 = {instancePath:instancePath+"/cpu",schemaPath:"urn:swain:common#/$defs/CpuQuantity/pattern",keyword:"pattern",params:{pattern: "^([0-9]{1,7}m|[0-9]{1,5}(\\.[0-9]{1,3})?)$"},message:"must match pattern \""+"^([0-9]{1,7}m|[0-9]{1,5}(\\.[0-9]{1,3})?)$"+"\""};
+if(vErrors === null){
+vErrors = [err19];
+}
+else {
+vErrors.push(err19);
+}
+errors++;
+}
+}
+}
+if(data.memory !== undefined){
+let data10 = data.memory;
+if((typeof data10 !== "string") && (!(((typeof data10 == "number") && (!(data10 % 1) && !isNaN(data10))) && (isFinite(data10))))){
+const err20 = {instancePath:instancePath+"/memory",schemaPath:"urn:swain:common#/$defs/MemoryQuantity/type",keyword:"type",params:{type: schema77.type},message:"must be string,integer"};
+if(vErrors === null){
+vErrors = [err20];
+}
+else {
+vErrors.push(err20);
+}
+errors++;
+}
+if((typeof data10 == "number") && (isFinite(data10))){
+if(data10 > 1125899906842624 || isNaN(data10)){
+const err21 = {instancePath:instancePath+"/memory",schemaPath:"urn:swain:common#/$defs/MemoryQuantity/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1125899906842624},message:"must be <= 1125899906842624"};
+if(vErrors === null){
+vErrors = [err21];
+}
+else {
+vErrors.push(err21);
+}
+errors++;
+}
+if(data10 < 0 || isNaN(data10)){
+const err22 = {instancePath:instancePath+"/memory",schemaPath:"urn:swain:common#/$defs/MemoryQuantity/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(vErrors === null){
+vErrors = [err22];
+}
+else {
+vErrors.push(err22);
+}
+errors++;
+}
+}
+if(typeof data10 === "string"){
+if(!pattern41.test(data10)){
+const err23 = {instancePath:instancePath+"/memory",schemaPath:"urn:swain:common#/$defs/MemoryQuantity/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,15}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$"},message:"must match pattern \""+"^[0-9]{1,15}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$"+"\""};
+if(vErrors === null){
+vErrors = [err23];
+}
+else {
+vErrors.push(err23);
+}
+errors++;
+}
+}
+}
+}
+else {
+const err24 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err24];
+}
+else {
+vErrors.push(err24);
+}
+errors++;
+}
 validate45.errors = vErrors;
 return errors === 0;
 }
 validate45.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema76 = {"type":"object","additionalProperties":false,"required":["name"],"properties":{"name":{"$ref":"urn:swain:common#/$defs/PortName"},"containerPort":{"description":"Where the program listens; left out (process driver), a free port is chosen.","$ref":"urn:swain:common#/$defs/PortNumber"},"hostPort":{"description":"A fixed port of the node; left out, the engine chooses a free one.","$ref":"urn:swain:common#/$defs/PortNumber"},"protocol":{"type":"string","enum":["tcp"]}}};
+const schema78 = {"type":"object","additionalProperties":false,"required":["name"],"properties":{"name":{"$ref":"urn:swain:common#/$defs/PortName"},"containerPort":{"description":"Where the program listens; left out (process driver), a free port is chosen.","$ref":"urn:swain:common#/$defs/PortNumber"},"hostPort":{"description":"A fixed port of the node; left out, the engine chooses a free one.","$ref":"urn:swain:common#/$defs/PortNumber"},"protocol":{"type":"string","enum":["tcp"]}}};
 
 function validate47(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -2497,7 +2593,7 @@ vErrors.push(err10);
 errors++;
 }
 if(!(data3 === "tcp")){
-const err11 = {instancePath:instancePath+"/protocol",schemaPath:"#/properties/protocol/enum",keyword:"enum",params:{allowedValues: schema76.properties.protocol.enum},message:"must be equal to one of the allowed values"};
+const err11 = {instancePath:instancePath+"/protocol",schemaPath:"#/properties/protocol/enum",keyword:"enum",params:{allowedValues: schema78.properties.protocol.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err11];
 }
@@ -2523,10 +2619,8 @@ return errors === 0;
 }
 validate47.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema80 = {"type":"object","additionalProperties":false,"properties":{"requests":{"description":"What the scheduler reserves.","$ref":"urn:swain:workload-manifest#/$defs/ResourceList"},"limits":{"description":"What the engine enforces.","$ref":"urn:swain:workload-manifest#/$defs/ResourceList"},"pids":{"description":"Processes and threads at most.","type":"integer","minimum":1,"maximum":4194304},"cpuShares":{"description":"Weight against others when CPU is short (the engine's default is 1024).","type":"integer","minimum":2,"maximum":262144},"cpuSet":{"description":"Only these CPUs: `0-2,5`.","type":"string","pattern":"^[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*$"}}};
-const schema81 = {"type":"object","additionalProperties":false,"properties":{"cpu":{"$ref":"urn:swain:common#/$defs/CpuQuantity"},"memory":{"$ref":"urn:swain:common#/$defs/MemoryQuantity"}}};
-const schema82 = {"description":"CPU cores: `2`, `0.5`, or thousandths: `500m`.","type":["string","number"],"pattern":"^([0-9]{1,7}m|[0-9]{1,5}(\\.[0-9]{1,3})?)$","minimum":0,"maximum":99999};
-const pattern42 = new RegExp("^([0-9]{1,7}m|[0-9]{1,5}(\\.[0-9]{1,3})?)$", "u");
+const schema82 = {"type":"object","additionalProperties":false,"properties":{"requests":{"description":"What the scheduler reserves.","$ref":"urn:swain:workload-manifest#/$defs/ResourceList"},"limits":{"description":"What the engine enforces.","$ref":"urn:swain:workload-manifest#/$defs/ResourceList"},"pids":{"description":"Processes and threads at most.","type":"integer","minimum":1,"maximum":4194304},"cpuShares":{"description":"Weight against others when CPU is short (the engine's default is 1024).","type":"integer","minimum":2,"maximum":262144},"cpuSet":{"description":"Only these CPUs: `0-2,5`.","type":"string","pattern":"^[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*$"}}};
+const schema83 = {"type":"object","additionalProperties":false,"properties":{"cpu":{"$ref":"urn:swain:common#/$defs/CpuQuantity"},"memory":{"$ref":"urn:swain:common#/$defs/MemoryQuantity"}}};
 
 function validate50(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -2554,7 +2648,7 @@ errors++;
 if(data.cpu !== undefined){
 let data0 = data.cpu;
 if((typeof data0 !== "string") && (!((typeof data0 == "number") && (isFinite(data0))))){
-const err1 = {instancePath:instancePath+"/cpu",schemaPath:"urn:swain:common#/$defs/CpuQuantity/type",keyword:"type",params:{type: schema82.type},message:"must be string,number"};
+const err1 = {instancePath:instancePath+"/cpu",schemaPath:"urn:swain:common#/$defs/CpuQuantity/type",keyword:"type",params:{type: schema76.type},message:"must be string,number"};
 if(vErrors === null){
 vErrors = [err1];
 }
@@ -2586,7 +2680,7 @@ errors++;
 }
 }
 if(typeof data0 === "string"){
-if(!pattern42.test(data0)){
+if(!pattern40.test(data0)){
 const err4 = {instancePath:instancePath+"/cpu",schemaPath:"urn:swain:common#/$defs/CpuQuantity/pattern",keyword:"pattern",params:{pattern: "^([0-9]{1,7}m|[0-9]{1,5}(\\.[0-9]{1,3})?)$"},message:"must match pattern \""+"^([0-9]{1,7}m|[0-9]{1,5}(\\.[0-9]{1,3})?)$"+"\""};
 if(vErrors === null){
 vErrors = [err4];
@@ -2601,7 +2695,7 @@ errors++;
 if(data.memory !== undefined){
 let data1 = data.memory;
 if((typeof data1 !== "string") && (!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1))))){
-const err5 = {instancePath:instancePath+"/memory",schemaPath:"urn:swain:common#/$defs/MemoryQuantity/type",keyword:"type",params:{type: schema83.type},message:"must be string,integer"};
+const err5 = {instancePath:instancePath+"/memory",schemaPath:"urn:swain:common#/$defs/MemoryQuantity/type",keyword:"type",params:{type: schema77.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err5];
 }
@@ -2633,7 +2727,7 @@ errors++;
 }
 }
 if(typeof data1 === "string"){
-if(!pattern43.test(data1)){
+if(!pattern41.test(data1)){
 const err8 = {instancePath:instancePath+"/memory",schemaPath:"urn:swain:common#/$defs/MemoryQuantity/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,15}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$"},message:"must match pattern \""+"^[0-9]{1,15}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$"+"\""};
 if(vErrors === null){
 vErrors = [err8];
@@ -2661,7 +2755,7 @@ return errors === 0;
 }
 validate50.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const pattern44 = new RegExp("^[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*$", "u");
+const pattern46 = new RegExp("^[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*$", "u");
 
 function validate49(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -2771,7 +2865,7 @@ errors++;
 if(data.cpuSet !== undefined){
 let data4 = data.cpuSet;
 if(typeof data4 === "string"){
-if(!pattern44.test(data4)){
+if(!pattern46.test(data4)){
 const err7 = {instancePath:instancePath+"/cpuSet",schemaPath:"#/properties/cpuSet/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*$"},message:"must match pattern \""+"^[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*$"+"\""};
 if(vErrors === null){
 vErrors = [err7];
@@ -2809,9 +2903,9 @@ return errors === 0;
 }
 validate49.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema84 = {"description":"A folder of the node (hostPath) or a volume of the engine (name).","type":"object","additionalProperties":false,"required":["mountPath"],"oneOf":[{"required":["name"]},{"required":["hostPath"]}],"properties":{"name":{"$ref":"urn:swain:common#/$defs/Name"},"hostPath":{"description":"An absolute path on the node.","type":"string","pattern":"^/[^\\0]{0,4095}$"},"mountPath":{"description":"An absolute path in the container, without a colon.","type":"string","pattern":"^/[^\\0:]{0,4095}$"},"readOnly":{"type":"boolean"}}};
-const pattern46 = new RegExp("^/[^\\0]{0,4095}$", "u");
-const pattern47 = new RegExp("^/[^\\0:]{0,4095}$", "u");
+const schema86 = {"description":"A folder of the node (hostPath) or a volume of the engine (name).","type":"object","additionalProperties":false,"required":["mountPath"],"oneOf":[{"required":["name"]},{"required":["hostPath"]}],"properties":{"name":{"$ref":"urn:swain:common#/$defs/Name"},"hostPath":{"description":"An absolute path on the node.","type":"string","pattern":"^/[^\\0]{0,4095}$"},"mountPath":{"description":"An absolute path in the container, without a colon.","type":"string","pattern":"^/[^\\0:]{0,4095}$"},"readOnly":{"type":"boolean"}}};
+const pattern48 = new RegExp("^/[^\\0]{0,4095}$", "u");
+const pattern49 = new RegExp("^/[^\\0:]{0,4095}$", "u");
 
 function validate54(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -2940,7 +3034,7 @@ errors++;
 if(data.hostPath !== undefined){
 let data1 = data.hostPath;
 if(typeof data1 === "string"){
-if(!pattern46.test(data1)){
+if(!pattern48.test(data1)){
 const err7 = {instancePath:instancePath+"/hostPath",schemaPath:"#/properties/hostPath/pattern",keyword:"pattern",params:{pattern: "^/[^\\0]{0,4095}$"},message:"must match pattern \""+"^/[^\\0]{0,4095}$"+"\""};
 if(vErrors === null){
 vErrors = [err7];
@@ -2965,7 +3059,7 @@ errors++;
 if(data.mountPath !== undefined){
 let data2 = data.mountPath;
 if(typeof data2 === "string"){
-if(!pattern47.test(data2)){
+if(!pattern49.test(data2)){
 const err9 = {instancePath:instancePath+"/mountPath",schemaPath:"#/properties/mountPath/pattern",keyword:"pattern",params:{pattern: "^/[^\\0:]{0,4095}$"},message:"must match pattern \""+"^/[^\\0:]{0,4095}$"+"\""};
 if(vErrors === null){
 vErrors = [err9];
@@ -3015,10 +3109,10 @@ return errors === 0;
 }
 validate54.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema86 = {"description":"One check, http or tcp.","type":"object","additionalProperties":false,"oneOf":[{"required":["http"]},{"required":["tcp"]}],"properties":{"http":{"title":"HttpCheck","type":"object","additionalProperties":false,"required":["port"],"properties":{"port":{"$ref":"urn:swain:workload-manifest#/$defs/PortRef"},"path":{"description":"Default: /","type":"string","pattern":"^/[\\x21-\\x7e]{0,2047}$"},"host":{"description":"The Host header (default: the address).","$ref":"urn:swain:common#/$defs/HostName"}}},"tcp":{"title":"TcpCheck","type":"object","additionalProperties":false,"required":["port"],"properties":{"port":{"$ref":"urn:swain:workload-manifest#/$defs/PortRef"}}},"initialDelay":{"description":"From the start to the first check (default 0s).","$ref":"urn:swain:common#/$defs/Duration"},"interval":{"description":"Between checks (default 2s).","$ref":"urn:swain:common#/$defs/Duration"},"timeout":{"description":"Of one check (default 2s).","$ref":"urn:swain:common#/$defs/Duration"},"successes":{"description":"In a row until ready (default 1).","type":"integer","minimum":1,"maximum":100},"failures":{"description":"In a row until not ready any more (default 3).","type":"integer","minimum":1,"maximum":100}}};
-const schema87 = {"description":"A declared port's name, or a port number.","type":["string","integer"],"minimum":1,"maximum":65535,"pattern":"^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$"};
-const schema88 = {"description":"A host name: labels of letters, digits, hyphens and underscores with dots between.","type":"string","pattern":"^[A-Za-z0-9_]([-A-Za-z0-9_]{0,62})(\\.[A-Za-z0-9_][-A-Za-z0-9_]{0,62}){0,31}$"};
-const pattern50 = new RegExp("^[A-Za-z0-9_]([-A-Za-z0-9_]{0,62})(\\.[A-Za-z0-9_][-A-Za-z0-9_]{0,62}){0,31}$", "u");
+const schema88 = {"description":"One check, http or tcp.","type":"object","additionalProperties":false,"oneOf":[{"required":["http"]},{"required":["tcp"]}],"properties":{"http":{"title":"HttpCheck","type":"object","additionalProperties":false,"required":["port"],"properties":{"port":{"$ref":"urn:swain:workload-manifest#/$defs/PortRef"},"path":{"description":"Default: /","type":"string","pattern":"^/[\\x21-\\x7e]{0,2047}$"},"host":{"description":"The Host header (default: the address).","$ref":"urn:swain:common#/$defs/HostName"}}},"tcp":{"title":"TcpCheck","type":"object","additionalProperties":false,"required":["port"],"properties":{"port":{"$ref":"urn:swain:workload-manifest#/$defs/PortRef"}}},"initialDelay":{"description":"From the start to the first check (default 0s).","$ref":"urn:swain:common#/$defs/Duration"},"interval":{"description":"Between checks (default 2s).","$ref":"urn:swain:common#/$defs/Duration"},"timeout":{"description":"Of one check (default 2s).","$ref":"urn:swain:common#/$defs/Duration"},"successes":{"description":"In a row until ready (default 1).","type":"integer","minimum":1,"maximum":100},"failures":{"description":"In a row until not ready any more (default 3).","type":"integer","minimum":1,"maximum":100}}};
+const schema89 = {"description":"A declared port's name, or a port number.","type":["string","integer"],"minimum":1,"maximum":65535,"pattern":"^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$"};
+const schema90 = {"description":"A host name: labels of letters, digits, hyphens and underscores with dots between.","type":"string","pattern":"^[A-Za-z0-9_]([-A-Za-z0-9_]{0,62})(\\.[A-Za-z0-9_][-A-Za-z0-9_]{0,62}){0,31}$"};
+const pattern52 = new RegExp("^[A-Za-z0-9_]([-A-Za-z0-9_]{0,62})(\\.[A-Za-z0-9_][-A-Za-z0-9_]{0,62}){0,31}$", "u");
 
 function validate56(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -3137,7 +3231,7 @@ errors++;
 if(data0.port !== undefined){
 let data1 = data0.port;
 if((typeof data1 !== "string") && (!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1))))){
-const err6 = {instancePath:instancePath+"/http/port",schemaPath:"urn:swain:workload-manifest#/$defs/PortRef/type",keyword:"type",params:{type: schema87.type},message:"must be string,integer"};
+const err6 = {instancePath:instancePath+"/http/port",schemaPath:"urn:swain:workload-manifest#/$defs/PortRef/type",keyword:"type",params:{type: schema89.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err6];
 }
@@ -3209,7 +3303,7 @@ errors++;
 if(data0.host !== undefined){
 let data3 = data0.host;
 if(typeof data3 === "string"){
-if(!pattern50.test(data3)){
+if(!pattern52.test(data3)){
 const err12 = {instancePath:instancePath+"/http/host",schemaPath:"urn:swain:common#/$defs/HostName/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_]([-A-Za-z0-9_]{0,62})(\\.[A-Za-z0-9_][-A-Za-z0-9_]{0,62}){0,31}$"},message:"must match pattern \""+"^[A-Za-z0-9_]([-A-Za-z0-9_]{0,62})(\\.[A-Za-z0-9_][-A-Za-z0-9_]{0,62}){0,31}$"+"\""};
 if(vErrors === null){
 vErrors = [err12];
@@ -3271,7 +3365,7 @@ errors++;
 if(data4.port !== undefined){
 let data5 = data4.port;
 if((typeof data5 !== "string") && (!(((typeof data5 == "number") && (!(data5 % 1) && !isNaN(data5))) && (isFinite(data5))))){
-const err17 = {instancePath:instancePath+"/tcp/port",schemaPath:"urn:swain:workload-manifest#/$defs/PortRef/type",keyword:"type",params:{type: schema87.type},message:"must be string,integer"};
+const err17 = {instancePath:instancePath+"/tcp/port",schemaPath:"urn:swain:workload-manifest#/$defs/PortRef/type",keyword:"type",params:{type: schema89.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err17];
 }
@@ -3488,12 +3582,12 @@ return errors === 0;
 }
 validate56.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema93 = {"description":"What the container's programs may do.","type":"object","additionalProperties":false,"properties":{"user":{"description":"Name or number, with `:group` if wanted.","type":["string","integer"],"minimum":0,"maximum":4294967294,"pattern":"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?$"},"groups":{"description":"More groups of its user.","type":"array","maxItems":64,"items":{"description":"A group by name or number.","type":["string","integer"],"minimum":0,"maximum":4294967294,"pattern":"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"}},"capabilities":{"title":"Capabilities","type":"object","additionalProperties":false,"properties":{"add":{"type":"array","maxItems":64,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Capability"}},"drop":{"type":"array","maxItems":64,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Capability"}}}},"seccomp":{"description":"`default` (the engine's profile), `unconfined`, or the absolute path of a profile on the node.","type":"string","pattern":"^(default|unconfined|/[^\\0]{1,4095})$"},"noNewPrivileges":{"type":"boolean"},"readOnlyRoot":{"description":"The container's own file system cannot be written.","type":"boolean"},"privileged":{"description":"All rights of the node's root.","type":"boolean"}}};
-const schema94 = {"description":"Without `CAP_`: NET_ADMIN; ALL for every one.","type":"string","pattern":"^[A-Z][A-Z0-9_]{1,31}$"};
-const pattern55 = new RegExp("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?$", "u");
-const pattern56 = new RegExp("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$", "u");
-const pattern57 = new RegExp("^[A-Z][A-Z0-9_]{1,31}$", "u");
-const pattern59 = new RegExp("^(default|unconfined|/[^\\0]{1,4095})$", "u");
+const schema95 = {"description":"What the container's programs may do.","type":"object","additionalProperties":false,"properties":{"user":{"description":"Name or number, with `:group` if wanted.","type":["string","integer"],"minimum":0,"maximum":4294967294,"pattern":"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?$"},"groups":{"description":"More groups of its user.","type":"array","maxItems":64,"items":{"description":"A group by name or number.","type":["string","integer"],"minimum":0,"maximum":4294967294,"pattern":"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"}},"capabilities":{"title":"Capabilities","type":"object","additionalProperties":false,"properties":{"add":{"type":"array","maxItems":64,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Capability"}},"drop":{"type":"array","maxItems":64,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Capability"}}}},"seccomp":{"description":"`default` (the engine's profile), `unconfined`, or the absolute path of a profile on the node.","type":"string","pattern":"^(default|unconfined|/[^\\0]{1,4095})$"},"noNewPrivileges":{"type":"boolean"},"readOnlyRoot":{"description":"The container's own file system cannot be written.","type":"boolean"},"privileged":{"description":"All rights of the node's root.","type":"boolean"}}};
+const schema96 = {"description":"Without `CAP_`: NET_ADMIN; ALL for every one.","type":"string","pattern":"^[A-Z][A-Z0-9_]{1,31}$"};
+const pattern57 = new RegExp("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?$", "u");
+const pattern58 = new RegExp("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$", "u");
+const pattern59 = new RegExp("^[A-Z][A-Z0-9_]{1,31}$", "u");
+const pattern61 = new RegExp("^(default|unconfined|/[^\\0]{1,4095})$", "u");
 
 function validate58(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -3521,7 +3615,7 @@ errors++;
 if(data.user !== undefined){
 let data0 = data.user;
 if((typeof data0 !== "string") && (!(((typeof data0 == "number") && (!(data0 % 1) && !isNaN(data0))) && (isFinite(data0))))){
-const err1 = {instancePath:instancePath+"/user",schemaPath:"#/properties/user/type",keyword:"type",params:{type: schema93.properties.user.type},message:"must be string,integer"};
+const err1 = {instancePath:instancePath+"/user",schemaPath:"#/properties/user/type",keyword:"type",params:{type: schema95.properties.user.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err1];
 }
@@ -3553,7 +3647,7 @@ errors++;
 }
 }
 if(typeof data0 === "string"){
-if(!pattern55.test(data0)){
+if(!pattern57.test(data0)){
 const err4 = {instancePath:instancePath+"/user",schemaPath:"#/properties/user/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?$"},message:"must match pattern \""+"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?$"+"\""};
 if(vErrors === null){
 vErrors = [err4];
@@ -3582,7 +3676,7 @@ const len0 = data1.length;
 for(let i0=0; i0<len0; i0++){
 let data2 = data1[i0];
 if((typeof data2 !== "string") && (!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2))))){
-const err6 = {instancePath:instancePath+"/groups/" + i0,schemaPath:"#/properties/groups/items/type",keyword:"type",params:{type: schema93.properties.groups.items.type},message:"must be string,integer"};
+const err6 = {instancePath:instancePath+"/groups/" + i0,schemaPath:"#/properties/groups/items/type",keyword:"type",params:{type: schema95.properties.groups.items.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err6];
 }
@@ -3614,7 +3708,7 @@ errors++;
 }
 }
 if(typeof data2 === "string"){
-if(!pattern56.test(data2)){
+if(!pattern58.test(data2)){
 const err9 = {instancePath:instancePath+"/groups/" + i0,schemaPath:"#/properties/groups/items/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"},message:"must match pattern \""+"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"+"\""};
 if(vErrors === null){
 vErrors = [err9];
@@ -3670,7 +3764,7 @@ const len1 = data4.length;
 for(let i1=0; i1<len1; i1++){
 let data5 = data4[i1];
 if(typeof data5 === "string"){
-if(!pattern57.test(data5)){
+if(!pattern59.test(data5)){
 const err13 = {instancePath:instancePath+"/capabilities/add/" + i1,schemaPath:"urn:swain:workload-manifest#/$defs/Capability/pattern",keyword:"pattern",params:{pattern: "^[A-Z][A-Z0-9_]{1,31}$"},message:"must match pattern \""+"^[A-Z][A-Z0-9_]{1,31}$"+"\""};
 if(vErrors === null){
 vErrors = [err13];
@@ -3721,7 +3815,7 @@ const len2 = data6.length;
 for(let i2=0; i2<len2; i2++){
 let data7 = data6[i2];
 if(typeof data7 === "string"){
-if(!pattern57.test(data7)){
+if(!pattern59.test(data7)){
 const err17 = {instancePath:instancePath+"/capabilities/drop/" + i2,schemaPath:"urn:swain:workload-manifest#/$defs/Capability/pattern",keyword:"pattern",params:{pattern: "^[A-Z][A-Z0-9_]{1,31}$"},message:"must match pattern \""+"^[A-Z][A-Z0-9_]{1,31}$"+"\""};
 if(vErrors === null){
 vErrors = [err17];
@@ -3770,7 +3864,7 @@ errors++;
 if(data.seccomp !== undefined){
 let data8 = data.seccomp;
 if(typeof data8 === "string"){
-if(!pattern59.test(data8)){
+if(!pattern61.test(data8)){
 const err21 = {instancePath:instancePath+"/seccomp",schemaPath:"#/properties/seccomp/pattern",keyword:"pattern",params:{pattern: "^(default|unconfined|/[^\\0]{1,4095})$"},message:"must match pattern \""+"^(default|unconfined|/[^\\0]{1,4095})$"+"\""};
 if(vErrors === null){
 vErrors = [err21];
@@ -3844,7 +3938,7 @@ return errors === 0;
 }
 validate58.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema96 = {"type":"object","additionalProperties":false,"required":["mountPath"],"properties":{"mountPath":{"description":"An absolute path in the container, without a colon.","type":"string","pattern":"^/[^\\0:]{0,4095}$"},"size":{"$ref":"urn:swain:common#/$defs/MemoryQuantity"}}};
+const schema98 = {"type":"object","additionalProperties":false,"required":["mountPath"],"properties":{"mountPath":{"description":"An absolute path in the container, without a colon.","type":"string","pattern":"^/[^\\0:]{0,4095}$"},"size":{"$ref":"urn:swain:common#/$defs/MemoryQuantity"}}};
 
 function validate60(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -3882,7 +3976,7 @@ errors++;
 if(data.mountPath !== undefined){
 let data0 = data.mountPath;
 if(typeof data0 === "string"){
-if(!pattern47.test(data0)){
+if(!pattern49.test(data0)){
 const err2 = {instancePath:instancePath+"/mountPath",schemaPath:"#/properties/mountPath/pattern",keyword:"pattern",params:{pattern: "^/[^\\0:]{0,4095}$"},message:"must match pattern \""+"^/[^\\0:]{0,4095}$"+"\""};
 if(vErrors === null){
 vErrors = [err2];
@@ -3907,7 +4001,7 @@ errors++;
 if(data.size !== undefined){
 let data1 = data.size;
 if((typeof data1 !== "string") && (!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1))))){
-const err4 = {instancePath:instancePath+"/size",schemaPath:"urn:swain:common#/$defs/MemoryQuantity/type",keyword:"type",params:{type: schema83.type},message:"must be string,integer"};
+const err4 = {instancePath:instancePath+"/size",schemaPath:"urn:swain:common#/$defs/MemoryQuantity/type",keyword:"type",params:{type: schema77.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err4];
 }
@@ -3939,7 +4033,7 @@ errors++;
 }
 }
 if(typeof data1 === "string"){
-if(!pattern43.test(data1)){
+if(!pattern41.test(data1)){
 const err7 = {instancePath:instancePath+"/size",schemaPath:"urn:swain:common#/$defs/MemoryQuantity/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,15}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$"},message:"must match pattern \""+"^[0-9]{1,15}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$"+"\""};
 if(vErrors === null){
 vErrors = [err7];
@@ -4424,7 +4518,7 @@ errors++;
 if(data14.name !== undefined){
 let data15 = data14.name;
 if(typeof data15 === "string"){
-if(!pattern40.test(data15)){
+if(!pattern42.test(data15)){
 const err34 = {instancePath:instancePath+"/env/" + i4+"/name",schemaPath:"#/properties/env/items/properties/name/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z_][A-Za-z0-9_]{0,255}$"},message:"must match pattern \""+"^[A-Za-z_][A-Za-z0-9_]{0,255}$"+"\""};
 if(vErrors === null){
 vErrors = [err34];
@@ -4681,7 +4775,7 @@ vErrors.push(err51);
 errors++;
 }
 if(!(((((((((((((((data29 === "core") || (data29 === "cpu")) || (data29 === "data")) || (data29 === "fsize")) || (data29 === "locks")) || (data29 === "memlock")) || (data29 === "msgqueue")) || (data29 === "nice")) || (data29 === "nofile")) || (data29 === "nproc")) || (data29 === "rss")) || (data29 === "rtprio")) || (data29 === "rttime")) || (data29 === "sigpending")) || (data29 === "stack"))){
-const err52 = {instancePath:instancePath+"/ulimits/" + i8+"/name",schemaPath:"urn:swain:workload-manifest#/$defs/Ulimit/properties/name/enum",keyword:"enum",params:{allowedValues: schema98.properties.name.enum},message:"must be equal to one of the allowed values"};
+const err52 = {instancePath:instancePath+"/ulimits/" + i8+"/name",schemaPath:"urn:swain:workload-manifest#/$defs/Ulimit/properties/name/enum",keyword:"enum",params:{allowedValues: schema100.properties.name.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err52];
 }
@@ -4827,7 +4921,7 @@ errors++;
 if(data33.hostPath !== undefined){
 let data34 = data33.hostPath;
 if(typeof data34 === "string"){
-if(!pattern62.test(data34)){
+if(!pattern64.test(data34)){
 const err64 = {instancePath:instancePath+"/devices/" + i9+"/hostPath",schemaPath:"urn:swain:workload-manifest#/$defs/Device/properties/hostPath/pattern",keyword:"pattern",params:{pattern: "^/[^\\0]{1,4095}$"},message:"must match pattern \""+"^/[^\\0]{1,4095}$"+"\""};
 if(vErrors === null){
 vErrors = [err64];
@@ -4852,7 +4946,7 @@ errors++;
 if(data33.containerPath !== undefined){
 let data35 = data33.containerPath;
 if(typeof data35 === "string"){
-if(!pattern63.test(data35)){
+if(!pattern65.test(data35)){
 const err66 = {instancePath:instancePath+"/devices/" + i9+"/containerPath",schemaPath:"urn:swain:workload-manifest#/$defs/Device/properties/containerPath/pattern",keyword:"pattern",params:{pattern: "^/[^\\0:]{1,4095}$"},message:"must match pattern \""+"^/[^\\0:]{1,4095}$"+"\""};
 if(vErrors === null){
 vErrors = [err66];
@@ -4877,7 +4971,7 @@ errors++;
 if(data33.permissions !== undefined){
 let data36 = data33.permissions;
 if(typeof data36 === "string"){
-if(!pattern64.test(data36)){
+if(!pattern66.test(data36)){
 const err68 = {instancePath:instancePath+"/devices/" + i9+"/permissions",schemaPath:"urn:swain:workload-manifest#/$defs/Device/properties/permissions/pattern",keyword:"pattern",params:{pattern: "^(rwm|rw|rm|wm|r|w|m)$"},message:"must match pattern \""+"^(rwm|rw|rm|wm|r|w|m)$"+"\""};
 if(vErrors === null){
 vErrors = [err68];
@@ -4958,7 +5052,7 @@ errors++;
 }
 }
 if(typeof data37 === "string"){
-if(!pattern65.test(data37)){
+if(!pattern67.test(data37)){
 const err75 = {instancePath:instancePath+"/gpus",schemaPath:"#/properties/gpus/pattern",keyword:"pattern",params:{pattern: "^all$"},message:"must match pattern \""+"^all$"+"\""};
 if(vErrors === null){
 vErrors = [err75];
@@ -4973,7 +5067,7 @@ errors++;
 if(data.shmSize !== undefined){
 let data38 = data.shmSize;
 if((typeof data38 !== "string") && (!(((typeof data38 == "number") && (!(data38 % 1) && !isNaN(data38))) && (isFinite(data38))))){
-const err76 = {instancePath:instancePath+"/shmSize",schemaPath:"urn:swain:common#/$defs/MemoryQuantity/type",keyword:"type",params:{type: schema83.type},message:"must be string,integer"};
+const err76 = {instancePath:instancePath+"/shmSize",schemaPath:"urn:swain:common#/$defs/MemoryQuantity/type",keyword:"type",params:{type: schema77.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err76];
 }
@@ -5005,7 +5099,7 @@ errors++;
 }
 }
 if(typeof data38 === "string"){
-if(!pattern43.test(data38)){
+if(!pattern41.test(data38)){
 const err79 = {instancePath:instancePath+"/shmSize",schemaPath:"urn:swain:common#/$defs/MemoryQuantity/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,15}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$"},message:"must match pattern \""+"^[0-9]{1,15}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$"+"\""};
 if(vErrors === null){
 vErrors = [err79];
@@ -5033,7 +5127,7 @@ return errors === 0;
 }
 validate44.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema101 = {"type":"object","additionalProperties":false,"required":["mode"],"properties":{"mode":{"description":"bridge: an address of its own. host: the node's network. none: loopback alone. pod: the network of a pod of another workload on the same node.","type":"string","enum":["bridge","host","none","pod"]},"workload":{"description":"For mode pod: the workload of the same namespace.","$ref":"urn:swain:common#/$defs/Name"}}};
+const schema103 = {"type":"object","additionalProperties":false,"required":["mode"],"properties":{"mode":{"description":"bridge: an address of its own. host: the node's network. none: loopback alone. pod: the network of a pod of another workload on the same node.","type":"string","enum":["bridge","host","none","pod"]},"workload":{"description":"For mode pod: the workload of the same namespace.","$ref":"urn:swain:common#/$defs/Name"}}};
 
 function validate63(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -5081,7 +5175,7 @@ vErrors.push(err2);
 errors++;
 }
 if(!((((data0 === "bridge") || (data0 === "host")) || (data0 === "none")) || (data0 === "pod"))){
-const err3 = {instancePath:instancePath+"/mode",schemaPath:"#/properties/mode/enum",keyword:"enum",params:{allowedValues: schema101.properties.mode.enum},message:"must be equal to one of the allowed values"};
+const err3 = {instancePath:instancePath+"/mode",schemaPath:"#/properties/mode/enum",keyword:"enum",params:{allowedValues: schema103.properties.mode.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err3];
 }
@@ -5132,8 +5226,8 @@ return errors === 0;
 }
 validate63.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema103 = {"type":"object","additionalProperties":false,"required":["ip","names"],"properties":{"ip":{"description":"An IPv4 or IPv6 address.","type":"string","pattern":"^[0-9a-fA-F:.]{2,45}$"},"names":{"type":"array","minItems":1,"maxItems":32,"items":{"$ref":"urn:swain:common#/$defs/HostName"}}}};
-const pattern68 = new RegExp("^[0-9a-fA-F:.]{2,45}$", "u");
+const schema105 = {"type":"object","additionalProperties":false,"required":["ip","names"],"properties":{"ip":{"description":"An IPv4 or IPv6 address.","type":"string","pattern":"^[0-9a-fA-F:.]{2,45}$"},"names":{"type":"array","minItems":1,"maxItems":32,"items":{"$ref":"urn:swain:common#/$defs/HostName"}}}};
+const pattern70 = new RegExp("^[0-9a-fA-F:.]{2,45}$", "u");
 
 function validate65(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -5181,7 +5275,7 @@ errors++;
 if(data.ip !== undefined){
 let data0 = data.ip;
 if(typeof data0 === "string"){
-if(!pattern68.test(data0)){
+if(!pattern70.test(data0)){
 const err3 = {instancePath:instancePath+"/ip",schemaPath:"#/properties/ip/pattern",keyword:"pattern",params:{pattern: "^[0-9a-fA-F:.]{2,45}$"},message:"must match pattern \""+"^[0-9a-fA-F:.]{2,45}$"+"\""};
 if(vErrors === null){
 vErrors = [err3];
@@ -5230,7 +5324,7 @@ const len0 = data1.length;
 for(let i0=0; i0<len0; i0++){
 let data2 = data1[i0];
 if(typeof data2 === "string"){
-if(!pattern50.test(data2)){
+if(!pattern52.test(data2)){
 const err7 = {instancePath:instancePath+"/names/" + i0,schemaPath:"urn:swain:common#/$defs/HostName/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_]([-A-Za-z0-9_]{0,62})(\\.[A-Za-z0-9_][-A-Za-z0-9_]{0,62}){0,31}$"},message:"must match pattern \""+"^[A-Za-z0-9_]([-A-Za-z0-9_]{0,62})(\\.[A-Za-z0-9_][-A-Za-z0-9_]{0,62}){0,31}$"+"\""};
 if(vErrors === null){
 vErrors = [err7];
@@ -5280,8 +5374,8 @@ return errors === 0;
 }
 validate65.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema105 = {"type":"object","additionalProperties":false,"properties":{"servers":{"type":"array","maxItems":3,"items":{"description":"An IPv4 or IPv6 address.","type":"string","pattern":"^[0-9a-fA-F:.]{2,45}$"}},"searches":{"type":"array","maxItems":32,"items":{"$ref":"urn:swain:common#/$defs/HostName"}},"options":{"description":"As in resolv.conf: `ndots:2`.","type":"array","maxItems":16,"items":{"description":"An option as in resolv.conf: `ndots:2`.","type":"string","pattern":"^[a-z0-9-]{1,32}(:[0-9]{1,5})?$"}}}};
-const pattern72 = new RegExp("^[a-z0-9-]{1,32}(:[0-9]{1,5})?$", "u");
+const schema107 = {"type":"object","additionalProperties":false,"properties":{"servers":{"type":"array","maxItems":3,"items":{"description":"An IPv4 or IPv6 address.","type":"string","pattern":"^[0-9a-fA-F:.]{2,45}$"}},"searches":{"type":"array","maxItems":32,"items":{"$ref":"urn:swain:common#/$defs/HostName"}},"options":{"description":"As in resolv.conf: `ndots:2`.","type":"array","maxItems":16,"items":{"description":"An option as in resolv.conf: `ndots:2`.","type":"string","pattern":"^[a-z0-9-]{1,32}(:[0-9]{1,5})?$"}}}};
+const pattern74 = new RegExp("^[a-z0-9-]{1,32}(:[0-9]{1,5})?$", "u");
 
 function validate67(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -5323,7 +5417,7 @@ const len0 = data0.length;
 for(let i0=0; i0<len0; i0++){
 let data1 = data0[i0];
 if(typeof data1 === "string"){
-if(!pattern68.test(data1)){
+if(!pattern70.test(data1)){
 const err2 = {instancePath:instancePath+"/servers/" + i0,schemaPath:"#/properties/servers/items/pattern",keyword:"pattern",params:{pattern: "^[0-9a-fA-F:.]{2,45}$"},message:"must match pattern \""+"^[0-9a-fA-F:.]{2,45}$"+"\""};
 if(vErrors === null){
 vErrors = [err2];
@@ -5374,7 +5468,7 @@ const len1 = data2.length;
 for(let i1=0; i1<len1; i1++){
 let data3 = data2[i1];
 if(typeof data3 === "string"){
-if(!pattern50.test(data3)){
+if(!pattern52.test(data3)){
 const err6 = {instancePath:instancePath+"/searches/" + i1,schemaPath:"urn:swain:common#/$defs/HostName/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_]([-A-Za-z0-9_]{0,62})(\\.[A-Za-z0-9_][-A-Za-z0-9_]{0,62}){0,31}$"},message:"must match pattern \""+"^[A-Za-z0-9_]([-A-Za-z0-9_]{0,62})(\\.[A-Za-z0-9_][-A-Za-z0-9_]{0,62}){0,31}$"+"\""};
 if(vErrors === null){
 vErrors = [err6];
@@ -5425,7 +5519,7 @@ const len2 = data4.length;
 for(let i2=0; i2<len2; i2++){
 let data5 = data4[i2];
 if(typeof data5 === "string"){
-if(!pattern72.test(data5)){
+if(!pattern74.test(data5)){
 const err10 = {instancePath:instancePath+"/options/" + i2,schemaPath:"#/properties/options/items/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9-]{1,32}(:[0-9]{1,5})?$"},message:"must match pattern \""+"^[a-z0-9-]{1,32}(:[0-9]{1,5})?$"+"\""};
 if(vErrors === null){
 vErrors = [err10];

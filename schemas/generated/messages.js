@@ -1,7 +1,7 @@
 // Generated from schemas/**/*.schema.json by `npm run generate`. Do not edit.
 
 export const accepted = validate20;
-const schema31 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:accepted","title":"Accepted","description":"The answer to a change: it is in the log at this sequence.","type":"object","additionalProperties":true,"required":["epoch","sequence","results"],"properties":{"epoch":{"type":"integer","minimum":1},"sequence":{"type":"integer","minimum":1},"results":{"type":"array","items":{"title":"ChangeResult","type":"object","additionalProperties":false,"required":["kind","namespace","name","action"],"properties":{"kind":{"type":"string"},"namespace":{"type":"string"},"name":{"type":"string"},"action":{"type":"string","enum":["created","configured","unchanged","scaled","deleted"]}}}}}};
+const schema31 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:accepted","title":"Accepted","description":"The answer to a change: it is in the log at this sequence.","type":"object","additionalProperties":true,"required":["epoch","sequence","results"],"properties":{"epoch":{"type":"integer","minimum":1},"sequence":{"type":"integer","minimum":1},"results":{"type":"array","items":{"title":"ChangeResult","type":"object","additionalProperties":false,"required":["kind","namespace","name","action"],"properties":{"kind":{"type":"string"},"namespace":{"type":"string"},"name":{"type":"string"},"action":{"type":"string","enum":["created","configured","unchanged","scaled","deleted"]},"note":{"description":"Something the asker should know about it.","type":"string"}}}}}};
 
 function validate20(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:accepted" */;
@@ -143,7 +143,7 @@ vErrors.push(err10);
 errors++;
 }
 for(const key0 in data3){
-if(!((((key0 === "kind") || (key0 === "namespace")) || (key0 === "name")) || (key0 === "action"))){
+if(!(((((key0 === "kind") || (key0 === "namespace")) || (key0 === "name")) || (key0 === "action")) || (key0 === "note"))){
 const err11 = {instancePath:instancePath+"/results/" + i0,schemaPath:"#/properties/results/items/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err11];
@@ -213,9 +213,9 @@ vErrors.push(err16);
 errors++;
 }
 }
-}
-else {
-const err17 = {instancePath:instancePath+"/results/" + i0,schemaPath:"#/properties/results/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(data3.note !== undefined){
+if(typeof data3.note !== "string"){
+const err17 = {instancePath:instancePath+"/results/" + i0+"/note",schemaPath:"#/properties/results/items/properties/note/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err17];
 }
@@ -227,7 +227,7 @@ errors++;
 }
 }
 else {
-const err18 = {instancePath:instancePath+"/results",schemaPath:"#/properties/results/type",keyword:"type",params:{type: "array"},message:"must be array"};
+const err18 = {instancePath:instancePath+"/results/" + i0,schemaPath:"#/properties/results/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
 if(vErrors === null){
 vErrors = [err18];
 }
@@ -239,12 +239,24 @@ errors++;
 }
 }
 else {
-const err19 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+const err19 = {instancePath:instancePath+"/results",schemaPath:"#/properties/results/type",keyword:"type",params:{type: "array"},message:"must be array"};
 if(vErrors === null){
 vErrors = [err19];
 }
 else {
 vErrors.push(err19);
+}
+errors++;
+}
+}
+}
+else {
+const err20 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err20];
+}
+else {
+vErrors.push(err20);
 }
 errors++;
 }
@@ -771,21 +783,23 @@ const pattern8 = new RegExp("^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9
 const pattern9 = new RegExp("^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$", "u");
 const schema55 = {"type":"object","additionalProperties":false,"required":["name"],"anyOf":[{"required":["image"]},{"required":["process"]},{"required":["sim"]}],"properties":{"name":{"$ref":"urn:swain:common#/$defs/Name"},"image":{"description":"An image reference, for nodes with a container engine.","type":"string","pattern":"^[^\\s]{1,512}$"},"process":{"$ref":"urn:swain:workload-manifest#/$defs/ProcessSource"},"sim":{"$ref":"urn:swain:workload-manifest#/$defs/SimSource"},"command":{"description":"Replaces the image's entry point.","type":"array","minItems":1,"maxItems":256,"items":{"type":"string"}},"args":{"description":"Replaces the image's arguments.","type":"array","maxItems":256,"items":{"type":"string"}},"env":{"type":"array","maxItems":512,"items":{"title":"EnvVar","type":"object","additionalProperties":false,"required":["name","value"],"properties":{"name":{"description":"Letters, digits and underscores, not beginning with a digit.","type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_]{0,255}$"},"value":{"type":"string"}}}},"ports":{"type":"array","maxItems":64,"items":{"$ref":"urn:swain:workload-manifest#/$defs/ContainerPort"}},"resources":{"$ref":"urn:swain:workload-manifest#/$defs/Resources"},"volumes":{"type":"array","maxItems":64,"items":{"$ref":"urn:swain:workload-manifest#/$defs/VolumeMount"}},"imagePullPolicy":{"description":"Missing (the default) asks the registry only when the node has no such image, Always at each start, Never not at all.","type":"string","enum":["Always","Missing","Never"]},"readiness":{"description":"When the pod is ready, beyond running and its ports accepting connections.","$ref":"urn:swain:workload-manifest#/$defs/Readiness"},"security":{"$ref":"urn:swain:workload-manifest#/$defs/Security"},"tmpfs":{"description":"Folders in memory, empty at each start.","type":"array","maxItems":64,"items":{"$ref":"urn:swain:workload-manifest#/$defs/TmpfsMount"}},"ulimits":{"type":"array","maxItems":16,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Ulimit"}},"devices":{"type":"array","maxItems":64,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Device"}},"gpus":{"description":"`all`, or how many.","type":["string","integer"],"minimum":1,"maximum":64,"pattern":"^all$"},"shmSize":{"description":"Size of /dev/shm.","$ref":"urn:swain:common#/$defs/MemoryQuantity"}}};
 const schema57 = {"description":"A program of the node itself, for nodes with the process driver.","type":"object","additionalProperties":false,"required":["command"],"properties":{"command":{"type":"array","minItems":1,"maxItems":256,"items":{"type":"string"}},"workingDir":{"description":"Absolute, or relative to the manifest's folder (the default).","type":"string","pattern":"^[^\\0]{1,4096}$"},"envFiles":{"description":"Files of NAME=value lines on the node, absolute or relative like workingDir; a missing one fails the start, unless its name begins with `-`.","type":"array","maxItems":16,"items":{"description":"A path without a NUL, at most 4096 long.","type":"string","pattern":"^[^\\0]{1,4096}$"}}}};
-const schema85 = {"type":"object","additionalProperties":false,"required":["name","soft"],"properties":{"name":{"type":"string","enum":["core","cpu","data","fsize","locks","memlock","msgqueue","nice","nofile","nproc","rss","rtprio","rttime","sigpending","stack"]},"soft":{"description":"-1 for none.","type":"integer","minimum":-1,"maximum":9007199254740991},"hard":{"description":"Default: as soft; -1 for none.","type":"integer","minimum":-1,"maximum":9007199254740991}}};
-const schema86 = {"type":"object","additionalProperties":false,"required":["hostPath"],"properties":{"hostPath":{"description":"An absolute path on the node.","type":"string","pattern":"^/[^\\0]{1,4095}$"},"containerPath":{"description":"Default: the same.","type":"string","pattern":"^/[^\\0:]{1,4095}$"},"permissions":{"description":"Read, write, mknod (default rwm).","type":"string","pattern":"^(rwm|rw|rm|wm|r|w|m)$"}}};
-const schema70 = {"description":"Bytes, with a unit: `256Mi`, `1Gi`, `500M`.","type":["string","integer"],"pattern":"^[0-9]{1,15}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$","minimum":0,"maximum":1125899906842624};
+const schema87 = {"type":"object","additionalProperties":false,"required":["name","soft"],"properties":{"name":{"type":"string","enum":["core","cpu","data","fsize","locks","memlock","msgqueue","nice","nofile","nproc","rss","rtprio","rttime","sigpending","stack"]},"soft":{"description":"-1 for none.","type":"integer","minimum":-1,"maximum":9007199254740991},"hard":{"description":"Default: as soft; -1 for none.","type":"integer","minimum":-1,"maximum":9007199254740991}}};
+const schema88 = {"type":"object","additionalProperties":false,"required":["hostPath"],"properties":{"hostPath":{"description":"An absolute path on the node.","type":"string","pattern":"^/[^\\0]{1,4095}$"},"containerPath":{"description":"Default: the same.","type":"string","pattern":"^/[^\\0:]{1,4095}$"},"permissions":{"description":"Read, write, mknod (default rwm).","type":"string","pattern":"^(rwm|rw|rm|wm|r|w|m)$"}}};
+const schema64 = {"description":"Bytes, with a unit: `256Mi`, `1Gi`, `500M`.","type":["string","integer"],"pattern":"^[0-9]{1,15}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$","minimum":0,"maximum":1125899906842624};
 const func1 = Object.prototype.hasOwnProperty;
 const pattern21 = new RegExp("^[^\\s]{1,512}$", "u");
 const pattern22 = new RegExp("^[^\\0]{1,4096}$", "u");
-const pattern28 = new RegExp("^[A-Za-z_][A-Za-z0-9_]{0,255}$", "u");
-const pattern50 = new RegExp("^/[^\\0]{1,4095}$", "u");
-const pattern51 = new RegExp("^/[^\\0:]{1,4095}$", "u");
-const pattern52 = new RegExp("^(rwm|rw|rm|wm|r|w|m)$", "u");
-const pattern53 = new RegExp("^all$", "u");
-const pattern31 = new RegExp("^[0-9]{1,15}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$", "u");
-const schema58 = {"description":"How a simulated container behaves, for nodes with the sim driver; every field asks for a fault or a delay.","type":"object","additionalProperties":false,"properties":{"pullDelay":{"$ref":"urn:swain:common#/$defs/Duration"},"startDelay":{"$ref":"urn:swain:common#/$defs/Duration"},"readyDelay":{"$ref":"urn:swain:common#/$defs/Duration"},"failPull":{"type":"boolean"},"failStart":{"type":"boolean"},"neverReady":{"type":"boolean"},"exitAfter":{"$ref":"urn:swain:common#/$defs/Duration"},"exitCode":{"type":"integer","minimum":0,"maximum":255},"ignoreStop":{"type":"boolean"}}};
+const pattern30 = new RegExp("^[A-Za-z_][A-Za-z0-9_]{0,255}$", "u");
+const pattern52 = new RegExp("^/[^\\0]{1,4095}$", "u");
+const pattern53 = new RegExp("^/[^\\0:]{1,4095}$", "u");
+const pattern54 = new RegExp("^(rwm|rw|rm|wm|r|w|m)$", "u");
+const pattern55 = new RegExp("^all$", "u");
+const pattern29 = new RegExp("^[0-9]{1,15}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$", "u");
+const schema58 = {"description":"How a simulated container behaves, for nodes with the sim driver; every field asks for a fault or a delay.","type":"object","additionalProperties":false,"properties":{"pullDelay":{"$ref":"urn:swain:common#/$defs/Duration"},"startDelay":{"$ref":"urn:swain:common#/$defs/Duration"},"readyDelay":{"$ref":"urn:swain:common#/$defs/Duration"},"failPull":{"type":"boolean"},"failStart":{"type":"boolean"},"neverReady":{"type":"boolean"},"exitAfter":{"$ref":"urn:swain:common#/$defs/Duration"},"exitCode":{"type":"integer","minimum":0,"maximum":255},"ignoreStop":{"type":"boolean"},"cpu":{"description":"What it seems to use (default 5m).","$ref":"urn:swain:common#/$defs/CpuQuantity"},"memory":{"description":"What it seems to use (default 16Mi).","$ref":"urn:swain:common#/$defs/MemoryQuantity"}}};
 const schema51 = {"description":"A whole number and a unit: ms, s, m or h.","type":"string","pattern":"^[0-9]{1,9}(ms|s|m|h)$"};
+const schema63 = {"description":"CPU cores: `2`, `0.5`, or thousandths: `500m`.","type":["string","number"],"pattern":"^([0-9]{1,7}m|[0-9]{1,5}(\\.[0-9]{1,3})?)$","minimum":0,"maximum":99999};
 const pattern16 = new RegExp("^[0-9]{1,9}(ms|s|m|h)$", "u");
+const pattern28 = new RegExp("^([0-9]{1,7}m|[0-9]{1,5}(\\.[0-9]{1,3})?)$", "u");
 
 function validate33(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -993,9 +1007,10 @@ vErrors.push(err15);
 errors++;
 }
 }
-}
-else {
-const err16 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(data.cpu !== undefined){
+let data9 = data.cpu;
+if((typeof data9 !== "string") && (!((typeof data9 == "number") && (isFinite(data9))))){
+const err16 = {instancePath:instancePath+"/cpu",schemaPath:"urn:swain:common#/$defs/CpuQuantity/type",keyword:"type",params:{type: schema63.type},message:"must be string,number"};
 if(vErrors === null){
 vErrors = [err16];
 }
@@ -1004,15 +1019,108 @@ vErrors.push(err16);
 }
 errors++;
 }
+if((typeof data9 == "number") && (isFinite(data9))){
+if(data9 > 99999 || isNaN(data9)){
+const err17 = {instancePath:instancePath+"/cpu",schemaPath:"urn:swain:common#/$defs/CpuQuantity/maximum",keyword:"maximum",params:{comparison: "<=", limit: 99999},message:"must be <= 99999"};
+if(vErrors === null){
+vErrors = [err17];
+}
+else {
+vErrors.push(err17);
+}
+errors++;
+}
+if(data9 < 0 || isNaN(data9)){
+const err18 = {instancePath:instancePath+"/cpu",schemaPath:"urn:swain:common#/$defs/CpuQuantity/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(vErrors === null){
+vErrors = [err18];
+}
+else {
+vErrors.push(err18);
+}
+errors++;
+}
+}
+if(typeof data9 === "string"){
+if(!pattern28.test(data9)){
+const err19 = {instancePath:instancePath+"/cpu",schemaPath:"urn:swain:common#/$defs/CpuQuantity/pattern",keyword:"pattern",params:{pattern: "^([0-9]{1,7}m|[0-9]{1,5}(\\.[0-9]{1,3})?)$"},message:"must match pattern \""+"^([0-9]{1,7}m|[0-9]{1,5}(\\.[0-9]{1,3})?)$"+"\""};
+if(vErrors === null){
+vErrors = [err19];
+}
+else {
+vErrors.push(err19);
+}
+errors++;
+}
+}
+}
+if(data.memory !== undefined){
+let data10 = data.memory;
+if((typeof data10 !== "string") && (!(((typeof data10 == "number") && (!(data10 % 1) && !isNaN(data10))) && (isFinite(data10))))){
+const err20 = {instancePath:instancePath+"/memory",schemaPath:"urn:swain:common#/$defs/MemoryQuantity/type",keyword:"type",params:{type: schema64.type},message:"must be string,integer"};
+if(vErrors === null){
+vErrors = [err20];
+}
+else {
+vErrors.push(err20);
+}
+errors++;
+}
+if((typeof data10 == "number") && (isFinite(data10))){
+if(data10 > 1125899906842624 || isNaN(data10)){
+const err21 = {instancePath:instancePath+"/memory",schemaPath:"urn:swain:common#/$defs/MemoryQuantity/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1125899906842624},message:"must be <= 1125899906842624"};
+if(vErrors === null){
+vErrors = [err21];
+}
+else {
+vErrors.push(err21);
+}
+errors++;
+}
+if(data10 < 0 || isNaN(data10)){
+const err22 = {instancePath:instancePath+"/memory",schemaPath:"urn:swain:common#/$defs/MemoryQuantity/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(vErrors === null){
+vErrors = [err22];
+}
+else {
+vErrors.push(err22);
+}
+errors++;
+}
+}
+if(typeof data10 === "string"){
+if(!pattern29.test(data10)){
+const err23 = {instancePath:instancePath+"/memory",schemaPath:"urn:swain:common#/$defs/MemoryQuantity/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,15}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$"},message:"must match pattern \""+"^[0-9]{1,15}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$"+"\""};
+if(vErrors === null){
+vErrors = [err23];
+}
+else {
+vErrors.push(err23);
+}
+errors++;
+}
+}
+}
+}
+else {
+const err24 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err24];
+}
+else {
+vErrors.push(err24);
+}
+errors++;
+}
 validate33.errors = vErrors;
 return errors === 0;
 }
 validate33.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema63 = {"type":"object","additionalProperties":false,"required":["name"],"properties":{"name":{"$ref":"urn:swain:common#/$defs/PortName"},"containerPort":{"description":"Where the program listens; left out (process driver), a free port is chosen.","$ref":"urn:swain:common#/$defs/PortNumber"},"hostPort":{"description":"A fixed port of the node; left out, the engine chooses a free one.","$ref":"urn:swain:common#/$defs/PortNumber"},"protocol":{"type":"string","enum":["tcp"]}}};
-const schema64 = {"description":"A short DNS label: lower-case letters, digits and hyphens, at most 15.","type":"string","pattern":"^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$"};
-const schema65 = {"type":"integer","minimum":1,"maximum":65535};
-const pattern29 = new RegExp("^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$", "u");
+const schema65 = {"type":"object","additionalProperties":false,"required":["name"],"properties":{"name":{"$ref":"urn:swain:common#/$defs/PortName"},"containerPort":{"description":"Where the program listens; left out (process driver), a free port is chosen.","$ref":"urn:swain:common#/$defs/PortNumber"},"hostPort":{"description":"A fixed port of the node; left out, the engine chooses a free one.","$ref":"urn:swain:common#/$defs/PortNumber"},"protocol":{"type":"string","enum":["tcp"]}}};
+const schema66 = {"description":"A short DNS label: lower-case letters, digits and hyphens, at most 15.","type":"string","pattern":"^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$"};
+const schema67 = {"type":"integer","minimum":1,"maximum":65535};
+const pattern31 = new RegExp("^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$", "u");
 
 function validate35(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -1050,7 +1158,7 @@ errors++;
 if(data.name !== undefined){
 let data0 = data.name;
 if(typeof data0 === "string"){
-if(!pattern29.test(data0)){
+if(!pattern31.test(data0)){
 const err2 = {instancePath:instancePath+"/name",schemaPath:"urn:swain:common#/$defs/PortName/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$"+"\""};
 if(vErrors === null){
 vErrors = [err2];
@@ -1155,7 +1263,7 @@ vErrors.push(err10);
 errors++;
 }
 if(!(data3 === "tcp")){
-const err11 = {instancePath:instancePath+"/protocol",schemaPath:"#/properties/protocol/enum",keyword:"enum",params:{allowedValues: schema63.properties.protocol.enum},message:"must be equal to one of the allowed values"};
+const err11 = {instancePath:instancePath+"/protocol",schemaPath:"#/properties/protocol/enum",keyword:"enum",params:{allowedValues: schema65.properties.protocol.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err11];
 }
@@ -1181,10 +1289,8 @@ return errors === 0;
 }
 validate35.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema67 = {"type":"object","additionalProperties":false,"properties":{"requests":{"description":"What the scheduler reserves.","$ref":"urn:swain:workload-manifest#/$defs/ResourceList"},"limits":{"description":"What the engine enforces.","$ref":"urn:swain:workload-manifest#/$defs/ResourceList"},"pids":{"description":"Processes and threads at most.","type":"integer","minimum":1,"maximum":4194304},"cpuShares":{"description":"Weight against others when CPU is short (the engine's default is 1024).","type":"integer","minimum":2,"maximum":262144},"cpuSet":{"description":"Only these CPUs: `0-2,5`.","type":"string","pattern":"^[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*$"}}};
-const schema68 = {"type":"object","additionalProperties":false,"properties":{"cpu":{"$ref":"urn:swain:common#/$defs/CpuQuantity"},"memory":{"$ref":"urn:swain:common#/$defs/MemoryQuantity"}}};
-const schema69 = {"description":"CPU cores: `2`, `0.5`, or thousandths: `500m`.","type":["string","number"],"pattern":"^([0-9]{1,7}m|[0-9]{1,5}(\\.[0-9]{1,3})?)$","minimum":0,"maximum":99999};
-const pattern30 = new RegExp("^([0-9]{1,7}m|[0-9]{1,5}(\\.[0-9]{1,3})?)$", "u");
+const schema69 = {"type":"object","additionalProperties":false,"properties":{"requests":{"description":"What the scheduler reserves.","$ref":"urn:swain:workload-manifest#/$defs/ResourceList"},"limits":{"description":"What the engine enforces.","$ref":"urn:swain:workload-manifest#/$defs/ResourceList"},"pids":{"description":"Processes and threads at most.","type":"integer","minimum":1,"maximum":4194304},"cpuShares":{"description":"Weight against others when CPU is short (the engine's default is 1024).","type":"integer","minimum":2,"maximum":262144},"cpuSet":{"description":"Only these CPUs: `0-2,5`.","type":"string","pattern":"^[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*$"}}};
+const schema70 = {"type":"object","additionalProperties":false,"properties":{"cpu":{"$ref":"urn:swain:common#/$defs/CpuQuantity"},"memory":{"$ref":"urn:swain:common#/$defs/MemoryQuantity"}}};
 
 function validate38(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -1212,7 +1318,7 @@ errors++;
 if(data.cpu !== undefined){
 let data0 = data.cpu;
 if((typeof data0 !== "string") && (!((typeof data0 == "number") && (isFinite(data0))))){
-const err1 = {instancePath:instancePath+"/cpu",schemaPath:"urn:swain:common#/$defs/CpuQuantity/type",keyword:"type",params:{type: schema69.type},message:"must be string,number"};
+const err1 = {instancePath:instancePath+"/cpu",schemaPath:"urn:swain:common#/$defs/CpuQuantity/type",keyword:"type",params:{type: schema63.type},message:"must be string,number"};
 if(vErrors === null){
 vErrors = [err1];
 }
@@ -1244,7 +1350,7 @@ errors++;
 }
 }
 if(typeof data0 === "string"){
-if(!pattern30.test(data0)){
+if(!pattern28.test(data0)){
 const err4 = {instancePath:instancePath+"/cpu",schemaPath:"urn:swain:common#/$defs/CpuQuantity/pattern",keyword:"pattern",params:{pattern: "^([0-9]{1,7}m|[0-9]{1,5}(\\.[0-9]{1,3})?)$"},message:"must match pattern \""+"^([0-9]{1,7}m|[0-9]{1,5}(\\.[0-9]{1,3})?)$"+"\""};
 if(vErrors === null){
 vErrors = [err4];
@@ -1259,7 +1365,7 @@ errors++;
 if(data.memory !== undefined){
 let data1 = data.memory;
 if((typeof data1 !== "string") && (!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1))))){
-const err5 = {instancePath:instancePath+"/memory",schemaPath:"urn:swain:common#/$defs/MemoryQuantity/type",keyword:"type",params:{type: schema70.type},message:"must be string,integer"};
+const err5 = {instancePath:instancePath+"/memory",schemaPath:"urn:swain:common#/$defs/MemoryQuantity/type",keyword:"type",params:{type: schema64.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err5];
 }
@@ -1291,7 +1397,7 @@ errors++;
 }
 }
 if(typeof data1 === "string"){
-if(!pattern31.test(data1)){
+if(!pattern29.test(data1)){
 const err8 = {instancePath:instancePath+"/memory",schemaPath:"urn:swain:common#/$defs/MemoryQuantity/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,15}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$"},message:"must match pattern \""+"^[0-9]{1,15}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$"+"\""};
 if(vErrors === null){
 vErrors = [err8];
@@ -1319,7 +1425,7 @@ return errors === 0;
 }
 validate38.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const pattern32 = new RegExp("^[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*$", "u");
+const pattern34 = new RegExp("^[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*$", "u");
 
 function validate37(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -1429,7 +1535,7 @@ errors++;
 if(data.cpuSet !== undefined){
 let data4 = data.cpuSet;
 if(typeof data4 === "string"){
-if(!pattern32.test(data4)){
+if(!pattern34.test(data4)){
 const err7 = {instancePath:instancePath+"/cpuSet",schemaPath:"#/properties/cpuSet/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*$"},message:"must match pattern \""+"^[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*$"+"\""};
 if(vErrors === null){
 vErrors = [err7];
@@ -1467,9 +1573,9 @@ return errors === 0;
 }
 validate37.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema71 = {"description":"A folder of the node (hostPath) or a volume of the engine (name).","type":"object","additionalProperties":false,"required":["mountPath"],"oneOf":[{"required":["name"]},{"required":["hostPath"]}],"properties":{"name":{"$ref":"urn:swain:common#/$defs/Name"},"hostPath":{"description":"An absolute path on the node.","type":"string","pattern":"^/[^\\0]{0,4095}$"},"mountPath":{"description":"An absolute path in the container, without a colon.","type":"string","pattern":"^/[^\\0:]{0,4095}$"},"readOnly":{"type":"boolean"}}};
-const pattern34 = new RegExp("^/[^\\0]{0,4095}$", "u");
-const pattern35 = new RegExp("^/[^\\0:]{0,4095}$", "u");
+const schema73 = {"description":"A folder of the node (hostPath) or a volume of the engine (name).","type":"object","additionalProperties":false,"required":["mountPath"],"oneOf":[{"required":["name"]},{"required":["hostPath"]}],"properties":{"name":{"$ref":"urn:swain:common#/$defs/Name"},"hostPath":{"description":"An absolute path on the node.","type":"string","pattern":"^/[^\\0]{0,4095}$"},"mountPath":{"description":"An absolute path in the container, without a colon.","type":"string","pattern":"^/[^\\0:]{0,4095}$"},"readOnly":{"type":"boolean"}}};
+const pattern36 = new RegExp("^/[^\\0]{0,4095}$", "u");
+const pattern37 = new RegExp("^/[^\\0:]{0,4095}$", "u");
 
 function validate42(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -1598,7 +1704,7 @@ errors++;
 if(data.hostPath !== undefined){
 let data1 = data.hostPath;
 if(typeof data1 === "string"){
-if(!pattern34.test(data1)){
+if(!pattern36.test(data1)){
 const err7 = {instancePath:instancePath+"/hostPath",schemaPath:"#/properties/hostPath/pattern",keyword:"pattern",params:{pattern: "^/[^\\0]{0,4095}$"},message:"must match pattern \""+"^/[^\\0]{0,4095}$"+"\""};
 if(vErrors === null){
 vErrors = [err7];
@@ -1623,7 +1729,7 @@ errors++;
 if(data.mountPath !== undefined){
 let data2 = data.mountPath;
 if(typeof data2 === "string"){
-if(!pattern35.test(data2)){
+if(!pattern37.test(data2)){
 const err9 = {instancePath:instancePath+"/mountPath",schemaPath:"#/properties/mountPath/pattern",keyword:"pattern",params:{pattern: "^/[^\\0:]{0,4095}$"},message:"must match pattern \""+"^/[^\\0:]{0,4095}$"+"\""};
 if(vErrors === null){
 vErrors = [err9];
@@ -1673,11 +1779,11 @@ return errors === 0;
 }
 validate42.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema73 = {"description":"One check, http or tcp.","type":"object","additionalProperties":false,"oneOf":[{"required":["http"]},{"required":["tcp"]}],"properties":{"http":{"title":"HttpCheck","type":"object","additionalProperties":false,"required":["port"],"properties":{"port":{"$ref":"urn:swain:workload-manifest#/$defs/PortRef"},"path":{"description":"Default: /","type":"string","pattern":"^/[\\x21-\\x7e]{0,2047}$"},"host":{"description":"The Host header (default: the address).","$ref":"urn:swain:common#/$defs/HostName"}}},"tcp":{"title":"TcpCheck","type":"object","additionalProperties":false,"required":["port"],"properties":{"port":{"$ref":"urn:swain:workload-manifest#/$defs/PortRef"}}},"initialDelay":{"description":"From the start to the first check (default 0s).","$ref":"urn:swain:common#/$defs/Duration"},"interval":{"description":"Between checks (default 2s).","$ref":"urn:swain:common#/$defs/Duration"},"timeout":{"description":"Of one check (default 2s).","$ref":"urn:swain:common#/$defs/Duration"},"successes":{"description":"In a row until ready (default 1).","type":"integer","minimum":1,"maximum":100},"failures":{"description":"In a row until not ready any more (default 3).","type":"integer","minimum":1,"maximum":100}}};
-const schema74 = {"description":"A declared port's name, or a port number.","type":["string","integer"],"minimum":1,"maximum":65535,"pattern":"^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$"};
-const schema75 = {"description":"A host name: labels of letters, digits, hyphens and underscores with dots between.","type":"string","pattern":"^[A-Za-z0-9_]([-A-Za-z0-9_]{0,62})(\\.[A-Za-z0-9_][-A-Za-z0-9_]{0,62}){0,31}$"};
-const pattern37 = new RegExp("^/[\\x21-\\x7e]{0,2047}$", "u");
-const pattern38 = new RegExp("^[A-Za-z0-9_]([-A-Za-z0-9_]{0,62})(\\.[A-Za-z0-9_][-A-Za-z0-9_]{0,62}){0,31}$", "u");
+const schema75 = {"description":"One check, http or tcp.","type":"object","additionalProperties":false,"oneOf":[{"required":["http"]},{"required":["tcp"]}],"properties":{"http":{"title":"HttpCheck","type":"object","additionalProperties":false,"required":["port"],"properties":{"port":{"$ref":"urn:swain:workload-manifest#/$defs/PortRef"},"path":{"description":"Default: /","type":"string","pattern":"^/[\\x21-\\x7e]{0,2047}$"},"host":{"description":"The Host header (default: the address).","$ref":"urn:swain:common#/$defs/HostName"}}},"tcp":{"title":"TcpCheck","type":"object","additionalProperties":false,"required":["port"],"properties":{"port":{"$ref":"urn:swain:workload-manifest#/$defs/PortRef"}}},"initialDelay":{"description":"From the start to the first check (default 0s).","$ref":"urn:swain:common#/$defs/Duration"},"interval":{"description":"Between checks (default 2s).","$ref":"urn:swain:common#/$defs/Duration"},"timeout":{"description":"Of one check (default 2s).","$ref":"urn:swain:common#/$defs/Duration"},"successes":{"description":"In a row until ready (default 1).","type":"integer","minimum":1,"maximum":100},"failures":{"description":"In a row until not ready any more (default 3).","type":"integer","minimum":1,"maximum":100}}};
+const schema76 = {"description":"A declared port's name, or a port number.","type":["string","integer"],"minimum":1,"maximum":65535,"pattern":"^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$"};
+const schema77 = {"description":"A host name: labels of letters, digits, hyphens and underscores with dots between.","type":"string","pattern":"^[A-Za-z0-9_]([-A-Za-z0-9_]{0,62})(\\.[A-Za-z0-9_][-A-Za-z0-9_]{0,62}){0,31}$"};
+const pattern39 = new RegExp("^/[\\x21-\\x7e]{0,2047}$", "u");
+const pattern40 = new RegExp("^[A-Za-z0-9_]([-A-Za-z0-9_]{0,62})(\\.[A-Za-z0-9_][-A-Za-z0-9_]{0,62}){0,31}$", "u");
 
 function validate44(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -1796,7 +1902,7 @@ errors++;
 if(data0.port !== undefined){
 let data1 = data0.port;
 if((typeof data1 !== "string") && (!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1))))){
-const err6 = {instancePath:instancePath+"/http/port",schemaPath:"urn:swain:workload-manifest#/$defs/PortRef/type",keyword:"type",params:{type: schema74.type},message:"must be string,integer"};
+const err6 = {instancePath:instancePath+"/http/port",schemaPath:"urn:swain:workload-manifest#/$defs/PortRef/type",keyword:"type",params:{type: schema76.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err6];
 }
@@ -1828,7 +1934,7 @@ errors++;
 }
 }
 if(typeof data1 === "string"){
-if(!pattern29.test(data1)){
+if(!pattern31.test(data1)){
 const err9 = {instancePath:instancePath+"/http/port",schemaPath:"urn:swain:workload-manifest#/$defs/PortRef/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$"+"\""};
 if(vErrors === null){
 vErrors = [err9];
@@ -1843,7 +1949,7 @@ errors++;
 if(data0.path !== undefined){
 let data2 = data0.path;
 if(typeof data2 === "string"){
-if(!pattern37.test(data2)){
+if(!pattern39.test(data2)){
 const err10 = {instancePath:instancePath+"/http/path",schemaPath:"#/properties/http/properties/path/pattern",keyword:"pattern",params:{pattern: "^/[\\x21-\\x7e]{0,2047}$"},message:"must match pattern \""+"^/[\\x21-\\x7e]{0,2047}$"+"\""};
 if(vErrors === null){
 vErrors = [err10];
@@ -1868,7 +1974,7 @@ errors++;
 if(data0.host !== undefined){
 let data3 = data0.host;
 if(typeof data3 === "string"){
-if(!pattern38.test(data3)){
+if(!pattern40.test(data3)){
 const err12 = {instancePath:instancePath+"/http/host",schemaPath:"urn:swain:common#/$defs/HostName/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_]([-A-Za-z0-9_]{0,62})(\\.[A-Za-z0-9_][-A-Za-z0-9_]{0,62}){0,31}$"},message:"must match pattern \""+"^[A-Za-z0-9_]([-A-Za-z0-9_]{0,62})(\\.[A-Za-z0-9_][-A-Za-z0-9_]{0,62}){0,31}$"+"\""};
 if(vErrors === null){
 vErrors = [err12];
@@ -1930,7 +2036,7 @@ errors++;
 if(data4.port !== undefined){
 let data5 = data4.port;
 if((typeof data5 !== "string") && (!(((typeof data5 == "number") && (!(data5 % 1) && !isNaN(data5))) && (isFinite(data5))))){
-const err17 = {instancePath:instancePath+"/tcp/port",schemaPath:"urn:swain:workload-manifest#/$defs/PortRef/type",keyword:"type",params:{type: schema74.type},message:"must be string,integer"};
+const err17 = {instancePath:instancePath+"/tcp/port",schemaPath:"urn:swain:workload-manifest#/$defs/PortRef/type",keyword:"type",params:{type: schema76.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err17];
 }
@@ -1962,7 +2068,7 @@ errors++;
 }
 }
 if(typeof data5 === "string"){
-if(!pattern29.test(data5)){
+if(!pattern31.test(data5)){
 const err20 = {instancePath:instancePath+"/tcp/port",schemaPath:"urn:swain:workload-manifest#/$defs/PortRef/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$"+"\""};
 if(vErrors === null){
 vErrors = [err20];
@@ -2147,12 +2253,12 @@ return errors === 0;
 }
 validate44.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema80 = {"description":"What the container's programs may do.","type":"object","additionalProperties":false,"properties":{"user":{"description":"Name or number, with `:group` if wanted.","type":["string","integer"],"minimum":0,"maximum":4294967294,"pattern":"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?$"},"groups":{"description":"More groups of its user.","type":"array","maxItems":64,"items":{"description":"A group by name or number.","type":["string","integer"],"minimum":0,"maximum":4294967294,"pattern":"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"}},"capabilities":{"title":"Capabilities","type":"object","additionalProperties":false,"properties":{"add":{"type":"array","maxItems":64,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Capability"}},"drop":{"type":"array","maxItems":64,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Capability"}}}},"seccomp":{"description":"`default` (the engine's profile), `unconfined`, or the absolute path of a profile on the node.","type":"string","pattern":"^(default|unconfined|/[^\\0]{1,4095})$"},"noNewPrivileges":{"type":"boolean"},"readOnlyRoot":{"description":"The container's own file system cannot be written.","type":"boolean"},"privileged":{"description":"All rights of the node's root.","type":"boolean"}}};
-const schema81 = {"description":"Without `CAP_`: NET_ADMIN; ALL for every one.","type":"string","pattern":"^[A-Z][A-Z0-9_]{1,31}$"};
-const pattern43 = new RegExp("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?$", "u");
-const pattern44 = new RegExp("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$", "u");
-const pattern45 = new RegExp("^[A-Z][A-Z0-9_]{1,31}$", "u");
-const pattern47 = new RegExp("^(default|unconfined|/[^\\0]{1,4095})$", "u");
+const schema82 = {"description":"What the container's programs may do.","type":"object","additionalProperties":false,"properties":{"user":{"description":"Name or number, with `:group` if wanted.","type":["string","integer"],"minimum":0,"maximum":4294967294,"pattern":"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?$"},"groups":{"description":"More groups of its user.","type":"array","maxItems":64,"items":{"description":"A group by name or number.","type":["string","integer"],"minimum":0,"maximum":4294967294,"pattern":"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"}},"capabilities":{"title":"Capabilities","type":"object","additionalProperties":false,"properties":{"add":{"type":"array","maxItems":64,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Capability"}},"drop":{"type":"array","maxItems":64,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Capability"}}}},"seccomp":{"description":"`default` (the engine's profile), `unconfined`, or the absolute path of a profile on the node.","type":"string","pattern":"^(default|unconfined|/[^\\0]{1,4095})$"},"noNewPrivileges":{"type":"boolean"},"readOnlyRoot":{"description":"The container's own file system cannot be written.","type":"boolean"},"privileged":{"description":"All rights of the node's root.","type":"boolean"}}};
+const schema83 = {"description":"Without `CAP_`: NET_ADMIN; ALL for every one.","type":"string","pattern":"^[A-Z][A-Z0-9_]{1,31}$"};
+const pattern45 = new RegExp("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?$", "u");
+const pattern46 = new RegExp("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$", "u");
+const pattern47 = new RegExp("^[A-Z][A-Z0-9_]{1,31}$", "u");
+const pattern49 = new RegExp("^(default|unconfined|/[^\\0]{1,4095})$", "u");
 
 function validate46(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -2180,7 +2286,7 @@ errors++;
 if(data.user !== undefined){
 let data0 = data.user;
 if((typeof data0 !== "string") && (!(((typeof data0 == "number") && (!(data0 % 1) && !isNaN(data0))) && (isFinite(data0))))){
-const err1 = {instancePath:instancePath+"/user",schemaPath:"#/properties/user/type",keyword:"type",params:{type: schema80.properties.user.type},message:"must be string,integer"};
+const err1 = {instancePath:instancePath+"/user",schemaPath:"#/properties/user/type",keyword:"type",params:{type: schema82.properties.user.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err1];
 }
@@ -2212,7 +2318,7 @@ errors++;
 }
 }
 if(typeof data0 === "string"){
-if(!pattern43.test(data0)){
+if(!pattern45.test(data0)){
 const err4 = {instancePath:instancePath+"/user",schemaPath:"#/properties/user/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?$"},message:"must match pattern \""+"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?$"+"\""};
 if(vErrors === null){
 vErrors = [err4];
@@ -2241,7 +2347,7 @@ const len0 = data1.length;
 for(let i0=0; i0<len0; i0++){
 let data2 = data1[i0];
 if((typeof data2 !== "string") && (!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2))))){
-const err6 = {instancePath:instancePath+"/groups/" + i0,schemaPath:"#/properties/groups/items/type",keyword:"type",params:{type: schema80.properties.groups.items.type},message:"must be string,integer"};
+const err6 = {instancePath:instancePath+"/groups/" + i0,schemaPath:"#/properties/groups/items/type",keyword:"type",params:{type: schema82.properties.groups.items.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err6];
 }
@@ -2273,7 +2379,7 @@ errors++;
 }
 }
 if(typeof data2 === "string"){
-if(!pattern44.test(data2)){
+if(!pattern46.test(data2)){
 const err9 = {instancePath:instancePath+"/groups/" + i0,schemaPath:"#/properties/groups/items/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"},message:"must match pattern \""+"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"+"\""};
 if(vErrors === null){
 vErrors = [err9];
@@ -2329,7 +2435,7 @@ const len1 = data4.length;
 for(let i1=0; i1<len1; i1++){
 let data5 = data4[i1];
 if(typeof data5 === "string"){
-if(!pattern45.test(data5)){
+if(!pattern47.test(data5)){
 const err13 = {instancePath:instancePath+"/capabilities/add/" + i1,schemaPath:"urn:swain:workload-manifest#/$defs/Capability/pattern",keyword:"pattern",params:{pattern: "^[A-Z][A-Z0-9_]{1,31}$"},message:"must match pattern \""+"^[A-Z][A-Z0-9_]{1,31}$"+"\""};
 if(vErrors === null){
 vErrors = [err13];
@@ -2380,7 +2486,7 @@ const len2 = data6.length;
 for(let i2=0; i2<len2; i2++){
 let data7 = data6[i2];
 if(typeof data7 === "string"){
-if(!pattern45.test(data7)){
+if(!pattern47.test(data7)){
 const err17 = {instancePath:instancePath+"/capabilities/drop/" + i2,schemaPath:"urn:swain:workload-manifest#/$defs/Capability/pattern",keyword:"pattern",params:{pattern: "^[A-Z][A-Z0-9_]{1,31}$"},message:"must match pattern \""+"^[A-Z][A-Z0-9_]{1,31}$"+"\""};
 if(vErrors === null){
 vErrors = [err17];
@@ -2429,7 +2535,7 @@ errors++;
 if(data.seccomp !== undefined){
 let data8 = data.seccomp;
 if(typeof data8 === "string"){
-if(!pattern47.test(data8)){
+if(!pattern49.test(data8)){
 const err21 = {instancePath:instancePath+"/seccomp",schemaPath:"#/properties/seccomp/pattern",keyword:"pattern",params:{pattern: "^(default|unconfined|/[^\\0]{1,4095})$"},message:"must match pattern \""+"^(default|unconfined|/[^\\0]{1,4095})$"+"\""};
 if(vErrors === null){
 vErrors = [err21];
@@ -2503,7 +2609,7 @@ return errors === 0;
 }
 validate46.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema83 = {"type":"object","additionalProperties":false,"required":["mountPath"],"properties":{"mountPath":{"description":"An absolute path in the container, without a colon.","type":"string","pattern":"^/[^\\0:]{0,4095}$"},"size":{"$ref":"urn:swain:common#/$defs/MemoryQuantity"}}};
+const schema85 = {"type":"object","additionalProperties":false,"required":["mountPath"],"properties":{"mountPath":{"description":"An absolute path in the container, without a colon.","type":"string","pattern":"^/[^\\0:]{0,4095}$"},"size":{"$ref":"urn:swain:common#/$defs/MemoryQuantity"}}};
 
 function validate48(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -2541,7 +2647,7 @@ errors++;
 if(data.mountPath !== undefined){
 let data0 = data.mountPath;
 if(typeof data0 === "string"){
-if(!pattern35.test(data0)){
+if(!pattern37.test(data0)){
 const err2 = {instancePath:instancePath+"/mountPath",schemaPath:"#/properties/mountPath/pattern",keyword:"pattern",params:{pattern: "^/[^\\0:]{0,4095}$"},message:"must match pattern \""+"^/[^\\0:]{0,4095}$"+"\""};
 if(vErrors === null){
 vErrors = [err2];
@@ -2566,7 +2672,7 @@ errors++;
 if(data.size !== undefined){
 let data1 = data.size;
 if((typeof data1 !== "string") && (!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1))))){
-const err4 = {instancePath:instancePath+"/size",schemaPath:"urn:swain:common#/$defs/MemoryQuantity/type",keyword:"type",params:{type: schema70.type},message:"must be string,integer"};
+const err4 = {instancePath:instancePath+"/size",schemaPath:"urn:swain:common#/$defs/MemoryQuantity/type",keyword:"type",params:{type: schema64.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err4];
 }
@@ -2598,7 +2704,7 @@ errors++;
 }
 }
 if(typeof data1 === "string"){
-if(!pattern31.test(data1)){
+if(!pattern29.test(data1)){
 const err7 = {instancePath:instancePath+"/size",schemaPath:"urn:swain:common#/$defs/MemoryQuantity/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,15}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$"},message:"must match pattern \""+"^[0-9]{1,15}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$"+"\""};
 if(vErrors === null){
 vErrors = [err7];
@@ -3083,7 +3189,7 @@ errors++;
 if(data14.name !== undefined){
 let data15 = data14.name;
 if(typeof data15 === "string"){
-if(!pattern28.test(data15)){
+if(!pattern30.test(data15)){
 const err34 = {instancePath:instancePath+"/env/" + i4+"/name",schemaPath:"#/properties/env/items/properties/name/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z_][A-Za-z0-9_]{0,255}$"},message:"must match pattern \""+"^[A-Za-z_][A-Za-z0-9_]{0,255}$"+"\""};
 if(vErrors === null){
 vErrors = [err34];
@@ -3340,7 +3446,7 @@ vErrors.push(err51);
 errors++;
 }
 if(!(((((((((((((((data29 === "core") || (data29 === "cpu")) || (data29 === "data")) || (data29 === "fsize")) || (data29 === "locks")) || (data29 === "memlock")) || (data29 === "msgqueue")) || (data29 === "nice")) || (data29 === "nofile")) || (data29 === "nproc")) || (data29 === "rss")) || (data29 === "rtprio")) || (data29 === "rttime")) || (data29 === "sigpending")) || (data29 === "stack"))){
-const err52 = {instancePath:instancePath+"/ulimits/" + i8+"/name",schemaPath:"urn:swain:workload-manifest#/$defs/Ulimit/properties/name/enum",keyword:"enum",params:{allowedValues: schema85.properties.name.enum},message:"must be equal to one of the allowed values"};
+const err52 = {instancePath:instancePath+"/ulimits/" + i8+"/name",schemaPath:"urn:swain:workload-manifest#/$defs/Ulimit/properties/name/enum",keyword:"enum",params:{allowedValues: schema87.properties.name.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err52];
 }
@@ -3486,7 +3592,7 @@ errors++;
 if(data33.hostPath !== undefined){
 let data34 = data33.hostPath;
 if(typeof data34 === "string"){
-if(!pattern50.test(data34)){
+if(!pattern52.test(data34)){
 const err64 = {instancePath:instancePath+"/devices/" + i9+"/hostPath",schemaPath:"urn:swain:workload-manifest#/$defs/Device/properties/hostPath/pattern",keyword:"pattern",params:{pattern: "^/[^\\0]{1,4095}$"},message:"must match pattern \""+"^/[^\\0]{1,4095}$"+"\""};
 if(vErrors === null){
 vErrors = [err64];
@@ -3511,7 +3617,7 @@ errors++;
 if(data33.containerPath !== undefined){
 let data35 = data33.containerPath;
 if(typeof data35 === "string"){
-if(!pattern51.test(data35)){
+if(!pattern53.test(data35)){
 const err66 = {instancePath:instancePath+"/devices/" + i9+"/containerPath",schemaPath:"urn:swain:workload-manifest#/$defs/Device/properties/containerPath/pattern",keyword:"pattern",params:{pattern: "^/[^\\0:]{1,4095}$"},message:"must match pattern \""+"^/[^\\0:]{1,4095}$"+"\""};
 if(vErrors === null){
 vErrors = [err66];
@@ -3536,7 +3642,7 @@ errors++;
 if(data33.permissions !== undefined){
 let data36 = data33.permissions;
 if(typeof data36 === "string"){
-if(!pattern52.test(data36)){
+if(!pattern54.test(data36)){
 const err68 = {instancePath:instancePath+"/devices/" + i9+"/permissions",schemaPath:"urn:swain:workload-manifest#/$defs/Device/properties/permissions/pattern",keyword:"pattern",params:{pattern: "^(rwm|rw|rm|wm|r|w|m)$"},message:"must match pattern \""+"^(rwm|rw|rm|wm|r|w|m)$"+"\""};
 if(vErrors === null){
 vErrors = [err68];
@@ -3617,7 +3723,7 @@ errors++;
 }
 }
 if(typeof data37 === "string"){
-if(!pattern53.test(data37)){
+if(!pattern55.test(data37)){
 const err75 = {instancePath:instancePath+"/gpus",schemaPath:"#/properties/gpus/pattern",keyword:"pattern",params:{pattern: "^all$"},message:"must match pattern \""+"^all$"+"\""};
 if(vErrors === null){
 vErrors = [err75];
@@ -3632,7 +3738,7 @@ errors++;
 if(data.shmSize !== undefined){
 let data38 = data.shmSize;
 if((typeof data38 !== "string") && (!(((typeof data38 == "number") && (!(data38 % 1) && !isNaN(data38))) && (isFinite(data38))))){
-const err76 = {instancePath:instancePath+"/shmSize",schemaPath:"urn:swain:common#/$defs/MemoryQuantity/type",keyword:"type",params:{type: schema70.type},message:"must be string,integer"};
+const err76 = {instancePath:instancePath+"/shmSize",schemaPath:"urn:swain:common#/$defs/MemoryQuantity/type",keyword:"type",params:{type: schema64.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err76];
 }
@@ -3664,7 +3770,7 @@ errors++;
 }
 }
 if(typeof data38 === "string"){
-if(!pattern31.test(data38)){
+if(!pattern29.test(data38)){
 const err79 = {instancePath:instancePath+"/shmSize",schemaPath:"urn:swain:common#/$defs/MemoryQuantity/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,15}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$"},message:"must match pattern \""+"^[0-9]{1,15}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$"+"\""};
 if(vErrors === null){
 vErrors = [err79];
@@ -4395,7 +4501,7 @@ return errors === 0;
 validate24.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const deleteRequest = validate68;
-const schema100 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:delete-request","title":"DeleteRequest","description":"api.<ns>.<workload or service>.delete","type":"object","additionalProperties":true,"required":["operation","name"],"properties":{"operation":{"type":"string","pattern":"^[A-Za-z0-9._-]{8,64}$"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}};
+const schema102 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:delete-request","title":"DeleteRequest","description":"api.<ns>.<workload, service or autoscaler>.delete","type":"object","additionalProperties":true,"required":["operation","name"],"properties":{"operation":{"type":"string","pattern":"^[A-Za-z0-9._-]{8,64}$"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}};
 
 function validate68(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:delete-request" */;
@@ -4496,7 +4602,7 @@ return errors === 0;
 validate68.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const endpointDeregisterRequest = validate69;
-const schema102 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:endpoint-deregister-request","title":"EndpointDeregisterRequest","description":"api.<ns>.endpoint.deregister","type":"object","additionalProperties":true,"required":["service","name"],"properties":{"service":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}};
+const schema104 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:endpoint-deregister-request","title":"EndpointDeregisterRequest","description":"api.<ns>.endpoint.deregister","type":"object","additionalProperties":true,"required":["service","name"],"properties":{"service":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}};
 
 function validate69(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:endpoint-deregister-request" */;
@@ -4597,9 +4703,9 @@ return errors === 0;
 validate69.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const endpointRegisterRequest = validate70;
-const schema105 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:endpoint-register-request","title":"EndpointRegisterRequest","description":"api.<ns>.endpoint.register: a program that no node runs serves a service. Sent again before the ttl is over it renews; it needs no operation id, because saying it twice changes nothing.","type":"object","additionalProperties":true,"required":["service","name","addresses","ttl"],"properties":{"service":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"description":"Names it within the service.","$ref":"urn:swain:common#/$defs/Name"},"addresses":{"$ref":"urn:swain:endpoint-register-request#/$defs/ExternalAddresses"},"ttl":{"description":"Without a renewal for this long it is removed; 5s to 10m.","$ref":"urn:swain:common#/$defs/Duration"}},"$defs":{"ExternalAddresses":{"type":"array","minItems":1,"maxItems":16,"items":{"title":"ExternalAddress","type":"object","additionalProperties":false,"required":["name","host","port"],"properties":{"name":{"description":"The targetPort of the service that this answers; a number is written as its digits.","$ref":"urn:swain:common#/$defs/PortName"},"host":{"description":"An IP address, or a host name that every proxy can look up.","type":"string","pattern":"^[A-Za-z0-9_]([-A-Za-z0-9_.:]{0,251}[A-Za-z0-9])?$|^::[0-9a-fA-F:.]{0,50}$"},"port":{"$ref":"urn:swain:common#/$defs/PortNumber"}}}}}};
-const schema108 = {"type":"array","minItems":1,"maxItems":16,"items":{"title":"ExternalAddress","type":"object","additionalProperties":false,"required":["name","host","port"],"properties":{"name":{"description":"The targetPort of the service that this answers; a number is written as its digits.","$ref":"urn:swain:common#/$defs/PortName"},"host":{"description":"An IP address, or a host name that every proxy can look up.","type":"string","pattern":"^[A-Za-z0-9_]([-A-Za-z0-9_.:]{0,251}[A-Za-z0-9])?$|^::[0-9a-fA-F:.]{0,50}$"},"port":{"$ref":"urn:swain:common#/$defs/PortNumber"}}}};
-const pattern78 = new RegExp("^[A-Za-z0-9_]([-A-Za-z0-9_.:]{0,251}[A-Za-z0-9])?$|^::[0-9a-fA-F:.]{0,50}$", "u");
+const schema107 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:endpoint-register-request","title":"EndpointRegisterRequest","description":"api.<ns>.endpoint.register: a program that no node runs serves a service. Sent again before the ttl is over it renews; it needs no operation id, because saying it twice changes nothing.","type":"object","additionalProperties":true,"required":["service","name","addresses","ttl"],"properties":{"service":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"description":"Names it within the service.","$ref":"urn:swain:common#/$defs/Name"},"addresses":{"$ref":"urn:swain:endpoint-register-request#/$defs/ExternalAddresses"},"ttl":{"description":"Without a renewal for this long it is removed; 5s to 10m.","$ref":"urn:swain:common#/$defs/Duration"}},"$defs":{"ExternalAddresses":{"type":"array","minItems":1,"maxItems":16,"items":{"title":"ExternalAddress","type":"object","additionalProperties":false,"required":["name","host","port"],"properties":{"name":{"description":"The targetPort of the service that this answers; a number is written as its digits.","$ref":"urn:swain:common#/$defs/PortName"},"host":{"description":"An IP address, or a host name that every proxy can look up.","type":"string","pattern":"^[A-Za-z0-9_]([-A-Za-z0-9_.:]{0,251}[A-Za-z0-9])?$|^::[0-9a-fA-F:.]{0,50}$"},"port":{"$ref":"urn:swain:common#/$defs/PortNumber"}}}}}};
+const schema110 = {"type":"array","minItems":1,"maxItems":16,"items":{"title":"ExternalAddress","type":"object","additionalProperties":false,"required":["name","host","port"],"properties":{"name":{"description":"The targetPort of the service that this answers; a number is written as its digits.","$ref":"urn:swain:common#/$defs/PortName"},"host":{"description":"An IP address, or a host name that every proxy can look up.","type":"string","pattern":"^[A-Za-z0-9_]([-A-Za-z0-9_.:]{0,251}[A-Za-z0-9])?$|^::[0-9a-fA-F:.]{0,50}$"},"port":{"$ref":"urn:swain:common#/$defs/PortNumber"}}}};
+const pattern80 = new RegExp("^[A-Za-z0-9_]([-A-Za-z0-9_.:]{0,251}[A-Za-z0-9])?$|^::[0-9a-fA-F:.]{0,50}$", "u");
 
 function validate71(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -4681,7 +4787,7 @@ errors++;
 if(data0.name !== undefined){
 let data1 = data0.name;
 if(typeof data1 === "string"){
-if(!pattern29.test(data1)){
+if(!pattern31.test(data1)){
 const err6 = {instancePath:instancePath+"/" + i0+"/name",schemaPath:"urn:swain:common#/$defs/PortName/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$"+"\""};
 if(vErrors === null){
 vErrors = [err6];
@@ -4706,7 +4812,7 @@ errors++;
 if(data0.host !== undefined){
 let data2 = data0.host;
 if(typeof data2 === "string"){
-if(!pattern78.test(data2)){
+if(!pattern80.test(data2)){
 const err8 = {instancePath:instancePath+"/" + i0+"/host",schemaPath:"#/items/properties/host/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_]([-A-Za-z0-9_.:]{0,251}[A-Za-z0-9])?$|^::[0-9a-fA-F:.]{0,50}$"},message:"must match pattern \""+"^[A-Za-z0-9_]([-A-Za-z0-9_.:]{0,251}[A-Za-z0-9])?$|^::[0-9a-fA-F:.]{0,50}$"+"\""};
 if(vErrors === null){
 vErrors = [err8];
@@ -4942,12 +5048,12 @@ return errors === 0;
 validate70.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const event = validate73;
-const schema112 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:event","title":"Event","description":"One decision of the leader, as it is stored in the log.","type":"object","additionalProperties":true,"required":["schema","logId","epoch","id","prev","time","cause","items"],"properties":{"schema":{"const":1,"type":"integer"},"logId":{"type":"string"},"epoch":{"description":"Sequence of the leader.elected event of the term this was written in.","type":"integer","minimum":1},"id":{"type":"string"},"prev":{"description":"Id of the event before this one; empty for the first.","type":"string"},"time":{"description":"Milliseconds since 1970 by the leader's clock of this term.","type":"integer","minimum":0},"cause":{"description":"What made the leader decide: api, report, liveness, reconcile, rollout, drain, election.","type":"string"},"operation":{"description":"The client's operation id, when a request caused it.","type":"string"},"items":{"type":"array","minItems":1,"maxItems":1000,"items":{"$ref":"urn:swain:event#/$defs/EventItem"}}},"$defs":{"EventItem":{"oneOf":[{"$ref":"urn:swain:event#/$defs/ClusterCreated"},{"$ref":"urn:swain:event#/$defs/LeaderElected"},{"$ref":"urn:swain:event#/$defs/NodeRegistered"},{"$ref":"urn:swain:event#/$defs/NodeChanged"},{"$ref":"urn:swain:event#/$defs/WorkloadApplied"},{"$ref":"urn:swain:event#/$defs/WorkloadScaled"},{"$ref":"urn:swain:event#/$defs/WorkloadHalted"},{"$ref":"urn:swain:event#/$defs/WorkloadChanged"},{"$ref":"urn:swain:event#/$defs/ServiceApplied"},{"$ref":"urn:swain:event#/$defs/ServiceDeleted"},{"$ref":"urn:swain:event#/$defs/EndpointRegistered"},{"$ref":"urn:swain:event#/$defs/EndpointRemoved"},{"$ref":"urn:swain:event#/$defs/PodPending"},{"$ref":"urn:swain:event#/$defs/PodAssigned"},{"$ref":"urn:swain:event#/$defs/PodReported"},{"$ref":"urn:swain:event#/$defs/PodStopping"},{"$ref":"urn:swain:event#/$defs/PodChanged"}]},"ClusterCreated":{"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"cluster","type":"string"},"verb":{"const":"created","type":"string"},"name":{"description":"The cluster's uid; container labels carry it.","type":"string"}}},"LeaderElected":{"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"leader","type":"string"},"verb":{"const":"elected","type":"string"},"name":{"description":"The controller's id.","type":"string"}}},"NodeRegistered":{"type":"object","additionalProperties":false,"required":["kind","verb","name","facts"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"const":"registered","type":"string"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"}}},"NodeChanged":{"description":"unknown: not heard in time. ready: heard again. held and released: a mass loss is being waited out.","type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"type":"string","enum":["unknown","ready"]},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"WorkloadApplied":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:workload-manifest#/$defs/WorkloadSpec"}}},"WorkloadScaled":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","replicas"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"scaled","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"replicas":{"type":"integer","minimum":0,"maximum":10000}}},"WorkloadHalted":{"description":"A template change stopped because a new pod did not become ready.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","reason","message"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"halted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"WorkloadChanged":{"description":"deleted: asked for; its pods stop. removed: the last pod is gone.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"type":"string","enum":["deleted","removed"]},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}},"ServiceApplied":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"service","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:service-manifest#/$defs/ServiceSpec"}}},"ServiceDeleted":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"service","type":"string"},"verb":{"const":"deleted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}},"EndpointRegistered":{"description":"A program that no node runs serves a service, or serves it at other addresses than before.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","service","addresses","ttlMs"],"properties":{"kind":{"const":"endpoint","type":"string"},"verb":{"const":"registered","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"service":{"$ref":"urn:swain:common#/$defs/Name"},"addresses":{"$ref":"urn:swain:endpoint-register-request#/$defs/ExternalAddresses"},"ttlMs":{"description":"Without a renewal for this long it is removed.","type":"integer","minimum":1}}},"EndpointRemoved":{"description":"EXPIRED: not renewed in time. DEREGISTERED: by its own wish. DELETED: its service was deleted.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","service","reason","message"],"properties":{"kind":{"const":"endpoint","type":"string"},"verb":{"const":"removed","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"service":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"PodPending":{"description":"A pod that has a slot but no node, and why. Makes the pod when it is new.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","slot","template","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"pending","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"template":{"type":"integer","minimum":1},"reason":{"type":"string"},"message":{"type":"string"}}},"PodAssigned":{"description":"A pod is placed on a node. Makes the pod when it is new.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","slot","template","node"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"assigned","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"template":{"description":"Sequence of the event that set the pod template.","type":"integer","minimum":1},"node":{"$ref":"urn:swain:common#/$defs/Name"}}},"PodReported":{"description":"What the agent saw; the verb is the pod's state.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","observed"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"$ref":"urn:swain:pod-message#/$defs/ObservedState"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"observed":{"$ref":"urn:swain:pod-message#/$defs/PodObserved"}}},"PodStopping":{"description":"The pod leaves the endpoints. With drain, the node is told to stop it once the proxies have let go (drained).","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","drain","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"stopping","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"drain":{"type":"boolean"},"reason":{"type":"string"},"message":{"type":"string"}}},"PodChanged":{"description":"drained: proxies let go, the node may stop it. lost: its node is unheard for too long; possibly still running. removed: gone from the node, or never was on one.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"type":"string","enum":["drained","lost","removed"]},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"reason":{"type":"string"},"message":{"type":"string"}}}}};
-const schema113 = {"oneOf":[{"$ref":"urn:swain:event#/$defs/ClusterCreated"},{"$ref":"urn:swain:event#/$defs/LeaderElected"},{"$ref":"urn:swain:event#/$defs/NodeRegistered"},{"$ref":"urn:swain:event#/$defs/NodeChanged"},{"$ref":"urn:swain:event#/$defs/WorkloadApplied"},{"$ref":"urn:swain:event#/$defs/WorkloadScaled"},{"$ref":"urn:swain:event#/$defs/WorkloadHalted"},{"$ref":"urn:swain:event#/$defs/WorkloadChanged"},{"$ref":"urn:swain:event#/$defs/ServiceApplied"},{"$ref":"urn:swain:event#/$defs/ServiceDeleted"},{"$ref":"urn:swain:event#/$defs/EndpointRegistered"},{"$ref":"urn:swain:event#/$defs/EndpointRemoved"},{"$ref":"urn:swain:event#/$defs/PodPending"},{"$ref":"urn:swain:event#/$defs/PodAssigned"},{"$ref":"urn:swain:event#/$defs/PodReported"},{"$ref":"urn:swain:event#/$defs/PodStopping"},{"$ref":"urn:swain:event#/$defs/PodChanged"}]};
-const schema114 = {"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"cluster","type":"string"},"verb":{"const":"created","type":"string"},"name":{"description":"The cluster's uid; container labels carry it.","type":"string"}}};
-const schema115 = {"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"leader","type":"string"},"verb":{"const":"elected","type":"string"},"name":{"description":"The controller's id.","type":"string"}}};
-const schema116 = {"type":"object","additionalProperties":false,"required":["kind","verb","name","facts"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"const":"registered","type":"string"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"}}};
-const schema119 = {"description":"What an agent found out about its node.","type":"object","additionalProperties":false,"required":["hostname","host","advertise","runtime","engine","capacity","labels","version","arch","os"],"properties":{"hostname":{"type":"string"},"host":{"description":"Equal for agents and proxies that share one machine and network namespace.","type":"string"},"advertise":{"description":"The address other nodes reach.","type":"string"},"runtime":{"type":"string","enum":["docker","process","sim"]},"engine":{"description":"Name and version of the engine behind the driver.","type":"string"},"capacity":{"title":"Capacity","type":"object","additionalProperties":false,"required":["cpuMillis","memoryBytes","pods"],"properties":{"cpuMillis":{"type":"integer","minimum":0},"memoryBytes":{"type":"integer","minimum":0},"pods":{"type":"integer","minimum":0}}},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"version":{"type":"string"},"arch":{"type":"string"},"os":{"type":"string"}}};
+const schema114 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:event","title":"Event","description":"One decision of the leader, as it is stored in the log.","type":"object","additionalProperties":true,"required":["schema","logId","epoch","id","prev","time","cause","items"],"properties":{"schema":{"const":1,"type":"integer"},"logId":{"type":"string"},"epoch":{"description":"Sequence of the leader.elected event of the term this was written in.","type":"integer","minimum":1},"id":{"type":"string"},"prev":{"description":"Id of the event before this one; empty for the first.","type":"string"},"time":{"description":"Milliseconds since 1970 by the leader's clock of this term.","type":"integer","minimum":0},"cause":{"description":"What made the leader decide: api, report, liveness, reconcile, rollout, drain, autoscale, election.","type":"string"},"operation":{"description":"The client's operation id, when a request caused it.","type":"string"},"items":{"type":"array","minItems":1,"maxItems":1000,"items":{"$ref":"urn:swain:event#/$defs/EventItem"}}},"$defs":{"EventItem":{"oneOf":[{"$ref":"urn:swain:event#/$defs/ClusterCreated"},{"$ref":"urn:swain:event#/$defs/LeaderElected"},{"$ref":"urn:swain:event#/$defs/NodeRegistered"},{"$ref":"urn:swain:event#/$defs/NodeChanged"},{"$ref":"urn:swain:event#/$defs/WorkloadApplied"},{"$ref":"urn:swain:event#/$defs/WorkloadScaled"},{"$ref":"urn:swain:event#/$defs/WorkloadHalted"},{"$ref":"urn:swain:event#/$defs/WorkloadChanged"},{"$ref":"urn:swain:event#/$defs/ServiceApplied"},{"$ref":"urn:swain:event#/$defs/ServiceDeleted"},{"$ref":"urn:swain:event#/$defs/EndpointRegistered"},{"$ref":"urn:swain:event#/$defs/EndpointRemoved"},{"$ref":"urn:swain:event#/$defs/AutoscalerApplied"},{"$ref":"urn:swain:event#/$defs/AutoscalerDeleted"},{"$ref":"urn:swain:event#/$defs/AutoscalerScaled"},{"$ref":"urn:swain:event#/$defs/PodPending"},{"$ref":"urn:swain:event#/$defs/PodAssigned"},{"$ref":"urn:swain:event#/$defs/PodReported"},{"$ref":"urn:swain:event#/$defs/PodStopping"},{"$ref":"urn:swain:event#/$defs/PodChanged"}]},"ClusterCreated":{"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"cluster","type":"string"},"verb":{"const":"created","type":"string"},"name":{"description":"The cluster's uid; container labels carry it.","type":"string"}}},"LeaderElected":{"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"leader","type":"string"},"verb":{"const":"elected","type":"string"},"name":{"description":"The controller's id.","type":"string"}}},"NodeRegistered":{"type":"object","additionalProperties":false,"required":["kind","verb","name","facts"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"const":"registered","type":"string"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"}}},"NodeChanged":{"description":"unknown: not heard in time. ready: heard again. held and released: a mass loss is being waited out.","type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"type":"string","enum":["unknown","ready"]},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"WorkloadApplied":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:workload-manifest#/$defs/WorkloadSpec"}}},"WorkloadScaled":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","replicas"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"scaled","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"replicas":{"type":"integer","minimum":0,"maximum":10000}}},"WorkloadHalted":{"description":"A template change stopped because a new pod did not become ready.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","reason","message"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"halted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"WorkloadChanged":{"description":"deleted: asked for; its pods stop. removed: the last pod is gone.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"type":"string","enum":["deleted","removed"]},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}},"ServiceApplied":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"service","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:service-manifest#/$defs/ServiceSpec"}}},"ServiceDeleted":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"service","type":"string"},"verb":{"const":"deleted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}},"EndpointRegistered":{"description":"A program that no node runs serves a service, or serves it at other addresses than before.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","service","addresses","ttlMs"],"properties":{"kind":{"const":"endpoint","type":"string"},"verb":{"const":"registered","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"service":{"$ref":"urn:swain:common#/$defs/Name"},"addresses":{"$ref":"urn:swain:endpoint-register-request#/$defs/ExternalAddresses"},"ttlMs":{"description":"Without a renewal for this long it is removed.","type":"integer","minimum":1}}},"EndpointRemoved":{"description":"EXPIRED: not renewed in time. DEREGISTERED: by its own wish. DELETED: its service was deleted.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","service","reason","message"],"properties":{"kind":{"const":"endpoint","type":"string"},"verb":{"const":"removed","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"service":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"AutoscalerApplied":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:autoscaler-manifest#/$defs/AutoscalerSpec"}}},"AutoscalerDeleted":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"deleted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}},"AutoscalerScaled":{"description":"Why the workload.scaled item beside it in the same event was decided.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","from","replicas","reason","message","metrics"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"scaled","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"from":{"type":"integer","minimum":0,"maximum":10000},"replicas":{"type":"integer","minimum":1,"maximum":10000},"reason":{"type":"string"},"message":{"type":"string"},"metrics":{"type":"array","maxItems":2,"items":{"$ref":"urn:swain:autoscale-message#/$defs/AutoscaleMetric"}}}},"PodPending":{"description":"A pod that has a slot but no node, and why. Makes the pod when it is new.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","slot","template","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"pending","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"template":{"type":"integer","minimum":1},"reason":{"type":"string"},"message":{"type":"string"}}},"PodAssigned":{"description":"A pod is placed on a node. Makes the pod when it is new.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","slot","template","node"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"assigned","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"template":{"description":"Sequence of the event that set the pod template.","type":"integer","minimum":1},"node":{"$ref":"urn:swain:common#/$defs/Name"}}},"PodReported":{"description":"What the agent saw; the verb is the pod's state.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","observed"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"$ref":"urn:swain:pod-message#/$defs/ObservedState"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"observed":{"$ref":"urn:swain:pod-message#/$defs/PodObserved"}}},"PodStopping":{"description":"The pod leaves the endpoints. With drain, the node is told to stop it once the proxies have let go (drained).","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","drain","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"stopping","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"drain":{"type":"boolean"},"reason":{"type":"string"},"message":{"type":"string"}}},"PodChanged":{"description":"drained: proxies let go, the node may stop it. lost: its node is unheard for too long; possibly still running. removed: gone from the node, or never was on one.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"type":"string","enum":["drained","lost","removed"]},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"reason":{"type":"string"},"message":{"type":"string"}}}}};
+const schema115 = {"oneOf":[{"$ref":"urn:swain:event#/$defs/ClusterCreated"},{"$ref":"urn:swain:event#/$defs/LeaderElected"},{"$ref":"urn:swain:event#/$defs/NodeRegistered"},{"$ref":"urn:swain:event#/$defs/NodeChanged"},{"$ref":"urn:swain:event#/$defs/WorkloadApplied"},{"$ref":"urn:swain:event#/$defs/WorkloadScaled"},{"$ref":"urn:swain:event#/$defs/WorkloadHalted"},{"$ref":"urn:swain:event#/$defs/WorkloadChanged"},{"$ref":"urn:swain:event#/$defs/ServiceApplied"},{"$ref":"urn:swain:event#/$defs/ServiceDeleted"},{"$ref":"urn:swain:event#/$defs/EndpointRegistered"},{"$ref":"urn:swain:event#/$defs/EndpointRemoved"},{"$ref":"urn:swain:event#/$defs/AutoscalerApplied"},{"$ref":"urn:swain:event#/$defs/AutoscalerDeleted"},{"$ref":"urn:swain:event#/$defs/AutoscalerScaled"},{"$ref":"urn:swain:event#/$defs/PodPending"},{"$ref":"urn:swain:event#/$defs/PodAssigned"},{"$ref":"urn:swain:event#/$defs/PodReported"},{"$ref":"urn:swain:event#/$defs/PodStopping"},{"$ref":"urn:swain:event#/$defs/PodChanged"}]};
+const schema116 = {"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"cluster","type":"string"},"verb":{"const":"created","type":"string"},"name":{"description":"The cluster's uid; container labels carry it.","type":"string"}}};
+const schema117 = {"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"leader","type":"string"},"verb":{"const":"elected","type":"string"},"name":{"description":"The controller's id.","type":"string"}}};
+const schema118 = {"type":"object","additionalProperties":false,"required":["kind","verb","name","facts"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"const":"registered","type":"string"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"}}};
+const schema121 = {"description":"What an agent found out about its node.","type":"object","additionalProperties":false,"required":["hostname","host","advertise","runtime","engine","capacity","labels","version","arch","os"],"properties":{"hostname":{"type":"string"},"host":{"description":"Equal for agents and proxies that share one machine and network namespace.","type":"string"},"advertise":{"description":"The address other nodes reach.","type":"string"},"runtime":{"type":"string","enum":["docker","process","sim"]},"engine":{"description":"Name and version of the engine behind the driver.","type":"string"},"capacity":{"title":"Capacity","type":"object","additionalProperties":false,"required":["cpuMillis","memoryBytes","pods"],"properties":{"cpuMillis":{"type":"integer","minimum":0},"memoryBytes":{"type":"integer","minimum":0},"pods":{"type":"integer","minimum":0}}},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"version":{"type":"string"},"arch":{"type":"string"},"os":{"type":"string"}}};
 
 function validate77(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -5061,7 +5167,7 @@ vErrors.push(err9);
 errors++;
 }
 for(const key0 in data){
-if(!(func1.call(schema119.properties, key0))){
+if(!(func1.call(schema121.properties, key0))){
 const err10 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err10];
@@ -5121,7 +5227,7 @@ vErrors.push(err14);
 errors++;
 }
 if(!(((data3 === "docker") || (data3 === "process")) || (data3 === "sim"))){
-const err15 = {instancePath:instancePath+"/runtime",schemaPath:"#/properties/runtime/enum",keyword:"enum",params:{allowedValues: schema119.properties.runtime.enum},message:"must be equal to one of the allowed values"};
+const err15 = {instancePath:instancePath+"/runtime",schemaPath:"#/properties/runtime/enum",keyword:"enum",params:{allowedValues: schema121.properties.runtime.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err15];
 }
@@ -5560,7 +5666,7 @@ return errors === 0;
 }
 validate75.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema121 = {"description":"unknown: not heard in time. ready: heard again. held and released: a mass loss is being waited out.","type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"type":"string","enum":["unknown","ready"]},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}};
+const schema123 = {"description":"unknown: not heard in time. ready: heard again. held and released: a mass loss is being waited out.","type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"type":"string","enum":["unknown","ready"]},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}};
 
 function validate80(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -5651,7 +5757,7 @@ vErrors.push(err6);
 errors++;
 }
 if(!((data1 === "unknown") || (data1 === "ready"))){
-const err7 = {instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema121.properties.verb.enum},message:"must be equal to one of the allowed values"};
+const err7 = {instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema123.properties.verb.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err7];
 }
@@ -5726,7 +5832,7 @@ return errors === 0;
 }
 validate80.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema123 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:workload-manifest#/$defs/WorkloadSpec"}}};
+const schema125 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:workload-manifest#/$defs/WorkloadSpec"}}};
 const schema49 = {"type":"object","additionalProperties":false,"required":["containers"],"properties":{"replicas":{"description":"How many pods; left out, the current count stays (1 for a new workload).","type":"integer","minimum":0,"maximum":10000},"placement":{"type":"string","enum":["spread","binpack"]},"nodeSelector":{"$ref":"urn:swain:common#/$defs/Labels"},"restartPolicy":{"type":"string","enum":["Always","OnFailure","Never"]},"lostAfter":{"description":"How long a node may be unheard before its pods are replaced (default 15s).","$ref":"urn:swain:common#/$defs/Duration"},"stopGracePeriod":{"description":"From the polite stop to the kill (default 10s).","$ref":"urn:swain:common#/$defs/Duration"},"drainTimeout":{"description":"How long open connections may finish before a pod is stopped (default 10s).","$ref":"urn:swain:common#/$defs/Duration"},"progressDeadline":{"description":"How long a new pod may take to become ready before a template change halts (default 60s).","$ref":"urn:swain:common#/$defs/Duration"},"containers":{"type":"array","minItems":1,"maxItems":16,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Container"}},"network":{"description":"What network its pods get (default: bridge).","$ref":"urn:swain:workload-manifest#/$defs/PodNetwork"},"hosts":{"description":"Lines added to /etc/hosts.","type":"array","maxItems":256,"items":{"$ref":"urn:swain:workload-manifest#/$defs/HostEntry"}},"dns":{"description":"Replaces the resolver settings the engine would give.","$ref":"urn:swain:workload-manifest#/$defs/PodDns"}}};
 
 function validate32(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
@@ -6185,7 +6291,7 @@ errors++;
 if(data14.name !== undefined){
 let data15 = data14.name;
 if(typeof data15 === "string"){
-if(!pattern28.test(data15)){
+if(!pattern30.test(data15)){
 const err34 = {instancePath:instancePath+"/env/" + i4+"/name",schemaPath:"#/properties/env/items/properties/name/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z_][A-Za-z0-9_]{0,255}$"},message:"must match pattern \""+"^[A-Za-z_][A-Za-z0-9_]{0,255}$"+"\""};
 if(vErrors === null){
 vErrors = [err34];
@@ -6442,7 +6548,7 @@ vErrors.push(err51);
 errors++;
 }
 if(!(((((((((((((((data29 === "core") || (data29 === "cpu")) || (data29 === "data")) || (data29 === "fsize")) || (data29 === "locks")) || (data29 === "memlock")) || (data29 === "msgqueue")) || (data29 === "nice")) || (data29 === "nofile")) || (data29 === "nproc")) || (data29 === "rss")) || (data29 === "rtprio")) || (data29 === "rttime")) || (data29 === "sigpending")) || (data29 === "stack"))){
-const err52 = {instancePath:instancePath+"/ulimits/" + i8+"/name",schemaPath:"urn:swain:workload-manifest#/$defs/Ulimit/properties/name/enum",keyword:"enum",params:{allowedValues: schema85.properties.name.enum},message:"must be equal to one of the allowed values"};
+const err52 = {instancePath:instancePath+"/ulimits/" + i8+"/name",schemaPath:"urn:swain:workload-manifest#/$defs/Ulimit/properties/name/enum",keyword:"enum",params:{allowedValues: schema87.properties.name.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err52];
 }
@@ -6588,7 +6694,7 @@ errors++;
 if(data33.hostPath !== undefined){
 let data34 = data33.hostPath;
 if(typeof data34 === "string"){
-if(!pattern50.test(data34)){
+if(!pattern52.test(data34)){
 const err64 = {instancePath:instancePath+"/devices/" + i9+"/hostPath",schemaPath:"urn:swain:workload-manifest#/$defs/Device/properties/hostPath/pattern",keyword:"pattern",params:{pattern: "^/[^\\0]{1,4095}$"},message:"must match pattern \""+"^/[^\\0]{1,4095}$"+"\""};
 if(vErrors === null){
 vErrors = [err64];
@@ -6613,7 +6719,7 @@ errors++;
 if(data33.containerPath !== undefined){
 let data35 = data33.containerPath;
 if(typeof data35 === "string"){
-if(!pattern51.test(data35)){
+if(!pattern53.test(data35)){
 const err66 = {instancePath:instancePath+"/devices/" + i9+"/containerPath",schemaPath:"urn:swain:workload-manifest#/$defs/Device/properties/containerPath/pattern",keyword:"pattern",params:{pattern: "^/[^\\0:]{1,4095}$"},message:"must match pattern \""+"^/[^\\0:]{1,4095}$"+"\""};
 if(vErrors === null){
 vErrors = [err66];
@@ -6638,7 +6744,7 @@ errors++;
 if(data33.permissions !== undefined){
 let data36 = data33.permissions;
 if(typeof data36 === "string"){
-if(!pattern52.test(data36)){
+if(!pattern54.test(data36)){
 const err68 = {instancePath:instancePath+"/devices/" + i9+"/permissions",schemaPath:"urn:swain:workload-manifest#/$defs/Device/properties/permissions/pattern",keyword:"pattern",params:{pattern: "^(rwm|rw|rm|wm|r|w|m)$"},message:"must match pattern \""+"^(rwm|rw|rm|wm|r|w|m)$"+"\""};
 if(vErrors === null){
 vErrors = [err68];
@@ -6719,7 +6825,7 @@ errors++;
 }
 }
 if(typeof data37 === "string"){
-if(!pattern53.test(data37)){
+if(!pattern55.test(data37)){
 const err75 = {instancePath:instancePath+"/gpus",schemaPath:"#/properties/gpus/pattern",keyword:"pattern",params:{pattern: "^all$"},message:"must match pattern \""+"^all$"+"\""};
 if(vErrors === null){
 vErrors = [err75];
@@ -6734,7 +6840,7 @@ errors++;
 if(data.shmSize !== undefined){
 let data38 = data.shmSize;
 if((typeof data38 !== "string") && (!(((typeof data38 == "number") && (!(data38 % 1) && !isNaN(data38))) && (isFinite(data38))))){
-const err76 = {instancePath:instancePath+"/shmSize",schemaPath:"urn:swain:common#/$defs/MemoryQuantity/type",keyword:"type",params:{type: schema70.type},message:"must be string,integer"};
+const err76 = {instancePath:instancePath+"/shmSize",schemaPath:"urn:swain:common#/$defs/MemoryQuantity/type",keyword:"type",params:{type: schema64.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err76];
 }
@@ -6766,7 +6872,7 @@ errors++;
 }
 }
 if(typeof data38 === "string"){
-if(!pattern31.test(data38)){
+if(!pattern29.test(data38)){
 const err79 = {instancePath:instancePath+"/shmSize",schemaPath:"urn:swain:common#/$defs/MemoryQuantity/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,15}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$"},message:"must match pattern \""+"^[0-9]{1,15}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$"+"\""};
 if(vErrors === null){
 vErrors = [err79];
@@ -6794,7 +6900,7 @@ return errors === 0;
 }
 validate32.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema88 = {"type":"object","additionalProperties":false,"required":["mode"],"properties":{"mode":{"description":"bridge: an address of its own. host: the node's network. none: loopback alone. pod: the network of a pod of another workload on the same node.","type":"string","enum":["bridge","host","none","pod"]},"workload":{"description":"For mode pod: the workload of the same namespace.","$ref":"urn:swain:common#/$defs/Name"}}};
+const schema90 = {"type":"object","additionalProperties":false,"required":["mode"],"properties":{"mode":{"description":"bridge: an address of its own. host: the node's network. none: loopback alone. pod: the network of a pod of another workload on the same node.","type":"string","enum":["bridge","host","none","pod"]},"workload":{"description":"For mode pod: the workload of the same namespace.","$ref":"urn:swain:common#/$defs/Name"}}};
 
 function validate51(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -6842,7 +6948,7 @@ vErrors.push(err2);
 errors++;
 }
 if(!((((data0 === "bridge") || (data0 === "host")) || (data0 === "none")) || (data0 === "pod"))){
-const err3 = {instancePath:instancePath+"/mode",schemaPath:"#/properties/mode/enum",keyword:"enum",params:{allowedValues: schema88.properties.mode.enum},message:"must be equal to one of the allowed values"};
+const err3 = {instancePath:instancePath+"/mode",schemaPath:"#/properties/mode/enum",keyword:"enum",params:{allowedValues: schema90.properties.mode.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err3];
 }
@@ -6893,8 +6999,8 @@ return errors === 0;
 }
 validate51.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema90 = {"type":"object","additionalProperties":false,"required":["ip","names"],"properties":{"ip":{"description":"An IPv4 or IPv6 address.","type":"string","pattern":"^[0-9a-fA-F:.]{2,45}$"},"names":{"type":"array","minItems":1,"maxItems":32,"items":{"$ref":"urn:swain:common#/$defs/HostName"}}}};
-const pattern56 = new RegExp("^[0-9a-fA-F:.]{2,45}$", "u");
+const schema92 = {"type":"object","additionalProperties":false,"required":["ip","names"],"properties":{"ip":{"description":"An IPv4 or IPv6 address.","type":"string","pattern":"^[0-9a-fA-F:.]{2,45}$"},"names":{"type":"array","minItems":1,"maxItems":32,"items":{"$ref":"urn:swain:common#/$defs/HostName"}}}};
+const pattern58 = new RegExp("^[0-9a-fA-F:.]{2,45}$", "u");
 
 function validate53(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -6942,7 +7048,7 @@ errors++;
 if(data.ip !== undefined){
 let data0 = data.ip;
 if(typeof data0 === "string"){
-if(!pattern56.test(data0)){
+if(!pattern58.test(data0)){
 const err3 = {instancePath:instancePath+"/ip",schemaPath:"#/properties/ip/pattern",keyword:"pattern",params:{pattern: "^[0-9a-fA-F:.]{2,45}$"},message:"must match pattern \""+"^[0-9a-fA-F:.]{2,45}$"+"\""};
 if(vErrors === null){
 vErrors = [err3];
@@ -6991,7 +7097,7 @@ const len0 = data1.length;
 for(let i0=0; i0<len0; i0++){
 let data2 = data1[i0];
 if(typeof data2 === "string"){
-if(!pattern38.test(data2)){
+if(!pattern40.test(data2)){
 const err7 = {instancePath:instancePath+"/names/" + i0,schemaPath:"urn:swain:common#/$defs/HostName/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_]([-A-Za-z0-9_]{0,62})(\\.[A-Za-z0-9_][-A-Za-z0-9_]{0,62}){0,31}$"},message:"must match pattern \""+"^[A-Za-z0-9_]([-A-Za-z0-9_]{0,62})(\\.[A-Za-z0-9_][-A-Za-z0-9_]{0,62}){0,31}$"+"\""};
 if(vErrors === null){
 vErrors = [err7];
@@ -7041,8 +7147,8 @@ return errors === 0;
 }
 validate53.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema92 = {"type":"object","additionalProperties":false,"properties":{"servers":{"type":"array","maxItems":3,"items":{"description":"An IPv4 or IPv6 address.","type":"string","pattern":"^[0-9a-fA-F:.]{2,45}$"}},"searches":{"type":"array","maxItems":32,"items":{"$ref":"urn:swain:common#/$defs/HostName"}},"options":{"description":"As in resolv.conf: `ndots:2`.","type":"array","maxItems":16,"items":{"description":"An option as in resolv.conf: `ndots:2`.","type":"string","pattern":"^[a-z0-9-]{1,32}(:[0-9]{1,5})?$"}}}};
-const pattern60 = new RegExp("^[a-z0-9-]{1,32}(:[0-9]{1,5})?$", "u");
+const schema94 = {"type":"object","additionalProperties":false,"properties":{"servers":{"type":"array","maxItems":3,"items":{"description":"An IPv4 or IPv6 address.","type":"string","pattern":"^[0-9a-fA-F:.]{2,45}$"}},"searches":{"type":"array","maxItems":32,"items":{"$ref":"urn:swain:common#/$defs/HostName"}},"options":{"description":"As in resolv.conf: `ndots:2`.","type":"array","maxItems":16,"items":{"description":"An option as in resolv.conf: `ndots:2`.","type":"string","pattern":"^[a-z0-9-]{1,32}(:[0-9]{1,5})?$"}}}};
+const pattern62 = new RegExp("^[a-z0-9-]{1,32}(:[0-9]{1,5})?$", "u");
 
 function validate55(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -7084,7 +7190,7 @@ const len0 = data0.length;
 for(let i0=0; i0<len0; i0++){
 let data1 = data0[i0];
 if(typeof data1 === "string"){
-if(!pattern56.test(data1)){
+if(!pattern58.test(data1)){
 const err2 = {instancePath:instancePath+"/servers/" + i0,schemaPath:"#/properties/servers/items/pattern",keyword:"pattern",params:{pattern: "^[0-9a-fA-F:.]{2,45}$"},message:"must match pattern \""+"^[0-9a-fA-F:.]{2,45}$"+"\""};
 if(vErrors === null){
 vErrors = [err2];
@@ -7135,7 +7241,7 @@ const len1 = data2.length;
 for(let i1=0; i1<len1; i1++){
 let data3 = data2[i1];
 if(typeof data3 === "string"){
-if(!pattern38.test(data3)){
+if(!pattern40.test(data3)){
 const err6 = {instancePath:instancePath+"/searches/" + i1,schemaPath:"urn:swain:common#/$defs/HostName/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_]([-A-Za-z0-9_]{0,62})(\\.[A-Za-z0-9_][-A-Za-z0-9_]{0,62}){0,31}$"},message:"must match pattern \""+"^[A-Za-z0-9_]([-A-Za-z0-9_]{0,62})(\\.[A-Za-z0-9_][-A-Za-z0-9_]{0,62}){0,31}$"+"\""};
 if(vErrors === null){
 vErrors = [err6];
@@ -7186,7 +7292,7 @@ const len2 = data4.length;
 for(let i2=0; i2<len2; i2++){
 let data5 = data4[i2];
 if(typeof data5 === "string"){
-if(!pattern60.test(data5)){
+if(!pattern62.test(data5)){
 const err10 = {instancePath:instancePath+"/options/" + i2,schemaPath:"#/properties/options/items/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9-]{1,32}(:[0-9]{1,5})?$"},message:"must match pattern \""+"^[a-z0-9-]{1,32}(:[0-9]{1,5})?$"+"\""};
 if(vErrors === null){
 vErrors = [err10];
@@ -7907,7 +8013,7 @@ return errors === 0;
 }
 validate82.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema133 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","replicas"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"scaled","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"replicas":{"type":"integer","minimum":0,"maximum":10000}}};
+const schema135 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","replicas"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"scaled","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"replicas":{"type":"integer","minimum":0,"maximum":10000}}};
 
 function validate90(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -8129,7 +8235,7 @@ return errors === 0;
 }
 validate90.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema136 = {"description":"A template change stopped because a new pod did not become ready.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","reason","message"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"halted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}};
+const schema138 = {"description":"A template change stopped because a new pod did not become ready.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","reason","message"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"halted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}};
 
 function validate92(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -8350,7 +8456,7 @@ return errors === 0;
 }
 validate92.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema139 = {"description":"deleted: asked for; its pods stop. removed: the last pod is gone.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"type":"string","enum":["deleted","removed"]},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}};
+const schema141 = {"description":"deleted: asked for; its pods stop. removed: the last pod is gone.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"type":"string","enum":["deleted","removed"]},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}};
 
 function validate94(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -8451,7 +8557,7 @@ vErrors.push(err7);
 errors++;
 }
 if(!((data1 === "deleted") || (data1 === "removed"))){
-const err8 = {instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema139.properties.verb.enum},message:"must be equal to one of the allowed values"};
+const err8 = {instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema141.properties.verb.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err8];
 }
@@ -8527,9 +8633,9 @@ return errors === 0;
 }
 validate94.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema142 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"service","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:service-manifest#/$defs/ServiceSpec"}}};
-const schema151 = {"type":"object","additionalProperties":false,"required":["ports"],"properties":{"selector":{"description":"Whose pods serve; left out for a service of external endpoints alone.","type":"object","additionalProperties":false,"required":["workload"],"properties":{"workload":{"description":"The workload of the same namespace whose ready pods serve.","$ref":"urn:swain:common#/$defs/Name"}}},"ports":{"type":"array","minItems":1,"maxItems":16,"items":{"$ref":"urn:swain:service-manifest#/$defs/ServicePort"}},"balance":{"description":"Which backend gets a new connection: the next one (round-robin, default), or the one with the fewest open from this proxy (least-connections).","type":"string","enum":["round-robin","least-connections"]},"sticky":{"description":"source: clients of one address keep their backend while it serves; balance then has no say.","type":"string","enum":["none","source"]},"check":{"description":"Proxies ask each backend themselves and send nothing to one that fails, unless all fail.","$ref":"urn:swain:service-manifest#/$defs/BackendCheck"},"ejection":{"description":"A backend whose connects fail this often in a row gets nothing for a while; the last one left is never ejected.","$ref":"urn:swain:service-manifest#/$defs/Ejection"},"proxyProtocol":{"description":"Tells backends the client's address first, as HAProxy's PROXY protocol does.","type":"string","enum":["none","v1","v2"]},"maxConnections":{"description":"Open connections to the service per proxy; up to 1,000 more wait, 5 s each, and are refused then.","type":"integer","minimum":1,"maximum":1000000},"maxConnectionsPerBackend":{"description":"Open connections to one backend per proxy; a full one is passed over, and when all are full clients wait as above.","type":"integer","minimum":1,"maximum":1000000}}};
-const schema153 = {"type":"object","additionalProperties":false,"required":["port","targetPort"],"properties":{"name":{"$ref":"urn:swain:common#/$defs/PortName"},"port":{"description":"Where the proxy listens.","$ref":"urn:swain:common#/$defs/PortNumber"},"targetPort":{"description":"A port of the pod, by name or by containerPort number.","type":["string","integer"],"minimum":1,"maximum":65535,"pattern":"^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$"}}};
+const schema144 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"service","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:service-manifest#/$defs/ServiceSpec"}}};
+const schema153 = {"type":"object","additionalProperties":false,"required":["ports"],"properties":{"selector":{"description":"Whose pods serve; left out for a service of external endpoints alone.","type":"object","additionalProperties":false,"required":["workload"],"properties":{"workload":{"description":"The workload of the same namespace whose ready pods serve.","$ref":"urn:swain:common#/$defs/Name"}}},"ports":{"type":"array","minItems":1,"maxItems":16,"items":{"$ref":"urn:swain:service-manifest#/$defs/ServicePort"}},"balance":{"description":"Which backend gets a new connection: the next one (round-robin, default), or the one with the fewest open from this proxy (least-connections).","type":"string","enum":["round-robin","least-connections"]},"sticky":{"description":"source: clients of one address keep their backend while it serves; balance then has no say.","type":"string","enum":["none","source"]},"check":{"description":"Proxies ask each backend themselves and send nothing to one that fails, unless all fail.","$ref":"urn:swain:service-manifest#/$defs/BackendCheck"},"ejection":{"description":"A backend whose connects fail this often in a row gets nothing for a while; the last one left is never ejected.","$ref":"urn:swain:service-manifest#/$defs/Ejection"},"proxyProtocol":{"description":"Tells backends the client's address first, as HAProxy's PROXY protocol does.","type":"string","enum":["none","v1","v2"]},"maxConnections":{"description":"Open connections to the service per proxy; up to 1,000 more wait, 5 s each, and are refused then.","type":"integer","minimum":1,"maximum":1000000},"maxConnectionsPerBackend":{"description":"Open connections to one backend per proxy; a full one is passed over, and when all are full clients wait as above.","type":"integer","minimum":1,"maximum":1000000}}};
+const schema155 = {"type":"object","additionalProperties":false,"required":["port","targetPort"],"properties":{"name":{"$ref":"urn:swain:common#/$defs/PortName"},"port":{"description":"Where the proxy listens.","$ref":"urn:swain:common#/$defs/PortNumber"},"targetPort":{"description":"A port of the pod, by name or by containerPort number.","type":["string","integer"],"minimum":1,"maximum":65535,"pattern":"^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$"}}};
 
 function validate101(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -8577,7 +8683,7 @@ errors++;
 if(data.name !== undefined){
 let data0 = data.name;
 if(typeof data0 === "string"){
-if(!pattern29.test(data0)){
+if(!pattern31.test(data0)){
 const err3 = {instancePath:instancePath+"/name",schemaPath:"urn:swain:common#/$defs/PortName/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$"+"\""};
 if(vErrors === null){
 vErrors = [err3];
@@ -8637,7 +8743,7 @@ errors++;
 if(data.targetPort !== undefined){
 let data2 = data.targetPort;
 if((typeof data2 !== "string") && (!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2))))){
-const err8 = {instancePath:instancePath+"/targetPort",schemaPath:"#/properties/targetPort/type",keyword:"type",params:{type: schema153.properties.targetPort.type},message:"must be string,integer"};
+const err8 = {instancePath:instancePath+"/targetPort",schemaPath:"#/properties/targetPort/type",keyword:"type",params:{type: schema155.properties.targetPort.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err8];
 }
@@ -8669,7 +8775,7 @@ errors++;
 }
 }
 if(typeof data2 === "string"){
-if(!pattern29.test(data2)){
+if(!pattern31.test(data2)){
 const err11 = {instancePath:instancePath+"/targetPort",schemaPath:"#/properties/targetPort/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$"+"\""};
 if(vErrors === null){
 vErrors = [err11];
@@ -8697,7 +8803,7 @@ return errors === 0;
 }
 validate101.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema156 = {"type":"object","additionalProperties":false,"required":["type"],"properties":{"type":{"type":"string","enum":["tcp","http"]},"path":{"description":"For http (default /); 200 to 399 is healthy.","type":"string","pattern":"^/[\\x21-\\x7e]{0,2047}$"},"interval":{"description":"Default 2s.","$ref":"urn:swain:common#/$defs/Duration"},"timeout":{"description":"Default 1s.","$ref":"urn:swain:common#/$defs/Duration"},"rise":{"description":"Successes in a row until it serves again (default 2).","type":"integer","minimum":1,"maximum":100},"fall":{"description":"Failures in a row until it does not (default 3).","type":"integer","minimum":1,"maximum":100}}};
+const schema158 = {"type":"object","additionalProperties":false,"required":["type"],"properties":{"type":{"type":"string","enum":["tcp","http"]},"path":{"description":"For http (default /); 200 to 399 is healthy.","type":"string","pattern":"^/[\\x21-\\x7e]{0,2047}$"},"interval":{"description":"Default 2s.","$ref":"urn:swain:common#/$defs/Duration"},"timeout":{"description":"Default 1s.","$ref":"urn:swain:common#/$defs/Duration"},"rise":{"description":"Successes in a row until it serves again (default 2).","type":"integer","minimum":1,"maximum":100},"fall":{"description":"Failures in a row until it does not (default 3).","type":"integer","minimum":1,"maximum":100}}};
 
 function validate103(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -8745,7 +8851,7 @@ vErrors.push(err2);
 errors++;
 }
 if(!((data0 === "tcp") || (data0 === "http"))){
-const err3 = {instancePath:instancePath+"/type",schemaPath:"#/properties/type/enum",keyword:"enum",params:{allowedValues: schema156.properties.type.enum},message:"must be equal to one of the allowed values"};
+const err3 = {instancePath:instancePath+"/type",schemaPath:"#/properties/type/enum",keyword:"enum",params:{allowedValues: schema158.properties.type.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err3];
 }
@@ -8758,7 +8864,7 @@ errors++;
 if(data.path !== undefined){
 let data1 = data.path;
 if(typeof data1 === "string"){
-if(!pattern37.test(data1)){
+if(!pattern39.test(data1)){
 const err4 = {instancePath:instancePath+"/path",schemaPath:"#/properties/path/pattern",keyword:"pattern",params:{pattern: "^/[\\x21-\\x7e]{0,2047}$"},message:"must match pattern \""+"^/[\\x21-\\x7e]{0,2047}$"+"\""};
 if(vErrors === null){
 vErrors = [err4];
@@ -8916,7 +9022,7 @@ return errors === 0;
 }
 validate103.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema159 = {"type":"object","additionalProperties":false,"properties":{"failures":{"description":"Connects failed in a row (default 3).","type":"integer","minimum":1,"maximum":1000},"for":{"description":"How long (default 10s); each further time twice as long, at most ten times.","$ref":"urn:swain:common#/$defs/Duration"}}};
+const schema161 = {"type":"object","additionalProperties":false,"properties":{"failures":{"description":"Connects failed in a row (default 3).","type":"integer","minimum":1,"maximum":1000},"for":{"description":"How long (default 10s); each further time twice as long, at most ten times.","$ref":"urn:swain:common#/$defs/Duration"}}};
 
 function validate105(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -9040,7 +9146,7 @@ vErrors.push(err0);
 errors++;
 }
 for(const key0 in data){
-if(!(func1.call(schema151.properties, key0))){
+if(!(func1.call(schema153.properties, key0))){
 const err1 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err1];
@@ -9168,7 +9274,7 @@ vErrors.push(err10);
 errors++;
 }
 if(!((data4 === "round-robin") || (data4 === "least-connections"))){
-const err11 = {instancePath:instancePath+"/balance",schemaPath:"#/properties/balance/enum",keyword:"enum",params:{allowedValues: schema151.properties.balance.enum},message:"must be equal to one of the allowed values"};
+const err11 = {instancePath:instancePath+"/balance",schemaPath:"#/properties/balance/enum",keyword:"enum",params:{allowedValues: schema153.properties.balance.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err11];
 }
@@ -9191,7 +9297,7 @@ vErrors.push(err12);
 errors++;
 }
 if(!((data5 === "none") || (data5 === "source"))){
-const err13 = {instancePath:instancePath+"/sticky",schemaPath:"#/properties/sticky/enum",keyword:"enum",params:{allowedValues: schema151.properties.sticky.enum},message:"must be equal to one of the allowed values"};
+const err13 = {instancePath:instancePath+"/sticky",schemaPath:"#/properties/sticky/enum",keyword:"enum",params:{allowedValues: schema153.properties.sticky.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err13];
 }
@@ -9226,7 +9332,7 @@ vErrors.push(err14);
 errors++;
 }
 if(!(((data8 === "none") || (data8 === "v1")) || (data8 === "v2"))){
-const err15 = {instancePath:instancePath+"/proxyProtocol",schemaPath:"#/properties/proxyProtocol/enum",keyword:"enum",params:{allowedValues: schema151.properties.proxyProtocol.enum},message:"must be equal to one of the allowed values"};
+const err15 = {instancePath:instancePath+"/proxyProtocol",schemaPath:"#/properties/proxyProtocol/enum",keyword:"enum",params:{allowedValues: schema153.properties.proxyProtocol.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err15];
 }
@@ -9600,7 +9706,7 @@ return errors === 0;
 }
 validate96.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema163 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"service","type":"string"},"verb":{"const":"deleted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}};
+const schema165 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"service","type":"string"},"verb":{"const":"deleted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}};
 
 function validate114(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -9777,7 +9883,7 @@ return errors === 0;
 }
 validate114.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema166 = {"description":"A program that no node runs serves a service, or serves it at other addresses than before.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","service","addresses","ttlMs"],"properties":{"kind":{"const":"endpoint","type":"string"},"verb":{"const":"registered","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"service":{"$ref":"urn:swain:common#/$defs/Name"},"addresses":{"$ref":"urn:swain:endpoint-register-request#/$defs/ExternalAddresses"},"ttlMs":{"description":"Without a renewal for this long it is removed.","type":"integer","minimum":1}}};
+const schema168 = {"description":"A program that no node runs serves a service, or serves it at other addresses than before.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","service","addresses","ttlMs"],"properties":{"kind":{"const":"endpoint","type":"string"},"verb":{"const":"registered","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"service":{"$ref":"urn:swain:common#/$defs/Name"},"addresses":{"$ref":"urn:swain:endpoint-register-request#/$defs/ExternalAddresses"},"ttlMs":{"description":"Without a renewal for this long it is removed.","type":"integer","minimum":1}}};
 
 function validate117(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -9859,7 +9965,7 @@ errors++;
 if(data0.name !== undefined){
 let data1 = data0.name;
 if(typeof data1 === "string"){
-if(!pattern29.test(data1)){
+if(!pattern31.test(data1)){
 const err6 = {instancePath:instancePath+"/" + i0+"/name",schemaPath:"urn:swain:common#/$defs/PortName/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$"+"\""};
 if(vErrors === null){
 vErrors = [err6];
@@ -9884,7 +9990,7 @@ errors++;
 if(data0.host !== undefined){
 let data2 = data0.host;
 if(typeof data2 === "string"){
-if(!pattern78.test(data2)){
+if(!pattern80.test(data2)){
 const err8 = {instancePath:instancePath+"/" + i0+"/host",schemaPath:"#/items/properties/host/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_]([-A-Za-z0-9_.:]{0,251}[A-Za-z0-9])?$|^::[0-9a-fA-F:.]{0,50}$"},message:"must match pattern \""+"^[A-Za-z0-9_]([-A-Za-z0-9_.:]{0,251}[A-Za-z0-9])?$|^::[0-9a-fA-F:.]{0,50}$"+"\""};
 if(vErrors === null){
 vErrors = [err8];
@@ -10231,7 +10337,7 @@ return errors === 0;
 }
 validate116.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema173 = {"description":"EXPIRED: not renewed in time. DEREGISTERED: by its own wish. DELETED: its service was deleted.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","service","reason","message"],"properties":{"kind":{"const":"endpoint","type":"string"},"verb":{"const":"removed","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"service":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}};
+const schema175 = {"description":"EXPIRED: not renewed in time. DEREGISTERED: by its own wish. DELETED: its service was deleted.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","service","reason","message"],"properties":{"kind":{"const":"endpoint","type":"string"},"verb":{"const":"removed","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"service":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}};
 
 function validate120(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -10487,12 +10593,1690 @@ return errors === 0;
 }
 validate120.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema177 = {"description":"A pod that has a slot but no node, and why. Makes the pod when it is new.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","slot","template","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"pending","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"template":{"type":"integer","minimum":1},"reason":{"type":"string"},"message":{"type":"string"}}};
+const schema179 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:autoscaler-manifest#/$defs/AutoscalerSpec"}}};
+const schema188 = {"type":"object","additionalProperties":false,"required":["workload","minReplicas","maxReplicas"],"anyOf":[{"required":["cpu"]},{"required":["memory"]}],"properties":{"workload":{"description":"The workload of the same namespace whose replicas it owns.","$ref":"urn:swain:common#/$defs/Name"},"minReplicas":{"type":"integer","minimum":1,"maximum":10000},"maxReplicas":{"type":"integer","minimum":1,"maximum":10000},"cpu":{"description":"Wanted use of the requested CPU, percent.","type":"integer","minimum":1,"maximum":1000},"memory":{"description":"Wanted use of the requested memory, percent.","type":"integer","minimum":1,"maximum":1000},"tolerance":{"description":"No change while use is this near to what is wanted, percent (default 10).","type":"integer","minimum":0,"maximum":100},"cooldown":{"description":"Between two changes (default 60s).","$ref":"urn:swain:common#/$defs/Duration"},"scaleUp":{"description":"Default: at most doubling, or 4 pods where that is more.","$ref":"urn:swain:autoscaler-manifest#/$defs/ScaleStep"},"scaleDown":{"description":"Default: to any lower count, and only to the highest count of the last 5m.","$ref":"urn:swain:autoscaler-manifest#/$defs/ScaleStep"}}};
+const schema191 = {"description":"How far one change may go: the greater of both.","type":"object","additionalProperties":false,"properties":{"percent":{"type":"integer","minimum":1,"maximum":10000},"pods":{"type":"integer","minimum":1,"maximum":10000},"window":{"description":"The least (up) or the most (down) that was recommended in this time is done.","$ref":"urn:swain:common#/$defs/Duration"}}};
+
+function validate127(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate127.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+for(const key0 in data){
+if(!(((key0 === "percent") || (key0 === "pods")) || (key0 === "window"))){
+const err0 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+}
+if(data.percent !== undefined){
+let data0 = data.percent;
+if(!(((typeof data0 == "number") && (!(data0 % 1) && !isNaN(data0))) && (isFinite(data0)))){
+const err1 = {instancePath:instancePath+"/percent",schemaPath:"#/properties/percent/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+if((typeof data0 == "number") && (isFinite(data0))){
+if(data0 > 10000 || isNaN(data0)){
+const err2 = {instancePath:instancePath+"/percent",schemaPath:"#/properties/percent/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+if(data0 < 1 || isNaN(data0)){
+const err3 = {instancePath:instancePath+"/percent",schemaPath:"#/properties/percent/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+}
+}
+if(data.pods !== undefined){
+let data1 = data.pods;
+if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
+const err4 = {instancePath:instancePath+"/pods",schemaPath:"#/properties/pods/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+if((typeof data1 == "number") && (isFinite(data1))){
+if(data1 > 10000 || isNaN(data1)){
+const err5 = {instancePath:instancePath+"/pods",schemaPath:"#/properties/pods/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+}
+if(data1 < 1 || isNaN(data1)){
+const err6 = {instancePath:instancePath+"/pods",schemaPath:"#/properties/pods/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+}
+}
+if(data.window !== undefined){
+let data2 = data.window;
+if(typeof data2 === "string"){
+if(!pattern16.test(data2)){
+const err7 = {instancePath:instancePath+"/window",schemaPath:"urn:swain:common#/$defs/Duration/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,9}(ms|s|m|h)$"},message:"must match pattern \""+"^[0-9]{1,9}(ms|s|m|h)$"+"\""};
+if(vErrors === null){
+vErrors = [err7];
+}
+else {
+vErrors.push(err7);
+}
+errors++;
+}
+}
+else {
+const err8 = {instancePath:instancePath+"/window",schemaPath:"urn:swain:common#/$defs/Duration/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err8];
+}
+else {
+vErrors.push(err8);
+}
+errors++;
+}
+}
+}
+else {
+const err9 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err9];
+}
+else {
+vErrors.push(err9);
+}
+errors++;
+}
+validate127.errors = vErrors;
+return errors === 0;
+}
+validate127.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+
+function validate131(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate131.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+const _errs1 = errors;
+let valid0 = false;
+const _errs2 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.cpu === undefined){
+const err0 = {instancePath,schemaPath:"#/anyOf/0/required",keyword:"required",params:{missingProperty: "cpu"},message:"must have required property '"+"cpu"+"'"};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+}
+var _valid0 = _errs2 === errors;
+valid0 = valid0 || _valid0;
+const _errs3 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.memory === undefined){
+const err1 = {instancePath,schemaPath:"#/anyOf/1/required",keyword:"required",params:{missingProperty: "memory"},message:"must have required property '"+"memory"+"'"};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+}
+var _valid0 = _errs3 === errors;
+valid0 = valid0 || _valid0;
+if(!valid0){
+const err2 = {instancePath,schemaPath:"#/anyOf",keyword:"anyOf",params:{},message:"must match a schema in anyOf"};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+else {
+errors = _errs1;
+if(vErrors !== null){
+if(_errs1){
+vErrors.length = _errs1;
+}
+else {
+vErrors = null;
+}
+}
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.workload === undefined){
+const err3 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "workload"},message:"must have required property '"+"workload"+"'"};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+if(data.minReplicas === undefined){
+const err4 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "minReplicas"},message:"must have required property '"+"minReplicas"+"'"};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+if(data.maxReplicas === undefined){
+const err5 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "maxReplicas"},message:"must have required property '"+"maxReplicas"+"'"};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+}
+for(const key0 in data){
+if(!(func1.call(schema188.properties, key0))){
+const err6 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+}
+if(data.workload !== undefined){
+let data0 = data.workload;
+if(typeof data0 === "string"){
+if(!pattern5.test(data0)){
+const err7 = {instancePath:instancePath+"/workload",schemaPath:"urn:swain:common#/$defs/Name/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"+"\""};
+if(vErrors === null){
+vErrors = [err7];
+}
+else {
+vErrors.push(err7);
+}
+errors++;
+}
+}
+else {
+const err8 = {instancePath:instancePath+"/workload",schemaPath:"urn:swain:common#/$defs/Name/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err8];
+}
+else {
+vErrors.push(err8);
+}
+errors++;
+}
+}
+if(data.minReplicas !== undefined){
+let data1 = data.minReplicas;
+if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
+const err9 = {instancePath:instancePath+"/minReplicas",schemaPath:"#/properties/minReplicas/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err9];
+}
+else {
+vErrors.push(err9);
+}
+errors++;
+}
+if((typeof data1 == "number") && (isFinite(data1))){
+if(data1 > 10000 || isNaN(data1)){
+const err10 = {instancePath:instancePath+"/minReplicas",schemaPath:"#/properties/minReplicas/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
+if(vErrors === null){
+vErrors = [err10];
+}
+else {
+vErrors.push(err10);
+}
+errors++;
+}
+if(data1 < 1 || isNaN(data1)){
+const err11 = {instancePath:instancePath+"/minReplicas",schemaPath:"#/properties/minReplicas/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(vErrors === null){
+vErrors = [err11];
+}
+else {
+vErrors.push(err11);
+}
+errors++;
+}
+}
+}
+if(data.maxReplicas !== undefined){
+let data2 = data.maxReplicas;
+if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
+const err12 = {instancePath:instancePath+"/maxReplicas",schemaPath:"#/properties/maxReplicas/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err12];
+}
+else {
+vErrors.push(err12);
+}
+errors++;
+}
+if((typeof data2 == "number") && (isFinite(data2))){
+if(data2 > 10000 || isNaN(data2)){
+const err13 = {instancePath:instancePath+"/maxReplicas",schemaPath:"#/properties/maxReplicas/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
+if(vErrors === null){
+vErrors = [err13];
+}
+else {
+vErrors.push(err13);
+}
+errors++;
+}
+if(data2 < 1 || isNaN(data2)){
+const err14 = {instancePath:instancePath+"/maxReplicas",schemaPath:"#/properties/maxReplicas/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(vErrors === null){
+vErrors = [err14];
+}
+else {
+vErrors.push(err14);
+}
+errors++;
+}
+}
+}
+if(data.cpu !== undefined){
+let data3 = data.cpu;
+if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
+const err15 = {instancePath:instancePath+"/cpu",schemaPath:"#/properties/cpu/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err15];
+}
+else {
+vErrors.push(err15);
+}
+errors++;
+}
+if((typeof data3 == "number") && (isFinite(data3))){
+if(data3 > 1000 || isNaN(data3)){
+const err16 = {instancePath:instancePath+"/cpu",schemaPath:"#/properties/cpu/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+if(vErrors === null){
+vErrors = [err16];
+}
+else {
+vErrors.push(err16);
+}
+errors++;
+}
+if(data3 < 1 || isNaN(data3)){
+const err17 = {instancePath:instancePath+"/cpu",schemaPath:"#/properties/cpu/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(vErrors === null){
+vErrors = [err17];
+}
+else {
+vErrors.push(err17);
+}
+errors++;
+}
+}
+}
+if(data.memory !== undefined){
+let data4 = data.memory;
+if(!(((typeof data4 == "number") && (!(data4 % 1) && !isNaN(data4))) && (isFinite(data4)))){
+const err18 = {instancePath:instancePath+"/memory",schemaPath:"#/properties/memory/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err18];
+}
+else {
+vErrors.push(err18);
+}
+errors++;
+}
+if((typeof data4 == "number") && (isFinite(data4))){
+if(data4 > 1000 || isNaN(data4)){
+const err19 = {instancePath:instancePath+"/memory",schemaPath:"#/properties/memory/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+if(vErrors === null){
+vErrors = [err19];
+}
+else {
+vErrors.push(err19);
+}
+errors++;
+}
+if(data4 < 1 || isNaN(data4)){
+const err20 = {instancePath:instancePath+"/memory",schemaPath:"#/properties/memory/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(vErrors === null){
+vErrors = [err20];
+}
+else {
+vErrors.push(err20);
+}
+errors++;
+}
+}
+}
+if(data.tolerance !== undefined){
+let data5 = data.tolerance;
+if(!(((typeof data5 == "number") && (!(data5 % 1) && !isNaN(data5))) && (isFinite(data5)))){
+const err21 = {instancePath:instancePath+"/tolerance",schemaPath:"#/properties/tolerance/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err21];
+}
+else {
+vErrors.push(err21);
+}
+errors++;
+}
+if((typeof data5 == "number") && (isFinite(data5))){
+if(data5 > 100 || isNaN(data5)){
+const err22 = {instancePath:instancePath+"/tolerance",schemaPath:"#/properties/tolerance/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100},message:"must be <= 100"};
+if(vErrors === null){
+vErrors = [err22];
+}
+else {
+vErrors.push(err22);
+}
+errors++;
+}
+if(data5 < 0 || isNaN(data5)){
+const err23 = {instancePath:instancePath+"/tolerance",schemaPath:"#/properties/tolerance/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(vErrors === null){
+vErrors = [err23];
+}
+else {
+vErrors.push(err23);
+}
+errors++;
+}
+}
+}
+if(data.cooldown !== undefined){
+let data6 = data.cooldown;
+if(typeof data6 === "string"){
+if(!pattern16.test(data6)){
+const err24 = {instancePath:instancePath+"/cooldown",schemaPath:"urn:swain:common#/$defs/Duration/pattern",keyword:"pattern",params:{pattern: "^[0-9]{1,9}(ms|s|m|h)$"},message:"must match pattern \""+"^[0-9]{1,9}(ms|s|m|h)$"+"\""};
+if(vErrors === null){
+vErrors = [err24];
+}
+else {
+vErrors.push(err24);
+}
+errors++;
+}
+}
+else {
+const err25 = {instancePath:instancePath+"/cooldown",schemaPath:"urn:swain:common#/$defs/Duration/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err25];
+}
+else {
+vErrors.push(err25);
+}
+errors++;
+}
+}
+if(data.scaleUp !== undefined){
+if(!(validate127(data.scaleUp, {instancePath:instancePath+"/scaleUp",parentData:data,parentDataProperty:"scaleUp",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate127.errors : vErrors.concat(validate127.errors);
+errors = vErrors.length;
+}
+}
+if(data.scaleDown !== undefined){
+if(!(validate127(data.scaleDown, {instancePath:instancePath+"/scaleDown",parentData:data,parentDataProperty:"scaleDown",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate127.errors : vErrors.concat(validate127.errors);
+errors = vErrors.length;
+}
+}
+}
+else {
+const err26 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err26];
+}
+else {
+vErrors.push(err26);
+}
+errors++;
+}
+validate131.errors = vErrors;
+return errors === 0;
+}
+validate131.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
 
 function validate122(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate122.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.kind === undefined){
+const err0 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "kind"},message:"must have required property '"+"kind"+"'"};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+if(data.verb === undefined){
+const err1 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "verb"},message:"must have required property '"+"verb"+"'"};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+if(data.namespace === undefined){
+const err2 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "namespace"},message:"must have required property '"+"namespace"+"'"};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+if(data.name === undefined){
+const err3 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "name"},message:"must have required property '"+"name"+"'"};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+if(data.labels === undefined){
+const err4 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "labels"},message:"must have required property '"+"labels"+"'"};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+if(data.spec === undefined){
+const err5 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "spec"},message:"must have required property '"+"spec"+"'"};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+}
+for(const key0 in data){
+if(!((((((key0 === "kind") || (key0 === "verb")) || (key0 === "namespace")) || (key0 === "name")) || (key0 === "labels")) || (key0 === "spec"))){
+const err6 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+}
+if(data.kind !== undefined){
+let data0 = data.kind;
+if(typeof data0 !== "string"){
+const err7 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err7];
+}
+else {
+vErrors.push(err7);
+}
+errors++;
+}
+if("autoscaler" !== data0){
+const err8 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "autoscaler"},message:"must be equal to constant"};
+if(vErrors === null){
+vErrors = [err8];
+}
+else {
+vErrors.push(err8);
+}
+errors++;
+}
+}
+if(data.verb !== undefined){
+let data1 = data.verb;
+if(typeof data1 !== "string"){
+const err9 = {instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err9];
+}
+else {
+vErrors.push(err9);
+}
+errors++;
+}
+if("applied" !== data1){
+const err10 = {instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/const",keyword:"const",params:{allowedValue: "applied"},message:"must be equal to constant"};
+if(vErrors === null){
+vErrors = [err10];
+}
+else {
+vErrors.push(err10);
+}
+errors++;
+}
+}
+if(data.namespace !== undefined){
+let data2 = data.namespace;
+if(typeof data2 === "string"){
+if(!pattern5.test(data2)){
+const err11 = {instancePath:instancePath+"/namespace",schemaPath:"urn:swain:common#/$defs/Name/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"+"\""};
+if(vErrors === null){
+vErrors = [err11];
+}
+else {
+vErrors.push(err11);
+}
+errors++;
+}
+}
+else {
+const err12 = {instancePath:instancePath+"/namespace",schemaPath:"urn:swain:common#/$defs/Name/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err12];
+}
+else {
+vErrors.push(err12);
+}
+errors++;
+}
+}
+if(data.name !== undefined){
+let data3 = data.name;
+if(typeof data3 === "string"){
+if(!pattern5.test(data3)){
+const err13 = {instancePath:instancePath+"/name",schemaPath:"urn:swain:common#/$defs/Name/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"+"\""};
+if(vErrors === null){
+vErrors = [err13];
+}
+else {
+vErrors.push(err13);
+}
+errors++;
+}
+}
+else {
+const err14 = {instancePath:instancePath+"/name",schemaPath:"urn:swain:common#/$defs/Name/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err14];
+}
+else {
+vErrors.push(err14);
+}
+errors++;
+}
+}
+if(data.labels !== undefined){
+let data4 = data.labels;
+if(data4 && typeof data4 == "object" && !Array.isArray(data4)){
+if(Object.keys(data4).length > 64){
+const err15 = {instancePath:instancePath+"/labels",schemaPath:"urn:swain:common#/$defs/Labels/maxProperties",keyword:"maxProperties",params:{limit: 64},message:"must NOT have more than 64 properties"};
+if(vErrors === null){
+vErrors = [err15];
+}
+else {
+vErrors.push(err15);
+}
+errors++;
+}
+for(const key1 in data4){
+const _errs15 = errors;
+if(typeof key1 === "string"){
+if(!pattern8.test(key1)){
+const err16 = {instancePath:instancePath+"/labels",schemaPath:"urn:swain:common#/$defs/Labels/propertyNames/pattern",keyword:"pattern",params:{pattern: "^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"},message:"must match pattern \""+"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"+"\"",propertyName:key1};
+if(vErrors === null){
+vErrors = [err16];
+}
+else {
+vErrors.push(err16);
+}
+errors++;
+}
+}
+var valid4 = _errs15 === errors;
+if(!valid4){
+const err17 = {instancePath:instancePath+"/labels",schemaPath:"urn:swain:common#/$defs/Labels/propertyNames",keyword:"propertyNames",params:{propertyName: key1},message:"property name must be valid"};
+if(vErrors === null){
+vErrors = [err17];
+}
+else {
+vErrors.push(err17);
+}
+errors++;
+}
+}
+for(const key2 in data4){
+let data5 = data4[key2];
+if(typeof data5 === "string"){
+if(!pattern9.test(data5)){
+const err18 = {instancePath:instancePath+"/labels/" + key2.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"urn:swain:common#/$defs/Labels/additionalProperties/pattern",keyword:"pattern",params:{pattern: "^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"},message:"must match pattern \""+"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"+"\""};
+if(vErrors === null){
+vErrors = [err18];
+}
+else {
+vErrors.push(err18);
+}
+errors++;
+}
+}
+else {
+const err19 = {instancePath:instancePath+"/labels/" + key2.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"urn:swain:common#/$defs/Labels/additionalProperties/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err19];
+}
+else {
+vErrors.push(err19);
+}
+errors++;
+}
+}
+}
+else {
+const err20 = {instancePath:instancePath+"/labels",schemaPath:"urn:swain:common#/$defs/Labels/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err20];
+}
+else {
+vErrors.push(err20);
+}
+errors++;
+}
+}
+if(data.spec !== undefined){
+if(!(validate131(data.spec, {instancePath:instancePath+"/spec",parentData:data,parentDataProperty:"spec",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate131.errors : vErrors.concat(validate131.errors);
+errors = vErrors.length;
+}
+}
+}
+else {
+const err21 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err21];
+}
+else {
+vErrors.push(err21);
+}
+errors++;
+}
+validate122.errors = vErrors;
+return errors === 0;
+}
+validate122.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const schema196 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"deleted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}};
+
+function validate136(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate136.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.kind === undefined){
+const err0 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "kind"},message:"must have required property '"+"kind"+"'"};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+if(data.verb === undefined){
+const err1 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "verb"},message:"must have required property '"+"verb"+"'"};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+if(data.namespace === undefined){
+const err2 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "namespace"},message:"must have required property '"+"namespace"+"'"};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+if(data.name === undefined){
+const err3 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "name"},message:"must have required property '"+"name"+"'"};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+for(const key0 in data){
+if(!((((key0 === "kind") || (key0 === "verb")) || (key0 === "namespace")) || (key0 === "name"))){
+const err4 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+}
+if(data.kind !== undefined){
+let data0 = data.kind;
+if(typeof data0 !== "string"){
+const err5 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+}
+if("autoscaler" !== data0){
+const err6 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "autoscaler"},message:"must be equal to constant"};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+}
+if(data.verb !== undefined){
+let data1 = data.verb;
+if(typeof data1 !== "string"){
+const err7 = {instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err7];
+}
+else {
+vErrors.push(err7);
+}
+errors++;
+}
+if("deleted" !== data1){
+const err8 = {instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/const",keyword:"const",params:{allowedValue: "deleted"},message:"must be equal to constant"};
+if(vErrors === null){
+vErrors = [err8];
+}
+else {
+vErrors.push(err8);
+}
+errors++;
+}
+}
+if(data.namespace !== undefined){
+let data2 = data.namespace;
+if(typeof data2 === "string"){
+if(!pattern5.test(data2)){
+const err9 = {instancePath:instancePath+"/namespace",schemaPath:"urn:swain:common#/$defs/Name/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"+"\""};
+if(vErrors === null){
+vErrors = [err9];
+}
+else {
+vErrors.push(err9);
+}
+errors++;
+}
+}
+else {
+const err10 = {instancePath:instancePath+"/namespace",schemaPath:"urn:swain:common#/$defs/Name/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err10];
+}
+else {
+vErrors.push(err10);
+}
+errors++;
+}
+}
+if(data.name !== undefined){
+let data3 = data.name;
+if(typeof data3 === "string"){
+if(!pattern5.test(data3)){
+const err11 = {instancePath:instancePath+"/name",schemaPath:"urn:swain:common#/$defs/Name/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"+"\""};
+if(vErrors === null){
+vErrors = [err11];
+}
+else {
+vErrors.push(err11);
+}
+errors++;
+}
+}
+else {
+const err12 = {instancePath:instancePath+"/name",schemaPath:"urn:swain:common#/$defs/Name/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err12];
+}
+else {
+vErrors.push(err12);
+}
+errors++;
+}
+}
+}
+else {
+const err13 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err13];
+}
+else {
+vErrors.push(err13);
+}
+errors++;
+}
+validate136.errors = vErrors;
+return errors === 0;
+}
+validate136.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const schema199 = {"description":"Why the workload.scaled item beside it in the same event was decided.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","from","replicas","reason","message","metrics"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"scaled","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"from":{"type":"integer","minimum":0,"maximum":10000},"replicas":{"type":"integer","minimum":1,"maximum":10000},"reason":{"type":"string"},"message":{"type":"string"},"metrics":{"type":"array","maxItems":2,"items":{"$ref":"urn:swain:autoscale-message#/$defs/AutoscaleMetric"}}}};
+const schema204 = {"description":"What was seen of one metric of a workload, and how many pods it asks for.","type":"object","additionalProperties":false,"required":["resource","target","use","request","pods","missing","notReady","reason"],"properties":{"resource":{"type":"string","enum":["cpu","memory"]},"target":{"description":"Wanted use of the request, percent.","type":"integer","minimum":1},"use":{"description":"Of the measured pods together: thousandths of a core, or bytes.","type":"integer","minimum":0},"request":{"description":"Of the same pods, in the same unit.","type":"integer","minimum":0},"percent":{"description":"use of request; absent when there is nothing to compute it from.","type":"integer","minimum":0},"pods":{"description":"Ready pods with fresh figures.","type":"integer","minimum":0},"missing":{"description":"Ready pods without fresh figures.","type":"integer","minimum":0},"notReady":{"description":"Replicas that are not ready, or not for long enough.","type":"integer","minimum":0},"recommended":{"description":"Replicas this metric asks for; absent when it cannot tell.","type":"integer","minimum":0},"reason":{"description":"Why it cannot tell; else empty.","type":"string"}}};
+
+function validate138(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate138.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.kind === undefined){
+const err0 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "kind"},message:"must have required property '"+"kind"+"'"};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+if(data.verb === undefined){
+const err1 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "verb"},message:"must have required property '"+"verb"+"'"};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+if(data.namespace === undefined){
+const err2 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "namespace"},message:"must have required property '"+"namespace"+"'"};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+if(data.name === undefined){
+const err3 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "name"},message:"must have required property '"+"name"+"'"};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+if(data.workload === undefined){
+const err4 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "workload"},message:"must have required property '"+"workload"+"'"};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+if(data.from === undefined){
+const err5 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "from"},message:"must have required property '"+"from"+"'"};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+}
+if(data.replicas === undefined){
+const err6 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "replicas"},message:"must have required property '"+"replicas"+"'"};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+if(data.reason === undefined){
+const err7 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "reason"},message:"must have required property '"+"reason"+"'"};
+if(vErrors === null){
+vErrors = [err7];
+}
+else {
+vErrors.push(err7);
+}
+errors++;
+}
+if(data.message === undefined){
+const err8 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "message"},message:"must have required property '"+"message"+"'"};
+if(vErrors === null){
+vErrors = [err8];
+}
+else {
+vErrors.push(err8);
+}
+errors++;
+}
+if(data.metrics === undefined){
+const err9 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "metrics"},message:"must have required property '"+"metrics"+"'"};
+if(vErrors === null){
+vErrors = [err9];
+}
+else {
+vErrors.push(err9);
+}
+errors++;
+}
+for(const key0 in data){
+if(!(func1.call(schema199.properties, key0))){
+const err10 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err10];
+}
+else {
+vErrors.push(err10);
+}
+errors++;
+}
+}
+if(data.kind !== undefined){
+let data0 = data.kind;
+if(typeof data0 !== "string"){
+const err11 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err11];
+}
+else {
+vErrors.push(err11);
+}
+errors++;
+}
+if("autoscaler" !== data0){
+const err12 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "autoscaler"},message:"must be equal to constant"};
+if(vErrors === null){
+vErrors = [err12];
+}
+else {
+vErrors.push(err12);
+}
+errors++;
+}
+}
+if(data.verb !== undefined){
+let data1 = data.verb;
+if(typeof data1 !== "string"){
+const err13 = {instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err13];
+}
+else {
+vErrors.push(err13);
+}
+errors++;
+}
+if("scaled" !== data1){
+const err14 = {instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/const",keyword:"const",params:{allowedValue: "scaled"},message:"must be equal to constant"};
+if(vErrors === null){
+vErrors = [err14];
+}
+else {
+vErrors.push(err14);
+}
+errors++;
+}
+}
+if(data.namespace !== undefined){
+let data2 = data.namespace;
+if(typeof data2 === "string"){
+if(!pattern5.test(data2)){
+const err15 = {instancePath:instancePath+"/namespace",schemaPath:"urn:swain:common#/$defs/Name/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"+"\""};
+if(vErrors === null){
+vErrors = [err15];
+}
+else {
+vErrors.push(err15);
+}
+errors++;
+}
+}
+else {
+const err16 = {instancePath:instancePath+"/namespace",schemaPath:"urn:swain:common#/$defs/Name/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err16];
+}
+else {
+vErrors.push(err16);
+}
+errors++;
+}
+}
+if(data.name !== undefined){
+let data3 = data.name;
+if(typeof data3 === "string"){
+if(!pattern5.test(data3)){
+const err17 = {instancePath:instancePath+"/name",schemaPath:"urn:swain:common#/$defs/Name/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"+"\""};
+if(vErrors === null){
+vErrors = [err17];
+}
+else {
+vErrors.push(err17);
+}
+errors++;
+}
+}
+else {
+const err18 = {instancePath:instancePath+"/name",schemaPath:"urn:swain:common#/$defs/Name/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err18];
+}
+else {
+vErrors.push(err18);
+}
+errors++;
+}
+}
+if(data.workload !== undefined){
+let data4 = data.workload;
+if(typeof data4 === "string"){
+if(!pattern5.test(data4)){
+const err19 = {instancePath:instancePath+"/workload",schemaPath:"urn:swain:common#/$defs/Name/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"+"\""};
+if(vErrors === null){
+vErrors = [err19];
+}
+else {
+vErrors.push(err19);
+}
+errors++;
+}
+}
+else {
+const err20 = {instancePath:instancePath+"/workload",schemaPath:"urn:swain:common#/$defs/Name/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err20];
+}
+else {
+vErrors.push(err20);
+}
+errors++;
+}
+}
+if(data.from !== undefined){
+let data5 = data.from;
+if(!(((typeof data5 == "number") && (!(data5 % 1) && !isNaN(data5))) && (isFinite(data5)))){
+const err21 = {instancePath:instancePath+"/from",schemaPath:"#/properties/from/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err21];
+}
+else {
+vErrors.push(err21);
+}
+errors++;
+}
+if((typeof data5 == "number") && (isFinite(data5))){
+if(data5 > 10000 || isNaN(data5)){
+const err22 = {instancePath:instancePath+"/from",schemaPath:"#/properties/from/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
+if(vErrors === null){
+vErrors = [err22];
+}
+else {
+vErrors.push(err22);
+}
+errors++;
+}
+if(data5 < 0 || isNaN(data5)){
+const err23 = {instancePath:instancePath+"/from",schemaPath:"#/properties/from/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(vErrors === null){
+vErrors = [err23];
+}
+else {
+vErrors.push(err23);
+}
+errors++;
+}
+}
+}
+if(data.replicas !== undefined){
+let data6 = data.replicas;
+if(!(((typeof data6 == "number") && (!(data6 % 1) && !isNaN(data6))) && (isFinite(data6)))){
+const err24 = {instancePath:instancePath+"/replicas",schemaPath:"#/properties/replicas/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err24];
+}
+else {
+vErrors.push(err24);
+}
+errors++;
+}
+if((typeof data6 == "number") && (isFinite(data6))){
+if(data6 > 10000 || isNaN(data6)){
+const err25 = {instancePath:instancePath+"/replicas",schemaPath:"#/properties/replicas/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
+if(vErrors === null){
+vErrors = [err25];
+}
+else {
+vErrors.push(err25);
+}
+errors++;
+}
+if(data6 < 1 || isNaN(data6)){
+const err26 = {instancePath:instancePath+"/replicas",schemaPath:"#/properties/replicas/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(vErrors === null){
+vErrors = [err26];
+}
+else {
+vErrors.push(err26);
+}
+errors++;
+}
+}
+}
+if(data.reason !== undefined){
+if(typeof data.reason !== "string"){
+const err27 = {instancePath:instancePath+"/reason",schemaPath:"#/properties/reason/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err27];
+}
+else {
+vErrors.push(err27);
+}
+errors++;
+}
+}
+if(data.message !== undefined){
+if(typeof data.message !== "string"){
+const err28 = {instancePath:instancePath+"/message",schemaPath:"#/properties/message/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err28];
+}
+else {
+vErrors.push(err28);
+}
+errors++;
+}
+}
+if(data.metrics !== undefined){
+let data9 = data.metrics;
+if(Array.isArray(data9)){
+if(data9.length > 2){
+const err29 = {instancePath:instancePath+"/metrics",schemaPath:"#/properties/metrics/maxItems",keyword:"maxItems",params:{limit: 2},message:"must NOT have more than 2 items"};
+if(vErrors === null){
+vErrors = [err29];
+}
+else {
+vErrors.push(err29);
+}
+errors++;
+}
+const len0 = data9.length;
+for(let i0=0; i0<len0; i0++){
+let data10 = data9[i0];
+if(data10 && typeof data10 == "object" && !Array.isArray(data10)){
+if(data10.resource === undefined){
+const err30 = {instancePath:instancePath+"/metrics/" + i0,schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/required",keyword:"required",params:{missingProperty: "resource"},message:"must have required property '"+"resource"+"'"};
+if(vErrors === null){
+vErrors = [err30];
+}
+else {
+vErrors.push(err30);
+}
+errors++;
+}
+if(data10.target === undefined){
+const err31 = {instancePath:instancePath+"/metrics/" + i0,schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/required",keyword:"required",params:{missingProperty: "target"},message:"must have required property '"+"target"+"'"};
+if(vErrors === null){
+vErrors = [err31];
+}
+else {
+vErrors.push(err31);
+}
+errors++;
+}
+if(data10.use === undefined){
+const err32 = {instancePath:instancePath+"/metrics/" + i0,schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/required",keyword:"required",params:{missingProperty: "use"},message:"must have required property '"+"use"+"'"};
+if(vErrors === null){
+vErrors = [err32];
+}
+else {
+vErrors.push(err32);
+}
+errors++;
+}
+if(data10.request === undefined){
+const err33 = {instancePath:instancePath+"/metrics/" + i0,schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/required",keyword:"required",params:{missingProperty: "request"},message:"must have required property '"+"request"+"'"};
+if(vErrors === null){
+vErrors = [err33];
+}
+else {
+vErrors.push(err33);
+}
+errors++;
+}
+if(data10.pods === undefined){
+const err34 = {instancePath:instancePath+"/metrics/" + i0,schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/required",keyword:"required",params:{missingProperty: "pods"},message:"must have required property '"+"pods"+"'"};
+if(vErrors === null){
+vErrors = [err34];
+}
+else {
+vErrors.push(err34);
+}
+errors++;
+}
+if(data10.missing === undefined){
+const err35 = {instancePath:instancePath+"/metrics/" + i0,schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/required",keyword:"required",params:{missingProperty: "missing"},message:"must have required property '"+"missing"+"'"};
+if(vErrors === null){
+vErrors = [err35];
+}
+else {
+vErrors.push(err35);
+}
+errors++;
+}
+if(data10.notReady === undefined){
+const err36 = {instancePath:instancePath+"/metrics/" + i0,schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/required",keyword:"required",params:{missingProperty: "notReady"},message:"must have required property '"+"notReady"+"'"};
+if(vErrors === null){
+vErrors = [err36];
+}
+else {
+vErrors.push(err36);
+}
+errors++;
+}
+if(data10.reason === undefined){
+const err37 = {instancePath:instancePath+"/metrics/" + i0,schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/required",keyword:"required",params:{missingProperty: "reason"},message:"must have required property '"+"reason"+"'"};
+if(vErrors === null){
+vErrors = [err37];
+}
+else {
+vErrors.push(err37);
+}
+errors++;
+}
+for(const key1 in data10){
+if(!(func1.call(schema204.properties, key1))){
+const err38 = {instancePath:instancePath+"/metrics/" + i0,schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err38];
+}
+else {
+vErrors.push(err38);
+}
+errors++;
+}
+}
+if(data10.resource !== undefined){
+let data11 = data10.resource;
+if(typeof data11 !== "string"){
+const err39 = {instancePath:instancePath+"/metrics/" + i0+"/resource",schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/properties/resource/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err39];
+}
+else {
+vErrors.push(err39);
+}
+errors++;
+}
+if(!((data11 === "cpu") || (data11 === "memory"))){
+const err40 = {instancePath:instancePath+"/metrics/" + i0+"/resource",schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/properties/resource/enum",keyword:"enum",params:{allowedValues: schema204.properties.resource.enum},message:"must be equal to one of the allowed values"};
+if(vErrors === null){
+vErrors = [err40];
+}
+else {
+vErrors.push(err40);
+}
+errors++;
+}
+}
+if(data10.target !== undefined){
+let data12 = data10.target;
+if(!(((typeof data12 == "number") && (!(data12 % 1) && !isNaN(data12))) && (isFinite(data12)))){
+const err41 = {instancePath:instancePath+"/metrics/" + i0+"/target",schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/properties/target/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err41];
+}
+else {
+vErrors.push(err41);
+}
+errors++;
+}
+if((typeof data12 == "number") && (isFinite(data12))){
+if(data12 < 1 || isNaN(data12)){
+const err42 = {instancePath:instancePath+"/metrics/" + i0+"/target",schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/properties/target/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(vErrors === null){
+vErrors = [err42];
+}
+else {
+vErrors.push(err42);
+}
+errors++;
+}
+}
+}
+if(data10.use !== undefined){
+let data13 = data10.use;
+if(!(((typeof data13 == "number") && (!(data13 % 1) && !isNaN(data13))) && (isFinite(data13)))){
+const err43 = {instancePath:instancePath+"/metrics/" + i0+"/use",schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/properties/use/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err43];
+}
+else {
+vErrors.push(err43);
+}
+errors++;
+}
+if((typeof data13 == "number") && (isFinite(data13))){
+if(data13 < 0 || isNaN(data13)){
+const err44 = {instancePath:instancePath+"/metrics/" + i0+"/use",schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/properties/use/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(vErrors === null){
+vErrors = [err44];
+}
+else {
+vErrors.push(err44);
+}
+errors++;
+}
+}
+}
+if(data10.request !== undefined){
+let data14 = data10.request;
+if(!(((typeof data14 == "number") && (!(data14 % 1) && !isNaN(data14))) && (isFinite(data14)))){
+const err45 = {instancePath:instancePath+"/metrics/" + i0+"/request",schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/properties/request/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err45];
+}
+else {
+vErrors.push(err45);
+}
+errors++;
+}
+if((typeof data14 == "number") && (isFinite(data14))){
+if(data14 < 0 || isNaN(data14)){
+const err46 = {instancePath:instancePath+"/metrics/" + i0+"/request",schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/properties/request/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(vErrors === null){
+vErrors = [err46];
+}
+else {
+vErrors.push(err46);
+}
+errors++;
+}
+}
+}
+if(data10.percent !== undefined){
+let data15 = data10.percent;
+if(!(((typeof data15 == "number") && (!(data15 % 1) && !isNaN(data15))) && (isFinite(data15)))){
+const err47 = {instancePath:instancePath+"/metrics/" + i0+"/percent",schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/properties/percent/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err47];
+}
+else {
+vErrors.push(err47);
+}
+errors++;
+}
+if((typeof data15 == "number") && (isFinite(data15))){
+if(data15 < 0 || isNaN(data15)){
+const err48 = {instancePath:instancePath+"/metrics/" + i0+"/percent",schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/properties/percent/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(vErrors === null){
+vErrors = [err48];
+}
+else {
+vErrors.push(err48);
+}
+errors++;
+}
+}
+}
+if(data10.pods !== undefined){
+let data16 = data10.pods;
+if(!(((typeof data16 == "number") && (!(data16 % 1) && !isNaN(data16))) && (isFinite(data16)))){
+const err49 = {instancePath:instancePath+"/metrics/" + i0+"/pods",schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/properties/pods/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err49];
+}
+else {
+vErrors.push(err49);
+}
+errors++;
+}
+if((typeof data16 == "number") && (isFinite(data16))){
+if(data16 < 0 || isNaN(data16)){
+const err50 = {instancePath:instancePath+"/metrics/" + i0+"/pods",schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/properties/pods/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(vErrors === null){
+vErrors = [err50];
+}
+else {
+vErrors.push(err50);
+}
+errors++;
+}
+}
+}
+if(data10.missing !== undefined){
+let data17 = data10.missing;
+if(!(((typeof data17 == "number") && (!(data17 % 1) && !isNaN(data17))) && (isFinite(data17)))){
+const err51 = {instancePath:instancePath+"/metrics/" + i0+"/missing",schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/properties/missing/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err51];
+}
+else {
+vErrors.push(err51);
+}
+errors++;
+}
+if((typeof data17 == "number") && (isFinite(data17))){
+if(data17 < 0 || isNaN(data17)){
+const err52 = {instancePath:instancePath+"/metrics/" + i0+"/missing",schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/properties/missing/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(vErrors === null){
+vErrors = [err52];
+}
+else {
+vErrors.push(err52);
+}
+errors++;
+}
+}
+}
+if(data10.notReady !== undefined){
+let data18 = data10.notReady;
+if(!(((typeof data18 == "number") && (!(data18 % 1) && !isNaN(data18))) && (isFinite(data18)))){
+const err53 = {instancePath:instancePath+"/metrics/" + i0+"/notReady",schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/properties/notReady/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err53];
+}
+else {
+vErrors.push(err53);
+}
+errors++;
+}
+if((typeof data18 == "number") && (isFinite(data18))){
+if(data18 < 0 || isNaN(data18)){
+const err54 = {instancePath:instancePath+"/metrics/" + i0+"/notReady",schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/properties/notReady/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(vErrors === null){
+vErrors = [err54];
+}
+else {
+vErrors.push(err54);
+}
+errors++;
+}
+}
+}
+if(data10.recommended !== undefined){
+let data19 = data10.recommended;
+if(!(((typeof data19 == "number") && (!(data19 % 1) && !isNaN(data19))) && (isFinite(data19)))){
+const err55 = {instancePath:instancePath+"/metrics/" + i0+"/recommended",schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/properties/recommended/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err55];
+}
+else {
+vErrors.push(err55);
+}
+errors++;
+}
+if((typeof data19 == "number") && (isFinite(data19))){
+if(data19 < 0 || isNaN(data19)){
+const err56 = {instancePath:instancePath+"/metrics/" + i0+"/recommended",schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/properties/recommended/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(vErrors === null){
+vErrors = [err56];
+}
+else {
+vErrors.push(err56);
+}
+errors++;
+}
+}
+}
+if(data10.reason !== undefined){
+if(typeof data10.reason !== "string"){
+const err57 = {instancePath:instancePath+"/metrics/" + i0+"/reason",schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/properties/reason/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err57];
+}
+else {
+vErrors.push(err57);
+}
+errors++;
+}
+}
+}
+else {
+const err58 = {instancePath:instancePath+"/metrics/" + i0,schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err58];
+}
+else {
+vErrors.push(err58);
+}
+errors++;
+}
+}
+}
+else {
+const err59 = {instancePath:instancePath+"/metrics",schemaPath:"#/properties/metrics/type",keyword:"type",params:{type: "array"},message:"must be array"};
+if(vErrors === null){
+vErrors = [err59];
+}
+else {
+vErrors.push(err59);
+}
+errors++;
+}
+}
+}
+else {
+const err60 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err60];
+}
+else {
+vErrors.push(err60);
+}
+errors++;
+}
+validate138.errors = vErrors;
+return errors === 0;
+}
+validate138.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const schema205 = {"description":"A pod that has a slot but no node, and why. Makes the pod when it is new.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","slot","template","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"pending","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"template":{"type":"integer","minimum":1},"reason":{"type":"string"},"message":{"type":"string"}}};
+
+function validate141(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate141.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -10591,7 +12375,7 @@ vErrors.push(err8);
 errors++;
 }
 for(const key0 in data){
-if(!(func1.call(schema177.properties, key0))){
+if(!(func1.call(schema205.properties, key0))){
 const err9 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err9];
@@ -10808,17 +12592,17 @@ vErrors.push(err26);
 }
 errors++;
 }
-validate122.errors = vErrors;
+validate141.errors = vErrors;
 return errors === 0;
 }
-validate122.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate141.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema181 = {"description":"A pod is placed on a node. Makes the pod when it is new.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","slot","template","node"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"assigned","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"template":{"description":"Sequence of the event that set the pod template.","type":"integer","minimum":1},"node":{"$ref":"urn:swain:common#/$defs/Name"}}};
+const schema209 = {"description":"A pod is placed on a node. Makes the pod when it is new.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","slot","template","node"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"assigned","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"template":{"description":"Sequence of the event that set the pod template.","type":"integer","minimum":1},"node":{"$ref":"urn:swain:common#/$defs/Name"}}};
 
-function validate124(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate143(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate124.evaluated;
+const evaluated0 = validate143.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -11125,20 +12909,20 @@ vErrors.push(err25);
 }
 errors++;
 }
-validate124.errors = vErrors;
+validate143.errors = vErrors;
 return errors === 0;
 }
-validate124.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate143.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema186 = {"description":"What the agent saw; the verb is the pod's state.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","observed"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"$ref":"urn:swain:pod-message#/$defs/ObservedState"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"observed":{"$ref":"urn:swain:pod-message#/$defs/PodObserved"}}};
-const schema187 = {"description":"The states an agent can see.","type":"string","enum":["pulling","starting","running","ready","backoff","stopped","failed"]};
-const schema190 = {"type":"object","additionalProperties":false,"required":["reason","message","restarts"],"properties":{"reason":{"type":"string"},"message":{"type":"string"},"restarts":{"description":"Starts after the first one.","type":"integer","minimum":0},"exitCode":{"description":"Of the container that ended last.","type":"integer"},"addresses":{"type":"array","maxItems":1024,"items":{"$ref":"urn:swain:pod-message#/$defs/PodAddress"}},"containers":{"type":"array","maxItems":16,"items":{"$ref":"urn:swain:pod-message#/$defs/ContainerObserved"}}}};
-const schema191 = {"description":"Where one declared port answers.","type":"object","additionalProperties":false,"required":["name","host","hostPort"],"properties":{"name":{"$ref":"urn:swain:common#/$defs/PortName"},"containerPort":{"$ref":"urn:swain:common#/$defs/PortNumber"},"host":{"description":"The address other nodes reach (the agent's --advertise).","type":"string"},"hostPort":{"description":"The published port at that address.","$ref":"urn:swain:common#/$defs/PortNumber"},"local":{"description":"The container's own address, reachable from the same host only.","type":"string"},"localPort":{"$ref":"urn:swain:common#/$defs/PortNumber"}}};
+const schema214 = {"description":"What the agent saw; the verb is the pod's state.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","observed"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"$ref":"urn:swain:pod-message#/$defs/ObservedState"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"observed":{"$ref":"urn:swain:pod-message#/$defs/PodObserved"}}};
+const schema215 = {"description":"The states an agent can see.","type":"string","enum":["pulling","starting","running","ready","backoff","stopped","failed"]};
+const schema218 = {"type":"object","additionalProperties":false,"required":["reason","message","restarts"],"properties":{"reason":{"type":"string"},"message":{"type":"string"},"restarts":{"description":"Starts after the first one.","type":"integer","minimum":0},"exitCode":{"description":"Of the container that ended last.","type":"integer"},"addresses":{"type":"array","maxItems":1024,"items":{"$ref":"urn:swain:pod-message#/$defs/PodAddress"}},"containers":{"type":"array","maxItems":16,"items":{"$ref":"urn:swain:pod-message#/$defs/ContainerObserved"}}}};
+const schema219 = {"description":"Where one declared port answers.","type":"object","additionalProperties":false,"required":["name","host","hostPort"],"properties":{"name":{"$ref":"urn:swain:common#/$defs/PortName"},"containerPort":{"$ref":"urn:swain:common#/$defs/PortNumber"},"host":{"description":"The address other nodes reach (the agent's --advertise).","type":"string"},"hostPort":{"description":"The published port at that address.","$ref":"urn:swain:common#/$defs/PortNumber"},"local":{"description":"The container's own address, reachable from the same host only.","type":"string"},"localPort":{"$ref":"urn:swain:common#/$defs/PortNumber"}}};
 
-function validate128(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate147(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate128.evaluated;
+const evaluated0 = validate147.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -11191,7 +12975,7 @@ errors++;
 if(data.name !== undefined){
 let data0 = data.name;
 if(typeof data0 === "string"){
-if(!pattern29.test(data0)){
+if(!pattern31.test(data0)){
 const err4 = {instancePath:instancePath+"/name",schemaPath:"urn:swain:common#/$defs/PortName/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$"+"\""};
 if(vErrors === null){
 vErrors = [err4];
@@ -11353,17 +13137,17 @@ vErrors.push(err17);
 }
 errors++;
 }
-validate128.errors = vErrors;
+validate147.errors = vErrors;
 return errors === 0;
 }
-validate128.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate147.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema196 = {"title":"ContainerObserved","type":"object","additionalProperties":false,"required":["name","id"],"properties":{"name":{"$ref":"urn:swain:common#/$defs/Name"},"id":{"description":"The engine's id of the container, or the process id.","type":"string"}}};
+const schema224 = {"title":"ContainerObserved","type":"object","additionalProperties":false,"required":["name","id"],"properties":{"name":{"$ref":"urn:swain:common#/$defs/Name"},"id":{"description":"The engine's id of the container, or the process id.","type":"string"}}};
 
-function validate130(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate149(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate130.evaluated;
+const evaluated0 = validate149.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -11451,16 +13235,16 @@ vErrors.push(err6);
 }
 errors++;
 }
-validate130.errors = vErrors;
+validate149.errors = vErrors;
 return errors === 0;
 }
-validate130.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate149.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate127(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate146(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate127.evaluated;
+const evaluated0 = validate146.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -11587,8 +13371,8 @@ errors++;
 }
 const len0 = data4.length;
 for(let i0=0; i0<len0; i0++){
-if(!(validate128(data4[i0], {instancePath:instancePath+"/addresses/" + i0,parentData:data4,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate128.errors : vErrors.concat(validate128.errors);
+if(!(validate147(data4[i0], {instancePath:instancePath+"/addresses/" + i0,parentData:data4,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate147.errors : vErrors.concat(validate147.errors);
 errors = vErrors.length;
 }
 }
@@ -11619,8 +13403,8 @@ errors++;
 }
 const len1 = data6.length;
 for(let i1=0; i1<len1; i1++){
-if(!(validate130(data6[i1], {instancePath:instancePath+"/containers/" + i1,parentData:data6,parentDataProperty:i1,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate130.errors : vErrors.concat(validate130.errors);
+if(!(validate149(data6[i1], {instancePath:instancePath+"/containers/" + i1,parentData:data6,parentDataProperty:i1,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate149.errors : vErrors.concat(validate149.errors);
 errors = vErrors.length;
 }
 }
@@ -11647,16 +13431,16 @@ vErrors.push(err13);
 }
 errors++;
 }
-validate127.errors = vErrors;
+validate146.errors = vErrors;
 return errors === 0;
 }
-validate127.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate146.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate126(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate145(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate126.evaluated;
+const evaluated0 = validate145.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -11762,7 +13546,7 @@ vErrors.push(err8);
 errors++;
 }
 if(!(((((((data1 === "pulling") || (data1 === "starting")) || (data1 === "running")) || (data1 === "ready")) || (data1 === "backoff")) || (data1 === "stopped")) || (data1 === "failed"))){
-const err9 = {instancePath:instancePath+"/verb",schemaPath:"urn:swain:pod-message#/$defs/ObservedState/enum",keyword:"enum",params:{allowedValues: schema187.enum},message:"must be equal to one of the allowed values"};
+const err9 = {instancePath:instancePath+"/verb",schemaPath:"urn:swain:pod-message#/$defs/ObservedState/enum",keyword:"enum",params:{allowedValues: schema215.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err9];
 }
@@ -11823,8 +13607,8 @@ errors++;
 }
 }
 if(data.observed !== undefined){
-if(!(validate127(data.observed, {instancePath:instancePath+"/observed",parentData:data,parentDataProperty:"observed",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate127.errors : vErrors.concat(validate127.errors);
+if(!(validate146(data.observed, {instancePath:instancePath+"/observed",parentData:data,parentDataProperty:"observed",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate146.errors : vErrors.concat(validate146.errors);
 errors = vErrors.length;
 }
 }
@@ -11839,17 +13623,17 @@ vErrors.push(err14);
 }
 errors++;
 }
-validate126.errors = vErrors;
+validate145.errors = vErrors;
 return errors === 0;
 }
-validate126.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate145.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema198 = {"description":"The pod leaves the endpoints. With drain, the node is told to stop it once the proxies have let go (drained).","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","drain","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"stopping","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"drain":{"type":"boolean"},"reason":{"type":"string"},"message":{"type":"string"}}};
+const schema226 = {"description":"The pod leaves the endpoints. With drain, the node is told to stop it once the proxies have let go (drained).","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","drain","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"stopping","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"drain":{"type":"boolean"},"reason":{"type":"string"},"message":{"type":"string"}}};
 
-function validate134(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate153(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate134.evaluated;
+const evaluated0 = validate153.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -12082,17 +13866,17 @@ vErrors.push(err19);
 }
 errors++;
 }
-validate134.errors = vErrors;
+validate153.errors = vErrors;
 return errors === 0;
 }
-validate134.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate153.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema201 = {"description":"drained: proxies let go, the node may stop it. lost: its node is unheard for too long; possibly still running. removed: gone from the node, or never was on one.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"type":"string","enum":["drained","lost","removed"]},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"reason":{"type":"string"},"message":{"type":"string"}}};
+const schema229 = {"description":"drained: proxies let go, the node may stop it. lost: its node is unheard for too long; possibly still running. removed: gone from the node, or never was on one.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"type":"string","enum":["drained","lost","removed"]},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"reason":{"type":"string"},"message":{"type":"string"}}};
 
-function validate136(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate155(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate136.evaluated;
+const evaluated0 = validate155.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -12208,7 +13992,7 @@ vErrors.push(err9);
 errors++;
 }
 if(!(((data1 === "drained") || (data1 === "lost")) || (data1 === "removed"))){
-const err10 = {instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema201.properties.verb.enum},message:"must be equal to one of the allowed values"};
+const err10 = {instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema229.properties.verb.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err10];
 }
@@ -12303,10 +14087,10 @@ vErrors.push(err17);
 }
 errors++;
 }
-validate136.errors = vErrors;
+validate155.errors = vErrors;
 return errors === 0;
 }
-validate136.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate155.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
 function validate74(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
@@ -12766,8 +14550,8 @@ props0 = true;
 }
 }
 const _errs32 = errors;
-if(!(validate124(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate124.errors : vErrors.concat(validate124.errors);
+if(!(validate136(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate136.errors : vErrors.concat(validate136.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs32 === errors;
@@ -12784,8 +14568,8 @@ props0 = true;
 }
 }
 const _errs33 = errors;
-if(!(validate126(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate126.errors : vErrors.concat(validate126.errors);
+if(!(validate138(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate138.errors : vErrors.concat(validate138.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs33 === errors;
@@ -12802,8 +14586,8 @@ props0 = true;
 }
 }
 const _errs34 = errors;
-if(!(validate134(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate134.errors : vErrors.concat(validate134.errors);
+if(!(validate141(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate141.errors : vErrors.concat(validate141.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs34 === errors;
@@ -12820,8 +14604,8 @@ props0 = true;
 }
 }
 const _errs35 = errors;
-if(!(validate136(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate136.errors : vErrors.concat(validate136.errors);
+if(!(validate143(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate143.errors : vErrors.concat(validate143.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs35 === errors;
@@ -12835,6 +14619,63 @@ valid0 = true;
 passing0 = 16;
 if(props0 !== true){
 props0 = true;
+}
+}
+const _errs36 = errors;
+if(!(validate145(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate145.errors : vErrors.concat(validate145.errors);
+errors = vErrors.length;
+}
+var _valid0 = _errs36 === errors;
+if(_valid0 && valid0){
+valid0 = false;
+passing0 = [passing0, 17];
+}
+else {
+if(_valid0){
+valid0 = true;
+passing0 = 17;
+if(props0 !== true){
+props0 = true;
+}
+}
+const _errs37 = errors;
+if(!(validate153(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate153.errors : vErrors.concat(validate153.errors);
+errors = vErrors.length;
+}
+var _valid0 = _errs37 === errors;
+if(_valid0 && valid0){
+valid0 = false;
+passing0 = [passing0, 18];
+}
+else {
+if(_valid0){
+valid0 = true;
+passing0 = 18;
+if(props0 !== true){
+props0 = true;
+}
+}
+const _errs38 = errors;
+if(!(validate155(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate155.errors : vErrors.concat(validate155.errors);
+errors = vErrors.length;
+}
+var _valid0 = _errs38 === errors;
+if(_valid0 && valid0){
+valid0 = false;
+passing0 = [passing0, 19];
+}
+else {
+if(_valid0){
+valid0 = true;
+passing0 = 19;
+if(props0 !== true){
+props0 = true;
+}
+}
+}
 }
 }
 }
@@ -13164,14 +15005,14 @@ return errors === 0;
 }
 validate73.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const feed = validate139;
-const schema204 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:feed","title":"FeedEvent","description":"One item of an acknowledged event as a CloudEvent on feed.<ns or _>.<kind>.<name>.<verb>.","type":"object","additionalProperties":true,"required":["specversion","id","source","type","subject","time","datacontenttype","sequence","index","data"],"properties":{"specversion":{"const":"1.0","type":"string"},"id":{"description":"<log id>.<sequence>.<index>","type":"string"},"source":{"description":"swain/<cluster>","type":"string"},"type":{"description":"swain.<kind>.<verb>","type":"string"},"subject":{"description":"<namespace or _>/<kind>/<name>","type":"string"},"time":{"type":"string"},"datacontenttype":{"const":"application/json","type":"string"},"sequence":{"type":"integer","minimum":1},"index":{"type":"integer","minimum":0},"cause":{"type":"string"},"operation":{"type":"string"},"data":{"type":"object"}}};
+export const feed = validate158;
+const schema232 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:feed","title":"FeedEvent","description":"One item of an acknowledged event as a CloudEvent on feed.<ns or _>.<kind>.<name>.<verb>.","type":"object","additionalProperties":true,"required":["specversion","id","source","type","subject","time","datacontenttype","sequence","index","data"],"properties":{"specversion":{"const":"1.0","type":"string"},"id":{"description":"<log id>.<sequence>.<index>","type":"string"},"source":{"description":"swain/<cluster>","type":"string"},"type":{"description":"swain.<kind>.<verb>","type":"string"},"subject":{"description":"<namespace or _>/<kind>/<name>","type":"string"},"time":{"type":"string"},"datacontenttype":{"const":"application/json","type":"string"},"sequence":{"type":"integer","minimum":1},"index":{"type":"integer","minimum":0},"cause":{"type":"string"},"operation":{"type":"string"},"data":{"type":"object"}}};
 
-function validate139(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate158(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:feed" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate139.evaluated;
+const evaluated0 = validate158.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -13483,18 +15324,18 @@ vErrors.push(err26);
 }
 errors++;
 }
-validate139.errors = vErrors;
+validate158.errors = vErrors;
 return errors === 0;
 }
-validate139.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate158.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const heartbeat = validate140;
-const schema205 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:heartbeat","title":"Heartbeat","description":"An agent's sign of life on node.<id>.heartbeat, each second.","type":"object","additionalProperties":true,"required":["bootId","logId","generation","facts"],"properties":{"bootId":{"description":"New at each start of the agent.","type":"string"},"logId":{"description":"The log the agent follows; empty when it follows none yet.","type":"string"},"generation":{"description":"The assignment it holds.","type":"integer","minimum":0},"reported":{"description":"Sequence of its last acknowledged report.","type":"integer","minimum":0},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"}}};
+export const heartbeat = validate159;
+const schema233 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:heartbeat","title":"Heartbeat","description":"An agent's sign of life on node.<id>.heartbeat, each second.","type":"object","additionalProperties":true,"required":["bootId","logId","generation","facts"],"properties":{"bootId":{"description":"New at each start of the agent.","type":"string"},"logId":{"description":"The log the agent follows; empty when it follows none yet.","type":"string"},"generation":{"description":"The assignment it holds.","type":"integer","minimum":0},"reported":{"description":"Sequence of its last acknowledged report.","type":"integer","minimum":0},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"}}};
 
-function validate141(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate160(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate141.evaluated;
+const evaluated0 = validate160.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -13603,7 +15444,7 @@ vErrors.push(err9);
 errors++;
 }
 for(const key0 in data){
-if(!(func1.call(schema119.properties, key0))){
+if(!(func1.call(schema121.properties, key0))){
 const err10 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err10];
@@ -13663,7 +15504,7 @@ vErrors.push(err14);
 errors++;
 }
 if(!(((data3 === "docker") || (data3 === "process")) || (data3 === "sim"))){
-const err15 = {instancePath:instancePath+"/runtime",schemaPath:"#/properties/runtime/enum",keyword:"enum",params:{allowedValues: schema119.properties.runtime.enum},message:"must be equal to one of the allowed values"};
+const err15 = {instancePath:instancePath+"/runtime",schemaPath:"#/properties/runtime/enum",keyword:"enum",params:{allowedValues: schema121.properties.runtime.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err15];
 }
@@ -13940,17 +15781,17 @@ vErrors.push(err37);
 }
 errors++;
 }
-validate141.errors = vErrors;
+validate160.errors = vErrors;
 return errors === 0;
 }
-validate141.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate160.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate140(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate159(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:heartbeat" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate140.evaluated;
+const evaluated0 = validate159.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -14073,8 +15914,8 @@ errors++;
 }
 }
 if(data.facts !== undefined){
-if(!(validate141(data.facts, {instancePath:instancePath+"/facts",parentData:data,parentDataProperty:"facts",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate141.errors : vErrors.concat(validate141.errors);
+if(!(validate160(data.facts, {instancePath:instancePath+"/facts",parentData:data,parentDataProperty:"facts",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate160.errors : vErrors.concat(validate160.errors);
 errors = vErrors.length;
 }
 }
@@ -14089,19 +15930,19 @@ vErrors.push(err10);
 }
 errors++;
 }
-validate140.errors = vErrors;
+validate159.errors = vErrors;
 return errors === 0;
 }
-validate140.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate159.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const leaderBeat = validate143;
-const schema208 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:leader-beat","title":"LeaderBeat","description":"The leader's beat on `leader`, each 500 ms.","type":"object","additionalProperties":true,"required":["logId","epoch","sequence","leader"],"properties":{"logId":{"type":"string"},"epoch":{"type":"integer","minimum":1},"sequence":{"type":"integer","minimum":1},"leader":{"type":"string"},"resigned":{"description":"True in the last beat of a leader that was told to stop.","type":"boolean"}}};
+export const leaderBeat = validate162;
+const schema236 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:leader-beat","title":"LeaderBeat","description":"The leader's beat on `leader`, each 500 ms.","type":"object","additionalProperties":true,"required":["logId","epoch","sequence","leader"],"properties":{"logId":{"type":"string"},"epoch":{"type":"integer","minimum":1},"sequence":{"type":"integer","minimum":1},"leader":{"type":"string"},"resigned":{"description":"True in the last beat of a leader that was told to stop.","type":"boolean"}}};
 
-function validate143(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate162(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:leader-beat" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate143.evaluated;
+const evaluated0 = validate162.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -14246,19 +16087,19 @@ vErrors.push(err11);
 }
 errors++;
 }
-validate143.errors = vErrors;
+validate162.errors = vErrors;
 return errors === 0;
 }
-validate143.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate162.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const listReply = validate144;
-const schema209 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:list-reply","title":"ListReply","description":"Objects as they are in KV, oldest name first.","type":"object","additionalProperties":true,"required":["epoch","sequence","items"],"properties":{"epoch":{"type":"integer","minimum":1},"sequence":{"type":"integer","minimum":1},"items":{"type":"array","items":{"type":"object","additionalProperties":true}},"next":{"type":"string"}}};
+export const listReply = validate163;
+const schema237 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:list-reply","title":"ListReply","description":"Objects as they are in KV, oldest name first.","type":"object","additionalProperties":true,"required":["epoch","sequence","items"],"properties":{"epoch":{"type":"integer","minimum":1},"sequence":{"type":"integer","minimum":1},"items":{"type":"array","items":{"type":"object","additionalProperties":true}},"next":{"type":"string"}}};
 
-function validate144(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate163(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:list-reply" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate144.evaluated;
+const evaluated0 = validate163.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -14400,19 +16241,19 @@ vErrors.push(err10);
 }
 errors++;
 }
-validate144.errors = vErrors;
+validate163.errors = vErrors;
 return errors === 0;
 }
-validate144.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate163.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const listRequest = validate145;
-const schema210 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:list-request","title":"ListRequest","description":"api.<ns or _>.<resource>.list and .get:  lists all namespaces. Pages are cut by size.","type":"object","additionalProperties":true,"required":[],"properties":{"name":{"description":"For get: the object.","type":"string"},"after":{"description":"The `next` of the page before.","type":"string"},"limit":{"type":"integer","minimum":1,"maximum":1000},"minSeq":{"description":"Answer only from a state at least this new.","type":"integer","minimum":0}}};
+export const listRequest = validate164;
+const schema238 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:list-request","title":"ListRequest","description":"api.<ns or _>.<resource>.list and .get:  lists all namespaces. Pages are cut by size.","type":"object","additionalProperties":true,"required":[],"properties":{"name":{"description":"For get: the object.","type":"string"},"after":{"description":"The `next` of the page before.","type":"string"},"limit":{"type":"integer","minimum":1,"maximum":1000},"minSeq":{"description":"Answer only from a state at least this new.","type":"integer","minimum":0}}};
 
-function validate145(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate164(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:list-request" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate145.evaluated;
+const evaluated0 = validate164.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -14515,19 +16356,19 @@ vErrors.push(err7);
 }
 errors++;
 }
-validate145.errors = vErrors;
+validate164.errors = vErrors;
 return errors === 0;
 }
-validate145.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate164.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const logChunk = validate146;
-const schema211 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:log-chunk","title":"LogChunk","description":"Output of a container on node.<id>.log.<pod>.","type":"object","additionalProperties":true,"required":["session","sequence"],"properties":{"session":{"type":"string"},"sequence":{"description":"1, 2, 3 … within the session: a gap is lost output.","type":"integer","minimum":1},"container":{"type":"string"},"stream":{"type":"string","enum":["stdout","stderr"]},"text":{"type":"string"},"times":{"description":"When each line of the text was written, milliseconds since 1970 by the node's clock: one number for each piece that ends with a line feed, and one for what follows the last of them. A piece that goes on with a line of an earlier chunk has that line's time.","type":"array","items":{"type":"integer"}},"end":{"type":"boolean"},"code":{"description":"With end: why it ended early, a code of the catalogue.","type":"string"},"error":{"description":"With code: what happened, as a sentence.","type":"string"}}};
+export const logChunk = validate165;
+const schema239 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:log-chunk","title":"LogChunk","description":"Output of a container on node.<id>.log.<pod>.","type":"object","additionalProperties":true,"required":["session","sequence"],"properties":{"session":{"type":"string"},"sequence":{"description":"1, 2, 3 … within the session: a gap is lost output.","type":"integer","minimum":1},"container":{"type":"string"},"stream":{"type":"string","enum":["stdout","stderr"]},"text":{"type":"string"},"times":{"description":"When each line of the text was written, milliseconds since 1970 by the node's clock: one number for each piece that ends with a line feed, and one for what follows the last of them. A piece that goes on with a line of an earlier chunk has that line's time.","type":"array","items":{"type":"integer"}},"end":{"type":"boolean"},"code":{"description":"With end: why it ended early, a code of the catalogue.","type":"string"},"error":{"description":"With code: what happened, as a sentence.","type":"string"}}};
 
-function validate146(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate165(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:log-chunk" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate146.evaluated;
+const evaluated0 = validate165.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -14617,7 +16458,7 @@ vErrors.push(err6);
 errors++;
 }
 if(!((data3 === "stdout") || (data3 === "stderr"))){
-const err7 = {instancePath:instancePath+"/stream",schemaPath:"#/properties/stream/enum",keyword:"enum",params:{allowedValues: schema211.properties.stream.enum},message:"must be equal to one of the allowed values"};
+const err7 = {instancePath:instancePath+"/stream",schemaPath:"#/properties/stream/enum",keyword:"enum",params:{allowedValues: schema239.properties.stream.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err7];
 }
@@ -14715,19 +16556,19 @@ vErrors.push(err14);
 }
 errors++;
 }
-validate146.errors = vErrors;
+validate165.errors = vErrors;
 return errors === 0;
 }
-validate146.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate165.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const logsCredit = validate147;
-const schema212 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:logs-credit","title":"LogsCredit","description":"node.<id>.cmd.logs-credit: the client took this many chunks. Unheard for 30 s, the session ends.","type":"object","additionalProperties":true,"required":["session","credit"],"properties":{"session":{"type":"string"},"credit":{"type":"integer","minimum":0,"maximum":1000}}};
+export const logsCredit = validate166;
+const schema240 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:logs-credit","title":"LogsCredit","description":"node.<id>.cmd.logs-credit: the client took this many chunks. Unheard for 30 s, the session ends.","type":"object","additionalProperties":true,"required":["session","credit"],"properties":{"session":{"type":"string"},"credit":{"type":"integer","minimum":0,"maximum":1000}}};
 
-function validate147(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate166(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:logs-credit" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate147.evaluated;
+const evaluated0 = validate166.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -14813,19 +16654,19 @@ vErrors.push(err6);
 }
 errors++;
 }
-validate147.errors = vErrors;
+validate166.errors = vErrors;
 return errors === 0;
 }
-validate147.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate166.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const logsRequest = validate148;
-const schema213 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:logs-request","title":"LogsRequest","description":"api.<ns>.pod.logs, passed on to node.<id>.cmd.logs. Chunks come on node.<id>.log.<pod> with this session.","type":"object","additionalProperties":true,"required":["session","name"],"properties":{"session":{"description":"Made by the client.","type":"string","pattern":"^[A-Za-z0-9._-]{8,64}$"},"name":{"description":"The pod.","type":"string"},"container":{"type":"string"},"follow":{"type":"boolean"},"tail":{"type":"integer","minimum":0,"maximum":100000},"sinceMs":{"description":"Only output at most so old, by the node's clock.","type":"integer","minimum":0,"maximum":31536000000},"sinceTime":{"description":"Only output from this time on, milliseconds since 1970. The later one counts when both are given.","type":"integer","minimum":0,"maximum":9007199254740991},"previous":{"description":"The run before the newest one instead; it does not go with follow.","type":"boolean"},"credit":{"description":"Chunks the agent may send before the client grants more.","type":"integer","minimum":1,"maximum":1000}}};
+export const logsRequest = validate167;
+const schema241 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:logs-request","title":"LogsRequest","description":"api.<ns>.pod.logs, passed on to node.<id>.cmd.logs. Chunks come on node.<id>.log.<pod> with this session.","type":"object","additionalProperties":true,"required":["session","name"],"properties":{"session":{"description":"Made by the client.","type":"string","pattern":"^[A-Za-z0-9._-]{8,64}$"},"name":{"description":"The pod.","type":"string"},"container":{"type":"string"},"follow":{"type":"boolean"},"tail":{"type":"integer","minimum":0,"maximum":100000},"sinceMs":{"description":"Only output at most so old, by the node's clock.","type":"integer","minimum":0,"maximum":31536000000},"sinceTime":{"description":"Only output from this time on, milliseconds since 1970. The later one counts when both are given.","type":"integer","minimum":0,"maximum":9007199254740991},"previous":{"description":"The run before the newest one instead; it does not go with follow.","type":"boolean"},"credit":{"description":"Chunks the agent may send before the client grants more.","type":"integer","minimum":1,"maximum":1000}}};
 
-function validate148(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate167(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:logs-request" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate148.evaluated;
+const evaluated0 = validate167.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -15077,20 +16918,20 @@ vErrors.push(err20);
 }
 errors++;
 }
-validate148.errors = vErrors;
+validate167.errors = vErrors;
 return errors === 0;
 }
-validate148.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate167.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const nodeMetrics = validate149;
-const schema214 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:node-metrics","title":"NodeMetrics","description":"Use of a node and its pods on node.<id>.metrics, every 5 s.","type":"object","additionalProperties":true,"required":["time","node","pods"],"properties":{"time":{"type":"integer","minimum":0},"node":{"$ref":"urn:swain:node-metrics#/$defs/Usage"},"pods":{"type":"array","maxItems":1000,"items":{"title":"PodUsage","type":"object","additionalProperties":true,"required":["namespace","name","cpuMillis","memoryBytes"],"properties":{"namespace":{"type":"string"},"name":{"type":"string"},"cpuMillis":{"type":"integer","minimum":0},"memoryBytes":{"type":"integer","minimum":0}}}}},"$defs":{"Usage":{"type":"object","additionalProperties":true,"required":["cpuMillis","memoryBytes"],"properties":{"cpuMillis":{"type":"integer","minimum":0},"memoryBytes":{"type":"integer","minimum":0}}}}};
-const schema215 = {"type":"object","additionalProperties":true,"required":["cpuMillis","memoryBytes"],"properties":{"cpuMillis":{"type":"integer","minimum":0},"memoryBytes":{"type":"integer","minimum":0}}};
+export const nodeMetrics = validate168;
+const schema242 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:node-metrics","title":"NodeMetrics","description":"Use of a node and its pods on node.<id>.metrics, every 5 s.","type":"object","additionalProperties":true,"required":["time","node","pods"],"properties":{"time":{"type":"integer","minimum":0},"node":{"$ref":"urn:swain:node-metrics#/$defs/Usage"},"pods":{"type":"array","maxItems":1000,"items":{"title":"PodUsage","type":"object","additionalProperties":true,"required":["namespace","name","cpuMillis","memoryBytes"],"properties":{"namespace":{"type":"string"},"name":{"type":"string"},"cpuMillis":{"type":"integer","minimum":0},"memoryBytes":{"type":"integer","minimum":0}}}}},"$defs":{"Usage":{"type":"object","additionalProperties":true,"required":["cpuMillis","memoryBytes"],"properties":{"cpuMillis":{"type":"integer","minimum":0},"memoryBytes":{"type":"integer","minimum":0}}}}};
+const schema243 = {"type":"object","additionalProperties":true,"required":["cpuMillis","memoryBytes"],"properties":{"cpuMillis":{"type":"integer","minimum":0},"memoryBytes":{"type":"integer","minimum":0}}};
 
-function validate149(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate168(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:node-metrics" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate149.evaluated;
+const evaluated0 = validate168.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -15404,18 +17245,18 @@ vErrors.push(err25);
 }
 errors++;
 }
-validate149.errors = vErrors;
+validate168.errors = vErrors;
 return errors === 0;
 }
-validate149.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate168.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const problem = validate150;
+export const problem = validate169;
 
-function validate150(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate169(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:problem" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate150.evaluated;
+const evaluated0 = validate169.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -15535,19 +17376,19 @@ vErrors.push(err9);
 }
 errors++;
 }
-validate150.errors = vErrors;
+validate169.errors = vErrors;
 return errors === 0;
 }
-validate150.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate169.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const proxyHeartbeat = validate151;
-const schema217 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:proxy-heartbeat","title":"ProxyHeartbeat","description":"A proxy's sign of life on proxy.<id>.heartbeat, each second and at once when it applied a change.","type":"object","additionalProperties":true,"required":["services","open"],"properties":{"services":{"description":"Per service (namespace/name) it serves: per endpoints key part (head, 0, 1 …) the sequence it has applied; 0 = not loaded yet.","type":"object","additionalProperties":{"type":"object","additionalProperties":{"type":"integer","minimum":0}}},"open":{"description":"Open connections per pod (namespace/name) that is no endpoint any more.","type":"object","additionalProperties":{"type":"integer","minimum":0}}}};
+export const proxyHeartbeat = validate170;
+const schema245 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:proxy-heartbeat","title":"ProxyHeartbeat","description":"A proxy's sign of life on proxy.<id>.heartbeat, each second and at once when it applied a change.","type":"object","additionalProperties":true,"required":["services","open"],"properties":{"services":{"description":"Per service (namespace/name) it serves: per endpoints key part (head, 0, 1 …) the sequence it has applied; 0 = not loaded yet.","type":"object","additionalProperties":{"type":"object","additionalProperties":{"type":"integer","minimum":0}}},"open":{"description":"Open connections per pod (namespace/name) that is no endpoint any more.","type":"object","additionalProperties":{"type":"integer","minimum":0}}}};
 
-function validate151(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate170(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:proxy-heartbeat" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate151.evaluated;
+const evaluated0 = validate170.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -15681,18 +17522,18 @@ vErrors.push(err9);
 }
 errors++;
 }
-validate151.errors = vErrors;
+validate170.errors = vErrors;
 return errors === 0;
 }
-validate151.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate170.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const report = validate152;
-const schema218 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:report","title":"Report","description":"Pods that changed, on node.<id>.report; one in flight per agent, answered after the append.","type":"object","additionalProperties":true,"required":["bootId","sequence","logId","pods"],"properties":{"bootId":{"type":"string"},"sequence":{"description":"Counts up within a boot; the leader refuses an older one.","type":"integer","minimum":1},"logId":{"type":"string"},"pods":{"type":"array","maxItems":500,"items":{"title":"PodReport","type":"object","additionalProperties":true,"required":["namespace","name","state","observed"],"properties":{"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"state":{"$ref":"urn:swain:pod-message#/$defs/ObservedState"},"observed":{"$ref":"urn:swain:pod-message#/$defs/PodObserved"}}}}}};
+export const report = validate171;
+const schema246 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:report","title":"Report","description":"Pods that changed, on node.<id>.report; one in flight per agent, answered after the append.","type":"object","additionalProperties":true,"required":["bootId","sequence","logId","pods"],"properties":{"bootId":{"type":"string"},"sequence":{"description":"Counts up within a boot; the leader refuses an older one.","type":"integer","minimum":1},"logId":{"type":"string"},"pods":{"type":"array","maxItems":500,"items":{"title":"PodReport","type":"object","additionalProperties":true,"required":["namespace","name","state","observed"],"properties":{"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"state":{"$ref":"urn:swain:pod-message#/$defs/ObservedState"},"observed":{"$ref":"urn:swain:pod-message#/$defs/PodObserved"}}}}}};
 
-function validate153(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate172(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate153.evaluated;
+const evaluated0 = validate172.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -15819,8 +17660,8 @@ errors++;
 }
 const len0 = data4.length;
 for(let i0=0; i0<len0; i0++){
-if(!(validate128(data4[i0], {instancePath:instancePath+"/addresses/" + i0,parentData:data4,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate128.errors : vErrors.concat(validate128.errors);
+if(!(validate147(data4[i0], {instancePath:instancePath+"/addresses/" + i0,parentData:data4,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate147.errors : vErrors.concat(validate147.errors);
 errors = vErrors.length;
 }
 }
@@ -15851,8 +17692,8 @@ errors++;
 }
 const len1 = data6.length;
 for(let i1=0; i1<len1; i1++){
-if(!(validate130(data6[i1], {instancePath:instancePath+"/containers/" + i1,parentData:data6,parentDataProperty:i1,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate130.errors : vErrors.concat(validate130.errors);
+if(!(validate149(data6[i1], {instancePath:instancePath+"/containers/" + i1,parentData:data6,parentDataProperty:i1,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate149.errors : vErrors.concat(validate149.errors);
 errors = vErrors.length;
 }
 }
@@ -15879,17 +17720,17 @@ vErrors.push(err13);
 }
 errors++;
 }
-validate153.errors = vErrors;
+validate172.errors = vErrors;
 return errors === 0;
 }
-validate153.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate172.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate152(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate171(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:report" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate152.evaluated;
+const evaluated0 = validate171.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -16106,7 +17947,7 @@ vErrors.push(err17);
 errors++;
 }
 if(!(((((((data7 === "pulling") || (data7 === "starting")) || (data7 === "running")) || (data7 === "ready")) || (data7 === "backoff")) || (data7 === "stopped")) || (data7 === "failed"))){
-const err18 = {instancePath:instancePath+"/pods/" + i0+"/state",schemaPath:"urn:swain:pod-message#/$defs/ObservedState/enum",keyword:"enum",params:{allowedValues: schema187.enum},message:"must be equal to one of the allowed values"};
+const err18 = {instancePath:instancePath+"/pods/" + i0+"/state",schemaPath:"urn:swain:pod-message#/$defs/ObservedState/enum",keyword:"enum",params:{allowedValues: schema215.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err18];
 }
@@ -16117,8 +17958,8 @@ errors++;
 }
 }
 if(data4.observed !== undefined){
-if(!(validate153(data4.observed, {instancePath:instancePath+"/pods/" + i0+"/observed",parentData:data4,parentDataProperty:"observed",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate153.errors : vErrors.concat(validate153.errors);
+if(!(validate172(data4.observed, {instancePath:instancePath+"/pods/" + i0+"/observed",parentData:data4,parentDataProperty:"observed",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate172.errors : vErrors.concat(validate172.errors);
 errors = vErrors.length;
 }
 }
@@ -16157,19 +17998,19 @@ vErrors.push(err21);
 }
 errors++;
 }
-validate152.errors = vErrors;
+validate171.errors = vErrors;
 return errors === 0;
 }
-validate152.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate171.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const scaleRequest = validate157;
-const schema223 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:scale-request","title":"ScaleRequest","description":"api.<ns>.workload.scale","type":"object","additionalProperties":true,"required":["operation","name","replicas"],"properties":{"operation":{"type":"string","pattern":"^[A-Za-z0-9._-]{8,64}$"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"replicas":{"type":"integer","minimum":0,"maximum":10000}}};
+export const scaleRequest = validate176;
+const schema251 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:scale-request","title":"ScaleRequest","description":"api.<ns>.workload.scale","type":"object","additionalProperties":true,"required":["operation","name","replicas"],"properties":{"operation":{"type":"string","pattern":"^[A-Za-z0-9._-]{8,64}$"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"replicas":{"type":"integer","minimum":0,"maximum":10000}}};
 
-function validate157(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate176(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:scale-request" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate157.evaluated;
+const evaluated0 = validate176.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -16303,19 +18144,19 @@ vErrors.push(err10);
 }
 errors++;
 }
-validate157.errors = vErrors;
+validate176.errors = vErrors;
 return errors === 0;
 }
-validate157.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate176.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const sync = validate158;
-const schema225 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:sync","title":"Sync","description":"An agent's request for its whole assignment on node.<id>.sync, a page at a time; answered with an Assign of base 0.","type":"object","additionalProperties":true,"required":["logId","generation"],"properties":{"logId":{"type":"string"},"generation":{"description":"What the agent holds.","type":"integer","minimum":0},"after":{"description":"The `next` of the page before; left out for the first.","type":"string"}}};
+export const sync = validate177;
+const schema253 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:sync","title":"Sync","description":"An agent's request for its whole assignment on node.<id>.sync, a page at a time; answered with an Assign of base 0.","type":"object","additionalProperties":true,"required":["logId","generation"],"properties":{"logId":{"type":"string"},"generation":{"description":"What the agent holds.","type":"integer","minimum":0},"after":{"description":"The `next` of the page before; left out for the first.","type":"string"}}};
 
-function validate158(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate177(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:sync" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate158.evaluated;
+const evaluated0 = validate177.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -16403,8 +18244,425 @@ vErrors.push(err6);
 }
 errors++;
 }
-validate158.errors = vErrors;
+validate177.errors = vErrors;
 return errors === 0;
 }
-validate158.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate177.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+export const topReply = validate178;
+const schema254 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:top-reply","title":"TopReply","description":"The answer to api.<ns or _>.pod.top and api._.node.top: what pods and nodes use, as last measured. The request is a list-request.","type":"object","additionalProperties":true,"required":["epoch","sequence","items"],"properties":{"epoch":{"type":"integer","minimum":1},"sequence":{"type":"integer","minimum":1},"next":{"type":"string"},"items":{"type":"array","items":{"title":"TopItem","type":"object","additionalProperties":true,"required":["name","reserve"],"properties":{"namespace":{"description":"Of a pod.","type":"string"},"name":{"type":"string"},"workload":{"description":"Of a pod.","type":"string"},"node":{"description":"Of a pod that has one.","type":"string"},"use":{"description":"Absent when there is no fresh figure.","$ref":"urn:swain:node-metrics#/$defs/Usage"},"reserve":{"description":"What the use is compared with: a pod's requests, a node's capacity.","$ref":"urn:swain:node-metrics#/$defs/Usage"},"ageMs":{"description":"How long ago the figure came.","type":"integer","minimum":0}}}}}};
+
+function validate178(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+/*# sourceURL="urn:swain:top-reply" */;
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate178.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.epoch === undefined){
+const err0 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "epoch"},message:"must have required property '"+"epoch"+"'"};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+if(data.sequence === undefined){
+const err1 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "sequence"},message:"must have required property '"+"sequence"+"'"};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+if(data.items === undefined){
+const err2 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "items"},message:"must have required property '"+"items"+"'"};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+if(data.epoch !== undefined){
+let data0 = data.epoch;
+if(!(((typeof data0 == "number") && (!(data0 % 1) && !isNaN(data0))) && (isFinite(data0)))){
+const err3 = {instancePath:instancePath+"/epoch",schemaPath:"#/properties/epoch/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+if((typeof data0 == "number") && (isFinite(data0))){
+if(data0 < 1 || isNaN(data0)){
+const err4 = {instancePath:instancePath+"/epoch",schemaPath:"#/properties/epoch/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+}
+}
+if(data.sequence !== undefined){
+let data1 = data.sequence;
+if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
+const err5 = {instancePath:instancePath+"/sequence",schemaPath:"#/properties/sequence/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+}
+if((typeof data1 == "number") && (isFinite(data1))){
+if(data1 < 1 || isNaN(data1)){
+const err6 = {instancePath:instancePath+"/sequence",schemaPath:"#/properties/sequence/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+}
+}
+if(data.next !== undefined){
+if(typeof data.next !== "string"){
+const err7 = {instancePath:instancePath+"/next",schemaPath:"#/properties/next/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err7];
+}
+else {
+vErrors.push(err7);
+}
+errors++;
+}
+}
+if(data.items !== undefined){
+let data3 = data.items;
+if(Array.isArray(data3)){
+const len0 = data3.length;
+for(let i0=0; i0<len0; i0++){
+let data4 = data3[i0];
+if(data4 && typeof data4 == "object" && !Array.isArray(data4)){
+if(data4.name === undefined){
+const err8 = {instancePath:instancePath+"/items/" + i0,schemaPath:"#/properties/items/items/required",keyword:"required",params:{missingProperty: "name"},message:"must have required property '"+"name"+"'"};
+if(vErrors === null){
+vErrors = [err8];
+}
+else {
+vErrors.push(err8);
+}
+errors++;
+}
+if(data4.reserve === undefined){
+const err9 = {instancePath:instancePath+"/items/" + i0,schemaPath:"#/properties/items/items/required",keyword:"required",params:{missingProperty: "reserve"},message:"must have required property '"+"reserve"+"'"};
+if(vErrors === null){
+vErrors = [err9];
+}
+else {
+vErrors.push(err9);
+}
+errors++;
+}
+if(data4.namespace !== undefined){
+if(typeof data4.namespace !== "string"){
+const err10 = {instancePath:instancePath+"/items/" + i0+"/namespace",schemaPath:"#/properties/items/items/properties/namespace/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err10];
+}
+else {
+vErrors.push(err10);
+}
+errors++;
+}
+}
+if(data4.name !== undefined){
+if(typeof data4.name !== "string"){
+const err11 = {instancePath:instancePath+"/items/" + i0+"/name",schemaPath:"#/properties/items/items/properties/name/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err11];
+}
+else {
+vErrors.push(err11);
+}
+errors++;
+}
+}
+if(data4.workload !== undefined){
+if(typeof data4.workload !== "string"){
+const err12 = {instancePath:instancePath+"/items/" + i0+"/workload",schemaPath:"#/properties/items/items/properties/workload/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err12];
+}
+else {
+vErrors.push(err12);
+}
+errors++;
+}
+}
+if(data4.node !== undefined){
+if(typeof data4.node !== "string"){
+const err13 = {instancePath:instancePath+"/items/" + i0+"/node",schemaPath:"#/properties/items/items/properties/node/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err13];
+}
+else {
+vErrors.push(err13);
+}
+errors++;
+}
+}
+if(data4.use !== undefined){
+let data9 = data4.use;
+if(data9 && typeof data9 == "object" && !Array.isArray(data9)){
+if(data9.cpuMillis === undefined){
+const err14 = {instancePath:instancePath+"/items/" + i0+"/use",schemaPath:"urn:swain:node-metrics#/$defs/Usage/required",keyword:"required",params:{missingProperty: "cpuMillis"},message:"must have required property '"+"cpuMillis"+"'"};
+if(vErrors === null){
+vErrors = [err14];
+}
+else {
+vErrors.push(err14);
+}
+errors++;
+}
+if(data9.memoryBytes === undefined){
+const err15 = {instancePath:instancePath+"/items/" + i0+"/use",schemaPath:"urn:swain:node-metrics#/$defs/Usage/required",keyword:"required",params:{missingProperty: "memoryBytes"},message:"must have required property '"+"memoryBytes"+"'"};
+if(vErrors === null){
+vErrors = [err15];
+}
+else {
+vErrors.push(err15);
+}
+errors++;
+}
+if(data9.cpuMillis !== undefined){
+let data10 = data9.cpuMillis;
+if(!(((typeof data10 == "number") && (!(data10 % 1) && !isNaN(data10))) && (isFinite(data10)))){
+const err16 = {instancePath:instancePath+"/items/" + i0+"/use/cpuMillis",schemaPath:"urn:swain:node-metrics#/$defs/Usage/properties/cpuMillis/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err16];
+}
+else {
+vErrors.push(err16);
+}
+errors++;
+}
+if((typeof data10 == "number") && (isFinite(data10))){
+if(data10 < 0 || isNaN(data10)){
+const err17 = {instancePath:instancePath+"/items/" + i0+"/use/cpuMillis",schemaPath:"urn:swain:node-metrics#/$defs/Usage/properties/cpuMillis/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(vErrors === null){
+vErrors = [err17];
+}
+else {
+vErrors.push(err17);
+}
+errors++;
+}
+}
+}
+if(data9.memoryBytes !== undefined){
+let data11 = data9.memoryBytes;
+if(!(((typeof data11 == "number") && (!(data11 % 1) && !isNaN(data11))) && (isFinite(data11)))){
+const err18 = {instancePath:instancePath+"/items/" + i0+"/use/memoryBytes",schemaPath:"urn:swain:node-metrics#/$defs/Usage/properties/memoryBytes/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err18];
+}
+else {
+vErrors.push(err18);
+}
+errors++;
+}
+if((typeof data11 == "number") && (isFinite(data11))){
+if(data11 < 0 || isNaN(data11)){
+const err19 = {instancePath:instancePath+"/items/" + i0+"/use/memoryBytes",schemaPath:"urn:swain:node-metrics#/$defs/Usage/properties/memoryBytes/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(vErrors === null){
+vErrors = [err19];
+}
+else {
+vErrors.push(err19);
+}
+errors++;
+}
+}
+}
+}
+else {
+const err20 = {instancePath:instancePath+"/items/" + i0+"/use",schemaPath:"urn:swain:node-metrics#/$defs/Usage/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err20];
+}
+else {
+vErrors.push(err20);
+}
+errors++;
+}
+}
+if(data4.reserve !== undefined){
+let data12 = data4.reserve;
+if(data12 && typeof data12 == "object" && !Array.isArray(data12)){
+if(data12.cpuMillis === undefined){
+const err21 = {instancePath:instancePath+"/items/" + i0+"/reserve",schemaPath:"urn:swain:node-metrics#/$defs/Usage/required",keyword:"required",params:{missingProperty: "cpuMillis"},message:"must have required property '"+"cpuMillis"+"'"};
+if(vErrors === null){
+vErrors = [err21];
+}
+else {
+vErrors.push(err21);
+}
+errors++;
+}
+if(data12.memoryBytes === undefined){
+const err22 = {instancePath:instancePath+"/items/" + i0+"/reserve",schemaPath:"urn:swain:node-metrics#/$defs/Usage/required",keyword:"required",params:{missingProperty: "memoryBytes"},message:"must have required property '"+"memoryBytes"+"'"};
+if(vErrors === null){
+vErrors = [err22];
+}
+else {
+vErrors.push(err22);
+}
+errors++;
+}
+if(data12.cpuMillis !== undefined){
+let data13 = data12.cpuMillis;
+if(!(((typeof data13 == "number") && (!(data13 % 1) && !isNaN(data13))) && (isFinite(data13)))){
+const err23 = {instancePath:instancePath+"/items/" + i0+"/reserve/cpuMillis",schemaPath:"urn:swain:node-metrics#/$defs/Usage/properties/cpuMillis/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err23];
+}
+else {
+vErrors.push(err23);
+}
+errors++;
+}
+if((typeof data13 == "number") && (isFinite(data13))){
+if(data13 < 0 || isNaN(data13)){
+const err24 = {instancePath:instancePath+"/items/" + i0+"/reserve/cpuMillis",schemaPath:"urn:swain:node-metrics#/$defs/Usage/properties/cpuMillis/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(vErrors === null){
+vErrors = [err24];
+}
+else {
+vErrors.push(err24);
+}
+errors++;
+}
+}
+}
+if(data12.memoryBytes !== undefined){
+let data14 = data12.memoryBytes;
+if(!(((typeof data14 == "number") && (!(data14 % 1) && !isNaN(data14))) && (isFinite(data14)))){
+const err25 = {instancePath:instancePath+"/items/" + i0+"/reserve/memoryBytes",schemaPath:"urn:swain:node-metrics#/$defs/Usage/properties/memoryBytes/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err25];
+}
+else {
+vErrors.push(err25);
+}
+errors++;
+}
+if((typeof data14 == "number") && (isFinite(data14))){
+if(data14 < 0 || isNaN(data14)){
+const err26 = {instancePath:instancePath+"/items/" + i0+"/reserve/memoryBytes",schemaPath:"urn:swain:node-metrics#/$defs/Usage/properties/memoryBytes/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(vErrors === null){
+vErrors = [err26];
+}
+else {
+vErrors.push(err26);
+}
+errors++;
+}
+}
+}
+}
+else {
+const err27 = {instancePath:instancePath+"/items/" + i0+"/reserve",schemaPath:"urn:swain:node-metrics#/$defs/Usage/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err27];
+}
+else {
+vErrors.push(err27);
+}
+errors++;
+}
+}
+if(data4.ageMs !== undefined){
+let data15 = data4.ageMs;
+if(!(((typeof data15 == "number") && (!(data15 % 1) && !isNaN(data15))) && (isFinite(data15)))){
+const err28 = {instancePath:instancePath+"/items/" + i0+"/ageMs",schemaPath:"#/properties/items/items/properties/ageMs/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err28];
+}
+else {
+vErrors.push(err28);
+}
+errors++;
+}
+if((typeof data15 == "number") && (isFinite(data15))){
+if(data15 < 0 || isNaN(data15)){
+const err29 = {instancePath:instancePath+"/items/" + i0+"/ageMs",schemaPath:"#/properties/items/items/properties/ageMs/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(vErrors === null){
+vErrors = [err29];
+}
+else {
+vErrors.push(err29);
+}
+errors++;
+}
+}
+}
+}
+else {
+const err30 = {instancePath:instancePath+"/items/" + i0,schemaPath:"#/properties/items/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err30];
+}
+else {
+vErrors.push(err30);
+}
+errors++;
+}
+}
+}
+else {
+const err31 = {instancePath:instancePath+"/items",schemaPath:"#/properties/items/type",keyword:"type",params:{type: "array"},message:"must be array"};
+if(vErrors === null){
+vErrors = [err31];
+}
+else {
+vErrors.push(err31);
+}
+errors++;
+}
+}
+}
+else {
+const err32 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err32];
+}
+else {
+vErrors.push(err32);
+}
+errors++;
+}
+validate178.errors = vErrors;
+return errors === 0;
+}
+validate178.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 

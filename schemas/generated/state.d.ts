@@ -1,7 +1,8 @@
 // Generated from schemas/**/*.schema.json by `npm run generate`. Do not edit.
 import type { Validator } from "./validator.ts";
-import type { DesiredObject, EndpointObject, EndpointsHead, EndpointsShard, NodeObject, PodObject, ServiceObject, WorkloadObject } from "./types.ts";
+import type { AutoscalerObject, DesiredObject, EndpointObject, EndpointsHead, EndpointsShard, NodeObject, PodObject, ServiceObject, WorkloadObject } from "./types.ts";
 
+export declare const autoscalerObject: Validator<AutoscalerObject>;
 export declare const desiredObject: Validator<DesiredObject>;
 export declare const endpointObject: Validator<EndpointObject>;
 export declare const endpointsHead: Validator<EndpointsHead>;

@@ -43,7 +43,7 @@ export type PodName = string
  * @maxItems 16
  */
 export type ExternalAddresses = ExternalAddress[]
-export type EventItem = (ClusterCreated | LeaderElected | NodeRegistered | NodeChanged | WorkloadApplied | WorkloadScaled | WorkloadHalted | WorkloadChanged | ServiceApplied | ServiceDeleted | EndpointRegistered | EndpointRemoved | PodPending | PodAssigned | PodReported | PodStopping | PodChanged)
+export type EventItem = (ClusterCreated | LeaderElected | NodeRegistered | NodeChanged | WorkloadApplied | WorkloadScaled | WorkloadHalted | WorkloadChanged | ServiceApplied | ServiceDeleted | EndpointRegistered | EndpointRemoved | AutoscalerApplied | AutoscalerDeleted | AutoscalerScaled | PodPending | PodAssigned | PodReported | PodStopping | PodChanged)
 /**
  * The states an agent can see.
  */
@@ -93,6 +93,9 @@ ApplyRequest?: ApplyRequest
 AssignReply?: AssignReply
 AssignedPod?: AssignedPod
 Assign?: Assign
+AutoscaleMetric?: AutoscaleMetric
+AutoscaleDecision?: AutoscaleDecision
+AutoscaleEvaluation?: AutoscaleEvaluation
 DeleteRequest?: DeleteRequest
 EndpointDeregisterRequest?: EndpointDeregisterRequest
 ExternalAddresses?: ExternalAddresses
@@ -110,6 +113,9 @@ ServiceApplied?: ServiceApplied
 ServiceDeleted?: ServiceDeleted
 EndpointRegistered?: EndpointRegistered
 EndpointRemoved?: EndpointRemoved
+AutoscalerApplied?: AutoscalerApplied
+AutoscalerDeleted?: AutoscalerDeleted
+AutoscalerScaled?: AutoscalerScaled
 PodPending?: PodPending
 PodAssigned?: PodAssigned
 PodReported?: PodReported
@@ -137,6 +143,8 @@ ProxyHeartbeat?: ProxyHeartbeat
 Report?: Report
 ScaleRequest?: ScaleRequest
 Sync?: Sync
+TopReply?: TopReply
+AutoscalerObject?: AutoscalerObject
 DesiredObject?: DesiredObject
 EndpointObject?: EndpointObject
 Traffic?: Traffic
@@ -391,6 +399,8 @@ neverReady?: boolean
 exitAfter?: Duration
 exitCode?: number
 ignoreStop?: boolean
+cpu?: CpuQuantity
+memory?: MemoryQuantity
 }
 export interface EnvVar {
 /**
@@ -600,6 +610,10 @@ kind: string
 namespace: string
 name: string
 action: ("created" | "configured" | "unchanged" | "scaled" | "deleted")
+/**
+ * Something the asker should know about it.
+ */
+note?: string
 }
 /**
  * Any refused request; the code is also in the header Nats-Service-Error-Code.
@@ -715,7 +729,91 @@ next?: string
 [k: string]: unknown
 }
 /**
- * api.<ns>.<workload or service>.delete
+ * What was seen of one metric of a workload, and how many pods it asks for.
+ */
+export interface AutoscaleMetric {
+resource: ("cpu" | "memory")
+/**
+ * Wanted use of the request, percent.
+ */
+target: number
+/**
+ * Of the measured pods together: thousandths of a core, or bytes.
+ */
+use: number
+/**
+ * Of the same pods, in the same unit.
+ */
+request: number
+/**
+ * use of request; absent when there is nothing to compute it from.
+ */
+percent?: number
+/**
+ * Ready pods with fresh figures.
+ */
+pods: number
+/**
+ * Ready pods without fresh figures.
+ */
+missing: number
+/**
+ * Replicas that are not ready, or not for long enough.
+ */
+notReady: number
+/**
+ * Replicas this metric asks for; absent when it cannot tell.
+ */
+recommended?: number
+/**
+ * Why it cannot tell; else empty.
+ */
+reason: string
+}
+/**
+ * One change of a workload's replicas by its Autoscaler.
+ */
+export interface AutoscaleDecision {
+time: number
+sequence: number
+from: number
+replicas: number
+reason: string
+message: string
+/**
+ * @maxItems 2
+ */
+metrics: AutoscaleMetric[]
+}
+/**
+ * What an Autoscaler sees now, and what it makes of it.
+ */
+export interface AutoscaleEvaluation {
+/**
+ * Of the workload; absent when there is none.
+ */
+replicas?: number
+/**
+ * What the metrics ask for, within the bounds.
+ */
+recommended?: number
+/**
+ * What would be done now.
+ */
+desired?: number
+reason: string
+message: string
+/**
+ * Milliseconds since 1970; absent when no cooldown runs.
+ */
+cooldownUntil?: number
+/**
+ * @maxItems 2
+ */
+metrics: AutoscaleMetric[]
+}
+/**
+ * api.<ns>.<workload, service or autoscaler>.delete
  */
 export interface DeleteRequest {
 operation: string
@@ -885,6 +983,38 @@ service: Name
 reason: string
 message: string
 }
+export interface AutoscalerApplied {
+kind: "autoscaler"
+verb: "applied"
+namespace: Name
+name: Name
+labels: Labels
+spec: AutoscalerSpec
+}
+export interface AutoscalerDeleted {
+kind: "autoscaler"
+verb: "deleted"
+namespace: Name
+name: Name
+}
+/**
+ * Why the workload.scaled item beside it in the same event was decided.
+ */
+export interface AutoscalerScaled {
+kind: "autoscaler"
+verb: "scaled"
+namespace: Name
+name: Name
+workload: Name
+from: number
+replicas: number
+reason: string
+message: string
+/**
+ * @maxItems 2
+ */
+metrics: AutoscaleMetric[]
+}
 /**
  * A pod that has a slot but no node, and why. Makes the pod when it is new.
  */
@@ -1012,7 +1142,7 @@ prev: string
  */
 time: number
 /**
- * What made the leader decide: api, report, liveness, reconcile, rollout, drain, election.
+ * What made the leader decide: api, report, liveness, reconcile, rollout, drain, autoscale, election.
  */
 cause: string
 /**
@@ -1286,9 +1416,41 @@ after?: string
 [k: string]: unknown
 }
 /**
- * Bucket desired, key <kind>.<namespace>.<name>: what was applied.
+ * The answer to api.<ns or _>.pod.top and api._.node.top: what pods and nodes use, as last measured. The request is a list-request.
  */
-export interface DesiredObject {
+export interface TopReply {
+epoch: number
+sequence: number
+next?: string
+items: TopItem[]
+[k: string]: unknown
+}
+export interface TopItem {
+/**
+ * Of a pod.
+ */
+namespace?: string
+name: string
+/**
+ * Of a pod.
+ */
+workload?: string
+/**
+ * Of a pod that has one.
+ */
+node?: string
+use?: Usage
+reserve: Usage
+/**
+ * How long ago the figure came.
+ */
+ageMs?: number
+[k: string]: unknown
+}
+/**
+ * api.<ns>.autoscaler.get and .list: what was applied, the last change, and what is seen now. KV holds the desired object.
+ */
+export interface AutoscalerObject {
 apiVersion: "swain/v1"
 logId: string
 /**
@@ -1296,10 +1458,9 @@ logId: string
  */
 sequence: number
 metadata: ObjectMeta
-kind: ("Workload" | "Service")
-spec: {
-
-}
+kind: "Autoscaler"
+spec: AutoscalerSpec
+status: AutoscalerStatus
 [k: string]: unknown
 }
 export interface ObjectMeta {
@@ -1310,6 +1471,27 @@ labels?: Labels
  * Sequence of the event that last changed the spec.
  */
 generation?: number
+}
+export interface AutoscalerStatus {
+last?: AutoscaleDecision
+now: AutoscaleEvaluation
+}
+/**
+ * Bucket desired, key <kind>.<namespace>.<name>: what was applied.
+ */
+export interface DesiredObject {
+apiVersion: "swain/v1"
+logId: string
+/**
+ * Of the last event that changed this object.
+ */
+sequence: number
+metadata: ObjectMeta
+kind: ("Workload" | "Service" | "Autoscaler")
+spec: {
+
+}
+[k: string]: unknown
 }
 /**
  * What api.<ns>.endpoint.list answers: an endpoint that is no pod. In KV it is part of its service's endpoints.

@@ -13,9 +13,11 @@ export async function measure(ports: AgentPorts, pods: Pods): Promise<NodeMetric
   const running = pods.running().slice(0, maxPods);
   try {
     const usage = await pods.driver.usage(running.flatMap(({ ids }) => ids));
-    const measured: PodUsage[] = running.map(({ pod, ids }) => {
-      const { cpuMillis, memoryBytes } = sum(ids.flatMap((id) => usage.get(id) ?? []));
-      return { namespace: pod.namespace, name: pod.name, cpuMillis, memoryBytes };
+    const measured: PodUsage[] = running.flatMap(({ pod, ids }) => {
+      const found = ids.flatMap((id) => usage.get(id) ?? []);
+      // A part of a pod is no figure of it: taken for the whole, it would make a busy pod look idle.
+      if (found.length < ids.length || ids.length === 0) return [];
+      return [{ namespace: pod.namespace, name: pod.name, ...sum(found) }];
     });
     const node = ports.machineUsage === null ? sum(measured) : ports.machineUsage();
     return { time: ports.clock.wall(), node, pods: measured };

@@ -19,6 +19,7 @@ export const limits = {
   /** One chunk of log output. */
   logChunkBytes: 32 * 1024,
   heartbeatMs: 1000,
+  /** Agents measure, and autoscalers look, this often. */
   metricsMs: 5000,
   leaderBeatMs: 500,
   /** Without a beat for this long, standbys stand for election. */

@@ -8,6 +8,7 @@ import type {
   PodStopping,
 } from "../../schemas/generated/types.ts";
 import { limits } from "../bus/limits.ts";
+import { checkAutoscale } from "./autoscale/check.ts";
 import {
   externalId,
   type Key,
@@ -19,6 +20,7 @@ import {
 } from "./model.ts";
 import { type Candidate, candidatesOf, hostPortsOf, take } from "./scheduler/room.ts";
 import { isLive, mayFollow } from "./transitions.ts";
+import type { TermTime } from "./view.ts";
 
 export interface Violation {
   /** Position in the items. */
@@ -28,11 +30,12 @@ export interface Violation {
   readonly message: string;
 }
 
-/** Everything the items would break; empty when they may be written. */
-export function check(state: ReadState, items: readonly EventItem[]): Violation[] {
+/** Everything the items would break; empty when they may be written. Without `time` cooldowns are not looked at. */
+export function check(state: ReadState, items: readonly EventItem[], time?: TermTime): Violation[] {
   const checker = new Checker(state);
   if (items.length > limits.eventItems) checker.violate(0, "TOO_MANY_ITEMS", `${items.length} items in one event`);
   for (const [index, item] of items.entries()) checker.item(index, item);
+  checker.violations.push(...checkAutoscale(state, items, time));
   return checker.violations;
 }
 

@@ -198,6 +198,22 @@ function trafficMeaning(spec: Place): ManifestProblem[] {
   return problems;
 }
 
+/** Problems of an Autoscaler that its schema does not find. */
+export function autoscalerMeaning(document: object): ManifestProblem[] {
+  const spec = at({ path: "", value: document }, "spec");
+  const least = at(spec, "minReplicas").value;
+  const most = at(spec, "maxReplicas");
+  const problems: ManifestProblem[] = [
+    at(spec, "cooldown"),
+    at(at(spec, "scaleUp"), "window"),
+    at(at(spec, "scaleDown"), "window"),
+  ].flatMap(longDuration);
+  if (typeof least === "number" && typeof most.value === "number" && least > most.value) {
+    problems.push({ ...most, code: "OUT_OF_RANGE", message: `maxReplicas must not be below minReplicas of ${least}` });
+  }
+  return problems;
+}
+
 function shortDuration(place: Place): ManifestProblem[] {
   const ms =
     typeof place.value === "string" ? quantityOf(place.value, (text) => parseDurationMs(String(text))) : undefined;

@@ -31,7 +31,7 @@ export function checkManifests(documents: readonly unknown[]): DocumentProblem[]
     if (own.length > 0) continue;
     const manifest = value as Manifest;
     if (manifest.kind === "Workload") workloads.set(`${namespaceOf(manifest)}/${manifest.metadata.name}`, manifest);
-    else services.push({ document, manifest });
+    else if (manifest.kind === "Service") services.push({ document, manifest });
   }
   for (const { document, manifest } of services) {
     const workload = workloads.get(`${namespaceOf(manifest)}/${manifest.spec.selector?.workload ?? ""}`);

@@ -1,16 +1,16 @@
 // Says everything that is wrong with one manifest document, in sentences for the person who wrote it: first what the
 // schema finds, then what only its meaning shows. Called by the CLI before it sends anything and by admission, which
 // trusts no client. Knows nothing of files, YAML or the state of the cluster.
-import { serviceManifest, workloadManifest } from "../../schemas/generated/manifest.js";
-import type { ServiceManifest, WorkloadManifest } from "../../schemas/generated/types.ts";
-import { serviceMeaning, workloadMeaning } from "./manifest-meaning.ts";
+import { autoscalerManifest, serviceManifest, workloadManifest } from "../../schemas/generated/manifest.js";
+import type { AutoscalerManifest, ServiceManifest, WorkloadManifest } from "../../schemas/generated/types.ts";
+import { autoscalerMeaning, serviceMeaning, workloadMeaning } from "./manifest-meaning.ts";
 import type { ManifestProblem } from "./manifest-problem.ts";
 import { pointerTo, pointerTokens, schemaAt, valueAt } from "./manifest-schema.ts";
 import type { SchemaNode } from "./manifest-schema.ts";
 import { didYouMean, nearest } from "./nearest.ts";
 
 export type { ManifestProblem };
-export type Manifest = WorkloadManifest | ServiceManifest;
+export type Manifest = WorkloadManifest | ServiceManifest | AutoscalerManifest;
 
 type SchemaError = NonNullable<typeof workloadManifest.errors>[number];
 
@@ -18,6 +18,7 @@ const apiVersion = "swain/v1";
 const kinds = {
   Workload: { id: "urn:swain:workload-manifest", validate: workloadManifest, meaning: workloadMeaning },
   Service: { id: "urn:swain:service-manifest", validate: serviceManifest, meaning: serviceMeaning },
+  Autoscaler: { id: "urn:swain:autoscaler-manifest", validate: autoscalerManifest, meaning: autoscalerMeaning },
 } as const;
 type Kind = keyof typeof kinds;
 const kindNames = Object.keys(kinds) as Kind[];
@@ -197,8 +198,9 @@ const explained = (node: SchemaNode | undefined): string => {
   return `: ${/^[A-Z]{2}/.test(text) ? text : `${text.slice(0, 1).toLowerCase()}${text.slice(1)}`}`;
 };
 
-/** Sentences for the only choices of the schemas: what a container runs, what a volume is. */
+/** Sentences for the only choices of the schemas: what a container runs, what an autoscaler goes by, what a volume is. */
 function choiceWords(error: SchemaError): string {
+  if (error.keyword === "anyOf" && error.instancePath === "/spec") return "an autoscaler needs cpu or memory, or both";
   if (error.keyword === "anyOf") return "a container needs one of image, process or sim";
   return error.params.passingSchemas
     ? "a volume has either a name or a hostPath, not both"

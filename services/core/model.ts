@@ -1,5 +1,7 @@
 // The cluster's state as the fold of its log. Owned by one fold; everyone else reads it through these types.
 import type {
+  AutoscaleDecision,
+  AutoscalerSpec,
   ContainerObserved,
   ExternalAddresses,
   NodeFacts,
@@ -107,6 +109,20 @@ export interface ExternalRecord {
 export const externalId = (namespace: string, service: string, name: string): string =>
   `${namespace}/${service}/${name}`;
 
+export interface AutoscalerRecord {
+  readonly namespace: string;
+  readonly name: string;
+  labels: Record<string, string>;
+  /** With defaults filled in. */
+  spec: AutoscalerSpec;
+  generation: number;
+  /** Event time of the last change of its workload's replicas, whoever made it; null while there was none. */
+  changedAt: number | null;
+  /** Its own last change. */
+  last: AutoscaleDecision | null;
+  seq: number;
+}
+
 export interface PodRecord {
   readonly key: Key;
   readonly namespace: string;
@@ -163,8 +179,11 @@ export interface State {
   readonly pods: Map<Key, PodRecord>;
   /** External endpoints by id. */
   readonly external: Map<string, ExternalRecord>;
+  readonly autoscalers: Map<Key, AutoscalerRecord>;
   /** Services by the workload they select. */
   readonly servicesOf: Map<Key, Set<Key>>;
+  /** The autoscaler of a workload; it has one at most. */
+  readonly autoscalerOf: Map<Key, Key>;
   /** Pods without a node. */
   readonly pending: Set<Key>;
   /** Pods that left the endpoints and wait for the proxies. */
@@ -193,6 +212,7 @@ export type ReadNode = Immutable<NodeRecord>;
 export type ReadWorkload = Immutable<WorkloadRecord>;
 export type ReadExternal = Immutable<ExternalRecord>;
 export type ReadService = Immutable<ServiceRecord>;
+export type ReadAutoscaler = Immutable<AutoscalerRecord>;
 
 /** What an event touched, for projections, assignments and the next plan. */
 export interface Touched {
@@ -201,6 +221,7 @@ export interface Touched {
   /** Services whose desired object changed or went. */
   readonly services: Set<Key>;
   readonly pods: Set<Key>;
+  readonly autoscalers: Set<Key>;
   /** KV keys of the endpoints bucket. */
   readonly endpoints: Set<string>;
   /** Node → pods of which it must be told something new, or that they are gone. */
@@ -213,6 +234,7 @@ export function nothingTouched(): Touched {
     workloads: new Set(),
     services: new Set(),
     pods: new Set(),
+    autoscalers: new Set(),
     endpoints: new Set(),
     assignments: new Map(),
   };

@@ -1,6 +1,8 @@
 // Projections: the state as objects people and proxies read. A pure function of the state, so that anyone who folds the
 // log gets the same bytes. Called by the projector, the API and `swain state verify`.
 import type {
+  AutoscaleEvaluation,
+  AutoscalerObject,
   DesiredObject,
   EndpointObject,
   EndpointsHead,
@@ -57,6 +59,7 @@ function unsortedKeys(state: ReadState, bucket: BucketName): string[] {
       return [
         ...workloads.map(({ namespace, name }) => keysOf.desired("workload", namespace, name)),
         ...services.map(({ namespace, name }) => keysOf.desired("service", namespace, name)),
+        ...[...state.autoscalers.values()].map(({ namespace, name }) => keysOf.desired("autoscaler", namespace, name)),
       ];
     case "workloads":
       return workloads.map(({ namespace, name }) => keysOf.workload(namespace, name));
@@ -79,6 +82,7 @@ export function touchedKeys(touched: Touched): { bucket: BucketName; key: string
   const list: { bucket: BucketName; key: string }[] = [];
   for (const key of touched.endpoints) list.push({ bucket: "endpoints", key });
   for (const key of touched.services) list.push({ bucket: "desired", key: `service.${dotted(key)}` });
+  for (const key of touched.autoscalers) list.push({ bucket: "desired", key: `autoscaler.${dotted(key)}` });
   for (const key of touched.workloads) {
     list.push({ bucket: "desired", key: `workload.${dotted(key)}` }, { bucket: "workloads", key: dotted(key) });
   }
@@ -87,20 +91,24 @@ export function touchedKeys(touched: Touched): { bucket: BucketName; key: string
   return list;
 }
 
-/** What was applied. `kind` is `workload` or `service`. */
+const desiredKinds = { workload: "Workload", service: "Service", autoscaler: "Autoscaler" } as const;
+
+/** What was applied. `kind` is `workload`, `service` or `autoscaler`. */
 export function desiredObject(state: ReadState, kind: string, key: Key): Projected<DesiredObject> | null {
-  const record =
-    kind === "workload" ? state.workloads.get(key) : kind === "service" ? state.services.get(key) : undefined;
+  if (!isDesiredKind(kind)) return null;
+  const record = state[`${kind}s`].get(key);
   if (record === undefined) return null;
   return {
     apiVersion: "swain/v1",
-    kind: kind === "workload" ? "Workload" : "Service",
+    kind: desiredKinds[kind],
     metadata: metadataOf(record),
     spec: record.spec,
     logId: state.logId,
     sequence: record.generation,
   } as Projected<DesiredObject>;
 }
+
+const isDesiredKind = (kind: string): kind is keyof typeof desiredKinds => Object.hasOwn(desiredKinds, kind);
 
 export function workloadObject(state: ReadState, key: Key): Projected<WorkloadObject> | null {
   const workload = state.workloads.get(key);
@@ -141,6 +149,25 @@ function workloadStatus(state: ReadState, workload: ReadWorkload): Projected<Wor
     reason: workload.halted?.reason ?? pending?.reason ?? "",
     message: workload.halted?.message ?? (pending === undefined ? "" : `${pending.name}: ${pending.message}`),
   };
+}
+
+/** For the API only, which knows what is seen now; KV holds the desired object. */
+export function autoscalerObject(
+  state: ReadState,
+  key: Key,
+  now: AutoscaleEvaluation,
+): Projected<AutoscalerObject> | null {
+  const autoscaler = state.autoscalers.get(key);
+  if (autoscaler === undefined) return null;
+  return {
+    apiVersion: "swain/v1",
+    kind: "Autoscaler",
+    metadata: metadataOf(autoscaler),
+    spec: autoscaler.spec,
+    status: { ...(autoscaler.last === null ? {} : { last: autoscaler.last }), now },
+    logId: state.logId,
+    sequence: autoscaler.seq,
+  } as Projected<AutoscalerObject>;
 }
 
 /** For the API only; KV holds the desired object and the endpoints. */

@@ -25,6 +25,13 @@ export interface View {
   readonly renewedAgoMs: ReadonlyMap<string, number>;
 }
 
+/** The leader's clock. */
+export type TermTime = Pick<View, "now" | "termAgeMs">;
+
+/** Milliseconds since an event time. One that lies ahead was stamped by an earlier leader: at least this term has passed. */
+export const elapsedMs = (since: number, { now, termAgeMs }: TermTime): number =>
+  since <= now ? now - since : termAgeMs;
+
 /** A plan: items of one event, why, and when to look again if nothing happens. */
 export interface Plan {
   readonly cause: string;

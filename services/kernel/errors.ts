@@ -101,6 +101,23 @@ export const errorKinds = {
     true,
     "Raise maxConnections or maxConnectionsPerBackend of the service, add replicas, or run another proxy.",
   ),
+  // autoscaling
+  WORKLOAD_MISSING: kind(1, true, "Apply the workload, or delete the autoscaler."),
+  SCALED_TO_ZERO: kind(1, false, "Scale the workload up with `swain scale` to have it autoscaled again."),
+  NO_REQUEST: kind(1, false, "Give the workload's containers a request for the resource: use is compared with it."),
+  METRICS_MISSING: kind(
+    1,
+    true,
+    "Look at `swain top pods` and at the nodes' agents; without figures nothing is scaled down.",
+  ),
+  OUTSIDE_BOUNDS: kind(1, false, "Nothing to do."),
+  AT_MAXIMUM: kind(1, false, "Raise maxReplicas if the pods cannot keep up."),
+  AT_MINIMUM: kind(1, false, "Nothing to do."),
+  ABOVE_TARGET: kind(1, false, "Nothing to do."),
+  BELOW_TARGET: kind(1, false, "Nothing to do."),
+  ON_TARGET: kind(1, false, "Nothing to do."),
+  COOLDOWN: kind(1, true, "Nothing to do."),
+  STABILISING: kind(1, true, "Nothing to do."),
   // reasons of ordinary steps
   SCALED_DOWN: kind(1, false, "Nothing to do."),
   TEMPLATE_CHANGED: kind(1, false, "Nothing to do."),

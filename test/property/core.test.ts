@@ -10,7 +10,8 @@ import { plan } from "../../services/core/plan/plan.ts";
 import { projection, projectionKeys, touchedKeys } from "../../services/core/project.ts";
 import { isEndpoint, isLive } from "../../services/core/transitions.ts";
 import { bucketOrder } from "../../services/bus/subjects.ts";
-import { serviceManifest, TestCluster, workloadManifest } from "../support/core.ts";
+import { isCode } from "../../services/kernel/errors.ts";
+import { autoscalerManifest, serviceManifest, TestCluster, workloadManifest } from "../support/core.ts";
 
 const nodes = ["n1", "n2", "n3", "n4", "n5"];
 const names = ["web", "db"];
@@ -37,6 +38,9 @@ type Command =
       pick: number;
       state: "pulling" | "starting" | "running" | "ready" | "backoff" | "failed" | "stopped";
     }
+  | { type: "autoscaler"; name: string; workload: string; min: number; span: number; cpu: number; window: string }
+  | { type: "unscale"; name: string }
+  | { type: "evaluate"; name: string; use: (number | null)[] }
   | { type: "obey" | "takeover" }
   | { type: "foreign"; how: "noise" | "replay" | "deposed" | "unchained" };
 
@@ -63,6 +67,21 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     type: fc.constant("report" as const),
     pick: fc.nat(50),
     state: fc.constantFrom("pulling", "starting", "running", "ready", "backoff", "failed", "stopped"),
+  }),
+  fc.record({
+    type: fc.constant("autoscaler" as const),
+    name: fc.constantFrom("a", "b"),
+    workload: name,
+    min: fc.integer({ min: 1, max: 4 }),
+    span: fc.integer({ min: 0, max: 8 }),
+    cpu: fc.integer({ min: 10, max: 100 }),
+    window: fc.constantFrom("0s", "10s", "5m"),
+  }),
+  fc.record({ type: fc.constant("unscale" as const), name: fc.constantFrom("a", "b") }),
+  fc.record({
+    type: fc.constant("evaluate" as const),
+    name: fc.constantFrom("a", "b"),
+    use: fc.array(fc.option(fc.nat(3000)), { minLength: 1, maxLength: 4 }),
   }),
   fc.record({ type: fc.constantFrom("obey" as const, "takeover" as const) }),
   fc.record({
@@ -130,17 +149,56 @@ function run(cluster: TestCluster, step: Command): void {
       cluster.report(pod.key, step.state, { restarts: step.state === "backoff" ? 2 : 0, port: step.pick });
       return;
     }
+    case "autoscaler": {
+      const { workload, min, span, cpu, window } = step;
+      const spec = { workload, minReplicas: min, maxReplicas: min + span, cpu, scaleDown: { window } };
+      const owner = cluster.state.autoscalerOf.get(`default/${workload}`) ?? `default/${step.name}`;
+      if (owner === `default/${step.name}`) cluster.apply(autoscalerManifest(step.name, spec));
+      else expect(() => cluster.apply(autoscalerManifest(step.name, spec))).toThrow(/problem/);
+      return;
+    }
+    case "unscale":
+      if (!cluster.state.autoscalers.has(`default/${step.name}`)) return;
+      cluster.write("api", admitDelete(cluster.state, "autoscaler", "default", step.name).items);
+      break;
+    case "evaluate":
+      evaluate(cluster, `default/${step.name}`, step.use);
+      return;
     case "obey":
       cluster.obey();
       return;
     case "takeover":
       cluster.elect(`c${cluster.state.sequence}`);
+      cluster.forgetHistories();
       break;
     case "foreign":
       expect(cluster.record(stray(cluster, step.how))).toBe("foreign");
       return;
   }
   cluster.settle();
+}
+
+/** A look of an autoscaler at random figures, some of them missing; the checker holds what it decides. */
+function evaluate(cluster: TestCluster, key: string, use: readonly (number | null)[]): void {
+  const autoscaler = cluster.state.autoscalers.get(key);
+  if (autoscaler === undefined) return;
+  const { spec } = autoscaler;
+  const replicas = (): number | undefined => cluster.state.workloads.get(`default/${spec.workload}`)?.spec.replicas;
+  const before = replicas();
+  const { desired, metrics, reason } = cluster.autoscale(key, (pod) => {
+    const cpuMillis = use[Number(pod.name.split("-").at(-1)) % use.length] ?? null;
+    return cpuMillis === null ? null : { cpuMillis, memoryBytes: 0, ageMs: 0 };
+  });
+  const after = replicas();
+  expect(after).toBe(desired ?? before);
+  expect(isCode(reason)).toBe(true);
+  if (before === 0 || before === undefined) expect(after).toBe(before);
+  else if (reason !== "WORKLOAD_MISSING") {
+    expect(after).toBeGreaterThanOrEqual(spec.minReplicas);
+    expect(after).toBeLessThanOrEqual(spec.maxReplicas);
+    const measured = metrics.every(({ pods }) => pods > 0);
+    if (!measured && before <= spec.maxReplicas) expect(after).toBeGreaterThanOrEqual(before);
+  }
 }
 
 /** What somebody other than the leader might put into the stream. */

@@ -1,9 +1,21 @@
 // A cluster in memory for tests of the core: folds its own events, plays agents, and holds every plan against the checker.
-import type { Event, EventItem, NodeFacts, ObservedState, WorkloadSpec } from "../../schemas/generated/types.ts";
+import type {
+  AutoscaleEvaluation,
+  AutoscalerSpec,
+  Event,
+  EventItem,
+  NodeFacts,
+  ObservedState,
+  WorkloadSpec,
+} from "../../schemas/generated/types.ts";
 import { admitApply, type Admitted } from "../../services/core/admit/apply.ts";
 import { admitRegister } from "../../services/core/admit/endpoint.ts";
 import { admitFacts } from "../../services/core/admit/node.ts";
 import { admitReport } from "../../services/core/admit/report.ts";
+import { evaluate } from "../../services/core/autoscale/evaluate.ts";
+import type { History } from "../../services/core/autoscale/history.ts";
+import { scaleItems } from "../../services/core/autoscale/items.ts";
+import type { UseOf } from "../../services/core/autoscale/metric.ts";
 import { check } from "../../services/core/check.ts";
 import { emptyState, foldRecord } from "../../services/core/fold/fold.ts";
 import type { Key, PodRecord, State } from "../../services/core/model.ts";
@@ -39,6 +51,13 @@ export const serviceManifest = (name: string, workload = name): unknown => ({
   kind: "Service",
   metadata: { name },
   spec: { selector: { workload }, ports: [{ port: 8080, targetPort: "http" }] },
+});
+
+export const autoscalerManifest = (name: string, spec: Partial<AutoscalerSpec> = {}): unknown => ({
+  apiVersion: "swain/v1",
+  kind: "Autoscaler",
+  metadata: { name },
+  spec: { workload: name, minReplicas: 2, maxReplicas: 10, cpu: 50, ...spec },
 });
 
 export class TestCluster {
@@ -85,10 +104,34 @@ export class TestCluster {
 
   write(cause: string, items: EventItem[]): void {
     if (items.length === 0) return;
-    const violations = check(this.state, items);
+    const violations = check(this.state, items, this.view());
     if (violations.length > 0) throw new Error(`the checker refuses: ${JSON.stringify(violations)}`);
     const outcome = this.record(this.envelope(cause, items));
     if (outcome !== "accepted") throw new Error(`the fold says ${outcome} to ${JSON.stringify(items)}`);
+  }
+
+  private readonly histories = new Map<Key, History | null>();
+
+  /** One look of an autoscaler, as the leader does it; what it decides is written. */
+  autoscale(key: Key, useOf: UseOf): AutoscaleEvaluation {
+    const autoscaler = this.state.autoscalers.get(key);
+    if (autoscaler === undefined) throw new Error(`there is no autoscaler ${key}`);
+    const { evaluation, history } = evaluate(
+      this.state,
+      autoscaler,
+      useOf,
+      this.histories.get(key) ?? null,
+      this.view(),
+    );
+    this.histories.set(key, history);
+    this.write("autoscale", scaleItems(autoscaler, evaluation));
+    this.settle();
+    return evaluation;
+  }
+
+  /** What a new leader does not have. */
+  forgetHistories(): void {
+    this.histories.clear();
   }
 
   apply(...documents: unknown[]): Admitted {

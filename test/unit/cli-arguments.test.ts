@@ -83,14 +83,14 @@ test("an unknown kind is refused with the nearest one before anything is connect
 });
 
 test.each([
-  [["get"], "say what: pods, workloads, services, nodes, events, or KIND/NAME"],
+  [["get"], "say what: pods, workloads, services, autoscalers, nodes, events, or KIND/NAME"],
   [["get", "pod/Web_1"], '"Web_1" is no name of an object'],
   [["get", "pods", "-n", "a.b"], '"a.b" is no namespace'],
   [["scale", "workload/web"], "say how many: --replicas K"],
   [["scale", "workload/web", "--replicas", "-1"], 'not "-1"'],
   [["scale", "workload/web", "--replicas", "10001"], "--replicas is a whole number from 0 to 10000"],
   [["scale", "pod/web-1", "--replicas", "1"], "only workloads are scaled"],
-  [["delete", "node/n1"], "workloads and services are deleted, no nodes"],
+  [["delete", "node/n1"], "workloads, services and autoscalers are deleted, no nodes"],
   [["delete", "workload/a", "-f", "b.yaml"], "give either -f or KIND/NAME, not both"],
   [["apply"], "name the manifests: -f FILE"],
   [["logs", "workload/web"], "only pods have output"],

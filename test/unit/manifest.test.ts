@@ -17,6 +17,12 @@ const service = (ports: object[], metadata: object = {}): object => ({
   metadata: { name: "web", ...metadata },
   spec: { selector: { workload: "web" }, ports },
 });
+const autoscaler = (spec: object): object => ({
+  apiVersion: "swain/v1",
+  kind: "Autoscaler",
+  metadata: { name: "web" },
+  spec: { workload: "web", ...spec },
+});
 const told = (document: unknown): string[] =>
   checkManifest(document).map(({ path, code, message }) => `${path} ${code} ${message}`);
 
@@ -54,7 +60,7 @@ test.each([
   [
     "an unknown kind",
     { ...workload(), kind: "Deployment" },
-    "/kind UNKNOWN_KIND unknown kind; known kinds are Workload, Service",
+    "/kind UNKNOWN_KIND unknown kind; known kinds are Workload, Service, Autoscaler",
   ],
   [
     "a mistyped kind",
@@ -197,6 +203,21 @@ test.each([
     "a target port out of range",
     service([{ port: 80, targetPort: 70_000 }]),
     /targetPort OUT_OF_RANGE targetPort must be between 1 and 65535/,
+  ],
+  [
+    "an autoscaler whose bounds are crossed",
+    autoscaler({ minReplicas: 5, maxReplicas: 2, cpu: 50 }),
+    "/spec/maxReplicas OUT_OF_RANGE maxReplicas must not be below minReplicas of 5",
+  ],
+  [
+    "an autoscaler that goes by nothing",
+    autoscaler({ minReplicas: 1, maxReplicas: 2 }),
+    "/spec REQUIRED an autoscaler needs cpu or memory, or both",
+  ],
+  [
+    "an autoscaler with a cooldown no timer can hold",
+    autoscaler({ minReplicas: 1, maxReplicas: 2, cpu: 50, cooldown: "999h" }),
+    "/spec/cooldown OUT_OF_RANGE a duration must be at most 480h (20 days)",
   ],
 ])("%s is refused with its path, and nothing else is", (_, document, expected) => {
   expect(told(document)).toEqual([typeof expected === "string" ? expected : expect.stringMatching(expected)]);

@@ -19,7 +19,7 @@ export const scale: Handler = (host, request) => {
 };
 
 export const remove =
-  (kind: "workload" | "service"): Handler =>
+  (kind: "workload" | "service" | "autoscaler"): Handler =>
   (host, request) => {
     const { operation, name } = checked(deleteRequest, "delete-request", request.body);
     const namespace = namespaced(request);

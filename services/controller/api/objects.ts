@@ -4,17 +4,25 @@ import type { ListReply, ListRequest } from "../../../schemas/generated/types.ts
 import { limits } from "../../bus/limits.ts";
 import { keyOf } from "../../core/model.ts";
 import type { ReadState } from "../../core/model.ts";
-import { endpointObject, nodeObject, podObject, serviceObject, workloadObject } from "../../core/project.ts";
+import {
+  autoscalerObject,
+  endpointObject,
+  nodeObject,
+  podObject,
+  serviceObject,
+  workloadObject,
+} from "../../core/project.ts";
 import { SwainError } from "../../kernel/errors.ts";
 import { jsonBytes } from "../record.ts";
 import { checked, namespaced } from "./request.ts";
-import type { ApiRequest, Handler } from "./request.ts";
+import type { ApiHost, ApiRequest, Handler } from "./request.ts";
 
-export type ObjectKind = "pod" | "workload" | "service" | "node" | "endpoint";
+export type ObjectKind = "pod" | "workload" | "service" | "node" | "endpoint" | "autoscaler";
 
 /** Objects on a page when the caller does not say. */
-const defaultLimit = 500;
-const envelopeBytes = 1024;
+export const defaultLimit = 500;
+/** Room for what surrounds the items of a page. */
+export const envelopeBytes = 1024;
 
 const tables = {
   pod: (state: ReadState) => state.pods,
@@ -22,22 +30,27 @@ const tables = {
   service: (state: ReadState) => state.services,
   node: (state: ReadState) => state.nodes,
   endpoint: (state: ReadState) => state.external,
+  autoscaler: (state: ReadState) => state.autoscalers,
 } as const satisfies Record<ObjectKind, (state: ReadState) => ReadonlyMap<string, unknown>>;
 
 const objects = {
-  pod: podObject,
-  workload: workloadObject,
-  service: serviceObject,
-  node: nodeObject,
-  endpoint: endpointObject,
-} as const satisfies Record<ObjectKind, (state: ReadState, key: string) => object | null>;
+  pod: ({ state }, key) => podObject(state, key),
+  workload: ({ state }, key) => workloadObject(state, key),
+  service: ({ state }, key) => serviceObject(state, key),
+  node: ({ state }, key) => nodeObject(state, key),
+  endpoint: ({ state }, key) => endpointObject(state, key),
+  autoscaler: ({ state, explain }, key) => {
+    const now = explain(key);
+    return now === null ? null : autoscalerObject(state, key, now);
+  },
+} as const satisfies Record<ObjectKind, (host: ApiHost, key: string) => object | null>;
 
 export const list =
   (kind: ObjectKind): Handler =>
   async (host, request) => {
     const query = checked(listRequest, "list-request", request.body ?? {});
     await host.reached(query.minSeq ?? 0);
-    return page(host.state, kind, request, query);
+    return page(host, kind, request, query);
   };
 
 export const get =
@@ -47,7 +60,7 @@ export const get =
     if (name === undefined) throw new SwainError("INVALID_REQUEST", "get needs the name of one object");
     await host.reached(minSeq ?? 0);
     const key = kind === "node" ? name : keyOf(namespaced(request), name);
-    const found = objects[kind](host.state, key);
+    const found = objects[kind](host, key);
     if (found === null) {
       const where = kind === "node" ? "" : ` in namespace ${request.namespace ?? ""}`;
       throw new SwainError("NOT_FOUND", `There is no ${kind} ${name}${where}.`);
@@ -55,7 +68,8 @@ export const get =
     return reply(host.state, [found]);
   };
 
-function page(state: ReadState, kind: ObjectKind, { namespace }: ApiRequest, query: ListRequest): ListReply {
+function page(host: ApiHost, kind: ObjectKind, { namespace }: ApiRequest, query: ListRequest): ListReply {
+  const { state } = host;
   const prefix = namespace === undefined || kind === "node" ? "" : `${namespace}/`;
   const most = query.limit ?? defaultLimit;
   const keys = nextKeys(tables[kind](state).keys(), prefix, query, most);
@@ -64,7 +78,7 @@ function page(state: ReadState, kind: ObjectKind, { namespace }: ApiRequest, que
   let last = "";
   for (const key of keys) {
     if (items.length >= most) return reply(state, items, last);
-    const item = objects[kind](state, key);
+    const item = objects[kind](host, key);
     if (item === null) continue;
     bytes += jsonBytes(item) + 1;
     if (items.length > 0 && bytes > limits.pageBytes) return reply(state, items, last);
@@ -75,7 +89,7 @@ function page(state: ReadState, kind: ObjectKind, { namespace }: ApiRequest, que
 }
 
 /** Keys for one page and one more, in order. Sorts only what may be on the page: a large table is asked for page by page. */
-function nextKeys(all: Iterable<string>, prefix: string, query: ListRequest, most: number): string[] {
+export function nextKeys(all: Iterable<string>, prefix: string, query: ListRequest, most: number): string[] {
   const { after = "", name } = query;
   let keys: string[] = [];
   let bound: string | undefined;

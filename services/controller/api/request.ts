@@ -1,8 +1,9 @@
 // What the handlers of the API get and give.
 import type { Validator } from "../../../schemas/generated/validator.ts";
-import type { Accepted } from "../../../schemas/generated/types.ts";
-import type { ReadState } from "../../core/model.ts";
+import type { Accepted, AutoscaleEvaluation } from "../../../schemas/generated/types.ts";
+import type { Key, ReadState } from "../../core/model.ts";
 import { SwainError } from "../../kernel/errors.ts";
+import type { UsageStore } from "../autoscale/usage.ts";
 import type { Context } from "../ports.ts";
 import type { Admission } from "../term/changes.ts";
 
@@ -22,6 +23,10 @@ export interface ApiHost {
   reached(sequence: number): Promise<void>;
   /** Takes note that an external endpoint was renewed. */
   renewed(endpoint: string): void;
+  /** What agents measured. */
+  readonly usage: Pick<UsageStore, "pod" | "node">;
+  /** What an autoscaler sees and would do now; null when there is none of that key. */
+  readonly explain: (autoscaler: Key) => AutoscaleEvaluation | null;
   /** More for cluster.status. */
   status(): Record<string, unknown>;
 }

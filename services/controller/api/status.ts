@@ -16,6 +16,7 @@ export const status: Handler = async (host) => {
     nodesUnknown: unknown,
     workloads: state.workloads.size,
     services: state.services.size,
+    autoscalers: state.autoscalers.size,
     pods: state.pods.size,
     server: context.bus.features.version,
     production: context.bus.features.production,

@@ -6,15 +6,21 @@ import { logs } from "./logs.ts";
 import { get, list } from "./objects.ts";
 import type { Handler } from "./request.ts";
 import { status } from "./status.ts";
+import { topNodes, topPods } from "./top.ts";
 
 export const handlers: ReadonlyMap<string, Handler> = new Map<string, Handler>([
   ["manifest.apply", apply],
   ["workload.scale", scale],
   ["workload.delete", remove("workload")],
   ["service.delete", remove("service")],
+  ["autoscaler.delete", remove("autoscaler")],
+  ["autoscaler.list", list("autoscaler")],
+  ["autoscaler.get", get("autoscaler")],
   ["pod.list", list("pod")],
   ["pod.get", get("pod")],
   ["pod.logs", logs],
+  ["pod.top", topPods],
+  ["node.top", topNodes],
   ["workload.list", list("workload")],
   ["workload.get", get("workload")],
   ["service.list", list("service")],

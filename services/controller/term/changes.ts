@@ -130,9 +130,8 @@ function itemsOf(event: unknown): EventItem[] {
 
 /** What an item did, as far as the log tells: whether an applied object was new is not in it. */
 function resultOf(item: EventItem): ChangeResult[] {
-  if (item.kind !== "workload" && item.kind !== "service") return [];
+  if (item.kind !== "workload" && item.kind !== "service" && item.kind !== "autoscaler") return [];
   const action = item.verb === "applied" ? "configured" : item.verb === "scaled" ? "scaled" : "deleted";
-  return [
-    { kind: item.kind === "workload" ? "Workload" : "Service", namespace: item.namespace, name: item.name, action },
-  ];
+  const kind = { workload: "Workload", service: "Service", autoscaler: "Autoscaler" }[item.kind];
+  return [{ kind, namespace: item.namespace, name: item.name, action }];
 }

@@ -9,10 +9,13 @@ import { respond, respondError } from "../../bus/respond.ts";
 import { idOf } from "../../bus/subjects.ts";
 import { feedEvents } from "../../core/feed.ts";
 import type { ReadState } from "../../core/model.ts";
+import type { TermTime } from "../../core/view.ts";
 import type { Cancel } from "../../kernel/clock.ts";
 import { asSwainError, SwainError } from "../../kernel/errors.ts";
 import { ApiServer } from "../api/server.ts";
 import type { Appender } from "../append.ts";
+import { Autoscaling } from "../autoscale/autoscaling.ts";
+import { UsageStore } from "../autoscale/usage.ts";
 import { Assigner } from "../assign/assigner.ts";
 import { syncPage } from "../assign/sync.ts";
 import type { Ledger } from "../ledger.ts";
@@ -57,6 +60,8 @@ export class Term {
   private readonly writer: Writer;
   private readonly planner: Planner;
   private readonly changes: Changes;
+  private readonly usage: UsageStore;
+  private readonly autoscaling: Autoscaling;
   private readonly sequences: Sequences;
   private readonly liveness: Liveness;
   private readonly heartbeats: Heartbeats;
@@ -93,6 +98,9 @@ export class Term {
       sinceExcuse: () => this.guard.sinceExcuse(),
     });
     this.changes = new Changes(context, state, wake);
+    this.usage = new UsageStore(context, state);
+    const time = (): TermTime => ({ now: this.clock.now(), termAgeMs: this.clock.age() });
+    this.autoscaling = new Autoscaling(context, state, this.usage, time);
     this.sequences = new Sequences(context, state, () => this.guard.suspect());
     this.liveness = new Liveness(context, state, () => this.look());
     const boots = new Boots(context);
@@ -119,6 +127,8 @@ export class Term {
         change: (operation, admit) => this.changes.submit(operation, admit),
         renewed: (endpoint) => this.renewals.renew(endpoint),
         reached: (sequence) => this.sequences.reached(sequence),
+        usage: this.usage,
+        explain: (key) => this.autoscaling.explain(key),
         status: () => ({
           projectionLag: this.projector.lag(),
           assignmentsWaiting: this.assigner.waiting,
@@ -165,6 +175,11 @@ export class Term {
       }),
       this.answer(subjects.node.report("*"), (message) => this.reports.onMessage(message)),
       this.answer(subjects.node.sync("*"), (message) => this.sync(message)),
+      bus.subscribe(subjects.node.metrics("*"), (message) => this.usage.onMessage(message)),
+      clock.every(limits.metricsMs, () => {
+        this.autoscaling.look();
+        this.signal.wake();
+      }),
       bus.subscribe(subjects.proxy.heartbeat("*"), (message) => this.proxies.onHeartbeat(message)),
       bus.subscribe(subjects.leader, (message) => this.onBeat(message)),
       bus.subscribe(subjects.eventAll, (message) => this.onEvent(message)),
@@ -223,6 +238,7 @@ export class Term {
       for (let count = 0; end === undefined && count < changesPerTurn && !this.changes.isEmpty; count++) {
         end = await this.changes.next(this.writer);
       }
+      if (end === undefined && !this.isResting) end = await this.autoscaling.step(this.writer);
       if (end !== undefined) return end;
       const planned = await this.planner.step(this.writer);
       if (typeof planned === "string") return planned;
@@ -272,6 +288,7 @@ export class Term {
     const { touched } = committed;
     this.renewals.onCommitted(committed.event);
     this.planner.onCommitted(committed);
+    this.autoscaling.onCommitted(committed);
     this.assigner.onTouched(touched.assignments);
     this.projector.onTouched(touched);
     this.sequences.onSequence();

@@ -49,14 +49,15 @@ export class Writer {
 
   /** Items the checker has nothing against. What it refuses is counted and said: it is always a defect. */
   passed(cause: string, items: readonly EventItem[]): EventItem[] {
-    const violations = check(this.state, items);
+    const time = { now: this.clock.now(), termAgeMs: this.clock.age() };
+    const violations = check(this.state, items, time);
     if (violations.length === 0) return [...items];
     this.context.counters.refused += violations.length;
     this.sayRefused(cause, violations);
     const refused = new Set(violations.map(({ index }) => index));
     const rest = items.filter((_, index) => !refused.has(index));
     // What leaned on a refused item falls with it.
-    return rest.length === 0 || check(this.state, rest).length > 0 ? [] : rest;
+    return rest.length === 0 || check(this.state, rest, time).length > 0 ? [] : rest;
   }
 
   /** Appends checked items as one event. Throws LOG_UNKNOWN_EVENT and BUS_CLOSED. */

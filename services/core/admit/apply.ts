@@ -1,5 +1,6 @@
 // Admission of an apply: all documents become items of one event, or none do and every problem is told.
 import type {
+  AutoscalerManifest,
   ChangeResult,
   EventItem,
   Problem,
@@ -13,6 +14,9 @@ import { withDefaults } from "../defaults.ts";
 import { checkManifest } from "../manifest.ts";
 import { keyOf, type ReadState } from "../model.ts";
 import { same } from "../same.ts";
+import { applyAutoscaler, doubledAutoscalers, scaleNote } from "./autoscaler.ts";
+
+type Manifest = WorkloadManifest | ServiceManifest | AutoscalerManifest;
 
 export interface Admitted {
   /** Empty when nothing changes. */
@@ -37,17 +41,20 @@ export function admitApply(state: ReadState, documents: readonly unknown[]): Adm
     })),
   );
   problems.push(...duplicates(documents, problems));
+  if (problems.length === 0) problems.push(...doubledAutoscalers(state, documents));
   if (problems.length > 0) {
     const message =
       problems.length === 1 ? "The manifest has a problem." : `The manifests have ${problems.length} problems.`;
     throw new SwainError("INVALID_MANIFEST", message, { details: { problems } });
   }
   const admitted: Admitted = { items: [], results: [] };
-  for (const document of documents) {
-    const manifest = withDefaults(document as WorkloadManifest | ServiceManifest);
+  // Autoscalers last, whatever their place: they speak of workloads.
+  const manifests = documents.map((document) => withDefaults(document as Manifest));
+  for (const manifest of manifests) {
     if (manifest.kind === "Workload") applyWorkload(state, manifest, admitted);
-    else applyService(state, manifest, admitted);
+    else if (manifest.kind === "Service") applyService(state, manifest, admitted);
   }
+  for (const manifest of manifests) if (manifest.kind === "Autoscaler") applyAutoscaler(state, manifest, admitted);
   return admitted;
 }
 
@@ -77,7 +84,9 @@ function applyWorkload(state: ReadState, manifest: WorkloadManifest, admitted: A
   const spec: WorkloadSpec = { ...manifest.spec, replicas };
   const unchanged = current !== undefined && same(current.spec, spec) && same(current.labels, labels);
   const action = unchanged ? "unchanged" : current === undefined ? "created" : "configured";
-  admitted.results.push({ kind: "Workload", namespace, name, action });
+  const isSet = manifest.spec.replicas !== undefined && manifest.spec.replicas !== current?.spec.replicas;
+  const note = isSet ? scaleNote(state, namespace, name, replicas) : {};
+  admitted.results.push({ kind: "Workload", namespace, name, action, ...note });
   if (!unchanged) admitted.items.push({ kind: "workload", verb: "applied", namespace, name, labels, spec });
 }
 

@@ -3,6 +3,7 @@ import { SwainError } from "../../kernel/errors.ts";
 import { keyOf, type ReadState } from "../model.ts";
 import { removedItem } from "../plan/expire.ts";
 import type { Admitted } from "./apply.ts";
+import { admitAutoscalerDelete, scaleNote } from "./autoscaler.ts";
 
 /** Throws NOT_FOUND. */
 export function admitScale(state: ReadState, namespace: string, name: string, replicas: number): Admitted {
@@ -13,12 +14,18 @@ export function admitScale(state: ReadState, namespace: string, name: string, re
   }
   return {
     items: [{ kind: "workload", verb: "scaled", namespace, name, replicas }],
-    results: [{ kind: "Workload", namespace, name, action: "scaled" }],
+    results: [{ kind: "Workload", namespace, name, action: "scaled", ...scaleNote(state, namespace, name, replicas) }],
   };
 }
 
 /** Throws NOT_FOUND. */
-export function admitDelete(state: ReadState, kind: "workload" | "service", namespace: string, name: string): Admitted {
+export function admitDelete(
+  state: ReadState,
+  kind: "workload" | "service" | "autoscaler",
+  namespace: string,
+  name: string,
+): Admitted {
+  if (kind === "autoscaler") return admitAutoscalerDelete(state, namespace, name);
   const key = keyOf(namespace, name);
   if (kind === "service") {
     const service = state.services.get(key);

@@ -4,6 +4,7 @@ import type { Event, EventItem } from "../../../schemas/generated/types.ts";
 import { event as isEvent } from "../../../schemas/generated/messages.js";
 import { limits } from "../../bus/limits.ts";
 import { nothingTouched, type State, type Touched } from "../model.ts";
+import { autoscalerApplied, autoscalerDeleted, autoscalerScaled } from "./autoscaler.ts";
 import { nodeChanged, nodeRegistered } from "./cluster.ts";
 import type { FoldContext } from "./context.ts";
 import { podAssigned, podChanged, podPending, podReported, podStopping } from "./pod.ts";
@@ -27,7 +28,9 @@ export function emptyState(): State {
     services: new Map(),
     pods: new Map(),
     external: new Map(),
+    autoscalers: new Map(),
     servicesOf: new Map(),
+    autoscalerOf: new Map(),
     pending: new Set(),
     draining: new Set(),
     operations: new Map(),
@@ -112,6 +115,9 @@ function applyItem(context: FoldContext, item: EventItem): void {
       if (item.verb === "registered") endpointRegistered(context, item);
       else endpointRemoved(context, item);
       return;
+    case "autoscaler":
+      applyAutoscaler(context, item);
+      return;
     case "pod":
       applyPod(context, item);
   }
@@ -128,6 +134,17 @@ function applyWorkload(context: FoldContext, item: Extract<EventItem, { kind: "w
     case "deleted":
     case "removed":
       return workloadChanged(context, item);
+  }
+}
+
+function applyAutoscaler(context: FoldContext, item: Extract<EventItem, { kind: "autoscaler" }>): void {
+  switch (item.verb) {
+    case "applied":
+      return autoscalerApplied(context, item);
+    case "deleted":
+      return autoscalerDeleted(context, item);
+    case "scaled":
+      return autoscalerScaled(context, item);
   }
 }
 

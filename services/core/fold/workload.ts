@@ -10,6 +10,7 @@ import { type Key, keyOf, type Template, type WorkloadRecord } from "../model.ts
 import { growShards } from "../endpoints.ts";
 import { same } from "../same.ts";
 import { sameTemplate, templateOf } from "../template.ts";
+import { replicasChanged } from "./autoscaler.ts";
 import { type FoldContext, touchPod, touchWorkload } from "./context.ts";
 
 export function workloadApplied(context: FoldContext, item: WorkloadApplied): void {
@@ -33,6 +34,7 @@ export function workloadApplied(context: FoldContext, item: WorkloadApplied): vo
     });
   } else {
     if (!same(known.labels, item.labels)) touchPods(context, known);
+    if (known.spec.replicas !== item.spec.replicas) replicasChanged(context, key);
     known.labels = item.labels;
     known.spec = item.spec;
     known.generation = sequence;
@@ -84,6 +86,7 @@ export function workloadScaled(context: FoldContext, item: WorkloadScaled): void
   const key = keyOf(item.namespace, item.name);
   const workload = context.state.workloads.get(key);
   if (workload === undefined) return;
+  if (workload.spec.replicas !== item.replicas) replicasChanged(context, key);
   workload.spec = { ...workload.spec, replicas: item.replicas };
   workload.generation = context.sequence;
   touchWorkload(context, key);

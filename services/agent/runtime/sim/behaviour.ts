@@ -1,6 +1,7 @@
 // How a simulated container behaves, out of its manifest's `sim:`. Pure.
 import type { Container } from "../../../../schemas/generated/types.ts";
-import { parseDurationMs } from "../../../core/quantity.ts";
+import { parseCpuMillis, parseDurationMs, parseMemoryBytes } from "../../../core/quantity.ts";
+import type { ContainerUsage } from "../driver.ts";
 
 export interface Behaviour {
   readonly pullMs: number;
@@ -12,6 +13,8 @@ export interface Behaviour {
   /** From the start until it ends by itself; null = it does not. */
   readonly exitMs: number | null;
   readonly exitCode: number;
+  /** What it seems to use while it runs. */
+  readonly usage: ContainerUsage;
   /** Only a kill ends it. */
   readonly ignoreStop: boolean;
 }
@@ -28,6 +31,7 @@ export function behaviourOf(container: Container): Behaviour {
     failStart: sim.failStart ?? false,
     exitMs: sim.exitAfter === undefined ? null : ms(sim.exitAfter),
     exitCode: sim.exitCode ?? 0,
+    usage: { cpuMillis: parseCpuMillis(sim.cpu ?? "5m"), memoryBytes: parseMemoryBytes(sim.memory ?? "16Mi") },
     ignoreStop: sim.ignoreStop ?? false,
   };
 }

@@ -16,9 +16,6 @@ import { behaviourOf } from "./behaviour.ts";
 import type { SimContainer, SimEngine } from "./engine.ts";
 import { isOf } from "./engine.ts";
 
-/** What a running simulated container seems to use. */
-const usageOfOne: ContainerUsage = { cpuMillis: 5, memoryBytes: 16 * 1024 * 1024 };
-
 /** Makes a driver for one node. */
 export function createSimDriver(engine: SimEngine, identity: () => DriverIdentity | null): Driver {
   return new SimDriver(engine, identity);
@@ -132,8 +129,8 @@ class SimDriver implements Driver {
 
   async usage(ids: readonly string[]): Promise<Map<string, ContainerUsage>> {
     this.engine.check();
-    const running = ids.filter((id) => this.mine(id)?.state === "running");
-    return new Map(running.map((id) => [id, usageOfOne]));
+    const running = ids.flatMap((id) => this.mine(id) ?? []).filter(({ state }) => state === "running");
+    return new Map(running.map((container) => [container.id, this.engine.behaviour(container).usage]));
   }
 
   async logs(
