@@ -4,6 +4,7 @@ import type { LogChunk, PodObject } from "../schemas/generated/types.ts";
 import type { BusMessage } from "../services/bus/port.ts";
 import { SwainError, isCode } from "../services/kernel/errors.ts";
 import { untilAborted } from "./abort.ts";
+import type { Since } from "./since.ts";
 import type { Client } from "./client.ts";
 import type { Terminal } from "./command.ts";
 
@@ -13,6 +14,10 @@ export interface WantedLogs {
   readonly container: string | undefined;
   readonly follow: boolean;
   readonly tail: number | undefined;
+  readonly since: Since | null;
+  readonly previous: boolean;
+  /** Each line begins with its time. */
+  readonly timestamps: boolean;
 }
 
 /** Chunks under way: 64 × 32 KiB is 2 MiB at most in flight. */
@@ -30,11 +35,11 @@ export async function showLogs(terminal: Terminal, client: Client, wanted: Wante
   if (node === undefined) {
     throw new SwainError("NOT_FOUND", `pod ${pod} is on no node yet: ${object.status.message || object.status.state}`);
   }
-  const session = new LogSession(terminal, client, client.ids.next(), wanted.follow);
+  const session = new LogSession(terminal, client, client.ids.next(), wanted);
   // Subscribed before the agent is asked, so that the first chunk is not missed.
   session.listen(client.subjects.node.log(node, pod));
   try {
-    const { container, follow, tail } = wanted;
+    const { container, follow, tail, since, previous } = wanted;
     const reply = await client.ask(namespace, "pod", "logs", {
       session: session.id,
       name: pod,
@@ -42,6 +47,8 @@ export async function showLogs(terminal: Terminal, client: Client, wanted: Wante
       credit: window,
       ...(container === undefined ? {} : { container }),
       ...(tail === undefined ? {} : { tail }),
+      ...since,
+      ...(previous ? { previous } : {}),
     });
     if (typeof reply.creditSubject === "string") session.start(reply.creditSubject);
     await untilAborted(session.ended, client.signal);
@@ -59,6 +66,9 @@ class LogSession {
   private readonly terminal: Terminal;
   private readonly client: Client;
   private readonly follow: boolean;
+  private readonly timestamps: boolean;
+  /** Streams whose last line is not at its end. */
+  private readonly within = new Set<string>();
   private readonly cancels: (() => void)[] = [];
   private finish: (error?: Error) => void = () => {};
   private writing = Promise.resolve();
@@ -67,11 +77,12 @@ class LogSession {
   private creditSubject = "";
   private restartSilence = (): void => {};
 
-  constructor(terminal: Terminal, client: Client, id: string, follow: boolean) {
+  constructor(terminal: Terminal, client: Client, id: string, wanted: WantedLogs) {
     this.terminal = terminal;
     this.client = client;
     this.id = id;
-    this.follow = follow;
+    this.follow = wanted.follow;
+    this.timestamps = wanted.timestamps;
     this.ended = new Promise((resolve, reject) => {
       this.finish = (error) => (error === undefined ? resolve() : reject(error));
     });
@@ -118,13 +129,26 @@ class LogSession {
     }
     this.next = Math.max(this.next, chunk.sequence + 1);
     if (chunk.text !== undefined) {
-      if (chunk.stream === "stderr") this.terminal.err(chunk.text);
-      else this.terminal.out(chunk.text);
+      const text = this.timestamps ? this.stamped(chunk) : chunk.text;
+      if (chunk.stream === "stderr") this.terminal.err(text);
+      else this.terminal.out(text);
       await this.terminal.drained();
       this.granted += 1;
       if (this.granted >= window / 2) this.grant();
     }
     if (chunk.end === true) this.finish(endOf(chunk));
+  }
+
+  /** The text with the time before each line that begins in it. */
+  private stamped({ text = "", times = [], stream = "stdout" }: LogChunk): string {
+    const pieces = text.split(/(?<=\n)/);
+    const lines = pieces.map((piece, index) => {
+      const goesOn = index === 0 && this.within.has(stream);
+      return goesOn ? piece : `${new Date(times[index] ?? 0).toISOString()} ${piece}`;
+    });
+    if (text.endsWith("\n")) this.within.delete(stream);
+    else this.within.add(stream);
+    return lines.join("");
   }
 
   /** Grants what was written since; also a sign of life when that is nothing. */

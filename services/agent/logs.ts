@@ -7,9 +7,14 @@ import type { Cancel, Clock } from "../kernel/clock.ts";
 import { asSwainError, SwainError } from "../kernel/errors.ts";
 import { bounds } from "./bounds.ts";
 import type { Pods } from "./pods.ts";
+import { piecesOf } from "./runtime/output.ts";
+import type { OnOutput } from "./runtime/output.ts";
 
 /** UTF-8 takes at most three bytes per code unit; a quarter leaves room for JSON escapes of ordinary output. */
 const chunkUnits = limits.logChunkBytes / 4;
+
+/** Each line's time takes fourteen bytes. */
+const chunkLines = Math.floor(limits.logChunkBytes / 4 / 14);
 
 export class LogSessions {
   private readonly clock: Clock;
@@ -21,6 +26,9 @@ export class LogSessions {
 
   /** Begins a session. Throws NOT_FOUND, BUSY, INVALID_REQUEST. `subjectOf` names where the chunks of a pod go. */
   open(request: LogsRequest, pods: Pods, bulk: Bus, subjectOf: (pod: string) => string): void {
+    if (request.previous === true && request.follow === true) {
+      throw new SwainError("INVALID_REQUEST", "an earlier run is over: previous does not go with follow");
+    }
     if (this.sessions.has(request.session)) {
       throw new SwainError("INVALID_REQUEST", `there is a log session ${request.session} already`);
     }
@@ -43,9 +51,16 @@ export class LogSessions {
     });
     this.sessions.set(request.session, session);
     void session
-      .run((signal, onChunk) => {
-        const tail = request.tail === undefined ? {} : { tail: request.tail };
-        return pods.driver.logs(container.id, { follow: request.follow ?? false, ...tail, signal }, onChunk);
+      .run((signal, onOutput) => {
+        const { tail, follow = false, previous = false } = request;
+        const since = sinceOf(request, this.clock.wall());
+        const options = {
+          follow,
+          previous,
+          ...(tail === undefined ? {} : { tail }),
+          ...(since === null ? {} : { since }),
+        };
+        return pods.driver.logs(container.id, { ...options, signal }, onOutput);
       })
       .then(() => this.sessions.delete(request.session));
   }
@@ -62,7 +77,12 @@ export class LogSessions {
 }
 
 type Chunk = Omit<LogChunk, "session" | "container">;
-type OnChunk = (stream: "stdout" | "stderr", text: string) => Promise<void>;
+
+/** From when on, milliseconds since 1970; null for everything. An age is counted by this node's clock. */
+function sinceOf({ sinceMs, sinceTime }: LogsRequest, now: number): number | null {
+  if (sinceMs === undefined && sinceTime === undefined) return null;
+  return Math.max(sinceMs === undefined ? 0 : now - sinceMs, sinceTime ?? 0);
+}
 
 class Session {
   private readonly clock: Clock;
@@ -95,10 +115,10 @@ class Session {
   }
 
   /** Never rejects: what goes wrong is said in the last chunk. */
-  async run(read: (signal: AbortSignal, onChunk: OnChunk) => Promise<void>): Promise<void> {
+  async run(read: (signal: AbortSignal, onOutput: OnOutput) => Promise<void>): Promise<void> {
     let error: unknown = null;
     try {
-      await read(this.abort.signal, (stream, text) => this.write(stream, text));
+      await read(this.abort.signal, (stream, text, times) => this.write(stream, text, times));
     } catch (caught) {
       error = caught;
     }
@@ -112,8 +132,13 @@ class Session {
     return this.clock.after(bounds.logSilentMs, () => this.end(new SwainError("TIMEOUT", "the client fell silent")));
   }
 
-  private async write(stream: "stdout" | "stderr", text: string): Promise<void> {
+  private async write(stream: "stdout" | "stderr", text: string, times: readonly number[]): Promise<void> {
+    let at = 0;
     for (const part of parts(text)) {
+      const pieces = piecesOf(part);
+      const own = times.slice(at, at + pieces);
+      // A line that was cut goes on in the next part, with its time.
+      at += part.endsWith("\n") ? pieces : pieces - 1;
       while (this.credit <= 0 && !this.abort.signal.aborted) {
         await new Promise<void>((resolve) => {
           this.onCredit = resolve;
@@ -123,9 +148,19 @@ class Session {
       this.abort.signal.throwIfAborted();
       this.credit -= 1;
       this.sequence += 1;
-      this.send({ sequence: this.sequence, stream, text: part });
+      this.send({ sequence: this.sequence, stream, text: part, times: own });
     }
   }
+}
+
+/** Behind that many lines, or the end of the text. */
+function afterLines(text: string, from: number, lines: number): number {
+  let at = from;
+  for (let line = 0; line < lines; line += 1) {
+    at = text.indexOf("\n", at) + 1;
+    if (at === 0) return text.length;
+  }
+  return at;
 }
 
 function said(error: unknown): { code: string; error: string } {
@@ -133,11 +168,11 @@ function said(error: unknown): { code: string; error: string } {
   return { code, error: message };
 }
 
-/** Cuts long text where no character is torn. */
+/** Cuts long text where no character is torn, and where the times of its lines would take more room than it. */
 function* parts(text: string): Generator<string> {
   let from = 0;
   while (from < text.length) {
-    let to = Math.min(from + chunkUnits, text.length);
+    let to = Math.min(from + chunkUnits, afterLines(text, from, chunkLines));
     const last = text.charCodeAt(to - 1);
     const tears = to < text.length && last >= 0xd800 && last <= 0xdbff;
     if (tears) to -= 1;

@@ -81,6 +81,7 @@ export const errorKinds = {
   MOUNT_FAILED: kind(1, true, "Check that the hostPath exists on the node."),
   ENGINE_UNREACHABLE: kind(1, true, "Start the container engine of the node; nothing is deleted meanwhile."),
   ENGINE_ERROR: kind(1, true, "Read the engine's message."),
+  NO_PREVIOUS_RUN: kind(3, false, "It ran only once, or what it printed before is gone: leave out --previous."),
   EXITED: kind(1, true, "Look at the pod's logs: `swain logs pod/NAME`."),
   OOM_KILLED: kind(1, true, "Raise limits.memory, or make the program use less."),
   EXIT_UNOBSERVED: kind(1, true, "The process ended while nobody watched; its exit code is not known."),

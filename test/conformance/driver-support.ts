@@ -4,7 +4,13 @@ import { connect, createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { expect } from "vitest";
 import type { Container } from "../../schemas/generated/types.ts";
-import type { ContainerInfo, ContainerSpec, Driver, DriverIdentity } from "../../services/agent/runtime/driver.ts";
+import type {
+  ContainerInfo,
+  ContainerSpec,
+  Driver,
+  DriverIdentity,
+  LogOptions,
+} from "../../services/agent/runtime/driver.ts";
 import { SwainError } from "../../services/kernel/errors.ts";
 
 /** A container without its name. */
@@ -24,6 +30,8 @@ export interface DriverCapabilities {
     readonly serves?: Program;
     /** Prints `line 1` to `line 3` and then ends; `problem` goes to the error stream. */
     readonly prints?: Program;
+    /** Prints a line with one dot more at each run, then `run ends`, and then ends. */
+    readonly counts?: Program;
     /** Its image is nowhere. */
     readonly noImage?: Program;
     /** Uses a full core. */
@@ -132,6 +140,18 @@ export async function readLogs(driver: Driver, id: string, follow: boolean, tail
     text[stream] += chunk;
   });
   return text;
+}
+
+/** Each line of the output, with its time. */
+export async function readLines(driver: Driver, id: string, options: Partial<LogOptions> = {}) {
+  const lines: { stream: string; text: string; time: number }[] = [];
+  const signal = AbortSignal.timeout(15_000);
+  await driver.logs(id, { follow: false, signal, ...options }, async (stream, chunk, times) => {
+    const pieces = chunk.split(/(?<=\n)/);
+    expect(times).toHaveLength(pieces.length);
+    for (const [index, text] of pieces.entries()) lines.push({ stream, text, time: times[index] ?? Number.NaN });
+  });
+  return lines;
 }
 
 /** Waits until the address answers; gives the answer. */

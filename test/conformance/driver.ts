@@ -10,6 +10,7 @@ import {
   newCluster,
   occupied,
   patience,
+  readLines,
   readLogs,
   ready,
   run,
@@ -323,6 +324,45 @@ function outputSuite(stage: Stage, { capabilities: { programs } }: DriverFixture
     expect(whole.stdout).toContain(beforeLast);
     if (!programs.prints) return;
     expect(whole).toEqual({ stdout: "line 1\nline 2\nline 3\n", stderr: "problem\n" });
+  });
+
+  it("each line has the time it was written, and only what is new enough is read", async () => {
+    const driver = stage.driver();
+    const before = Date.now();
+    const { id } = await run(driver, specOf(programs.prints ?? programs.exits(0)));
+    await ended(driver, id);
+    const lines = await readLines(driver, id);
+    const times = lines.map(({ time }) => time);
+    // Engines and file systems round a little.
+    expect(Math.min(...times)).toBeGreaterThan(before - 50);
+    expect(Math.max(...times)).toBeLessThanOrEqual(Date.now());
+    expect(await readLines(driver, id, { since: before - 50 })).toEqual(lines);
+    expect(await readLines(driver, id, { since: Date.now() + 1000 })).toEqual([]);
+    const again = Date.now();
+    await driver.start(id);
+    await ended(driver, id);
+    const newest = (await readLines(driver, id, { since: again })).map(({ text }) => text);
+    expect(newest.length).toBeGreaterThan(0);
+    expect(newest.length).toBeLessThan((await readLines(driver, id)).length);
+  });
+
+  it("the run before the newest one is read by itself", async () => {
+    const driver = stage.driver();
+    const { id } = await run(driver, specOf(programs.counts ?? programs.exits(0)));
+    await ended(driver, id);
+    expect(await codeOf(readLines(driver, id, { previous: true }))).toBe("NO_PREVIOUS_RUN");
+    const first = await readLines(driver, id);
+    await driver.start(id);
+    await ended(driver, id);
+    expect(await readLines(driver, id, { previous: true })).toEqual(first);
+    const second = (await readLines(driver, id)).slice(first.length);
+    await driver.start(id);
+    await ended(driver, id);
+    expect(await readLines(driver, id, { previous: true })).toEqual(second);
+    expect(await readLines(driver, id, { previous: true, tail: 1 })).toEqual(second.slice(-1));
+    expect(await readLines(driver, id, { previous: true, since: Date.now() + 1000 })).toEqual([]);
+    if (!programs.counts) return;
+    expect(second.map(({ text }) => text)).toEqual(["..\n", "run ends\n"]);
   });
 
   it("following ends when the reader gives up", async () => {

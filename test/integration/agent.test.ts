@@ -357,6 +357,41 @@ describe("logs and metrics", () => {
     expect(chunks.map(({ sequence }) => sequence)).toEqual(chunks.map((_, at) => at + 1));
   });
 
+  it("sends the run before the newest one, or what is new enough, with the time of each line", async () => {
+    leader.items = [web("web-1")];
+    await startAgent();
+    await until(() => expect(leader.state("web-1")).toBe("ready"));
+    const before = Date.now();
+    engine.kill(engine.all()[0]?.id ?? "", 4);
+    await until(() => expect(leader.states.get("default/web-1")?.observed.restarts).toBe(1));
+    const chunks = await chunksOf("web-1");
+    const texts = async (more: object, end = true) => {
+      const session = `session-${systemIds.next()}`;
+      await leader.command("logs", { session, name: "web-1", ...more });
+      await until(() => expect(chunks.some((chunk) => chunk.session === session && chunk.end)).toBe(end));
+      return chunks.filter((chunk) => chunk.session === session && chunk.text !== undefined);
+    };
+    const own = "default/web-1 web: ";
+    const previous = await texts({ previous: true });
+    expect(previous.map(({ text }) => text)).toEqual([`${own}started\n`, `${own}exited with code 4\n`]);
+    expect(previous.at(-1)?.times?.[0]).toBeGreaterThanOrEqual(before);
+    const since = (await texts({ sinceTime: before })).map(({ text }) => text);
+    expect(since).toEqual([`${own}exited with code 4\n`, `${own}started\n`]);
+    expect((await texts({ sinceMs: 60_000 })).length).toBe(3);
+    expect(await texts({ sinceMs: 60_000, sinceTime: Date.now() + 60_000 })).toEqual([]);
+    const refused = await leader.command("logs", { session: "session-9", name: "web-1", previous: true, follow: true });
+    expect(refused.header("Nats-Service-Error-Code")).toBe("INVALID_REQUEST");
+  });
+
+  it("says with a code that there was no run before", async () => {
+    leader.items = [web("web-1")];
+    await startAgent();
+    await until(() => expect(leader.state("web-1")).toBe("ready"));
+    const chunks = await chunksOf("web-1");
+    await leader.command("logs", { session: "session-1", name: "web-1", previous: true });
+    await until(() => expect(chunks).toMatchObject([{ sequence: 1, end: true, code: "NO_PREVIOUS_RUN" }]));
+  });
+
   it("refuses logs of a pod or container that is not there, and a session that is open", async () => {
     leader.items = [web("web-1")];
     await startAgent();

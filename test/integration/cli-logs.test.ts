@@ -42,6 +42,20 @@ test("output that comes before the answer is not missed, streams stay apart, and
   ]);
 });
 
+test("how far back is asked for by age or time, and each line shows its own time", async () => {
+  const at = Date.parse("2026-01-31T08:00:00.000Z");
+  const timed = (sequence: number, text: string, ...times: number[]) => ({ ...line(sequence, text), times });
+  agentSends([timed(1, "one\ntw", at, at + 1), timed(2, "o\nthree\n", at + 1, at + 2), { sequence: 3, end: true }]);
+  expect((await leader.run(["logs", "pod/web-1", "--since", "10m", "--timestamps"])).stdout).toBe(
+    "2026-01-31T08:00:00.000Z one\n2026-01-31T08:00:00.001Z two\n2026-01-31T08:00:00.002Z three\n",
+  );
+  await leader.run(["logs", "pod/web-1", "--since", "2026-01-31T08:00:00Z", "--previous"]);
+  expect(leader.bodies("default.pod.logs")).toMatchObject([
+    { sinceMs: 600_000 },
+    { sinceTime: at, previous: true, follow: false },
+  ]);
+});
+
 test("lost chunks are said", async () => {
   agentSends([line(1, "one\n"), line(4, "four\n"), { sequence: 5, end: true }]);
   const { code, stdout, stderr } = await leader.run(["logs", "pod/web-1"]);

@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, expect, it } from "vitest";
 import type { Driver, DriverIdentity } from "../../services/agent/runtime/driver.ts";
 import { createProcessDriver } from "../../services/agent/runtime/process/driver.ts";
+import { readMarks } from "../../services/agent/runtime/process/marks.ts";
 import { trimOutput } from "../../services/agent/runtime/process/output.ts";
 import { allProcesses, bootId, processStat } from "../../services/agent/runtime/process/proc.ts";
 import { systemClock } from "../../services/kernel/node/clock.ts";
@@ -24,6 +25,7 @@ import {
   ended,
   newCluster,
   patience,
+  readLines,
   readLogs,
   ready,
   run,
@@ -205,7 +207,7 @@ it("a start that an agent's end interrupted never comes through later", async ()
   expect(await driver.inspect(id)).toMatchObject({ state: "exited", exitCode: null });
   expect(readFileSync(join(folderOf(id), "run-1", "pid"), "utf8")).toBe("claimed\n");
   expect((await driver.start(id)).state).toBe("running");
-  expect(existsSync(join(folderOf(id), "run-1"))).toBe(false);
+  expect(existsSync(join(folderOf(id), "run-2"))).toBe(true);
 });
 
 it("programs and folders that cannot be run are refused before the start", async () => {
@@ -237,11 +239,11 @@ it("twenty processes started at once have twenty ports", async () => {
 it("output is kept within bounds while the program writes on, and read across the cut", async () => {
   const driver = stage.driver();
   const { id } = await runReady(driver, specOf(shell('echo up; read x < "$0.fifo" 2>/dev/null; sleep 1000')), "up");
-  const file = join(folderOf(id), "stdout.log");
+  const file = join(folderOf(id), "run-1", "stdout.log");
   truncateSync(file, 0);
   const line = `${"x".repeat(99)}\n`;
   appendFileSync(file, line.repeat(150_000));
-  await trimOutput(folderOf(id));
+  await trimOutput(join(folderOf(id), "run-1"));
   expect(statSync(file).size).toBe(0);
   expect(statSync(`${file}.1`).size).toBeLessThanOrEqual(10 * 1024 * 1024);
   appendFileSync(file, "after\n");
@@ -249,6 +251,37 @@ it("output is kept within bounds while the program writes on, and read across th
   expect(stdout.endsWith(`${line}after\n`)).toBe(true);
   expect(stdout.startsWith(line)).toBe(true);
   expect((await readLogs(driver, id, false, 3)).stdout).toBe(`${line}${line}after\n`);
+});
+
+it("when lines were written is known after the output was cut, and by a later agent", { timeout: 30_000 }, async () => {
+  const identity = { clusterUid: newCluster(), node: "n1" };
+  const driver = stage.driver(identity);
+  const { id } = await runReady(driver, specOf(idle), "up");
+  const file = join(folderOf(id), "run-1", "stdout.log");
+  const marked = (count: number) =>
+    expect.poll(async () => (await readMarks(file)).length, patience).toBeGreaterThanOrEqual(count);
+  await marked(1);
+  appendFileSync(file, "early\n");
+  await marked(2);
+  const between = Date.now();
+  appendFileSync(file, "late\n");
+  await marked(3);
+  const texts = async (reader: Driver, since: number) =>
+    (await readLines(reader, id, { since })).map(({ text }) => text);
+  expect(await texts(driver, between)).toEqual(["late\n"]);
+  const later = stage.driver(identity);
+  expect(await texts(later, between)).toEqual(["late\n"]);
+  // Much more than is kept: the driver copies the newest part aside with the times of its lines.
+  const line = `${"x".repeat(99)}\n`;
+  appendFileSync(file, line.repeat(110_000));
+  await expect.poll(() => statSync(file).size, patience).toBe(0);
+  const afterwards = Date.now();
+  appendFileSync(file, "after\n");
+  expect(await texts(driver, afterwards)).toEqual(["after\n"]);
+  const all = await readLines(driver, id);
+  expect(all.length).toBeGreaterThan(100_000);
+  expect(all[0]?.time).toBeGreaterThan(between - 50);
+  expect(all.at(-2)?.time).toBeLessThanOrEqual(afterwards);
 });
 
 it("a follower sees lines as they come, waits for none twice, and is not lost when the file is cut", async () => {
@@ -259,7 +292,7 @@ it("a follower sees lines as they come, waits for none twice, and is not lost wh
   const reading = driver.logs(id, { follow: true, signal: stop.signal, tail: 0 }, async (_, chunk) => {
     text += chunk;
   });
-  const file = join(folderOf(id), "stdout.log");
+  const file = join(folderOf(id), "run-1", "stdout.log");
   const say = async (line: string): Promise<void> => {
     // Said again until it is heard: the reader may not have begun.
     await expect.poll(() => (appendFileSync(file, line), text), { timeout: 5000, interval: 100 }).toContain(line);

@@ -1,6 +1,7 @@
 // The driver port: what an agent asks of a container engine, of plain processes, or of the simulation.
 // A driver keeps no opinion: no restarts, no back-off, no state of its own beyond what the engine holds.
 import type { Cancel } from "../../kernel/clock.ts";
+import type { OnOutput } from "./output.ts";
 import type { Container, ContainerPort } from "../../../schemas/generated/types.ts";
 
 /** Whose containers a driver sees and makes. A driver gets it as a function that answers null until it is known. */
@@ -70,12 +71,16 @@ export interface LogOptions {
   readonly follow: boolean;
   /** Last lines to begin with; undefined = all that is kept. */
   readonly tail?: number;
+  /** Only what was written then or later, milliseconds since 1970 by this host's clock. */
+  readonly since?: number;
+  /** The run before the newest one instead; not with follow. */
+  readonly previous?: boolean;
   readonly signal: AbortSignal;
 }
 
 /**
  * Errors are SwainErrors: ENGINE_UNREACHABLE (nothing is known, nothing was done), IMAGE_NOT_FOUND, IMAGE_PULL_DENIED,
- * IMAGE_PULL_FAILED, PORT_TAKEN, COMMAND_NOT_FOUND, MOUNT_FAILED, ENGINE_ERROR. Codes come from status codes and
+ * IMAGE_PULL_FAILED, PORT_TAKEN, COMMAND_NOT_FOUND, MOUNT_FAILED, NO_PREVIOUS_RUN, ENGINE_ERROR. Codes come from status codes and
  * own checks, never from message text.
  */
 export interface Driver {
@@ -100,12 +105,11 @@ export interface Driver {
   watch(events: DriverEvents): Cancel;
   /** Use of those of the given containers that run. */
   usage(ids: readonly string[]): Promise<Map<string, ContainerUsage>>;
-  /** Output so far, and with follow what comes until it ends or the signal aborts. Back-pressure: the next chunk waits for the promise. */
-  logs(
-    id: string,
-    options: LogOptions,
-    onChunk: (stream: "stdout" | "stderr", text: string) => Promise<void>,
-  ): Promise<void>;
+  /**
+   * Output so far, and with follow what comes until it ends or the signal aborts. Rejects with NO_PREVIOUS_RUN when one is
+   * asked for and there is none.
+   */
+  logs(id: string, options: LogOptions, onOutput: OnOutput): Promise<void>;
   /** Releases connections and watchers; containers stay as they are. */
   close(): Promise<void>;
 }

@@ -14,6 +14,7 @@ import type {
   DriverIdentity,
   LogOptions,
 } from "../driver.ts";
+import type { OnOutput } from "../output.ts";
 import { forEachLimited } from "../limited.ts";
 import { ContainerCalls } from "./calls.ts";
 import { createContainer } from "./create.ts";
@@ -23,9 +24,10 @@ import { watchEvents } from "./events.ts";
 import { startFailure } from "./failures.ts";
 import { containerInfo, networkOwner } from "./inspect.ts";
 import type { Inspected } from "./inspect.ts";
-import { readLogs } from "./logs.ts";
+import { readLogs, readRun } from "./logs.ts";
 import { FreshEnds } from "./oom.ts";
 import { Pulls } from "./pull.ts";
+import { RunTimes } from "./runs.ts";
 import { readsInFlight, timeouts } from "./timeouts.ts";
 import { UsageReader } from "./usage.ts";
 
@@ -53,6 +55,7 @@ class DockerDriver implements Driver {
   private readonly pulls: Pulls;
   private readonly usages: UsageReader;
   private readonly ends: FreshEnds;
+  private readonly runs = new RunTimes();
   private readonly closing = new AbortController();
   private cpus: Promise<number> | undefined;
 
@@ -94,7 +97,9 @@ class DockerDriver implements Driver {
         throw await startFailure(error, await this.calls.inspect(id), this.options.sockets);
       }
     }
-    const started = await this.inspect(id);
+    const after = await this.ends.settle(id, () => this.calls.inspect(id));
+    if (after !== null && containerInfo(before, null).state !== "running") this.runs.started(id, before, after);
+    const started = after && containerInfo(after, await this.network(after));
     if (started === null) throw new SwainError("ENGINE_ERROR", `container ${id} was removed while it started`);
     return started;
   }
@@ -106,6 +111,7 @@ class DockerDriver implements Driver {
 
   async remove(id: string): Promise<void> {
     if (await this.calls.inspect(id)) await this.calls.remove(id);
+    this.runs.forget(id);
   }
 
   async inspect(id: string): Promise<ContainerInfo | null> {
@@ -140,12 +146,17 @@ class DockerDriver implements Driver {
     return this.usages.read(ids, (id) => this.calls.inspect(id));
   }
 
-  async logs(
-    id: string,
-    options: LogOptions,
-    onChunk: (stream: "stdout" | "stderr", text: string) => Promise<void>,
-  ): Promise<void> {
-    if (await this.calls.inspect(id)) await readLogs(this.engine, id, options, onChunk);
+  async logs(id: string, options: LogOptions, onOutput: OnOutput): Promise<void> {
+    const found = await this.calls.inspect(id);
+    if (found === null) return;
+    if (options.previous !== true) {
+      await readLogs(this.engine, id, options, onOutput);
+      return;
+    }
+    const window = this.runs.previous(found);
+    const lines = window === null ? 0 : await readRun(this.engine, id, window, options, onOutput);
+    if (lines > 0 || window?.sure === true) return;
+    throw new SwainError("NO_PREVIOUS_RUN", `container ${id} has no output of an earlier run`);
   }
 
   async close(): Promise<void> {

@@ -15,11 +15,12 @@ import type {
   DriverIdentity,
   LogOptions,
 } from "../driver.ts";
+import type { OnOutput } from "../output.ts";
 import { hasBegun, kill, runState, terminate } from "./group.ts";
 import type { RunState } from "./group.ts";
 import { checkCommand, launchOf, launchWrapper } from "./launch.ts";
 import { readOutput } from "./logs.ts";
-import { trimEvery, trimOutput } from "./output.ts";
+import { OutputKeeper } from "./output.ts";
 import { PortChooser } from "./ports.ts";
 import { processId, ProcessStore } from "./store.ts";
 import type { Run, StoredSpec } from "./store.ts";
@@ -69,7 +70,7 @@ class ProcessDriver implements Driver {
   private readonly children = new Map<string, number>();
   /** Creating, starting and removing one container go one after the other. */
   private readonly turns = new Map<string, Promise<unknown>>();
-  private readonly cancelTrim: Cancel;
+  private readonly output: OutputKeeper;
 
   constructor(options: ProcessDriverOptions) {
     this.options = options;
@@ -78,7 +79,7 @@ class ProcessDriver implements Driver {
     this.ports = new PortChooser(options.clock, options.sockets);
     this.usages = new UsageReader(options.clock);
     this.watcher = new ProcessWatcher(options.clock, async (id) => (await this.find(id))?.state?.state === "running");
-    this.cancelTrim = this.clock.every(trimEvery, () => void this.trim());
+    this.output = new OutputKeeper(options.clock);
   }
 
   async describe(): Promise<string> {
@@ -178,18 +179,20 @@ class ProcessDriver implements Driver {
     return this.usages.read(groups);
   }
 
-  async logs(
-    id: string,
-    options: LogOptions,
-    onChunk: (stream: "stdout" | "stderr", text: string) => Promise<void>,
-  ): Promise<void> {
-    if (!(await this.find(id))) return;
+  async logs(id: string, options: LogOptions, onOutput: OnOutput): Promise<void> {
+    const found = await this.find(id);
+    if (!found) return;
+    const previous = found.run && (await this.store.previous(id, found.run));
+    if (options.previous === true && !previous) throw new SwainError("NO_PREVIOUS_RUN", `process ${id} ran only once`);
+    if (!found.run) return;
+    const runs = [previous, options.previous === true ? null : found.run].filter((run) => run !== null);
+    const folders = runs.map((run) => this.store.runFolder(id, run));
     const running = async (): Promise<boolean> => (await this.find(id))?.state?.state === "running";
-    await readOutput(this.store.folder(id), options, onChunk, { clock: this.clock, running });
+    await readOutput(folders, options, onOutput, { clock: this.clock, running });
   }
 
   async close(): Promise<void> {
-    this.cancelTrim();
+    this.output.close();
     this.watcher.close();
   }
 
@@ -216,6 +219,7 @@ class ProcessDriver implements Driver {
     try {
       const child = await launchWrapper(this.store, id, run, launch);
       child.once("exit", () => void this.childEnded(id, spec.pod, run));
+      this.output.keep(this.store.runFolder(id, run));
     } catch (error) {
       this.children.delete(id);
       throw error;
@@ -228,14 +232,19 @@ class ProcessDriver implements Driver {
     if (this.children.get(id) === run.number) this.children.delete(id);
     const state = await runState(this.store, id, run, false).catch(() => null);
     // Somebody killed the wrapper and the program runs on: it is watched like one of an earlier agent.
-    if (state?.state === "running") this.watcher.adopt(id, pod, this.store.runFolder(id, run));
-    else this.watcher.tell(id, pod);
+    if (state?.state === "running") {
+      this.watcher.adopt(id, pod, this.store.runFolder(id, run));
+      return;
+    }
+    this.watcher.tell(id, pod);
+    await this.output.ended(this.store.runFolder(id, run));
   }
 
   private async adoptAll(): Promise<void> {
     for (const id of await this.store.ids().catch(() => [])) {
       const found = await this.find(id).catch(() => null);
       if (!found?.run || found.state?.state !== "running" || this.children.has(id)) continue;
+      this.output.keep(this.store.runFolder(id, found.run));
       this.watcher.adopt(id, found.stored.spec.pod, this.store.runFolder(id, found.run));
     }
   }
@@ -272,10 +281,6 @@ class ProcessDriver implements Driver {
     } finally {
       if (this.turns.get(id) === turn) this.turns.delete(id);
     }
-  }
-
-  private async trim(): Promise<void> {
-    for (const id of await this.store.ids().catch(() => [])) await trimOutput(this.store.folder(id));
   }
 }
 

@@ -68,8 +68,8 @@ async function isProgram(path: string): Promise<boolean> {
 /** Starts the wrapper, detached: in a session of its own, bound to the agent by nothing. */
 export async function launchWrapper(store: ProcessStore, id: string, run: Run, launch: Launch): Promise<ChildProcess> {
   // Append mode: the file is cut short while the program writes, and it must then go on at the new end.
-  const stdout = await open(join(store.folder(id), "stdout.log"), "a", 0o600);
-  const stderr = await open(join(store.folder(id), "stderr.log"), "a", 0o600);
+  const stdout = await open(join(store.runFolder(id, run), "stdout.log"), "a", 0o600);
+  const stderr = await open(join(store.runFolder(id, run), "stderr.log"), "a", 0o600);
   try {
     const args = ["-c", wrapperScript, "swain-process", store.runFolder(id, run), ...launch.command];
     const child = spawn("/bin/sh", args, {

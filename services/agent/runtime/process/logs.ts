@@ -6,9 +6,11 @@ import { join } from "node:path";
 import { StringDecoder } from "node:string_decoder";
 import type { Clock } from "../../../kernel/clock.ts";
 import type { LogOptions } from "../driver.ts";
-
-type StreamName = "stdout" | "stderr";
-type OnChunk = (stream: StreamName, text: string) => Promise<void>;
+import { piecesOf } from "../output.ts";
+import type { OnOutput } from "../output.ts";
+import { offsetSince, readMarks, timeAt } from "./marks.ts";
+import type { Mark } from "./marks.ts";
+import { outputFiles } from "./output.ts";
 
 const chunkBytes = 64 * 1024;
 
@@ -16,25 +18,26 @@ const chunkBytes = 64 * 1024;
 const lookAgainMs = 1000;
 
 /**
- * Resolves when all is read (with follow: when `running` says no and all is read) or the signal aborts. The two streams
- * are files of their own: each keeps its order, and `tail` counts for each.
+ * Resolves when all is read (with follow: when `running` says no and all is read) or the signal aborts. `folders` are those
+ * of the runs, the newest last; only that one is followed. The two streams are files of their own: each keeps its order,
+ * and `tail` counts for each.
  */
 export async function readOutput(
-  folder: string,
+  folders: readonly string[],
   options: LogOptions,
-  onChunk: OnChunk,
+  onOutput: OnOutput,
   parts: { readonly clock: Clock; readonly running: () => Promise<boolean> },
 ): Promise<void> {
-  const readers = (["stdout", "stderr"] as const).map((name) => new OutputReader(join(folder, `${name}.log`), name));
-  const changes = new Changes(folder, parts.clock, options.signal);
+  const readers = outputFiles.map((name) => new OutputReader(folders.map((folder) => join(folder, name))));
+  const changes = new Changes(folders.at(-1) ?? "", parts.clock, options.signal);
   try {
-    for (const reader of readers) await reader.begin(options.tail, onChunk, options.signal);
+    for (const reader of readers) await reader.begin(options, onOutput);
     while (!options.signal.aborted) {
       // Asked first: what a process wrote before it was seen ended is then read below.
       const running = options.follow && (await parts.running());
       const change = changes.next();
       let moved = false;
-      for (const reader of readers) moved = (await reader.pump(onChunk, options.signal)) || moved;
+      for (const reader of readers) moved = (await reader.pump(onOutput, options.signal)) || moved;
       if (!running && (!moved || !options.follow)) return;
       if (!moved) await change;
     }
@@ -43,35 +46,49 @@ export async function readOutput(
   }
 }
 
-/** One stream's file. */
+/** One stream. */
 class OutputReader {
   private readonly path: string;
-  private readonly name: StreamName;
+  private readonly older: readonly string[];
+  private readonly name: "stdout" | "stderr";
   private readonly decoder = new StringDecoder("utf8");
   private position = 0;
+  private marks: readonly Mark[] = [];
 
-  constructor(path: string, name: StreamName) {
-    this.path = path;
-    this.name = name;
+  /** `paths` are the stream's files of each run, the newest last. */
+  constructor(paths: readonly string[]) {
+    this.path = paths.at(-1) ?? "";
+    this.name = this.path.endsWith("stderr.log") ? "stderr" : "stdout";
+    this.older = paths.flatMap((path) => [`${path}.1`, path]).slice(0, -1);
   }
 
-  /** Hands over the older part, as far as `tail` reaches into it, and sets the position in the current one. */
-  async begin(tail: number | undefined, onChunk: OnChunk, signal: AbortSignal): Promise<void> {
-    const current = await lastLines(this.path, tail);
-    this.position = current.offset;
-    const missing = tail === undefined ? undefined : tail - current.lines;
-    if (missing === 0) return;
-    const older = await lastLines(`${this.path}.1`, missing);
-    await this.copy(`${this.path}.1`, older.offset, onChunk, signal);
+  /** Hands over the older parts, as far as the options reach into them, and sets the position in the current one. */
+  async begin({ tail, since, signal }: LogOptions, onOutput: OnOutput): Promise<void> {
+    let missing = tail;
+    const froms: number[] = [];
+    for (const path of [...this.older, this.path].reverse()) {
+      const { offset, lines } = await lastLines(path, missing);
+      if (missing !== undefined) missing = Math.max(0, missing - lines);
+      froms.unshift(since === undefined ? offset : Math.max(offset, await beginOf(path, since)));
+    }
+    for (const [index, path] of this.older.entries()) {
+      this.marks = await readMarks(path);
+      await this.copy(path, froms[index] ?? 0, onOutput, signal);
+    }
+    this.marks = await readMarks(this.path);
+    this.position = froms.at(-1) ?? 0;
   }
 
   /** Hands over what is in the file now; false when that was nothing. */
-  async pump(onChunk: OnChunk, signal: AbortSignal): Promise<boolean> {
+  async pump(onOutput: OnOutput, signal: AbortSignal): Promise<boolean> {
     const size = await sizeOf(this.path);
-    // It was cut: everything in it is new.
-    if (size < this.position) this.position = 0;
+    if (size < this.position) {
+      // It was cut: everything in it is new, and its marks told of what is gone.
+      this.position = 0;
+      this.marks = [];
+    }
     const from = this.position;
-    this.position = await this.copy(this.path, from, onChunk, signal, size);
+    this.position = await this.copy(this.path, from, onOutput, signal, size);
     return this.position > from;
   }
 
@@ -79,20 +96,24 @@ class OutputReader {
   private async copy(
     path: string,
     from: number,
-    onChunk: OnChunk,
+    onOutput: OnOutput,
     signal: AbortSignal,
     end = Infinity,
   ): Promise<number> {
-    const file = await openOrNull(path);
+    const file = from < end ? await openOrNull(path) : null;
     if (!file) return from;
     try {
+      const latest = Math.floor((await file.stat()).mtimeMs);
       let at = from;
       while (at < end && !signal.aborted) {
         const { bytesRead, buffer } = await file.read(Buffer.alloc(Math.min(chunkBytes, end - at)), 0, undefined, at);
         if (bytesRead === 0) break;
+        const bytes = buffer.subarray(0, bytesRead);
+        const text = this.decoder.write(bytes);
+        const times = timesOf(bytes, at, this.marks, latest);
         at += bytesRead;
-        const text = this.decoder.write(buffer.subarray(0, bytesRead));
-        if (text !== "") await onChunk(this.name, text);
+        // A character may be cut at the end; its piece then comes with the next chunk.
+        if (text !== "") await onOutput(this.name, text, times.slice(0, piecesOf(text)));
       }
       return at;
     } finally {
@@ -101,6 +122,23 @@ class OutputReader {
   }
 }
 
+/** The time of each piece of the bytes, which begin at that offset of the file. */
+function timesOf(bytes: Buffer, offset: number, marks: readonly Mark[], latest: number): number[] {
+  const times: number[] = [];
+  for (let from = 0; from < bytes.length;) {
+    const feed = bytes.indexOf(10, from);
+    from = feed === -1 ? bytes.length : feed + 1;
+    times.push(timeAt(marks, offset + from, latest));
+  }
+  return times;
+}
+
+/** Where what was written since then begins; beyond the end when nothing was. */
+async function beginOf(path: string, since: number): Promise<number> {
+  const found = await stat(path).catch(() => null);
+  if (found === null) return 0;
+  return offsetSince(await readMarks(path), since, found.mtimeMs) ?? found.size;
+}
 /** Where the last `count` lines begin (all when undefined), and how many there are of them. */
 async function lastLines(path: string, count: number | undefined): Promise<{ offset: number; lines: number }> {
   const file = count === undefined ? null : await openOrNull(path);

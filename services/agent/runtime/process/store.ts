@@ -2,7 +2,8 @@
 //   spec.json            what was asked for, and for which cluster and node
 //   run.json             number and ports of the newest run
 //   run-<n>/pid, child, exit   written by the wrapper
-//   stdout.log, stderr.log (and .1, the older part)
+//   run-<n>/stdout.log, stderr.log (and .1, the older part; .marks, when it was written)
+// The run before the newest is kept for its output.
 // They hold the manifest's variables, so only this user may read them.
 import { createHash } from "node:crypto";
 import { mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
@@ -73,13 +74,20 @@ export class ProcessStore {
     return readJson<Run>(join(this.folder(id), "run.json"));
   }
 
-  /** Makes the folder of a new run and then names it the newest; older runs' folders go. */
+  /** The run before it, as far as something of it is kept. */
+  async previous(id: string, { number }: Run): Promise<Run | null> {
+    const run = { number: number - 1, ports: [] };
+    const names = await readdir(this.runFolder(id, run)).catch(absent<string[]>([]));
+    return names.length === 0 ? null : run;
+  }
+
+  /** Makes the folder of a new run and then names it the newest; the folders of runs before the last one go. */
   async beginRun(id: string, run: Run): Promise<void> {
     await guarded(async () => {
       await mkdir(this.runFolder(id, run), { recursive: true, mode: 0o700 });
       await writeJson(join(this.folder(id), "run.json"), run);
       for (const name of await readdir(this.folder(id))) {
-        if (!name.startsWith("run-") || name === `run-${run.number}`) continue;
+        if (!name.startsWith("run-") || name === `run-${run.number}` || name === `run-${run.number - 1}`) continue;
         await rm(join(this.folder(id), name), { recursive: true, force: true });
       }
     });

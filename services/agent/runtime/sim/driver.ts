@@ -12,6 +12,7 @@ import type {
   DriverIdentity,
   LogOptions,
 } from "../driver.ts";
+import type { OnOutput } from "../output.ts";
 import { behaviourOf } from "./behaviour.ts";
 import type { SimContainer, SimEngine } from "./engine.ts";
 import { isOf } from "./engine.ts";
@@ -133,21 +134,24 @@ class SimDriver implements Driver {
     return new Map(running.map((container) => [container.id, this.engine.behaviour(container).usage]));
   }
 
-  async logs(
-    id: string,
-    options: LogOptions,
-    onChunk: (stream: "stdout" | "stderr", text: string) => Promise<void>,
-  ): Promise<void> {
+  async logs(id: string, options: LogOptions, onOutput: OnOutput): Promise<void> {
     this.engine.check();
     const container = this.mine(id);
     if (container === null || options.signal.aborted) return;
-    const begin = options.tail === undefined ? container.lines.length : Math.min(options.tail, container.lines.length);
-    let next = container.printed - begin;
+    const run = options.previous === true ? container.runs - 1 : null;
+    if (run !== null && !container.lines.some((line) => line.run === run)) {
+      throw new SwainError("NO_PREVIOUS_RUN", `container ${id} ran only once`);
+    }
+    // The newest line that is asked for, and from there as far back as the tail reaches.
+    const last = container.lines.findLastIndex((line) => run === null || line.run <= run) + 1;
+    const begin = options.tail === undefined ? 0 : Math.max(0, last - options.tail);
+    let next = container.printed - container.lines.length + begin;
     for (;;) {
       for (; next < container.printed && !options.signal.aborted; next += 1) {
         const line = container.lines[next - (container.printed - container.lines.length)];
         // One that is gone was pushed out while the reader was slow.
-        if (line !== undefined) await onChunk("stdout", line);
+        if (line === undefined || line.time < (options.since ?? 0) || (run !== null && line.run !== run)) continue;
+        await onOutput("stdout", line.text, [line.time]);
       }
       const over = container.state !== "running" || this.engine.find(id) === undefined;
       if (!options.follow || over || options.signal.aborted) return;

@@ -25,11 +25,21 @@ export interface SimContainer {
   /** Monotonic time of the last start. */
   startedAt: number;
   /** The last lines of its output, and how many it ever printed. */
-  readonly lines: string[];
+  readonly lines: SimLine[];
   printed: number;
+  /** Starts so far. */
+  runs: number;
   /** Called when it ends or prints. */
   readonly waiters: Set<() => void>;
   ending: Cancel | null;
+}
+
+interface SimLine {
+  readonly text: string;
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  /** The run that printed it, from 1. */
+  readonly run: number;
 }
 
 interface Watcher {
@@ -110,6 +120,7 @@ export class SimEngine {
       startedAt: 0,
       lines: [],
       printed: 0,
+      runs: 0,
       waiters: new Set(),
       ending: null,
     };
@@ -125,6 +136,7 @@ export class SimEngine {
     container.exitCode = null;
     container.oomKilled = false;
     container.startedAt = this.clock.mono();
+    container.runs += 1;
     this.print(container, "started");
     const { exitMs, exitCode } = this.behaviour(container);
     if (exitMs !== null) container.ending = this.clock.after(exitMs, () => this.ended(container, exitCode, false));
@@ -185,7 +197,8 @@ export class SimEngine {
   }
 
   private print(container: SimContainer, text: string): void {
-    container.lines.push(`${container.spec.pod} ${container.spec.container.name}: ${text}\n`);
+    const line = `${container.spec.pod} ${container.spec.container.name}: ${text}\n`;
+    container.lines.push({ text: line, time: this.clock.wall(), run: container.runs });
     container.printed += 1;
     if (container.lines.length > keptLines) container.lines.shift();
     for (const waiter of container.waiters) waiter();
