@@ -6,6 +6,7 @@ import { limits } from "../services/bus/limits.ts";
 import type { Bus, BusMessage } from "../services/bus/port.ts";
 import { subjectsOf } from "../services/bus/subjects.ts";
 import type { Subjects } from "../services/bus/subjects.ts";
+import { nearest } from "../services/core/nearest.ts";
 import { jitteredMs } from "../services/kernel/backoff.ts";
 import { sleep } from "../services/kernel/clock.ts";
 import type { Clock } from "../services/kernel/clock.ts";
@@ -21,6 +22,11 @@ import { resolveSettings } from "./settings.ts";
 
 /** Any object of the API: a pod, a workload, a feed event. */
 export type ApiObject = Readonly<Record<string, unknown>>;
+
+interface Named {
+  readonly name: string;
+  readonly namespace?: string;
+}
 
 interface ListOptions {
   /** Answer only from a state at least this new. */
@@ -42,6 +48,7 @@ export interface ClientParts {
 const waitedFor: ReadonlySet<Code> = new Set(["NO_LEADER", "TIMEOUT", "BUSY", "NATS_UNREACHABLE"]);
 const retry = { firstMs: 100, maxMs: 1000, factor: 2 };
 const connectTimeoutMs = 5000;
+const hintMs = 1000;
 /** A list longer than this has a server that never ends it: 10,000 pages of 256 KiB are 2.5 GB. */
 const maxPages = 10_000;
 /** A page looks through some thousand records; events of one name that are rarer than this are not worth the wait. */
@@ -68,21 +75,27 @@ export class Client {
 
   /** A change: the same operation id goes with every try, so that it happens once. */
   async change(namespace: string, resource: string, verb: string, body: object): Promise<Accepted> {
-    return (await this.ask(namespace, resource, verb, { operation: this.ids.next(), ...body })) as Accepted;
+    try {
+      return (await this.ask(namespace, resource, verb, { operation: this.ids.next(), ...body })) as Accepted;
+    } catch (error) {
+      const { name } = body as { name?: unknown };
+      throw typeof name === "string" ? await this.withNearest(error, namespace, resource, name) : error;
+    }
   }
 
-  /** One object. Throws NOT_FOUND. */
+  /** One object. Throws NOT_FOUND with the nearest name. */
   async get(namespace: string, resource: string, name: string, minSeq?: number): Promise<ApiObject> {
-    const reply = await this.ask(namespace, resource, "get", minSeq === undefined ? { name } : { name, minSeq });
-    const item = itemsOf(reply)[0];
-    if (item === undefined) throw new SwainError("NOT_FOUND", `there is no ${resource} ${name}`);
-    return item;
+    try {
+      return await this.one(namespace, resource, name, minSeq);
+    } catch (error) {
+      throw await this.withNearest(error, namespace, resource, name);
+    }
   }
 
   /** One object, or null when it is not there. */
   async find(namespace: string, resource: string, name: string, minSeq?: number): Promise<ApiObject | null> {
     try {
-      return await this.get(namespace, resource, name, minSeq);
+      return await this.one(namespace, resource, name, minSeq);
     } catch (error) {
       if (error instanceof SwainError && error.code === "NOT_FOUND") return null;
       throw error;
@@ -150,6 +163,46 @@ export class Client {
         await sleep(clock, wait, signal);
       }
     }
+  }
+
+  private async one(namespace: string, resource: string, name: string, minSeq?: number): Promise<ApiObject> {
+    const reply = await this.ask(namespace, resource, "get", minSeq === undefined ? { name } : { name, minSeq });
+    const item = itemsOf(reply)[0];
+    if (item === undefined) throw new SwainError("NOT_FOUND", `there is no ${resource} ${name}`);
+    return item;
+  }
+
+  /** An object that is not there, with the name that was meant or the namespace it is in; any other error as it is. */
+  private async withNearest(error: unknown, namespace: string, resource: string, name: string): Promise<unknown> {
+    if (!(error instanceof SwainError) || error.code !== "NOT_FOUND") return error;
+    let hint = "";
+    try {
+      hint = await this.hintFor(namespace, resource, name);
+    } catch {
+      // What was asked for is answered; without a hint, then.
+    }
+    if (hint === "") return error;
+    return new SwainError("NOT_FOUND", `${error.message} ${hint}`, { cause: error, details: error.details });
+  }
+
+  private async hintFor(namespace: string, resource: string, name: string): Promise<string> {
+    // Asked once and briefly: the hint is not worth a wait.
+    const named = async (scope: string, query: object): Promise<readonly Named[]> => {
+      const subject = this.subjects.api(scope, resource, "list");
+      const reply = answerOf(await this.bus.request(subject, query, { timeoutMs: hintMs }));
+      return itemsOf(reply).flatMap(({ metadata }) => (metadata === undefined ? [] : [metadata as Named]));
+    };
+    const elsewhere = (await named("_", { name, limit: 5 })).flatMap(({ namespace: other }) =>
+      other === undefined || other === namespace ? [] : [other],
+    );
+    if (elsewhere.length > 0) return `There is one in namespace ${elsewhere.join(", ")}: -n ${elsewhere[0]}.`;
+    // One page: who has more objects than that looks for the name with `get`.
+    const here = await named(namespace, {});
+    const meant = nearest(
+      name,
+      here.map((one) => one.name),
+    );
+    return meant === undefined ? "" : `Did you mean "${meant}"?`;
   }
 
   close(): Promise<void> {

@@ -15,6 +15,8 @@ export interface Terminal {
   input(): Promise<string>;
   /** True when standard output is a terminal. */
   readonly interactive: boolean;
+  /** Columns of standard error when it is a terminal on which a line can be drawn again, else null. */
+  readonly columns: number | null;
   /** True when colours may be used. */
   readonly color: boolean;
 }
@@ -42,6 +44,7 @@ export interface CommandParts {
   readonly name: string;
   readonly description: string;
   readonly examples: readonly string[];
+  /** A last positional whose name ends with `...` takes all the words that are left. */
   readonly args: ArgsDef;
   /** Returns the exit code, 0 when it returns nothing; throws SwainError. */
   readonly run: (call: Call) => Promise<number | void>;

@@ -71,6 +71,12 @@ export const commands: readonly TableEntry[] = [
     summary: "Show what nodes or pods use",
     load: () => import("./commands/top.ts"),
   },
+  {
+    name: "wait",
+    group: "Objects",
+    summary: "Wait until objects are ready, steady, deleted …",
+    load: () => import("./commands/wait.ts"),
+  },
   { name: "logs", group: "Objects", summary: "Show the output of a pod", load: () => import("./commands/logs.ts") },
   {
     name: "events",

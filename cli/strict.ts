@@ -28,7 +28,8 @@ export function readArguments(rawArgs: readonly string[], definitions: ArgsDef):
     if (token.kind === "positional") positionals.push(token.value);
     else if (token.kind === "option") readOption(token, nameOf, definitions, values);
   }
-  const surplus = positionals[words.length];
+  const endless = words.at(-1)?.[0].endsWith("...") === true;
+  const surplus = endless ? undefined : positionals[words.length];
   if (surplus !== undefined) throw bad(`"${surplus}" is one argument too many`);
   for (const [name, definition] of named) {
     const given = values.get(name);

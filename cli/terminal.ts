@@ -18,6 +18,9 @@ export function processTerminal(): Terminal {
       return text;
     },
     interactive,
+    get columns() {
+      return stderr.isTTY && process.env.TERM !== "dumb" ? stderr.columns : null;
+    },
     color: interactive && noColor === "" && process.env.TERM !== "dumb",
   };
 }

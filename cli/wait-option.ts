@@ -3,8 +3,8 @@ import type { Accepted, ChangeResult } from "../schemas/generated/types.ts";
 import type { Client } from "./client.ts";
 import type { Call } from "./command.ts";
 import { durationMs } from "./durations.ts";
+import type { Goal } from "./goals.ts";
 import { defaultWaitMs, waitForGoals } from "./wait.ts";
-import type { Goal } from "./wait.ts";
 
 export const waitArgs = {
   wait: { type: "boolean", description: "Return when it was observed, not when it was accepted" },

@@ -1,62 +1,54 @@
-// `--wait`: success is reported when it was observed. The feed hints at changes; the truth is read from the leader, never
-// older than the accepted change. Called by apply, scale and delete.
-import type { PodObject, WorkloadObject } from "../schemas/generated/types.ts";
-import { isCode, SwainError } from "../services/kernel/errors.ts";
+// Success is reported when it was observed. The feed hints at changes; the truth is read from the leader, never older than
+// the accepted change. Called by the command wait and by --wait of apply, scale and delete.
+import type { PodObject } from "../schemas/generated/types.ts";
+import { SwainError } from "../services/kernel/errors.ts";
 import type { Client } from "./client.ts";
 import type { Terminal } from "./command.ts";
+import { goalLabel, lookAt } from "./goals.ts";
+import type { Goal } from "./goals.ts";
 import { Hints } from "./hints.ts";
+import { scopeOf } from "./kinds.ts";
 import { because } from "./output/rows.ts";
 import { harmless } from "./output/table.ts";
 import { ageText } from "./output/units.ts";
-
-/** An object and the state it should come to. */
-export interface Goal {
-  readonly kind: "workload" | "service" | "autoscaler";
-  readonly namespace: string;
-  readonly name: string;
-  readonly until: "settled" | "gone";
-}
+import { Progress } from "./progress.ts";
 
 export interface WaitOptions {
   readonly timeoutMs: number;
   /** Sequence of the accepted change. */
   readonly minSeq: number;
+  /** True when an object that is not there at the first look is a mistake. */
+  readonly mustExist?: boolean;
 }
 
 export const defaultWaitMs = 120_000;
 
-interface Look {
-  readonly done: boolean;
-  /** How far it is, in a few words. */
-  readonly progress: string;
-}
-
-const label = ({ kind, namespace, name }: Goal): string => `${kind} ${namespace}/${name}`;
-
 /**
  * Resolves when every goal is reached. Throws WAIT_TIMEOUT with the reasons of pods that are not ready, or the reason for
- * which a workload's change halted.
+ * which a goal will never be reached.
  */
 export async function waitForGoals(
   terminal: Terminal,
   client: Client,
   goals: readonly Goal[],
-  { timeoutMs, minSeq }: WaitOptions,
+  { timeoutMs, minSeq, mustExist = false }: WaitOptions,
 ): Promise<void> {
   const until = client.clock.mono() + timeoutMs;
-  const namespaces = new Set(goals.map(({ namespace }) => namespace));
+  const namespaces = new Set(goals.map(({ kind, namespace }) => scopeOf(kind, namespace)));
   const [only] = namespaces;
   const hints = new Hints(client, namespaces.size === 1 && only !== undefined ? only : "_");
-  const told = new Map<Goal, string>();
+  const progress = new Progress(terminal, client.clock, goals.length);
   let open = [...goals];
   try {
-    for (;;) {
+    for (let first = mustExist; ; first = false) {
       const left: Goal[] = [];
       const newest = Math.max(minSeq, hints.take() ?? 0);
       for (const goal of open) {
-        const look = await lookAt(client, goal, newest);
-        if (told.get(goal) !== look.progress) terminal.err(`${label(goal)}: ${harmless(look.progress)}\n`);
-        told.set(goal, look.progress);
+        const scope = scopeOf(goal.kind, goal.namespace);
+        const strict = first && goal.until !== "gone";
+        const object = await client[strict ? "get" : "find"](scope, goal.kind, goal.name, newest);
+        const look = lookAt(goal, object);
+        progress.tell(goalLabel(goal), look.progress, look.done);
         if (!look.done) left.push(goal);
       }
       open = left;
@@ -66,35 +58,9 @@ export async function waitForGoals(
       await hints.wait(rest);
     }
   } finally {
+    progress.stop();
     hints.stop();
   }
-}
-
-async function lookAt(client: Client, goal: Goal, minSeq: number): Promise<Look> {
-  const object = await client.find(goal.namespace, goal.kind, goal.name, minSeq);
-  if (goal.until === "gone") {
-    if (object === null) return { done: true, progress: "gone" };
-    const pods = goal.kind === "workload" ? (object as unknown as WorkloadObject).status.pods : 0;
-    return { done: false, progress: `stopping, ${pods} pods left` };
-  }
-  if (object === null) throw new SwainError("NOT_FOUND", `${label(goal)} was deleted while it was waited for`);
-  if (goal.kind !== "workload") return { done: true, progress: "in place" };
-  return workloadLook(goal, object as unknown as WorkloadObject);
-}
-
-function workloadLook(goal: Goal, { spec, status }: WorkloadObject): Look {
-  const { replicas, ready, updated, phase, reason, message } = status;
-  if (phase === "halted") {
-    if (isCode(reason)) throw new SwainError(reason, `${label(goal)} halted: ${message}`);
-    throw new SwainError("PROGRESS_DEADLINE", `${label(goal)} halted: ${because(reason, message)}`);
-  }
-  if (phase === "deleting") throw new SwainError("DELETED", `${label(goal)} is being deleted`);
-  // Pods that may end by themselves are not ready for ever; the leader calls the workload steady when they have.
-  const endless = (spec.restartPolicy ?? "Always") === "Always";
-  const done = phase === "steady" && updated === replicas && (!endless || ready === replicas);
-  const counts = `${ready}/${replicas} ready${updated === replicas ? "" : `, ${updated} of the new template`}`;
-  const why = done || reason === "" ? "" : ` (${because(reason, message)})`;
-  return { done, progress: `${counts}${done ? "" : `, ${phase}`}${why}` };
 }
 
 /** Why it takes longer, as far as the pods say. */
@@ -114,7 +80,7 @@ async function timedOut(client: Client, open: readonly Goal[], timeoutMs: number
     if (late.length > shownPods)
       located.push({ place: namespace, message: `and ${late.length - shownPods} pods more` });
   }
-  const what = open.map(label).join(", ");
+  const what = open.map(goalLabel).join(", ");
   return new SwainError("WAIT_TIMEOUT", `not there after ${ageText(timeoutMs)}: ${what}`, { details: { located } });
 }
 

@@ -6,7 +6,7 @@ import type { Call } from "../command.ts";
 import { namespaceArg, namespaceOf, parseObject } from "../kinds.ts";
 import { clusterArgs } from "../settings.ts";
 import { waitArgs, waitIfAsked } from "../wait-option.ts";
-import type { Goal } from "../wait.ts";
+import type { Goal } from "../goals.ts";
 import { fileArg } from "./apply.ts";
 import { withClient } from "../with-client.ts";
 

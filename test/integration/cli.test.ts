@@ -201,7 +201,7 @@ test("delete waits until the object is gone; of several the missing ones are tol
   const run = leader.follow(["delete", "-f", "-", "--wait"], { input: `${workload}${service}` });
   await expect.poll(run.stderr).toContain("workload default/web: stopping, 2 pods left\n");
   leader.feed(10, { kind: "pod", name: "web-1", verb: "removed", namespace: "default" });
-  await expect.poll(run.stderr).toContain("1 pods left");
+  await expect.poll(run.stderr).toContain("1 pod left");
   leader.feed(11, { kind: "workload", name: "web", verb: "removed", namespace: "default" });
   expect(await run.done).toBe(3);
   expect(run.stdout()).toBe("workload default/web deleted\n");

@@ -5,7 +5,7 @@ import type { TestServer } from "./nats.ts";
 import type { Bus } from "../../services/bus/port.ts";
 import { respond, respondError } from "../../services/bus/respond.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
-import type { SwainError } from "../../services/kernel/errors.ts";
+import { SwainError } from "../../services/kernel/errors.ts";
 import { runCli, startCli } from "./cli.ts";
 import type { CliOptions, CliResult, CliRun } from "./cli.ts";
 
@@ -50,7 +50,7 @@ export class FakeLeader {
       this.asked.push({ verb, body });
       try {
         const answer = this.answers.get(verb);
-        if (answer === undefined) throw new Error(`the test answers no ${verb}`);
+        if (answer === undefined) throw new SwainError("INVALID_REQUEST", `the test answers no ${verb}`);
         const value = answer(body);
         if (value !== undefined) respond(this.bus, message, "_INBOX.", value);
       } catch (error) {

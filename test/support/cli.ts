@@ -29,6 +29,7 @@ export function startCli(args: readonly string[], options: CliOptions = {}): Cli
     drained: options.drained ?? (() => Promise.resolve()),
     input: async () => options.input ?? "",
     interactive: false,
+    columns: null,
     color: false,
   };
   const env = { HOME: "/nonexistent", ...options.env };

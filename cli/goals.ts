@@ -1,0 +1,143 @@
+// What a wait waits for, and whether an object is there yet. Pure: `wait.ts` reads the objects and shows how far they are.
+import type { NodeObject, PodObject, ServiceObject, WorkloadObject } from "../schemas/generated/types.ts";
+import { nearest } from "../services/core/nearest.ts";
+import { isCode, SwainError } from "../services/kernel/errors.ts";
+import type { ApiObject } from "./client.ts";
+import type { Resource } from "./kinds.ts";
+import { because } from "./output/rows.ts";
+
+/**
+ * `settled`: as a change that was accepted is waited for · `gone`: not there any more · `ready`: does its work ·
+ * a state: shown by `get` · a count: so many ready pods or endpoints, or more.
+ */
+export type Until = "settled" | "gone" | "ready" | { readonly state: string } | { readonly count: number };
+
+/** An object and the state it should come to. */
+export interface Goal {
+  readonly kind: Exclude<Resource, "event">;
+  readonly namespace: string;
+  readonly name: string;
+  readonly until: Until;
+}
+
+export interface Look {
+  readonly done: boolean;
+  /** How far it is, in a few words. */
+  readonly progress: string;
+}
+
+/** `workload default/web`; nodes have no namespace. */
+export const goalLabel = ({ kind, namespace, name }: Goal): string =>
+  kind === "node" ? `node ${name}` : `${kind} ${namespace}/${name}`;
+
+const states: Readonly<Partial<Record<Resource, readonly string[]>>> = {
+  pod: "pending assigned pulling starting running ready backoff unknown stopping stopped failed lost".split(" "),
+  workload: ["steady", "progressing", "halted", "deleting"],
+  node: ["ready", "unknown"],
+};
+
+/** What --for says of objects of that kind. Throws INVALID_ARGUMENT. */
+export function parseUntil(text: string, kind: Goal["kind"]): Until {
+  const [word = "", value] = text.split("=", 2);
+  const bad = (message: string): SwainError => new SwainError("INVALID_ARGUMENT", message);
+  if (value === undefined) {
+    if (word === "ready") return "ready";
+    if (word === "steady") return "settled";
+    if (word === "deleted") return "gone";
+    const meant = nearest(word, ["ready", "steady", "deleted", "state=", "count="]);
+    const help = meant === undefined ? "ready, steady, deleted, state=STATE or count=N" : `did you mean ${meant}?`;
+    throw bad(`"${text}" is nothing to wait for; ${help}`);
+  }
+  if (word === "count") {
+    if (kind !== "workload" && kind !== "service")
+      throw bad(`--for count=N is for workloads and services, no ${kind}s`);
+    if (!/^\d{1,5}$/.test(value)) throw bad(`--for count=N needs a whole number, not "${value}"`);
+    return { count: Number(value) };
+  }
+  if (word !== "state" && word !== "phase") throw bad(`"${text}" is nothing to wait for; state=STATE or count=N`);
+  const known = states[kind];
+  if (known === undefined) throw bad(`a ${kind} has no state to wait for; there are ready, deleted and count=N`);
+  if (known.includes(value)) return { state: value };
+  const meant = nearest(value, known);
+  throw bad(
+    `"${value}" is no state of a ${kind}; ${meant === undefined ? `one of ${known.join(", ")}` : `did you mean ${meant}?`}`,
+  );
+}
+
+/** How far the object is; null: it is not there. Throws the reason for which it will never get there. */
+export function lookAt(goal: Goal, object: ApiObject | null): Look {
+  const { kind, until } = goal;
+  if (until === "gone") {
+    if (object === null) return { done: true, progress: "gone" };
+    if (kind !== "workload") return { done: false, progress: "still there" };
+    const { pods, phase } = (object as unknown as WorkloadObject).status;
+    const what = phase === "deleting" ? "stopping" : "not being deleted";
+    return { done: false, progress: `${what}, ${pods} ${pods === 1 ? "pod" : "pods"} left` };
+  }
+  if (object === null) throw new SwainError("NOT_FOUND", `${goalLabel(goal)} was deleted while it was waited for`);
+  switch (kind) {
+    case "workload":
+      return workloadLook(goal, object as unknown as WorkloadObject);
+    case "pod":
+      return podLook(goal, object as unknown as PodObject);
+    case "node": {
+      const { state, reason, message } = (object as unknown as NodeObject).status;
+      const wanted = typeof until === "object" && "state" in until ? until.state : "ready";
+      return { done: state === wanted, progress: withWhy(state, reason, message) };
+    }
+    case "service":
+      return serviceLook(goal, object as unknown as ServiceObject);
+    default:
+      return { done: true, progress: "in place" };
+  }
+}
+
+const withWhy = (words: string, reason: string, message: string): string =>
+  reason === "" ? words : `${words} (${because(reason, message)})`;
+
+/** The reason as an error, when it is a code of the catalogue; else as `otherwise`. */
+const reasonError = (reason: string, otherwise: "PROGRESS_DEADLINE" | "DELETED", message: string): SwainError =>
+  new SwainError(isCode(reason) ? reason : otherwise, message);
+
+function serviceLook({ until }: Goal, { status }: ServiceObject): Look {
+  const progress = `${status.endpoints} ${status.endpoints === 1 ? "endpoint" : "endpoints"}`;
+  if (until === "settled") return { done: true, progress: "in place" };
+  const wanted = typeof until === "object" && "count" in until ? until.count : 1;
+  return { done: status.endpoints >= wanted, progress };
+}
+
+function podLook(goal: Goal, { status }: PodObject): Look {
+  const { state, reason, message } = status;
+  const wanted = typeof goal.until === "object" && "state" in goal.until ? goal.until.state : "ready";
+  const progress = withWhy(state, state === wanted ? "" : reason, message);
+  if (state === wanted) return { done: true, progress };
+  // Such a pod does not come back; another takes its place, under another name or as another pod.
+  if (state === "stopped" || state === "lost") {
+    throw reasonError(reason, "DELETED", `${goalLabel(goal)} is ${withWhy(state, reason, message)}`);
+  }
+  return { done: false, progress };
+}
+
+function workloadLook(goal: Goal, { spec, status }: WorkloadObject): Look {
+  const { replicas, ready, updated, phase, reason, message } = status;
+  const { until } = goal;
+  if (typeof until === "object" && "state" in until) {
+    return { done: phase === until.state, progress: withWhy(phase, phase === until.state ? "" : reason, message) };
+  }
+  const done = reached(until, { spec, status });
+  if (!done && phase === "halted") {
+    throw reasonError(reason, "PROGRESS_DEADLINE", `${goalLabel(goal)} halted: ${message || reason}`);
+  }
+  if (!done && phase === "deleting") throw new SwainError("DELETED", `${goalLabel(goal)} is being deleted`);
+  const counts = `${ready}/${replicas} ready${updated === replicas ? "" : `, ${updated} of the new template`}`;
+  return { done, progress: done ? counts : withWhy(`${counts}, ${phase}`, reason, message) };
+}
+
+function reached(until: Until, { spec, status }: Pick<WorkloadObject, "spec" | "status">): boolean {
+  const { replicas, ready, updated, phase } = status;
+  if (until === "ready") return ready >= replicas;
+  if (typeof until === "object" && "count" in until) return ready >= until.count;
+  // Pods that may end by themselves are not ready for ever; the leader calls the workload steady when they have.
+  const endless = (spec.restartPolicy ?? "Always") === "Always";
+  return phase === "steady" && updated === replicas && (!endless || ready === replicas);
+}
