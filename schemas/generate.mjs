@@ -1,65 +1,21 @@
 // Turns the JSON Schemas of this folder into TypeScript types and standalone validators under generated/.
 // `node schemas/generate.mjs` writes them; `--out DIR` writes them elsewhere, which is how the drift test compares.
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import Ajv2020 from "ajv/dist/2020.js";
 import standalone from "ajv/dist/standalone/index.js";
 import { compile } from "json-schema-to-typescript";
+import { definitions, exportName, folders, isRoot, rootName, schemas } from "./load.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const outFlag = process.argv.indexOf("--out");
 const out = outFlag > 0 ? process.argv[outFlag + 1] : join(here, "generated");
-const folders = ["manifest", "messages", "state"];
-
-const files = folders.flatMap((folder) =>
-  readdirSync(join(here, folder))
-    .filter((file) => file.endsWith(".schema.json"))
-    .toSorted()
-    .map((file) => join(folder, file)),
-);
-const schemas = files.map((file) => ({ file, schema: JSON.parse(readFileSync(join(here, file), "utf8")) }));
-
-/** `messages/event.schema.json` → `event`, the name of the validator and of the entry in the map below. */
-const exportName = (file) => basename(file, ".schema.json").replaceAll(/-(\w)/g, (_, letter) => letter.toUpperCase());
 
 const banner = "// Generated from schemas/**/*.schema.json by `npm run generate`. Do not edit.\n";
 
 // Types: one root schema that refers to every other, so that shared definitions are emitted once.
-// Every $ref is made local to that root first: `common.schema.json#/$defs/x` → `#/$defs/x`.
-const defs = {};
-const localise = (node, self) => {
-  if (Array.isArray(node)) return node.map((item) => localise(item, self));
-  if (node === null || typeof node !== "object") return node;
-  const copy = {};
-  for (const [key, value] of Object.entries(node)) {
-    if (key === "$id" || key === "$schema") continue;
-    // "one of these must be given" says nothing a TypeScript type should; the validator holds it.
-    if ((key === "anyOf" || key === "oneOf") && node.properties !== undefined) continue;
-    // A description beside a reference would make the generator emit the referred type again.
-    if (key === "description" && node.$ref !== undefined) continue;
-    if (key === "$ref") {
-      const [id, pointer = ""] = value.split("#");
-      const path = id.replace("urn:swain:", "");
-      const def = pointer.replace("/$defs/", "");
-      copy.$ref = `#/$defs/${def === "" ? rootName(path === "" ? self : path) : def}`;
-    } else copy[key] = localise(value, self);
-  }
-  return copy;
-};
-const rootName = (file) => {
-  const name = exportName(basename(file));
-  return name[0].toUpperCase() + name.slice(1);
-};
-for (const { file, schema } of schemas) {
-  const { $defs = {}, ...root } = schema;
-  const entries = Object.entries($defs);
-  if (root.type !== undefined || root.oneOf !== undefined) entries.push([rootName(file), root]);
-  for (const [name, value] of entries) {
-    if (defs[name] !== undefined) throw new Error(`two definitions are named ${name} (second in ${file})`);
-    defs[name] = localise(value, basename(file));
-  }
-}
+const defs = definitions((name) => `#/$defs/${name}`, { choices: false });
 for (const [name, value] of Object.entries(defs)) value.title = name;
 const root = { title: "SwainSchemas", type: "object", additionalProperties: false, $defs: defs, properties: {} };
 for (const name of Object.keys(defs)) root.properties[name] = { $ref: `#/$defs/${name}` };
@@ -84,9 +40,7 @@ const validatorFile = (folder) => {
     code: { source: true, esm: true, lines: true },
   });
   for (const { schema } of schemas) ajv.addSchema(schema);
-  const exported = schemas.filter(
-    ({ file, schema }) => dirname(file) === folder && (schema.type !== undefined || schema.oneOf !== undefined),
-  );
+  const exported = schemas.filter(({ file, schema }) => dirname(file) === folder && isRoot(schema));
   const code = standalone.default(
     ajv,
     Object.fromEntries(exported.map(({ file, schema }) => [exportName(file), schema.$id])),
