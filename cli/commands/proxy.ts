@@ -3,16 +3,22 @@ import { command } from "../command.ts";
 import type { Call } from "../command.ts";
 import { namespaceArg, namespaceOf } from "../kinds.ts";
 import { partArgs, partId, partPlace, runPart } from "../part.ts";
+import { withClient } from "../with-client.ts";
 
 export default command({
   name: "proxy",
-  description: "Run a proxy in the foreground: it balances TCP connections over the ready pods of services",
+  description:
+    "Run a proxy in the foreground: it balances TCP connections over the ready pods of services; proxy ls: show all proxies and what they carry",
   examples: [
     "swain proxy --service web --listen 0.0.0.0:8080",
     "swain proxy --service web:http --listen 8080 -n shop",
     "swain proxy --all --listen 0.0.0.0",
+    "swain proxy ls",
+    "swain proxy ls -o wide",
   ],
   args: {
+    action: { type: "positional", required: false, description: "ls; left out, a proxy runs" },
+    output: { type: "enum", alias: "o", options: ["table", "wide", "json"], description: "Form of the output of ls" },
     service: {
       type: "string",
       valueHint: "NAME",
@@ -33,6 +39,14 @@ export default command({
 });
 
 async function proxy(call: Call): Promise<void> {
+  const [action] = call.positionals;
+  if (action === "ls") {
+    const { showProxies } = await import("../show-proxies.ts");
+    await withClient(call, (client) => showProxies(call.terminal, client, call.option("output") ?? "table"));
+    return;
+  }
+  if (action !== undefined) throw new SwainError("INVALID_ARGUMENT", `"${action}" is not known here; there is ls`);
+  if (call.option("output") !== undefined) throw new SwainError("INVALID_ARGUMENT", "-o is for swain proxy ls");
   const id = partId(call, "");
   const served = servedOf(call);
   const { settings, folder } = await partPlace(call, "proxy", (paths) => paths.proxy(id));

@@ -1,6 +1,6 @@
 // Generated from schemas/**/*.schema.json by `npm run generate`. Do not edit.
 import type { Validator } from "./validator.ts";
-import type { AutoscalerObject, DesiredObject, EndpointObject, EndpointsHead, EndpointsShard, NodeObject, PodObject, ServiceObject, WorkloadObject } from "./types.ts";
+import type { AutoscalerObject, DesiredObject, EndpointObject, EndpointsHead, EndpointsShard, NodeObject, PodObject, ProxyObject, ServiceObject, WorkloadObject } from "./types.ts";
 
 export declare const autoscalerObject: Validator<AutoscalerObject>;
 export declare const desiredObject: Validator<DesiredObject>;
@@ -9,5 +9,6 @@ export declare const endpointsHead: Validator<EndpointsHead>;
 export declare const endpointsShard: Validator<EndpointsShard>;
 export declare const nodeObject: Validator<NodeObject>;
 export declare const podObject: Validator<PodObject>;
+export declare const proxyObject: Validator<ProxyObject>;
 export declare const serviceObject: Validator<ServiceObject>;
 export declare const workloadObject: Validator<WorkloadObject>;

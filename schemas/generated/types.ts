@@ -140,6 +140,9 @@ PodObserved?: PodObserved
 ContainerObserved?: ContainerObserved
 Problem?: Problem
 ProxyHeartbeat?: ProxyHeartbeat
+ProxyRoute?: ProxyRoute
+ProxyBackend?: ProxyBackend
+ProxyMetrics?: ProxyMetrics
 Report?: Report
 ScaleRequest?: ScaleRequest
 Sync?: Sync
@@ -152,6 +155,7 @@ EndpointsHead?: EndpointsHead
 EndpointsShard?: EndpointsShard
 NodeObject?: NodeObject
 PodObject?: PodObject
+ProxyObject?: ProxyObject
 ServiceObject?: ServiceObject
 ObjectMeta?: ObjectMeta
 PodState?: PodState
@@ -1366,6 +1370,113 @@ services: {
 open: {
 [k: string]: number
 }
+/**
+ * Counts the heartbeats of a running proxy, so that a lost one is noticed.
+ */
+number?: number
+/**
+ * services names only those that changed since the heartbeat before. A whole one follows within 3 s.
+ */
+partial?: boolean
+/**
+ * With partial: services it serves no more.
+ */
+dropped?: string[]
+/**
+ * The last one: the proxy ends.
+ */
+leaving?: boolean
+[k: string]: unknown
+}
+/**
+ * One port of a service at one address. open, total, failed, refused and waiting are of the whole service.
+ */
+export interface ProxyRoute {
+/**
+ * namespace/name
+ */
+service: string
+/**
+ * The service's port, when one was chosen.
+ */
+port?: string
+/**
+ * host:port; left out while it cannot listen.
+ */
+listen?: string
+/**
+ * Why it does not listen: a code.
+ */
+reason?: string
+/**
+ * Open connections.
+ */
+open: number
+/**
+ * Connections taken.
+ */
+total: number
+/**
+ * Closed because no backend took them.
+ */
+failed: number
+/**
+ * Closed because there was no room in time (CONNECTIONS_FULL).
+ */
+refused: number
+/**
+ * Clients that wait for room.
+ */
+waiting: number
+backends: ProxyBackend[]
+[k: string]: unknown
+}
+export interface ProxyBackend {
+/**
+ * namespace/name
+ */
+pod: string
+/**
+ * host:port it is reached at.
+ */
+address: string
+/**
+ * up, checking (no result yet), down (fails its check), ejected (left out after failed connects) or draining (no endpoint any more).
+ */
+state: string
+open: number
+total: number
+/**
+ * Connects that failed.
+ */
+failed: number
+/**
+ * Sent by clients.
+ */
+bytesIn: number
+/**
+ * Sent to clients.
+ */
+bytesOut: number
+/**
+ * Why the last check failed.
+ */
+message?: string
+[k: string]: unknown
+}
+/**
+ * What a proxy serves and how much, on proxy.<id>.metrics, every 5 s. Counts begin with the proxy's start.
+ */
+export interface ProxyMetrics {
+time: number
+/**
+ * @maxItems 1000
+ */
+routes: ProxyRoute[]
+/**
+ * Routes and backends left out, for size.
+ */
+omitted?: number
 [k: string]: unknown
 }
 /**
@@ -1652,6 +1763,28 @@ exitCode?: number
 possiblyRunning: boolean
 addresses?: PodAddress[]
 containers?: ContainerObserved[]
+}
+/**
+ * What api._.proxy.list answers: a proxy the leader has heard in the last minute. It is in no bucket.
+ */
+export interface ProxyObject {
+apiVersion: "swain/v1"
+kind: "Proxy"
+metadata: ObjectMeta
+status: ProxyStatus
+[k: string]: unknown
+}
+export interface ProxyStatus {
+/**
+ * Since its last sign of life.
+ */
+heardAgoMs: number
+/**
+ * Services it has said to serve, as namespace/name.
+ */
+services: string[]
+metrics?: ProxyMetrics
+[k: string]: unknown
 }
 /**
  * What api.<ns>.service.get answers; in KV it is the desired object.

@@ -60,6 +60,7 @@ export const apiVerbs: Readonly<Record<string, Verb>> = {
   "autoscaler.delete": change("delete-request", "Forgets the autoscaler; the count stays."),
   "autoscaler.list": list("autoscalers"),
   "autoscaler.get": get("autoscaler"),
+  "proxy.list": list("the proxies heard lately, and what they carry"),
   "event.list": list("the last events, from the log"),
   "cluster.status": { request: null, reply: null, summary: "One look at the cluster and its leader." },
 };
@@ -164,6 +165,14 @@ export const channels: readonly Channel[] = [
     to: "leader",
     message: "proxy-heartbeat",
     summary: "What the proxy has applied and what it still holds open, each second and at each change.",
+  },
+  {
+    id: "proxy-metrics",
+    address: subjects.proxy.metrics(proxy),
+    from: "proxy",
+    to: "leader",
+    message: "proxy-metrics",
+    summary: "What the proxy serves and carries, and its backends with state and counters, every 5 s.",
   },
   {
     id: "endpoints-head",

@@ -32,6 +32,7 @@ export function subjectsOf(cluster: string) {
     proxy: {
       all: (id: string): string => `${proxy(id)}.>`,
       heartbeat: (id: string): string => `${proxy(id)}.heartbeat`,
+      metrics: (id: string): string => `${proxy(id)}.metrics`,
       inbox: (id: string): string => `${proxy(id)}.inbox.`,
     },
     /** Where the endpoints bucket is republished: `endpoints.<ns>.<service>.<part>`. */

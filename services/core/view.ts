@@ -7,6 +7,8 @@ export interface ProxyView {
   readonly id: string;
   /** Milliseconds since it was last heard. */
   readonly heardAgoMs: number;
+  /** False while a heartbeat may be missing: then it may serve more than is known here. */
+  readonly whole: boolean;
   /** Service → endpoints key part (`head`, `0`, `1` …) → sequence it has applied. */
   readonly applied: ReadonlyMap<Key, ReadonlyMap<string, number>>;
   /** Pods that are no endpoints any more → connections still open. */

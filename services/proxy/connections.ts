@@ -32,7 +32,7 @@ export class Connections {
   /** With what each is joined to, once it is. */
   private readonly clients = new Map<Connection, Joined | undefined>();
   /** Backends that are no endpoints any more and have connections still. */
-  private readonly gone = new Set<Backend>();
+  private readonly gone = new Map<Backend, Route>();
   private readonly saidAt = new Map<string, number>();
   private onIdle: (() => void) | undefined;
 
@@ -58,14 +58,14 @@ export class Connections {
   }
 
   /** Remembers backends that went, as long as they have connections. */
-  left(backends: Iterable<Backend>): void {
-    for (const backend of backends) if (backend.open > 0) this.gone.add(backend);
+  left(route: Route, backends: Iterable<Backend>): void {
+    for (const backend of backends) if (backend.open > 0) this.gone.set(backend, route);
   }
 
   /** Open connections per pod, for pods that are no endpoints any more. */
   openOfGone(isEndpoint: (pod: string) => boolean): Record<string, number> {
     const open: Record<string, number> = {};
-    for (const { pod, open: count } of this.gone) if (!isEndpoint(pod)) open[pod] = (open[pod] ?? 0) + count;
+    for (const { pod, open: count } of this.gone.keys()) if (!isEndpoint(pod)) open[pod] = (open[pod] ?? 0) + count;
     return open;
   }
 
@@ -96,8 +96,8 @@ export class Connections {
     return carried;
   }
 
-  /** Backends that went and have connections still. */
-  draining(): Iterable<Backend> {
+  /** Backends that went and have connections still, with the route they were of. */
+  draining(): ReadonlyMap<Backend, Route> {
     return this.gone;
   }
 

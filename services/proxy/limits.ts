@@ -25,6 +25,10 @@ export const proxyLimits = {
   repeatLogMs: 10_000,
   /** Heartbeats caused by changes are at least this far apart: a burst of changes is one message, and an ack still comes in well under 100 ms. */
   beatGapMs: 20,
+  /** All services are told at least this often: no longer than a new leader is unsure of its proxies anyway. */
+  wholeBeatMs: 2900,
+  /** Routes and backends told in one message of metrics: 200 to 400 bytes each keep it well below NATS' 1 MiB. */
+  metricsEntries: 1000,
   /** The table is written to disk at most this often. */
   saveMs: 1000,
   /** A port that is taken is tried again after this … */

@@ -2,6 +2,7 @@
 import type { Cancel, Clock } from "../kernel/clock.ts";
 import { jitteredMs } from "../kernel/backoff.ts";
 import { asSwainError } from "../kernel/errors.ts";
+import type { Code } from "../kernel/errors.ts";
 import type { Random } from "../kernel/ids.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Connection, Listener, Sockets } from "../kernel/sockets.ts";
@@ -30,6 +31,8 @@ interface Place {
   readonly host: string;
   readonly port: number;
   listener: Listener | undefined;
+  /** Why it does not listen. */
+  reason: Code | undefined;
   cancelRetry: Cancel;
   closed: boolean;
 }
@@ -76,8 +79,24 @@ export class Listeners {
     return all;
   }
 
+  /** Where the route is reached, or why it is not. */
+  where(route: Route): { listen?: string; reason?: Code } {
+    const { listener, reason } = this.places.get(route) ?? {};
+    if (listener === undefined) return reason === undefined ? {} : { reason };
+    const { address, port } = listener;
+    return { listen: address.includes(":") ? `[${address}]:${port}` : `${address}:${port}` };
+  }
+
   private add(route: Route, host: string, port: number): Place {
-    const place: Place = { route, host, port, listener: undefined, cancelRetry: () => {}, closed: false };
+    const place: Place = {
+      route,
+      host,
+      port,
+      listener: undefined,
+      reason: undefined,
+      cancelRetry: () => {},
+      closed: false,
+    };
     this.places.set(route, place);
     return place;
   }
@@ -96,6 +115,7 @@ export class Listeners {
       return;
     }
     place.listener = listener;
+    place.reason = undefined;
     log.info("listening", { service: route.name, address: listener.address, port: listener.port });
   }
 
@@ -106,6 +126,7 @@ export class Listeners {
       if (place.closed) return;
       const { clock, random, log } = this.ports;
       const error = asSwainError(thrown);
+      place.reason = error.code;
       if (attempt === 0)
         log.warn("cannot listen yet", { service: place.route.name, code: error.code, error: error.message });
       place.cancelRetry = clock.after(jitteredMs(retry, attempt, random), () => void this.try(place, attempt + 1));

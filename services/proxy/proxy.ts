@@ -1,10 +1,11 @@
 // The proxy: follows the endpoints of services and carries TCP connections to them. It decides nothing about pods, and goes
 // on serving what it knows when the bus or the controller is away. `main.ts` starts it over the real machine, a simulation
 // over its own; both through the ports below.
-import type { ProxyHeartbeat } from "../../schemas/generated/types.ts";
+import { limits } from "../bus/limits.ts";
 import { subjectsOf } from "../bus/subjects.ts";
 import type { Bus } from "../bus/port.ts";
 import type { Cancel, Clock } from "../kernel/clock.ts";
+import { asSwainError } from "../kernel/errors.ts";
 import type { Disk } from "../kernel/disk.ts";
 import type { Random } from "../kernel/ids.ts";
 import type { Logger } from "../kernel/log.ts";
@@ -19,6 +20,7 @@ import { proxyLimits } from "./limits.ts";
 import { Listeners } from "./listeners.ts";
 import type { Listening } from "./listeners.ts";
 import { ServiceLoad } from "./load.ts";
+import { metricsOf } from "./metrics.ts";
 import { Route } from "./route.ts";
 import { TableStore } from "./store.ts";
 import { EndpointTable } from "./table.ts";
@@ -66,6 +68,7 @@ export class Proxy {
   private readonly loads = new Map<string, ServiceLoad>();
   private readonly dirty = new Set<string>();
   private cancelFlush: Cancel | undefined;
+  private cancelMetrics: readonly Cancel[] = [];
   private bus: Bus | undefined;
   private follower: Follower | undefined;
   private beat: Beat | undefined;
@@ -105,7 +108,12 @@ export class Proxy {
     this.bus = bus;
     const [only] = this.named;
     const narrow = allOn === undefined && this.named.size === 1 ? only : undefined;
-    this.beat = new Beat({ clock, bus, log }, subjectsOf(cluster).proxy.heartbeat(id), () => this.heartbeat());
+    this.beat = new Beat({ clock, bus, log }, subjectsOf(cluster).proxy.heartbeat(id), {
+      settle: () => this.flush(),
+      served: () => this.served(),
+      applied: (service) => (this.serves(service) ? appliedOf(this.table.partsOf(service)) : undefined),
+      open: () => this.connections.openOfGone((pod) => this.isEndpoint(pod)),
+    });
     this.follower = new Follower({ clock, bus, log }, cluster, narrow, this.table, {
       changed: (service) => this.changed(service),
       loaded: () => {
@@ -114,8 +122,12 @@ export class Proxy {
       },
     });
     bus.onState((state) => {
-      if (state === "connected") this.beat?.soon();
+      if (state === "connected") this.beat?.tellAll();
     });
+    this.cancelMetrics = [
+      clock.after(limits.heartbeatMs, () => this.publishMetrics()),
+      clock.every(limits.metricsMs, () => this.publishMetrics()),
+    ];
   }
 
   /** Where clients are taken now. */
@@ -131,6 +143,7 @@ export class Proxy {
     this.checks.stop();
     this.follower?.stop();
     this.cancelFlush?.();
+    for (const cancel of this.cancelMetrics) cancel();
     this.beat?.goodbye();
     await this.store.flush();
     await this.bus?.flush(proxyLimits.goodbyeMs).catch(() => {});
@@ -146,10 +159,12 @@ export class Proxy {
     this.cancelFlush?.();
     this.cancelFlush = undefined;
     if (this.dirty.size === 0) return;
-    for (const service of this.dirty) this.refresh(service);
+    for (const service of this.dirty) {
+      this.refresh(service);
+      this.beat?.tell(service);
+    }
     this.dirty.clear();
     this.store.changed();
-    this.beat?.soon();
   }
 
   /** Brings the routes of a service in step with the table. */
@@ -162,7 +177,7 @@ export class Proxy {
   }
 
   private update(route: Route, parts: Parts): void {
-    this.connections.left(route.update(parts, this.config.hostFact));
+    this.connections.left(route, route.update(parts, this.config.hostFact));
     if (!this.stopped) this.checks.sync(route);
   }
 
@@ -200,13 +215,31 @@ export class Proxy {
     return route;
   }
 
-  private heartbeat(): ProxyHeartbeat {
-    // What is acknowledged must have been applied.
-    this.flush();
-    const services: ProxyHeartbeat["services"] = {};
-    const served = this.config.allOn === undefined ? this.named : new Set([...this.named, ...this.table.services()]);
-    for (const service of served) services[service] = appliedOf(this.table.partsOf(service));
-    return { services, open: this.connections.openOfGone((pod) => this.isEndpoint(pod)) };
+  private served(): ReadonlySet<string> {
+    return this.config.allOn === undefined ? this.named : new Set([...this.named, ...this.table.services()]);
+  }
+
+  private serves(service: string): boolean {
+    return this.named.has(service) || (this.config.allOn !== undefined && this.table.partsOf(service).size > 0);
+  }
+
+  private publishMetrics(): void {
+    const { bus } = this;
+    const { clock, log } = this.ports;
+    if (bus === undefined) return;
+    const metrics = metricsOf(
+      [...this.routes.values()].flat(),
+      this.connections,
+      this.listeners,
+      clock.mono(),
+      clock.wall(),
+    );
+    try {
+      bus.publish(subjectsOf(this.config.cluster).proxy.metrics(this.config.id), metrics);
+    } catch (error) {
+      // The next ones tell the same counters; a server that cannot be reached is said by the heartbeat.
+      log.debug("the metrics cannot be sent", { error: asSwainError(error).message });
+    }
   }
 
   private isEndpoint(pod: string): boolean {

@@ -1,24 +1,10 @@
 // examples/readiness.yaml as a user deploys it: what the check says decides who gets connections.
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Cluster, freePort, root, swain, until } from "../support/cluster.ts";
 import { spread } from "../support/http.ts";
-
-/** The program of a pod, found by the variable Swain gives it; the wrapper around it is a shell. */
-function programOf(pod: string): number {
-  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
-  const found = pids.find((pid) => {
-    try {
-      const own = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0").includes(`SWAIN_POD=${pod}`);
-      return own && readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith("node\0");
-    } catch {
-      return false;
-    }
-  });
-  if (found === undefined) throw new Error(`no program of ${pod}`);
-  return Number(found);
-}
+import { nodeProgramOf } from "../support/processes.ts";
 
 describe("examples/readiness.yaml", () => {
   let cluster: Cluster;
@@ -39,7 +25,7 @@ describe("examples/readiness.yaml", () => {
     expect(events).toContain("GET /health on port http answered 503");
     await until("both answer", async () => (await spread(port, 8)).size === 2);
     const pod = (await cluster.pods())[0]?.metadata.name ?? "";
-    process.kill(programOf(pod), "SIGUSR2");
+    process.kill(nodeProgramOf(pod), "SIGUSR2");
     const unwell = await until("it is not ready", async () => {
       const now = (await cluster.pods()).find(({ metadata }) => metadata.name === pod);
       return now?.status.state === "running" && now;
@@ -50,7 +36,7 @@ describe("examples/readiness.yaml", () => {
       const answers = await spread(port, 8);
       return answers.size === 1 && !answers.has(pod);
     });
-    process.kill(programOf(pod), "SIGUSR2");
+    process.kill(nodeProgramOf(pod), "SIGUSR2");
     await until("both answer again", async () => (await spread(port, 8)).size === 2);
   });
 });

@@ -171,6 +171,7 @@ describeServers("a controller", (binary) => {
       node.sync("n1"),
       node.sync("unheard-of"),
       proxy.heartbeat("p1"),
+      proxy.metrics("p1"),
       leader,
       api("_", "manifest", "apply"),
       api("_", "pod", "list"),

@@ -213,6 +213,7 @@ describeServers("the roles of the embedded server", (binary) => {
     ["a projection", `$KV.${subjects.buckets.pods}.default.web-1`, true],
     ["an assignment", subjects.node.command("n1", "assign"), true],
     ["a node's report", subjects.node.report("n1"), true],
+    ["a proxy's metrics", subjects.proxy.metrics("p1"), true],
     ["the deletion of the log", `$JS.API.STREAM.DELETE.${subjects.stream}`, true],
     ["the purging of the log", `$JS.API.STREAM.PURGE.${subjects.stream}`, true],
     ["the creation of a stream", "$JS.API.STREAM.CREATE.MINE", true],
@@ -221,7 +222,13 @@ describeServers("the roles of the embedded server", (binary) => {
   });
 
   test("an operator sees feed, events, leader and logs", async () => {
-    for (const subject of [subjects.feedAll, subjects.eventAll, subjects.leader, subjects.node.log("*", "*")]) {
+    for (const subject of [
+      subjects.feedAll,
+      subjects.eventAll,
+      subjects.leader,
+      subjects.node.log("*", "*"),
+      subjects.proxy.metrics("*"),
+    ]) {
       expect(await refusesSubscribe("operator", subject)).toBe(false);
     }
   });
@@ -260,6 +267,7 @@ describeServers("the roles of the embedded server", (binary) => {
 
   test.each([
     ["its heartbeat", subjects.proxy.heartbeat("p1"), false],
+    ["its metrics", subjects.proxy.metrics("p1"), false],
     ["an event", subjects.event("pod", "default", "web-1", "placed"), true],
     ["endpoints", `$KV.${subjects.buckets.endpoints}.default.web.head`, true],
     ["republished endpoints", `${subjects.root}.endpoints.default.web.head`, true],

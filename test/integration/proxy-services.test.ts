@@ -199,7 +199,7 @@ it("on stop takes no more connections, lets open ones finish, and says goodbye",
   await stopping;
   await proxy.closed;
   expect(performance.now() - started).toBeLessThan(3000);
-  await until(() => expect(cluster.lastBeat).toEqual({ services: {}, open: {} }));
+  await until(() => expect(cluster.beats.at(-1)).toEqual({ services: {}, open: {}, leaving: true }));
 });
 
 it("drops connections that do not finish in time when it stops", async () => {

@@ -53,7 +53,7 @@ describeServers("the proxy", (binary) => {
   it("acknowledges a change within 100 ms, head and shards apart, and tells 0 for what it has not loaded", async () => {
     const cluster = await startCluster(binary);
     await proxyOf(cluster.server.url, { services: web });
-    await until(() => expect(cluster.lastBeat).toEqual({ services: { "default/web": { head: 0 } }, open: {} }));
+    await until(() => expect(cluster.lastBeat).toMatchObject({ services: { "default/web": { head: 0 } }, open: {} }));
     const head = await cluster.head("web", 8080, 2);
     await until(() => expect(cluster.lastBeat?.services).toEqual({ "default/web": { head, "0": 0, "1": 0 } }));
     const times: number[] = [];
@@ -83,6 +83,30 @@ describeServers("the proxy", (binary) => {
     await client.end();
     await vi.waitFor(() => expect(cluster.lastBeat?.open).toEqual({}), { timeout: 500, interval: 5 });
     expect(cluster.beats.length).toBeGreaterThan(beats);
+  });
+
+  it("follows what a service says about traffic at once, and tells what it carries", async () => {
+    const cluster = await startCluster(binary, ["controller", "proxy", "operator"]);
+    const [a, b] = [await startPod("web-1"), await startPod("web-2")];
+    await cluster.head("web", 8080);
+    await cluster.pods("web", [a, b]);
+    const creds = cluster.creds.get("proxy") ?? "";
+    const proxy = await proxyOf(cluster.server.url, { services: web, creds });
+    const client = new Client(portOf(proxy));
+    const own = await client.pod();
+    const sequence = await cluster.head("web", 8080, 1, { sticky: "source" });
+    await vi.waitFor(() => expect(cluster.lastBeat?.services["default/web"]?.["head"]).toBe(sequence), 500);
+    expect(Object.keys(await askMany(portOf(proxy), 6))).toHaveLength(1);
+    await client.echo("1234567890");
+    await cluster.pods("web", own === "web-1" ? [b] : [a]);
+    await until(() => {
+      const [route] = cluster.metrics.at(-1)?.routes ?? [];
+      expect(route).toMatchObject({ service: "default/web", listen: `127.0.0.1:${portOf(proxy)}`, open: 1, total: 7 });
+      const draining = route?.backends.find(({ pod }) => pod === `default/${own}`);
+      expect(draining).toMatchObject({ state: "draining", open: 1, bytesIn: 10 });
+      expect(draining?.bytesOut).toBeGreaterThanOrEqual(16);
+      expect(route?.backends.reduce((sum, { total }) => sum + total, 0)).toBe(7);
+    });
   });
 
   it("goes on serving while the server is gone, and picks up what changed meanwhile", async () => {

@@ -33,3 +33,18 @@ function safely(read: () => number): number {
     return 0;
   }
 }
+
+/** The program of a pod, found by the variable Swain gives it; the wrapper around it is a shell. */
+export function nodeProgramOf(pod: string): number {
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  const found = pids.find((pid) => {
+    try {
+      const own = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0").includes(`SWAIN_POD=${pod}`);
+      return own && readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith("node\0");
+    } catch {
+      return false;
+    }
+  });
+  if (found === undefined) throw new Error(`no program of ${pod}`);
+  return Number(found);
+}

@@ -7,13 +7,16 @@ import type { AddressInfo, Server, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, vi } from "vitest";
-import type { EndpointsHead, ProxyHeartbeat } from "../../schemas/generated/types.ts";
+import { proxyMetrics } from "../../schemas/generated/messages.js";
+import type { EndpointsHead, ProxyHeartbeat, ProxyMetrics } from "../../schemas/generated/types.ts";
 import { connectBus } from "../../services/bus/connect.ts";
 import type { Bus } from "../../services/bus/port.ts";
 import { permissionsOf, seedFile } from "../../services/bus/embedded/roles.ts";
 import type { Permissions, Role } from "../../services/bus/embedded/roles.ts";
 import { ensureStreams } from "../../services/bus/streams.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
+import { heardAfter } from "../../services/controller/nodes/proxies.ts";
+import type { Heard } from "../../services/controller/nodes/proxies.ts";
 import { Lifecycle } from "../../services/kernel/lifecycle.ts";
 import { silent } from "../../services/kernel/log.ts";
 import type { LogFields, Logger } from "../../services/kernel/log.ts";
@@ -65,18 +68,30 @@ export class Cluster {
   readonly bus: Bus;
   readonly creds: ReadonlyMap<Role, string>;
   readonly beats: ProxyHeartbeat[] = [];
+  readonly metrics: ProxyMetrics[] = [];
   logId = "log-a";
+  private heard: Heard | undefined;
   private sequence = 10;
 
   constructor(server: TestServer, bus: Bus, creds: ReadonlyMap<Role, string>) {
     this.server = server;
     this.creds = creds;
     this.bus = bus;
-    bus.subscribe(subjects.proxy.heartbeat("p1"), (message) => this.beats.push(message.json() as ProxyHeartbeat));
+    bus.subscribe(subjects.proxy.heartbeat("p1"), (message) => {
+      const beat = message.json() as ProxyHeartbeat;
+      this.beats.push(beat);
+      this.heard = heardAfter(this.heard, beat);
+    });
+    bus.subscribe(subjects.proxy.metrics("p1"), (message) => {
+      const metrics = message.json();
+      if (!proxyMetrics(metrics)) throw new Error("metrics that do not fit their schema");
+      this.metrics.push(metrics);
+    });
   }
 
-  get lastBeat(): ProxyHeartbeat | undefined {
-    return this.beats.at(-1);
+  /** What the heartbeats add up to, as the leader reads them. */
+  get lastBeat(): Pick<ProxyHeartbeat, "services" | "open"> | undefined {
+    return this.heard;
   }
 
   async head(service: string, port: number, shards = 1, traffic?: EndpointsHead["traffic"]): Promise<number> {

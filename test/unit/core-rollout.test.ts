@@ -20,7 +20,7 @@ function running(): TestCluster {
 
 /** One proxy that serves the service and has applied everything up to `sequence`. */
 const proxy = (sequence: number, open: Map<string, number> = new Map()): TestCluster["proxies"] => [
-  { id: "p1", heardAgoMs: 100, applied: new Map([["default/web", new Map([["0", sequence]])]]), open },
+  { id: "p1", heardAgoMs: 100, whole: true, applied: new Map([["default/web", new Map([["0", sequence]])]]), open },
 ];
 
 describe("a template change", () => {
@@ -68,6 +68,20 @@ describe("a template change", () => {
     cluster.proxies = proxy(old?.leftAt ?? 0);
     cluster.settle();
     expect(cluster.state.pods.get(old?.key ?? "")).toMatchObject({ desired: "stop", reason: "DRAINED" });
+  });
+
+  it("takes a proxy it has not heard whole to hold every pod", () => {
+    const cluster = running();
+    cluster.proxies = [{ id: "p1", heardAgoMs: 100, whole: false, applied: new Map(), open: new Map() }];
+    cluster.apply(workloadManifest("web", image("app:2")));
+    cluster.report("default/web-4", "ready");
+    const old = cluster.pods().find((pod) => pod.desired === "drain")?.key ?? "";
+    cluster.pass(5000);
+    expect(cluster.state.pods.get(old)?.desired).toBe("drain");
+    // Whole now, and it does not serve the service.
+    cluster.proxies = [{ id: "p1", heardAgoMs: 100, whole: true, applied: new Map(), open: new Map() }];
+    cluster.settle();
+    expect(cluster.state.pods.get(old)).toMatchObject({ desired: "stop", reason: "DRAINED" });
   });
 
   it("does not wait for a mute proxy for ever, and says so", () => {

@@ -81,6 +81,7 @@ function operator(subjects: Subjects): Permissions {
       subjects.node.heartbeat("*"),
       subjects.node.metrics("*"),
       subjects.proxy.heartbeat("*"),
+      subjects.proxy.metrics("*"),
       ...bucketSubjects(subjects),
     ],
   };

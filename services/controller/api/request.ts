@@ -4,6 +4,7 @@ import type { Accepted, AutoscaleEvaluation } from "../../../schemas/generated/t
 import type { Key, ReadState } from "../../core/model.ts";
 import { SwainError } from "../../kernel/errors.ts";
 import type { UsageStore } from "../autoscale/usage.ts";
+import type { Proxies } from "../nodes/proxies.ts";
 import type { Context } from "../ports.ts";
 import type { Admission } from "../term/changes.ts";
 
@@ -27,6 +28,8 @@ export interface ApiHost {
   readonly usage: Pick<UsageStore, "pod" | "node">;
   /** What an autoscaler sees and would do now; null when there is none of that key. */
   readonly explain: (autoscaler: Key) => AutoscaleEvaluation | null;
+  /** Proxies heard lately. */
+  readonly proxies: Pick<Proxies, "ids" | "object">;
   /** More for cluster.status. */
   status(): Record<string, unknown>;
 }

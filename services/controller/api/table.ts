@@ -4,6 +4,7 @@ import { deregister, register } from "./endpoints.ts";
 import { listEvents } from "./events.ts";
 import { logs } from "./logs.ts";
 import { get, list } from "./objects.ts";
+import { listProxies } from "./proxies.ts";
 import type { Handler } from "./request.ts";
 import { status } from "./status.ts";
 import { topNodes, topPods } from "./top.ts";
@@ -30,6 +31,7 @@ export const handlers: ReadonlyMap<string, Handler> = new Map<string, Handler>([
   ["endpoint.list", list("endpoint")],
   ["node.list", list("node")],
   ["node.get", get("node")],
+  ["proxy.list", listProxies],
   ["event.list", listEvents],
   ["cluster.status", status],
 ]);

@@ -126,6 +126,7 @@ export class Term {
         state,
         change: (operation, admit) => this.changes.submit(operation, admit),
         renewed: (endpoint) => this.renewals.renew(endpoint),
+        proxies: this.proxies,
         reached: (sequence) => this.sequences.reached(sequence),
         usage: this.usage,
         explain: (key) => this.autoscaling.explain(key),
@@ -181,6 +182,7 @@ export class Term {
         this.signal.wake();
       }),
       bus.subscribe(subjects.proxy.heartbeat("*"), (message) => this.proxies.onHeartbeat(message)),
+      bus.subscribe(subjects.proxy.metrics("*"), (message) => this.proxies.onMetrics(message)),
       bus.subscribe(subjects.leader, (message) => this.onBeat(message)),
       bus.subscribe(subjects.eventAll, (message) => this.onEvent(message)),
     );

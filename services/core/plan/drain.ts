@@ -62,8 +62,9 @@ function notAcked(state: ReadState, pod: ReadPod, service: Key, proxies: readonl
   const part = String(shardOf(pod.key, shards));
   return proxies
     .filter((proxy) => {
+      if (!isHeard(proxy)) return false;
       const applied = proxy.applied.get(service);
-      return isHeard(proxy) && applied !== undefined && (applied.get(part) ?? 0) < pod.leftAt;
+      return applied === undefined ? !proxy.whole : (applied.get(part) ?? 0) < pod.leftAt;
     })
     .map((proxy) => proxy.id);
 }

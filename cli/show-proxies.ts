@@ -1,0 +1,116 @@
+// `swain proxy ls`: what the proxies of the cluster serve, where, and how their backends fare.
+import type { ProxyBackend, ProxyObject, ProxyRoute } from "../schemas/generated/types.ts";
+import type { Client } from "./client.ts";
+import { table } from "./output/table.ts";
+import type { Cell } from "./output/table.ts";
+import { ageText, memoryText } from "./output/units.ts";
+import type { Terminal } from "./command.ts";
+
+/** Proxies say all of it each 5 s; who is silent for longer than this may be gone. */
+const silentMs = 5000;
+
+const text = (value: string | number): Cell => ({ text: String(value) });
+const nothing = text("-");
+
+/** Prints the proxies the leader hears; `wide` shows each backend. Throws what the request throws. */
+export async function showProxies(terminal: Terminal, client: Client, format: string): Promise<void> {
+  const proxies = (await client.list("_", "proxy")) as unknown as ProxyObject[];
+  if (format === "json") {
+    terminal.out(`${JSON.stringify({ items: proxies }, null, 2)}\n`);
+    return;
+  }
+  if (proxies.length === 0) {
+    terminal.err("No proxies: start one with `swain proxy`.\n");
+    return;
+  }
+  const wide = format === "wide";
+  const rows = proxies.flatMap(wide ? backendRows : routeRows);
+  terminal.out(table(wide ? backendHeadings : routeHeadings, rows, terminal.color));
+  const omitted = proxies.reduce((sum, { status }) => sum + (status.metrics?.omitted ?? 0), 0);
+  if (omitted > 0) terminal.err(`${omitted} more routes and backends did not fit into the proxies' messages.\n`);
+}
+
+const routeHeadings = [
+  "PROXY",
+  "HEARD",
+  "SERVICE",
+  "LISTENS",
+  "BACKENDS",
+  "OPEN",
+  "TOTAL",
+  "FAILED",
+  "REFUSED",
+  "WAITING",
+];
+
+function routeRows(proxy: ProxyObject): Cell[][] {
+  const first = [text(proxy.metadata.name), heard(proxy)];
+  const routes = proxy.status.metrics?.routes ?? [];
+  // What it serves is known a few seconds before what it carries.
+  if (routes.length === 0) return [[...first, text(proxy.status.services.join(",") || "-"), nothing]];
+  return routes.map((route) => {
+    const { open, total, failed, refused, waiting } = route;
+    return [
+      ...first,
+      named(route),
+      listens(route),
+      backends(route),
+      ...[open, total, failed, refused, waiting].map(text),
+    ];
+  });
+}
+
+const backendHeadings = [
+  "PROXY",
+  "SERVICE",
+  "LISTENS",
+  "BACKEND",
+  "ADDRESS",
+  "STATE",
+  "OPEN",
+  "TOTAL",
+  "FAILED",
+  "IN",
+  "OUT",
+  "REASON",
+];
+
+function backendRows({ metadata, status }: ProxyObject): Cell[][] {
+  const routes = status.metrics?.routes ?? [];
+  if (routes.length === 0) return [[text(metadata.name), text(status.services.join(",") || "-"), nothing]];
+  return routes.flatMap((route) => {
+    const first = [text(metadata.name), named(route), listens(route)];
+    if (route.backends.length === 0) return [[...first, nothing]];
+    return route.backends.map((backend) => [
+      ...first,
+      text(backend.pod),
+      text(backend.address),
+      stateOf(backend),
+      ...[backend.open, backend.total, backend.failed].map(text),
+      text(memoryText(backend.bytesIn)),
+      text(memoryText(backend.bytesOut)),
+      text(backend.message ?? ""),
+    ]);
+  });
+}
+
+function heard({ status }: ProxyObject): Cell {
+  const age = `${ageText(status.heardAgoMs)} ago`;
+  return status.heardAgoMs > silentMs ? { text: age, style: "warn" } : text(age);
+}
+
+const named = ({ service, port }: ProxyRoute): Cell => text(port === undefined ? service : `${service}:${port}`);
+
+const listens = ({ listen, reason }: ProxyRoute): Cell =>
+  listen === undefined ? { text: reason ?? "-", style: "bad" } : text(listen);
+
+/** Those that serve, of all. */
+function backends({ backends }: ProxyRoute): Cell {
+  const serving = backends.filter(({ state }) => state === "up").length;
+  const all = backends.filter(({ state }) => state !== "draining").length;
+  return { text: `${serving}/${all}`, style: serving === 0 ? "bad" : serving < all ? "warn" : "good" };
+}
+
+const stateStyles: Readonly<Record<string, Cell["style"]>> = { up: "good", down: "bad", ejected: "bad" };
+
+const stateOf = ({ state }: ProxyBackend): Cell => ({ text: state, style: stateStyles[state] ?? "warn" });

@@ -1,0 +1,65 @@
+// examples/service-options.yaml as a user deploys it, and what `swain proxy ls` tells about it.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { ProxyBackend, ProxyObject } from "../../schemas/generated/types.ts";
+import { Cluster, freePort, root, swain, until } from "../support/cluster.ts";
+import { spread } from "../support/http.ts";
+import { nodeProgramOf } from "../support/processes.ts";
+
+describe("examples/service-options.yaml", () => {
+  let cluster: Cluster;
+  let port: number;
+  let manifest: string;
+
+  const apply = async (text: string): Promise<void> => {
+    const applied = await swain(["apply", "-f", "-", "--wait", "--data", cluster.data], { input: text });
+    expect(applied.code, applied.stdout + applied.stderr).toBe(0);
+  };
+  const backends = async (): Promise<ProxyBackend[]> => {
+    const { items } = JSON.parse(await cluster.ok("proxy", "ls", "-o", "json")) as { items: ProxyObject[] };
+    const routes = items.flatMap(({ status }) => status.metrics?.routes ?? []);
+    return routes.filter(({ service }) => service === "default/balanced").flatMap(({ backends }) => backends);
+  };
+
+  beforeAll(async () => {
+    cluster = await Cluster.up({ runtime: "process", nodes: 1 });
+    port = await freePort();
+    manifest = readFileSync(join(root, "examples/service-options.yaml"), "utf8").replaceAll("8084", String(port));
+    await apply(manifest);
+  });
+  afterAll(() => cluster?.dispose());
+
+  it("takes a ready pod out that fails the proxy's check, and tells so", async () => {
+    await until("both are up", async () => (await backends()).filter(({ state }) => state === "up").length === 2);
+    expect((await spread(port, 8)).size).toBe(2);
+    const pod = (await cluster.pods())[0]?.metadata.name ?? "";
+    process.kill(nodeProgramOf(pod), "SIGUSR2");
+    await until("the other answers alone", async () => {
+      const answers = await spread(port, 8);
+      return answers.size === 1 && !answers.has(pod);
+    });
+    const told = await until("its state is told", async () => {
+      return (await backends()).find(({ state }) => state === "down");
+    });
+    expect(told).toMatchObject({ pod: `default/${pod}`, message: "HTTP 503" });
+    expect((await cluster.pods()).map(({ status }) => status.state)).toEqual(["ready", "ready"]);
+    const wide = await cluster.ok("proxy", "ls", "-o", "wide");
+    expect(wide).toMatch(new RegExp(`default/${pod} .* down .* HTTP 503`));
+    expect(await cluster.ok("proxy", "ls")).toMatch(new RegExp(`default/balanced:${port} +127.0.0.1:${port} +1/2 `));
+    process.kill(nodeProgramOf(pod), "SIGUSR2");
+    await until("both answer again", async () => (await spread(port, 8)).size === 2);
+  });
+
+  it("follows a change of the service at once, and counts", async () => {
+    await apply(manifest.replace(/balance: least-connections.*/, "sticky: source"));
+    await until("one pod answers", async () => (await spread(port, 6)).size === 1);
+    const own = [...(await spread(port, 20)).keys()][0];
+    const told = await until("the counters are told", async () => {
+      return (await backends()).find((backend) => backend.pod === `default/${own}` && backend.total >= 20);
+    });
+    expect(told.open).toBe(0);
+    expect(told.bytesIn).toBeGreaterThan(20 * 50);
+    expect(told.bytesOut).toBeGreaterThan(20 * 50);
+  });
+});
