@@ -20,6 +20,14 @@ export interface WantedLogs {
   readonly timestamps: boolean;
 }
 
+/** Who takes the output of a session. */
+export interface LogSink {
+  /** Takes one piece; the next one waits until it resolves, and so, at last, does the pod's node. */
+  take(chunk: LogChunk): Promise<void>;
+  /** Pieces were lost before the next one. */
+  lost(pieces: number): void;
+}
+
 /** Chunks under way: 64 × 32 KiB is 2 MiB at most in flight. */
 const window = 64;
 /** The agent ends a session it hears nothing of for 30 s. */
@@ -29,17 +37,35 @@ const silentMs = 15_000;
 
 /** Writes the output until it ends or the client's signal aborts. Throws NOT_FOUND, NODE_UNHEARD, BUSY … */
 export async function showLogs(terminal: Terminal, client: Client, wanted: WantedLogs): Promise<void> {
-  const { namespace, pod } = wanted;
+  const { namespace, pod, timestamps } = wanted;
   const object = (await client.get(namespace, "pod", pod)) as unknown as PodObject;
   const { node } = object.spec;
   if (node === undefined) {
     throw new SwainError("NOT_FOUND", `pod ${pod} is on no node yet: ${object.status.message || object.status.state}`);
   }
-  const session = new LogSession(terminal, client, client.ids.next(), wanted);
+  const stamps = new Stamps();
+  await readLogs(client, node, wanted, {
+    take: async (chunk) => {
+      const text = timestamps ? stamps.stamped(chunk) : (chunk.text ?? "");
+      if (chunk.stream === "stderr") terminal.err(text);
+      else terminal.out(text);
+      await terminal.drained();
+    },
+    lost: (pieces) => terminal.err(lostText(pieces)),
+  });
+}
+
+/** What is said where pieces are missing. */
+export const lostText = (pieces: number): string =>
+  `\n(${pieces} ${pieces === 1 ? "piece" : "pieces"} of the log were lost on the way)\n`;
+
+/** Reads the output of a pod on that node into the sink until it ends or the client's signal aborts. Throws as `showLogs`. */
+export async function readLogs(client: Client, node: string, wanted: WantedLogs, sink: LogSink): Promise<void> {
+  const { namespace, pod, container, follow, tail, since, previous } = wanted;
+  const session = new LogSession(sink, client, client.ids.next(), follow);
   // Subscribed before the agent is asked, so that the first chunk is not missed.
   session.listen(client.subjects.node.log(node, pod));
   try {
-    const { container, follow, tail, since, previous } = wanted;
     const reply = await client.ask(namespace, "pod", "logs", {
       session: session.id,
       name: pod,
@@ -54,7 +80,7 @@ export async function showLogs(terminal: Terminal, client: Client, wanted: Wante
     await untilAborted(session.ended, client.signal);
   } catch (error) {
     // Ctrl-C is how one stops following.
-    if (!client.signal.aborted || !wanted.follow) throw error;
+    if (!client.signal.aborted || !follow) throw error;
   } finally {
     session.stop();
   }
@@ -63,12 +89,9 @@ export async function showLogs(terminal: Terminal, client: Client, wanted: Wante
 class LogSession {
   readonly id: string;
   readonly ended: Promise<void>;
-  private readonly terminal: Terminal;
+  private readonly sink: LogSink;
   private readonly client: Client;
   private readonly follow: boolean;
-  private readonly timestamps: boolean;
-  /** Streams whose last line is not at its end. */
-  private readonly within = new Set<string>();
   private readonly cancels: (() => void)[] = [];
   private finish: (error?: Error) => void = () => {};
   private writing = Promise.resolve();
@@ -77,12 +100,11 @@ class LogSession {
   private creditSubject = "";
   private restartSilence = (): void => {};
 
-  constructor(terminal: Terminal, client: Client, id: string, wanted: WantedLogs) {
-    this.terminal = terminal;
+  constructor(sink: LogSink, client: Client, id: string, follow: boolean) {
+    this.sink = sink;
     this.client = client;
     this.id = id;
-    this.follow = wanted.follow;
-    this.timestamps = wanted.timestamps;
+    this.follow = follow;
     this.ended = new Promise((resolve, reject) => {
       this.finish = (error) => (error === undefined ? resolve() : reject(error));
     });
@@ -125,22 +147,32 @@ class LogSession {
       const lost = chunk.sequence - this.next;
       // What was lost counts as taken, else the window would shrink with every loss.
       this.granted += lost;
-      this.terminal.err(`\n(${lost} ${lost === 1 ? "piece" : "pieces"} of the log were lost on the way)\n`);
+      this.sink.lost(lost);
     }
     this.next = Math.max(this.next, chunk.sequence + 1);
     if (chunk.text !== undefined) {
-      const text = this.timestamps ? this.stamped(chunk) : chunk.text;
-      if (chunk.stream === "stderr") this.terminal.err(text);
-      else this.terminal.out(text);
-      await this.terminal.drained();
+      await this.sink.take(chunk);
       this.granted += 1;
       if (this.granted >= window / 2) this.grant();
     }
     if (chunk.end === true) this.finish(endOf(chunk));
   }
 
+  /** Grants what was written since; also a sign of life when that is nothing. */
+  private grant(): void {
+    if (this.creditSubject === "") return;
+    this.client.bus.publish(this.creditSubject, { session: this.id, credit: this.granted });
+    this.granted = 0;
+  }
+}
+
+/** Puts the time before each line, also where a line comes in pieces. */
+class Stamps {
+  /** Streams whose last line is not at its end. */
+  private readonly within = new Set<string>();
+
   /** The text with the time before each line that begins in it. */
-  private stamped({ text = "", times = [], stream = "stdout" }: LogChunk): string {
+  stamped({ text = "", times = [], stream = "stdout" }: LogChunk): string {
     const pieces = text.split(/(?<=\n)/);
     const lines = pieces.map((piece, index) => {
       const goesOn = index === 0 && this.within.has(stream);
@@ -149,13 +181,6 @@ class LogSession {
     if (text.endsWith("\n")) this.within.delete(stream);
     else this.within.add(stream);
     return lines.join("");
-  }
-
-  /** Grants what was written since; also a sign of life when that is nothing. */
-  private grant(): void {
-    if (this.creditSubject === "") return;
-    this.client.bus.publish(this.creditSubject, { session: this.id, credit: this.granted });
-    this.granted = 0;
   }
 }
 

@@ -93,7 +93,7 @@ test.each([
   [["delete", "node/n1"], "workloads, services and autoscalers are deleted, no nodes"],
   [["delete", "workload/a", "-f", "b.yaml"], "give either -f or KIND/NAME, not both"],
   [["apply"], "name the manifests: -f FILE"],
-  [["logs", "workload/web"], "only pods have output"],
+  [["logs", "node/n1"], "only pods have output"],
   [["logs", "pod/web-1", "--tail", "x"], "--tail is a whole number"],
   [["logs", "pod/web-1", "--since", "yesterday"], "--since must be a duration up to a year"],
   [["logs", "pod/web-1", "--since", "2026-13-01T00:00:00Z"], "--since must be a duration up to a year"],
