@@ -2,8 +2,10 @@
 // signal ends it, and say on standard output when it is ready.
 import { hostname } from "node:os";
 import type { Role } from "../services/bus/embedded/roles.ts";
+import type { Insight, Observed } from "../services/kernel/insight.ts";
 import type { Running } from "../services/kernel/running.ts";
 import { SwainError } from "../services/kernel/errors.ts";
+import type { StatusServer } from "../services/kernel/node/status-server.ts";
 import { aborted } from "./abort.ts";
 import type { Call } from "./command.ts";
 import { dataFolder, localCluster, localPaths } from "./local/layout.ts";
@@ -17,6 +19,15 @@ export const partArgs = {
   cluster: clusterArgs.cluster,
   creds: clusterArgs.creds,
   context: clusterArgs.context,
+} as const;
+
+/** How a part is operated. */
+export const operateArgs = {
+  http: {
+    type: "string",
+    valueHint: "ADDR",
+    description: "Serve /health, /ready and /metrics at HOST:PORT, or PORT on loopback (default: off)",
+  },
 } as const;
 
 /** The id of --id, else one made of the hostname. Throws INVALID_ARGUMENT. */
@@ -52,16 +63,29 @@ export async function partPlace(call: Call, role: Role, below: (paths: LocalPath
 }
 
 /** Starts it, says so, and stops it in order on a signal. Throws what starting it or running it throws. */
-export async function runPart<T extends Running>(
+export async function runPart<T extends Running & Observed>(
   call: Call,
   start: () => Promise<T>,
   ready: (running: T) => string,
 ): Promise<void> {
-  const running = await start();
+  let running: T | undefined;
+  // From the first moment on: a part that waits for the bus can be told from one that hangs.
+  const status = await openStatus(call, () => running?.insight);
   try {
-    if (!call.signal.aborted) call.terminal.out(`swain-ready ${ready(running)}\n`);
+    running = await start();
+    const words = [ready(running), ...(status === undefined ? [] : [`http=${status.address}`])];
+    if (!call.signal.aborted) call.terminal.out(`swain-ready ${words.join(" ")}\n`);
     await Promise.race([running.closed, aborted(call.signal)]);
   } finally {
-    await running.stop();
+    await running?.stop();
+    await status?.close();
   }
+}
+
+/** The server of --http; undefined without it. Throws INVALID_ARGUMENT, PORT_IN_USE and LISTEN_FAILED. */
+async function openStatus(call: Call, insight: () => Insight | undefined): Promise<StatusServer | undefined> {
+  const text = call.option("http");
+  if (text === undefined) return undefined;
+  const { serveStatus, statusAddress } = await import("../services/kernel/node/status-server.ts");
+  return serveStatus(statusAddress(text), insight);
 }

@@ -4,7 +4,7 @@ import type { Call } from "../command.ts";
 import { wholeNumber } from "../local/numbers.ts";
 import { runtimes } from "../local/runtime.ts";
 import type { RuntimeChoice } from "../local/runtime.ts";
-import { partArgs, partId, partPlace, runPart } from "../part.ts";
+import { operateArgs, partArgs, partId, partPlace, runPart } from "../part.ts";
 
 export default command({
   name: "agent",
@@ -31,6 +31,7 @@ export default command({
       description: "Simulated nodes in this process; their ids are ID-1 … ID-N",
     },
     "stop-pods": { type: "boolean", description: "Stop and remove the pods when the agent is stopped" },
+    ...operateArgs,
     ...partArgs,
   },
   run: agent,

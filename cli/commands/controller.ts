@@ -1,7 +1,7 @@
 import { SwainError } from "../../services/kernel/errors.ts";
 import { command } from "../command.ts";
 import type { Call } from "../command.ts";
-import { partId, runPart } from "../part.ts";
+import { operateArgs, partId, runPart } from "../part.ts";
 import { clusterArgs, resolveSettings } from "../settings.ts";
 
 export default command({
@@ -14,6 +14,7 @@ export default command({
   args: {
     id: { type: "string", valueHint: "ID", description: "Its name in the log (default: from the hostname)" },
     replicas: { type: "string", valueHint: "1|3", description: "Copies of the log and the buckets (default: 1)" },
+    ...operateArgs,
     ...clusterArgs,
   },
   run: controller,

@@ -2,8 +2,8 @@ import { SwainError } from "../../services/kernel/errors.ts";
 import { command } from "../command.ts";
 import type { Call } from "../command.ts";
 import { namespaceArg, namespaceOf } from "../kinds.ts";
-import { partArgs, partId, partPlace, runPart } from "../part.ts";
 import { withClient } from "../with-client.ts";
+import { operateArgs, partArgs, partId, partPlace, runPart } from "../part.ts";
 
 export default command({
   name: "proxy",
@@ -33,6 +33,7 @@ export default command({
     id: { type: "string", valueHint: "ID", description: "The proxy's id (default: from the hostname)" },
     data: { type: "string", valueHint: "DIR", description: "Its folder (default: in SWAIN_DATA or ~/.swain)" },
     ...namespaceArg,
+    ...operateArgs,
     ...partArgs,
   },
   run: proxy,

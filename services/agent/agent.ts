@@ -11,6 +11,7 @@ import type { Held, Verdict } from "./assignment.ts";
 import { judge, nothingHeld } from "./assignment.ts";
 import { bounds } from "./bounds.ts";
 import { serveCommands } from "./commands.ts";
+import type { AgentView } from "./figures.ts";
 import { Journal } from "./journal.ts";
 import { LogSessions } from "./logs.ts";
 import { measure } from "./metrics.ts";
@@ -19,6 +20,7 @@ import { Pods } from "./pods.ts";
 import type { AgentOptions, AgentPorts } from "./ports.ts";
 import { Reporter } from "./reporter.ts";
 import type { Driver } from "./runtime/driver.ts";
+import { measuredDriver } from "./runtime/measured.ts";
 import { Syncer } from "./syncer.ts";
 
 export interface Agent {
@@ -26,6 +28,10 @@ export interface Agent {
   start(): Promise<void>;
   /** Gives it the bus, once; `bulk` carries logs and metrics and may be the same. The agent closes neither. */
   attach(bus: Bus, bulk: Bus): void;
+  /** What may be looked at from outside, at any time. */
+  view(): AgentView;
+  /** Asks the engine who it is. Rejects with what the driver says. */
+  askEngine(): Promise<string>;
   /** Ends in order. Pods stay as they are, or are stopped and removed first. */
   stop(options?: { readonly stopPods?: boolean }): Promise<void>;
 }
@@ -47,6 +53,7 @@ class NodeAgent implements Agent {
   private held: Held = nothingHeld;
   private kept: ReadonlyMap<string, KeptRecord> = new Map();
   private pods: Pods | null = null;
+  private bus: Bus | null = null;
   /** Empty until the engine answered once in the life of this journal; before, the node is not announced. */
   private engine = "";
   private epoch = 0;
@@ -64,16 +71,18 @@ class NodeAgent implements Agent {
     this.bootId = ports.ids.next();
     const { clock, random, log } = ports;
     const subjects = subjectsOf(options.cluster).node;
-    this.driver = ports.openDriver(() => {
+    const driver = ports.openDriver(() => {
       const { clusterUid } = this.held;
       return clusterUid === "" ? null : { clusterUid, node: options.node };
     });
-    this.journal = new Journal(ports.disk, options.data, clock, log);
+    this.driver = measuredDriver(driver, clock, ports.meter);
+    this.journal = new Journal(ports.disk, options.data, clock, log, ports.meter);
     this.sessions = new LogSessions(clock);
     this.reporter = new Reporter({
       clock,
       random,
       log,
+      meter: ports.meter,
       bootId: this.bootId,
       subject: subjects.report(options.node),
       logId: () => this.held.logId,
@@ -100,8 +109,24 @@ class NodeAgent implements Agent {
     else this.openPods().take(this.held.items, false);
   }
 
+  view(): AgentView {
+    return {
+      isConnected: this.bus?.state() === "connected",
+      isOver: this.stopped,
+      ...(this.pods?.census() ?? { podStates: [], restarts: 0 }),
+      reportsWaiting: this.reporter.waitingCount,
+      reportsInFlight: this.reporter.inFlight,
+      generation: this.held.generation,
+    };
+  }
+
+  askEngine(): Promise<string> {
+    return this.driver.describe();
+  }
+
   attach(bus: Bus, bulk: Bus): void {
     const { clock } = this.ports;
+    this.bus = bus;
     const { node, cluster } = this.options;
     const subjects = subjectsOf(cluster).node;
     this.cancels.push(

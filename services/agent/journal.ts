@@ -10,6 +10,7 @@ import type { Logger } from "../kernel/log.ts";
 import { bounds } from "./bounds.ts";
 import type { Held } from "./assignment.ts";
 import { nothingHeld } from "./assignment.ts";
+import type { Meter } from "./figures.ts";
 import type { KeptRecord } from "./pod/record.ts";
 
 interface AssignmentFile {
@@ -39,6 +40,7 @@ export class Journal {
   private readonly folder: string | null;
   private readonly clock: Clock;
   private readonly log: Logger;
+  private readonly meter: Meter;
   private records: () => Omit<RecordsFile, "schema"> = () => ({ logId: "", engine: "", records: {} });
   /** Counts the wishes to write; `written` is the last one that is served. */
   private wanted = 0;
@@ -47,11 +49,12 @@ export class Journal {
   private timer: Cancel | null = null;
 
   /** Without a folder nothing is kept. */
-  constructor(disk: Disk, folder: string | null, clock: Clock, log: Logger) {
+  constructor(disk: Disk, folder: string | null, clock: Clock, log: Logger, meter: Meter) {
     this.disk = disk;
     this.folder = folder;
     this.clock = clock;
     this.log = log;
+    this.meter = meter;
   }
 
   /** Reads what the agent knew before it ended. A file that is damaged counts as missing, and the log says so. */
@@ -71,7 +74,7 @@ export class Journal {
     if (this.folder === null) return;
     const { logId, clusterUid, generation } = held;
     const file: AssignmentFile = { schema: 1, logId, clusterUid, generation, items: [...held.items.values()] };
-    await this.disk.writeAtomic(this.path("assignment.json"), JSON.stringify(file));
+    await this.write("assignment.json", file);
   }
 
   /** Where the records are taken from when they are written. */
@@ -105,13 +108,23 @@ export class Journal {
     const ticket = this.wanted;
     try {
       const file: RecordsFile = { schema: 1, ...this.records() };
-      await this.disk.writeAtomic(this.path("pods.json"), JSON.stringify(file));
+      await this.write("pods.json", file);
     } catch (error) {
       const { code, message } = asSwainError(error);
       this.log.error("could not write the journal", { code, message });
     } finally {
       this.written = ticket;
       this.writing = null;
+    }
+  }
+
+  private async write(name: string, file: AssignmentFile | RecordsFile): Promise<void> {
+    try {
+      await this.disk.writeAtomic(this.path(name), JSON.stringify(file));
+      this.meter.journalWrites += 1;
+    } catch (error) {
+      this.meter.journalErrors += 1;
+      throw error;
     }
   }
 

@@ -10,6 +10,7 @@ import { subjectsOf } from "../bus/subjects.ts";
 import { jitteredMs } from "../kernel/backoff.ts";
 import { sleep } from "../kernel/clock.ts";
 import { asSwainError, SwainError } from "../kernel/errors.ts";
+import type { Insight, Observed } from "../kernel/insight.ts";
 import { Lifecycle } from "../kernel/lifecycle.ts";
 import type { Logger, LogLevel } from "../kernel/log.ts";
 import { systemClock } from "../kernel/node/clock.ts";
@@ -22,9 +23,12 @@ import { systemSockets } from "../kernel/node/sockets.ts";
 import type { Running } from "../kernel/running.ts";
 import { version } from "../kernel/version.ts";
 import { createAgent } from "./agent.ts";
+import type { Agent } from "./agent.ts";
 import { bounds, connectBackoff } from "./bounds.ts";
 import { detectAdvertise } from "./facts/advertise.ts";
 import { detectCapacity } from "./facts/capacity.ts";
+import { agentFigures, agentHealth, agentReady, newMeter } from "./figures.ts";
+import type { Meter } from "./figures.ts";
 import { machineUsage } from "./facts/usage.ts";
 import { Gate } from "./gate.ts";
 import type { Driver } from "./runtime/driver.ts";
@@ -61,7 +65,7 @@ const goodbyeMs = 1000;
  * Starts one agent, or as many as `nodes` says. Resolves when the pods are looked after, which needs neither the bus nor
  * the engine. Rejects with INVALID_ARGUMENT or DISK_ERROR.
  */
-export async function startAgent(options: StartAgentOptions): Promise<Running> {
+export async function startAgent(options: StartAgentOptions): Promise<Running & Observed> {
   const count = options.nodes ?? 1;
   if (!Number.isInteger(count) || count < 1 || (count > 1 && options.runtime !== "sim")) {
     throw new SwainError("INVALID_ARGUMENT", "several nodes in one process need the sim runtime and a whole number");
@@ -82,8 +86,8 @@ export async function startAgent(options: StartAgentOptions): Promise<Running> {
     os: `${type()} ${release()}`,
   };
   const ids = count === 1 ? [options.id] : Array.from({ length: count }, (_, at) => `${options.id}-${at + 1}`);
-  const gate = new Gate(bounds.connectsInFlight);
-  const started = await Promise.allSettled(ids.map((id) => startOne(id, count, options, facts, gate, log)));
+  const shared: Shared = { gate: new Gate(bounds.connectsInFlight), meter: newMeter() };
+  const started = await Promise.allSettled(ids.map((id) => startOne(id, count, options, facts, shared, log)));
   const stop = async (): Promise<void> => {
     await Promise.all(started.flatMap((one) => (one.status === "fulfilled" ? [one.value.stop()] : [])));
   };
@@ -92,7 +96,8 @@ export async function startAgent(options: StartAgentOptions): Promise<Running> {
     await stop();
     throw one.reason;
   }
-  return together(stop);
+  const agents = started.flatMap((one) => (one.status === "fulfilled" ? [one.value.agent] : []));
+  return { ...together(stop), insight: insightOf(agents, shared.meter) };
 }
 
 /** Stops once, however often it is asked to. */
@@ -111,6 +116,38 @@ function together(stopAll: () => Promise<void>): Running {
   };
 }
 
+/** The engine is asked for readiness at most this often, however often somebody asks for that. */
+const engineKnownMs = 1000;
+
+function insightOf(agents: readonly Agent[], meter: Meter): Insight {
+  const views = (): ReturnType<Agent["view"]>[] => agents.map((agent) => agent.view());
+  let known: { readonly at: number; readonly answer: Promise<{ ok: boolean; message: string }> } | undefined;
+  // Simulated nodes share their engine, so one speaks for all.
+  const ask = async (): Promise<{ ok: boolean; message: string }> => {
+    try {
+      return { ok: true, message: (await agents[0]?.askEngine()) ?? "" };
+    } catch (error) {
+      const { code, message } = asSwainError(error);
+      return { ok: false, message: `${code}: ${message}` };
+    }
+  };
+  return {
+    health: () => agentHealth(views()),
+    ready: async () => {
+      const now = systemClock.mono();
+      if (known === undefined || now - known.at > engineKnownMs) known = { at: now, answer: ask() };
+      return agentReady(views(), await known.answer);
+    },
+    figures: () => agentFigures(meter, views()),
+  };
+}
+
+/** What the agents of a process have in common. */
+interface Shared {
+  readonly gate: Gate;
+  readonly meter: Meter;
+}
+
 type Facts = Omit<NodeFacts, "engine">;
 
 async function startOne(
@@ -118,14 +155,14 @@ async function startOne(
   count: number,
   options: StartAgentOptions,
   facts: Facts,
-  gate: Gate,
+  shared: Shared,
   processLog: Logger,
-): Promise<{ stop(): Promise<void> }> {
+): Promise<{ readonly agent: Agent; stop(): Promise<void> }> {
   const log = processLog.with({ node: id });
   const folder = isAbsolute(options.data) ? options.data : resolve(options.data);
   const data = count === 1 ? folder : join(folder, id);
   const isSim = options.runtime === "sim";
-  const base = { clock: systemClock, ids: systemIds, random: systemRandom, log };
+  const base = { clock: systemClock, ids: systemIds, random: systemRandom, log, meter: shared.meter };
   const runtime = openRuntime(options.runtime, {
     ...base,
     sockets: systemSockets,
@@ -141,7 +178,7 @@ async function startOne(
   const ending = new AbortController();
   const connecting = async (): Promise<void> => {
     const open = (name: string): Promise<Bus> => connectForEver(id, name, options, log, ending.signal);
-    const bus = await gate.run(() => open("agent"));
+    const bus = await shared.gate.run(() => open("agent"));
     life.add(() => bus.close());
     // Simulated pods print next to nothing, and thousands of nodes need no second connection each.
     const bulk = isSim ? bus : await open("agent bulk");
@@ -155,6 +192,7 @@ async function startOne(
     if (!ending.signal.aborted) log.error("the agent works without the bus", { code, message });
   });
   return {
+    agent,
     async stop() {
       ending.abort(new SwainError("BUS_CLOSED", "the agent stops"));
       await agent.stop({ stopPods: options.stopPods ?? false });

@@ -128,6 +128,19 @@ export class Pods {
     return records;
   }
 
+  /** States of the pods as last reported, and the sum of their restarts. */
+  census(): { podStates: string[]; restarts: number } {
+    const podStates: string[] = [];
+    let restarts = 0;
+    for (const runner of this.runners.values()) {
+      const { pod, record } = runner.view();
+      if (pod === null) continue;
+      podStates.push(runner.state);
+      restarts += record.restarts;
+    }
+    return { podStates, restarts };
+  }
+
   /** Containers of a pod, in the manifest's order as far as they exist; undefined when the pod is not here. */
   containersOf(name: string): { pod: AssignedPod; containers: readonly ContainerInfo[] } | undefined {
     for (const runner of this.runners.values()) {

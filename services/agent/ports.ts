@@ -4,6 +4,7 @@ import type { Clock } from "../kernel/clock.ts";
 import type { Disk } from "../kernel/disk.ts";
 import type { Ids, Random } from "../kernel/ids.ts";
 import type { Logger } from "../kernel/log.ts";
+import type { Meter } from "./figures.ts";
 import type { Prober } from "./prober.ts";
 import type { Driver, DriverIdentity } from "./runtime/driver.ts";
 
@@ -14,6 +15,8 @@ export interface AgentPorts {
   readonly disk: Disk;
   readonly log: Logger;
   readonly prober: Prober;
+  /** Where the agents of a process count. */
+  readonly meter: Meter;
   /** Called once. The identity is null until the first assignment tells the cluster's uid. */
   readonly openDriver: (identity: () => DriverIdentity | null) => Driver;
   /** Use of the whole machine; null takes the sum of the pods. */

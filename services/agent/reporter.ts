@@ -12,11 +12,13 @@ import { asSwainError } from "../kernel/errors.ts";
 import type { Random } from "../kernel/ids.ts";
 import type { Logger } from "../kernel/log.ts";
 import { bounds, requestBackoff } from "./bounds.ts";
+import type { Meter } from "./figures.ts";
 
 interface ReporterPorts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  readonly meter: Meter;
   readonly bootId: string;
   readonly subject: string;
   /** The log followed; empty while none is, and then nothing is reported. */
@@ -44,6 +46,15 @@ export class Reporter {
   /** Sequence of the last acknowledged report. */
   get reported(): number {
     return this.acknowledged;
+  }
+
+  /** Pods whose state is not acknowledged. */
+  get waitingCount(): number {
+    return this.waiting.size;
+  }
+
+  get inFlight(): number {
+    return this.sending ? 1 : 0;
   }
 
   /** The state replaces an earlier one of the same pod that was not acknowledged yet. */
@@ -103,11 +114,13 @@ export class Reporter {
     this.sending = false;
     if (outcome.done) {
       this.failures = 0;
+      this.ports.meter.reports += 1;
       this.acknowledged = report.sequence;
       for (const [key, pod] of batch) if (this.waiting.get(key) === pod) this.waiting.delete(key);
       this.plan(bounds.reportGatherMs);
     } else {
       this.failures += 1;
+      this.ports.meter.reportErrors += 1;
       this.plan(outcome.afterMs);
     }
   }

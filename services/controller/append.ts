@@ -65,6 +65,16 @@ export class Appender {
    * record took that place, at which point the earlier bytes can never get in any more.
    */
   async append(build: (expected: number) => Draft): Promise<Settled> {
+    const { clock, measures } = this.context;
+    const started = clock.mono();
+    try {
+      return await this.settle(build);
+    } finally {
+      measures.append.add(clock.mono() - started);
+    }
+  }
+
+  private async settle(build: (expected: number) => Draft): Promise<Settled> {
     const { clock } = this.context;
     const deadline = clock.mono() + limits.settleMs;
     let draft = build(this.expected);

@@ -22,6 +22,7 @@ export class BeatWatch {
   private heardAt: number;
   private lookedAt: number;
   private heardAny = false;
+  private leaderAt: number | null = null;
   private resigned = false;
   private readonly cancels: Cancel[] = [];
 
@@ -51,6 +52,11 @@ export class BeatWatch {
 
   stop(): void {
     for (const cancel of this.cancels.splice(0)) cancel();
+  }
+
+  /** Milliseconds since a beat of a leader came, this process's own included; null before the first. */
+  leaderAgoMs(): number | null {
+    return this.leaderAt === null ? null : this.context.clock.mono() - this.leaderAt;
   }
 
   /** Someone was elected or heard: silence is counted from now. */
@@ -87,6 +93,7 @@ export class BeatWatch {
 
   private onBeat(beat: LeaderBeat): void {
     this.heard();
+    this.leaderAt = this.context.clock.mono();
     this.resigned = beat.resigned === true;
   }
 

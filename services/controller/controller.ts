@@ -2,10 +2,13 @@
 // starts no containers and listens on no port of its own. main.ts runs it on real adapters, a simulation on its own.
 import { sleep } from "../kernel/clock.ts";
 import { SwainError, asSwainError } from "../kernel/errors.ts";
+import type { Insight, Observed } from "../kernel/insight.ts";
 import type { Running } from "../kernel/running.ts";
 import { BeatWatch } from "./beats.ts";
 import { stand } from "./election.ts";
 import type { Election } from "./election.ts";
+import { controllerFigures, controllerHealth, controllerReady } from "./figures.ts";
+import type { ControllerView } from "./figures.ts";
 import { Follower } from "./follower.ts";
 import { Ledger } from "./ledger.ts";
 import type { Context } from "./ports.ts";
@@ -19,7 +22,7 @@ const foreignLogMs = 1000;
 
 type Won = Extract<Election, { kind: "won" }>;
 
-export class Controller implements Running {
+export class Controller implements Running, Observed {
   readonly closed: Promise<void>;
   private readonly context: Context;
   private readonly beats: BeatWatch;
@@ -27,6 +30,8 @@ export class Controller implements Running {
   private ledger: Ledger;
   private term: Term | undefined;
   private mustRefold = false;
+  private isIdle = false;
+  private isOver = false;
 
   private constructor(context: Context, ledger: Ledger) {
     this.context = context;
@@ -52,6 +57,29 @@ export class Controller implements Running {
     return this.term !== undefined;
   }
 
+  /** What may be looked at from outside, at any time. */
+  get insight(): Insight {
+    return {
+      health: () => controllerHealth(this.look()),
+      ready: () => Promise.resolve(controllerReady(this.look())),
+      figures: () => controllerFigures(this.look()),
+    };
+  }
+
+  private look(): ControllerView {
+    const { counters, measures, bus } = this.context;
+    return {
+      state: this.ledger.state,
+      counters,
+      measures,
+      isConnected: bus.state() === "connected",
+      heardAgoMs: this.beats.leaderAgoMs(),
+      isIdle: this.isIdle,
+      isOver: this.isOver,
+      queues: this.term?.queues() ?? null,
+    };
+  }
+
   async stop(): Promise<void> {
     this.stopping.abort(new SwainError("BUS_CLOSED", "the controller was told to stop"));
     this.term?.resign();
@@ -72,6 +100,7 @@ export class Controller implements Running {
     } catch (error) {
       if (!this.stopping.signal.aborted) throw error;
     } finally {
+      this.isOver = true;
       this.beats.stop();
       unwatch();
     }
@@ -163,6 +192,7 @@ export class Controller implements Running {
     this.context.log.error("this controller waits for its update and will not lead", { code: "LOG_UNKNOWN_EVENT" });
     const { signal } = this.stopping;
     if (signal.aborted) return;
+    this.isIdle = true;
     await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
   }
 }

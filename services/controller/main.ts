@@ -11,9 +11,11 @@ import type { Logger } from "../kernel/log.ts";
 import { systemClock } from "../kernel/node/clock.ts";
 import { systemIds, systemRandom } from "../kernel/node/ids.ts";
 import { processLogger } from "../kernel/node/log.ts";
+import type { Observed } from "../kernel/insight.ts";
 import type { Running } from "../kernel/running.ts";
 import { Controller } from "./controller.ts";
 import { noCounts } from "./counters.ts";
+import { noMeasures } from "./figures.ts";
 
 export interface ControllerOptions {
   /** Addresses of the NATS servers, separated by commas. */
@@ -40,7 +42,7 @@ const retry: Backoff = { firstMs: 100, maxMs: 2000, factor: 2 };
  * Starts a controller; resolves when it follows the log or leads. Rejects with NATS_DENIED, BUS_CLOSED, SERVER_TOO_OLD,
  * JETSTREAM_ERROR, TIMEOUT or LOG_UNKNOWN_EVENT.
  */
-export async function startController(options: ControllerOptions): Promise<Running> {
+export async function startController(options: ControllerOptions): Promise<Running & Observed> {
   const { cluster, id, creds, signal } = options;
   const log = (options.log ?? processLogger()).with({ controller: id });
   const ports = { clock: systemClock, ids: systemIds, random: systemRandom, log };
@@ -57,12 +59,13 @@ export async function startController(options: ControllerOptions): Promise<Runni
   life.add(() => bus.flush(goodbyeMs).catch(() => {}));
   try {
     await withPatience(() => ensureStreams(bus, cluster, { replicas: options.replicas ?? 1 }), log);
-    const context = { ...ports, bus, cluster, id, subjects: subjectsOf(cluster), counters: noCounts() };
+    const counted = { counters: noCounts(), measures: noMeasures() };
+    const context = { ...ports, ...counted, bus, cluster, id, subjects: subjectsOf(cluster) };
     const controller = await Controller.start(context);
     life.add(() => controller.stop());
     const closed = closeAfter(controller.closed, life);
     closed.catch(() => {});
-    return { closed, stop: () => life.close() };
+    return { closed, stop: () => life.close(), insight: controller.insight };
   } catch (error) {
     await life.close();
     throw error;

@@ -5,6 +5,7 @@ import type { Clock } from "../kernel/clock.ts";
 import type { Ids, Random } from "../kernel/ids.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Counters } from "./counters.ts";
+import type { Measures } from "./figures.ts";
 
 /** The ports, and who this controller is. */
 export interface Context {
@@ -18,4 +19,5 @@ export interface Context {
   readonly id: string;
   readonly subjects: Subjects;
   readonly counters: Counters;
+  readonly measures: Measures;
 }

@@ -137,6 +137,8 @@ export class Connections {
       const { bytesSent, bytesReceived } = await client.pipe(connection);
       backend.bytesIn += bytesSent;
       backend.bytesOut += bytesReceived;
+      route.load.bytesIn += bytesSent;
+      route.load.bytesOut += bytesReceived;
     } finally {
       this.clients.set(client, undefined);
       this.release(backend, route);

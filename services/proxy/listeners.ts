@@ -87,6 +87,11 @@ export class Listeners {
     return { listen: address.includes(":") ? `[${address}]:${port}` : `${address}:${port}` };
   }
 
+  /** Routes that should be listened for, whether or not they can be. */
+  get wanted(): number {
+    return this.places.size;
+  }
+
   private add(route: Route, host: string, port: number): Place {
     const place: Place = {
       route,

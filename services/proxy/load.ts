@@ -12,6 +12,9 @@ export class ServiceLoad {
   refused = 0;
   /** Closed because no backend took them. */
   failed = 0;
+  /** Bytes that clients sent and got over connections that are finished. */
+  bytesIn = 0;
+  bytesOut = 0;
   /** Clients waiting for room; those of a full backend wait in their route's line. */
   readonly line: WaitingLine;
 

@@ -12,7 +12,9 @@ import { systemDisk } from "../kernel/node/disk.ts";
 import { hostFact } from "../kernel/node/host.ts";
 import { systemRandom } from "../kernel/node/ids.ts";
 import { systemSockets } from "../kernel/node/sockets.ts";
+import type { Observed } from "../kernel/insight.ts";
 import type { Running } from "../kernel/running.ts";
+import { proxyFigures, proxyHealth, proxyReady } from "./figures.ts";
 import { proxyLimits } from "./limits.ts";
 import type { Listening } from "./listeners.ts";
 import { Proxy } from "./proxy.ts";
@@ -36,7 +38,7 @@ export interface ProxyOptions {
 }
 
 /** A started proxy. */
-export interface RunningProxy extends Running {
+export interface RunningProxy extends Running, Observed {
   /** Where it takes clients now. */
   listening(): readonly Listening[];
 }
@@ -83,6 +85,11 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   return {
     closed,
     listening: () => proxy.listening(),
+    insight: {
+      health: () => proxyHealth(proxy.view()),
+      ready: () => Promise.resolve(proxyReady(proxy.view())),
+      figures: () => proxyFigures(proxy.view()),
+    },
     stop: () => {
       if (stopping === undefined) {
         stopping = stop();

@@ -15,6 +15,7 @@ import type { PortChoice } from "./backends.ts";
 import { Beat } from "./beat.ts";
 import { Checks } from "./checks.ts";
 import { Connections } from "./connections.ts";
+import type { ProxyView, ServiceView } from "./figures.ts";
 import { Follower } from "./follow.ts";
 import { proxyLimits } from "./limits.ts";
 import { Listeners } from "./listeners.ts";
@@ -73,6 +74,7 @@ export class Proxy {
   private follower: Follower | undefined;
   private beat: Beat | undefined;
   private stopped = false;
+  private isLoaded = false;
   private onLoaded: () => void = () => {};
   /** Resolves with the first full load of endpoints from the bus. */
   readonly loaded: Promise<void>;
@@ -93,7 +95,10 @@ export class Proxy {
   /** Takes the last known endpoints and listens. Rejects with PORT_IN_USE or LISTEN_FAILED for a named service. */
   async start(): Promise<void> {
     const saved = await this.store.load();
-    if (saved !== undefined) this.table.restore(saved);
+    if (saved !== undefined) {
+      this.table.restore(saved);
+      this.isLoaded = true;
+    }
     for (const { service, choice, host, port } of this.config.services) {
       await this.listeners.open(this.addRoute(service, choice), host, port);
     }
@@ -118,6 +123,7 @@ export class Proxy {
       changed: (service) => this.changed(service),
       loaded: () => {
         this.flush();
+        this.isLoaded = true;
         this.onLoaded();
       },
     });
@@ -133,6 +139,29 @@ export class Proxy {
   /** Where clients are taken now. */
   listening(): Listening[] {
     return this.listeners.listening();
+  }
+
+  /** What may be looked at from outside, at any time. */
+  view(): ProxyView {
+    return {
+      isConnected: this.bus?.state() === "connected",
+      isLoaded: this.isLoaded,
+      isOver: this.stopped,
+      connections: this.connections.count,
+      listenersWanted: this.listeners.wanted,
+      listenersOpen: this.listeners.listening().length,
+      services: [...this.loads].map(([service, load]) => this.viewOf(service, load)),
+    };
+  }
+
+  private viewOf(service: string, load: ServiceLoad): ServiceView {
+    const now = this.ports.clock.mono();
+    const backends = { up: 0, checking: 0, down: 0, ejected: 0, draining: 0 };
+    for (const { rotation } of this.routes.get(service) ?? []) {
+      for (const backend of rotation.all) backends[backend.state(now)] += 1;
+    }
+    const { open, total, refused, failed, bytesIn, bytesOut } = load;
+    return { service, open, total, refused, failed, bytesIn, bytesOut, backends };
   }
 
   /** Stops accepting, lets open connections finish for a while, and says goodbye. */

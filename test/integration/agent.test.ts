@@ -7,6 +7,7 @@ import { logChunk, nodeMetrics } from "../../schemas/generated/messages.js";
 import type { LogChunk } from "../../schemas/generated/types.ts";
 import { createAgent } from "../../services/agent/agent.ts";
 import type { Agent } from "../../services/agent/agent.ts";
+import { newMeter } from "../../services/agent/figures.ts";
 import { createSimDriver, simProber } from "../../services/agent/runtime/sim/driver.ts";
 import { SimEngine } from "../../services/agent/runtime/sim/engine.ts";
 import type { Bus } from "../../services/bus/port.ts";
@@ -64,6 +65,7 @@ async function startAgent(disk: Disk = systemDisk): Promise<Agent> {
       random: systemRandom,
       disk,
       log: noting,
+      meter: newMeter(),
       openDriver: (identity) => createSimDriver(engine, identity),
       prober: simProber(engine),
       machineUsage: null,

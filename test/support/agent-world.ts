@@ -2,6 +2,7 @@
 // counted. Starting it again is what a kill -9 of the agent leaves behind: the containers and the journal.
 import type { AssignedPod, PodReport } from "../../schemas/generated/types.ts";
 import { nothingHeld } from "../../services/agent/assignment.ts";
+import { newMeter } from "../../services/agent/figures.ts";
 import { Journal } from "../../services/agent/journal.ts";
 import { Pods } from "../../services/agent/pods.ts";
 import type { Driver } from "../../services/agent/runtime/driver.ts";
@@ -41,7 +42,7 @@ export class PodsWorld {
       remove: (path) => this.disk.remove(path),
       list: (folder) => this.disk.list(folder),
     };
-    const journal = new Journal(disk, "/data", this.clock, silent);
+    const journal = new Journal(disk, "/data", this.clock, silent, newMeter());
     const { held, records } = await journal.read();
     const unused = (): never => {
       throw new Error("not part of this world");
@@ -53,6 +54,7 @@ export class PodsWorld {
       disk,
       log: silent,
       prober: simProber(this.engine),
+      meter: newMeter(),
       openDriver: unused,
       machineUsage: null,
     };

@@ -14,6 +14,7 @@ import { respond } from "../../services/bus/respond.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
 import { Controller } from "../../services/controller/controller.ts";
 import { noCounts } from "../../services/controller/counters.ts";
+import { noMeasures } from "../../services/controller/figures.ts";
 import type { Counters } from "../../services/controller/counters.ts";
 import { silent } from "../../services/kernel/log.ts";
 import { systemClock } from "../../services/kernel/node/clock.ts";
@@ -56,6 +57,7 @@ export async function startTestController(world: RealWorld, id: string): Promise
     id,
     subjects: subjectsOf(world.cluster),
     counters,
+    measures: noMeasures(),
   });
   return { controller, counters, bus };
 }

@@ -5,6 +5,7 @@ import type { Bus, LogRecord, LogStore } from "../../services/bus/port.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
 import type { Appender, Draft } from "../../services/controller/append.ts";
 import { noCounts } from "../../services/controller/counters.ts";
+import { noMeasures } from "../../services/controller/figures.ts";
 import { stand } from "../../services/controller/election.ts";
 import { Ledger } from "../../services/controller/ledger.ts";
 import type { Context } from "../../services/controller/ports.ts";
@@ -89,6 +90,7 @@ beforeEach(() => {
     id: "c1",
     subjects: subjectsOf("test"),
     counters: noCounts(),
+    measures: noMeasures(),
   };
   ledger = new Ledger(() => context.counters.foreign++);
 });

@@ -6,6 +6,7 @@ import type { Bus, BusMessage, BusState } from "../../services/bus/port.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
 import { Assigner } from "../../services/controller/assign/assigner.ts";
 import { noCounts } from "../../services/controller/counters.ts";
+import { noMeasures } from "../../services/controller/figures.ts";
 import { Boots } from "../../services/controller/nodes/boots.ts";
 import { Heartbeats } from "../../services/controller/nodes/heartbeats.ts";
 import { Liveness } from "../../services/controller/nodes/liveness.ts";
@@ -68,6 +69,7 @@ beforeEach(() => {
     id: "c1",
     subjects: subjectsOf("test"),
     counters: noCounts(),
+    measures: noMeasures(),
   };
 });
 

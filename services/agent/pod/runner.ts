@@ -252,6 +252,11 @@ export class PodRunner {
     if (!sameKept(before, record)) this.context.saveSoon();
   }
 
+  /** The state last reported; assigned before the first report. */
+  get state(): string {
+    return this.last?.state ?? "assigned";
+  }
+
   private report(): void {
     if (this.pod === null) return;
     const report = podReport({

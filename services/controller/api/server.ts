@@ -73,6 +73,11 @@ export class ApiServer {
     });
   }
 
+  /** Requests being answered. */
+  get waiting(): number {
+    return this.inFlight;
+  }
+
   private async serve(message: BusMessage): Promise<void> {
     const { bus, counters } = this.context;
     if (message.reply === undefined) {
@@ -107,10 +112,14 @@ export class ApiServer {
 
   private use(message: BusMessage, started: number, failure?: SwainError): void {
     const name = message.subject.split(".").slice(4).join(".");
+    const { measures, clock } = this.context;
+    // Verbs that do not exist share one series: anyone may ask for any.
+    measures.requests.add(handlers.has(name) ? name : "other", failure?.code ?? "OK");
+    measures.api.add(clock.mono() - started);
     if (!handlers.has(name)) return;
     const use = this.used.get(name) ?? { name: endpointName(name), requests: 0, errors: 0, processingMs: 0 };
     use.requests++;
-    use.processingMs += this.context.clock.mono() - started;
+    use.processingMs += clock.mono() - started;
     if (failure !== undefined) {
       use.errors++;
       use.lastError = `${failure.code}: ${failure.message}`;

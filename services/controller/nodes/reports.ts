@@ -69,6 +69,10 @@ export class Reports {
     }
   }
 
+  get length(): number {
+    return this.waiting.size;
+  }
+
   get isEmpty(): boolean {
     return this.waiting.size === 0;
   }

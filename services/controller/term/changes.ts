@@ -50,6 +50,10 @@ export class Changes {
     });
   }
 
+  get length(): number {
+    return this.queue.length;
+  }
+
   get isEmpty(): boolean {
     return this.queue.length === 0;
   }

@@ -65,7 +65,10 @@ export class Planner {
     this.wanted = false;
     this.dueAt = null;
     const view = this.sources.view();
+    const { clock, measures } = this.context;
+    const started = clock.mono();
     const { cause, items, wakeInMs } = plan(this.state, view, this.attention);
+    measures.plan.add(clock.mono() - started);
     if (items.length === 0) {
       this.inARow = 0;
       this.settle(wakeInMs);

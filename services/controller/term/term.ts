@@ -16,6 +16,7 @@ import { ApiServer } from "../api/server.ts";
 import type { Appender } from "../append.ts";
 import { Autoscaling } from "../autoscale/autoscaling.ts";
 import { UsageStore } from "../autoscale/usage.ts";
+import type { Queues } from "../figures.ts";
 import { Assigner } from "../assign/assigner.ts";
 import { syncPage } from "../assign/sync.ts";
 import type { Ledger } from "../ledger.ts";
@@ -154,6 +155,19 @@ export class Term {
     } finally {
       this.close();
     }
+  }
+
+  /** What waits now. */
+  queues(): Queues {
+    const lag = this.projector.lag();
+    return {
+      changes: this.changes.length,
+      reports: this.reports.length,
+      assignments: this.assigner.waiting,
+      projections: lag.keys,
+      api: this.api.waiting,
+      projectionLagMs: lag.ms,
+    };
   }
 
   /** Ends the term after the append under way. */
