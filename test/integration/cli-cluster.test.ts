@@ -62,6 +62,7 @@ test.each(files)("the example %s is applied, settles, is described, and goes wit
   await ok("delete", "-f", path, "--wait", "--timeout", "60s");
   expect(await ok("get", "pods", "-A", "-o", "name")).toBe("");
   expect(await ok("get", "services", "-A", "-o", "name")).toBe("");
+  expect(await ok("get", "autoscalers", "-A", "-o", "name")).toBe("");
 });
 
 const web = (cpu: string): string => `apiVersion: swain/v1
