@@ -21,6 +21,11 @@ export default command({
       options: [...runtimes],
       description: "What runs pods (default: auto, a container engine if one answers, else plain processes)",
     },
+    engine: {
+      type: "string",
+      valueHint: "SOCKET",
+      description: "Where Docker or Podman listens (default: DOCKER_HOST, CONTAINER_HOST, then the usual sockets)",
+    },
     data: { type: "string", valueHint: "DIR", description: "Its folder (default: in SWAIN_DATA or ~/.swain)" },
     advertise: { type: "string", valueHint: "ADDR", description: "The address other nodes reach (default: detected)" },
     label: { type: "string", valueHint: "KEY=VALUE", description: "A label for node selectors; repeatable" },
@@ -48,7 +53,8 @@ async function agent(call: Call): Promise<void> {
   const wanted = (call.option("runtime") as RuntimeChoice | undefined) ?? "auto";
   const { settings, folder } = await partPlace(call, nodes > 1 ? "nodes" : `agent-${id}`, (paths) => paths.node(id));
   const { chooseRuntime } = await import("../local/runtime.ts");
-  const { runtime, reason } = wanted === "auto" ? await chooseRuntime(wanted) : { runtime: wanted, reason: "" };
+  const engine = call.option("engine");
+  const { runtime, reason } = wanted === "auto" ? await chooseRuntime(wanted, engine) : { runtime: wanted, reason: "" };
   if (reason !== "") call.terminal.err(`runtime ${runtime}: ${reason}\n`);
   const { startAgent } = await import("../../services/agent/main.ts");
   const { server, cluster, creds } = settings;
@@ -65,6 +71,7 @@ async function agent(call: Call): Promise<void> {
       labels,
       stopPods: call.flag("stop-pods"),
       ...(creds === undefined ? {} : { creds }),
+      ...(engine === undefined ? {} : { engine }),
       ...(advertise === undefined ? {} : { advertise }),
     });
   await runPart(call, start, () => `agent ${id} cluster ${cluster} runtime ${runtime} nodes ${nodes}`);

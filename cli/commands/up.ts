@@ -27,6 +27,11 @@ export default command({
       description: "What nodes run; auto takes a container engine when one answers, else plain processes",
       default: "auto",
     },
+    engine: {
+      type: "string",
+      valueHint: "SOCKET",
+      description: "Where Docker or Podman listens (default: DOCKER_HOST, CONTAINER_HOST, then the usual sockets)",
+    },
     port: {
       type: "string",
       description: "Port of the NATS server (default: the last one, else 4222, else a free one)",
@@ -70,6 +75,7 @@ async function stay(call: Call): Promise<number> {
       controllers: wholeNumber("controllers", call.option("controllers"), 1, 9) ?? 1,
       nodes: wholeNumber("nodes", call.option("nodes"), 1, maxNodes) ?? 1,
       runtime: call.option("runtime") ?? "auto",
+      engine: call.option("engine"),
       keepPods: call.flag("keep-pods"),
       restart: call.flag("restart"),
       proxyHost: call.option("listen") ?? "127.0.0.1",

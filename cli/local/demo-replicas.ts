@@ -2,7 +2,7 @@
 import type { ChildMark } from "./layout.ts";
 import { isAlive, processStart } from "./processes.ts";
 import { openEngine } from "./runtime.ts";
-import type { Chosen, Runtime } from "./runtime.ts";
+import type { Chosen } from "./runtime.ts";
 
 const engineMs = 10_000;
 
@@ -12,7 +12,7 @@ interface FoundContainer {
 }
 
 export interface Victim {
-  readonly runtime: Runtime;
+  readonly chosen: Chosen;
   readonly clusterUid: string;
   /** Name of the pod, in the default namespace. */
   readonly pod: string;
@@ -21,12 +21,12 @@ export interface Victim {
 
 /** Ends one replica at once. */
 export async function killReplica(victim: Victim): Promise<void> {
-  if (victim.runtime !== "docker") {
+  if (victim.chosen.runtime !== "docker") {
     if (victim.pid === undefined) throw new Error(`${victim.pod} did not tell its process id`);
     process.kill(victim.pid, "SIGKILL");
     return;
   }
-  const engine = await openEngine();
+  const engine = await openEngine(victim.chosen.engine);
   try {
     const labels = [`swain.cluster=${victim.clusterUid}`, `swain.pod=default/${victim.pod}`];
     const [container] = await engine.ask<readonly FoundContainer[]>({
@@ -64,8 +64,8 @@ export async function whatIsLeft(traces: Traces): Promise<string[]> {
   return left;
 }
 
-async function containersLeft({ clusterUid }: Traces): Promise<string[]> {
-  const engine = await openEngine();
+async function containersLeft({ chosen, clusterUid }: Traces): Promise<string[]> {
+  const engine = await openEngine(chosen.engine);
   try {
     const found = await engine.ask<readonly FoundContainer[]>({
       what: "look for containers left behind",

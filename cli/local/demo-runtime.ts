@@ -9,25 +9,22 @@ const pullMs = 20_000;
 /** Never rejects except when the signal aborts. */
 export async function chooseDemoRuntime(wanted: RuntimeChoice, signal: AbortSignal): Promise<Chosen> {
   const chosen = await chooseRuntime(wanted);
-  if (chosen.runtime !== "docker" || !chosen.engine) return chosen;
-  const image = await ensureImage(signal);
+  if (chosen.runtime !== "docker" || chosen.engine === "") return chosen;
+  const image = await ensureImage(chosen.engine, signal);
   if (image.there) return { ...chosen, reason: `${chosen.reason}; ${demoImage} ${image.how}` };
   const reason = `${chosen.reason}, but ${demoImage} is not there and cannot be pulled: ${image.how}`;
-  return wanted === "docker" ? { ...chosen, reason } : { runtime: "process", reason, engine: true };
+  return wanted === "docker" ? { ...chosen, reason } : { runtime: "process", reason, engine: "" };
 }
 
-async function ensureImage(signal: AbortSignal): Promise<{ there: boolean; how: string }> {
+async function ensureImage(address: string, signal: AbortSignal): Promise<{ there: boolean; how: string }> {
   const { Pulls } = await import("../../services/agent/runtime/docker/pull.ts");
-  const { imagePresent } = await import("../../services/agent/runtime/docker/engine.ts");
+  const { parseImage } = await import("../../services/agent/runtime/docker/image.ts");
   const { systemClock } = await import("../../services/kernel/node/clock.ts");
-  if (await imagePresent(demoImage)) return { there: true, how: "is there" };
-  const engine = await openEngine();
+  const engine = await openEngine(address);
+  const pulls = new Pulls(engine, systemClock);
   try {
-    await new Pulls(engine, systemClock).pull(
-      demoImage,
-      () => {},
-      AbortSignal.any([signal, AbortSignal.timeout(pullMs)]),
-    );
+    if (await pulls.present(parseImage(demoImage))) return { there: true, how: "is there" };
+    await pulls.pull(demoImage, () => {}, AbortSignal.any([signal, AbortSignal.timeout(pullMs)]));
     return { there: true, how: "was pulled" };
   } catch (error) {
     signal.throwIfAborted();

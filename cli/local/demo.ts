@@ -123,6 +123,8 @@ class Demo {
       controllers: 1,
       nodes,
       chosen: this.chosen,
+      // The engine that has the image, whatever an agent might find by itself.
+      engine: this.chosen.engine === "" ? undefined : this.chosen.engine,
       keepPods: false,
       restart: true,
       proxyHost: host,
@@ -162,9 +164,10 @@ class Demo {
   private async selfHeal(): Promise<void> {
     const { call } = this;
     const { pod: victim, pid } = await ask(this.port, call.signal);
-    await killReplica({ runtime: this.chosen?.runtime ?? "process", clusterUid: this.uid, pod: victim, pid });
+    if (this.chosen === undefined) throw new SwainError("INTERNAL", "the demo has no runtime yet");
+    await killReplica({ chosen: this.chosen, clusterUid: this.uid, pod: victim, pid });
     const killed = performance.now();
-    this.say(`killed ${victim}${pid === undefined ? " (docker kill)" : ` (kill -9 ${pid})`}`);
+    this.say(`killed ${victim}${pid === undefined ? " (killed on the engine)" : ` (kill -9 ${pid})`}`);
     const { answered, failed } = await untilAnsweredBy(
       this.port,
       (answer) => answer.pod === victim && (pid === undefined || answer.pid !== pid),

@@ -15,6 +15,8 @@ export interface PartsOptions {
   readonly controllers: number;
   readonly nodes: number;
   readonly runtime: Runtime;
+  /** Where the container engine is, if the user says so. */
+  readonly engine?: string | undefined;
   readonly keepPods: boolean;
   readonly proxyHost: string;
 }
@@ -53,7 +55,8 @@ export function controllerParts(options: PartsOptions): Part[] {
 export function agentParts(options: PartsOptions): Part[] {
   const { nodes, runtime, paths } = options;
   const pods = options.keepPods ? [] : ["--stop-pods"];
-  const common = ["--runtime", runtime, "--advertise", "127.0.0.1", ...pods];
+  const engine = options.engine === undefined ? [] : ["--engine", options.engine];
+  const common = ["--runtime", runtime, ...engine, "--advertise", "127.0.0.1", ...pods];
   if (runtime === "sim") {
     // Of several, the agent numbers the ids itself.
     const id = nodes === 1 ? "node-1" : "node";

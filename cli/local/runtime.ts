@@ -9,27 +9,30 @@ export interface Chosen {
   readonly runtime: Runtime;
   /** As a sentence for people. */
   readonly reason: string;
-  /** True when a container engine answered. */
-  readonly engine: boolean;
+  /** Address of the container engine that answered; empty when none did, or none was looked for. */
+  readonly engine: string;
 }
 
-/** `auto` takes a container engine when one answers, else plain processes. Never rejects. */
-export async function chooseRuntime(wanted: RuntimeChoice): Promise<Chosen> {
-  if (wanted === "process" || wanted === "sim") return { runtime: wanted, reason: "asked for", engine: false };
-  const { probeEngine } = await import("../../services/agent/runtime/docker/engine.ts");
-  const found = await probeEngine();
+/**
+ * `auto` takes a container engine when one answers, else plain processes. `engine` is where the user says it is; without
+ * it Docker and Podman are looked for. Never rejects.
+ */
+export async function chooseRuntime(wanted: RuntimeChoice, engine?: string): Promise<Chosen> {
+  if (wanted === "process" || wanted === "sim") return { runtime: wanted, reason: "asked for", engine: "" };
+  const { findEngine } = await import("../../services/agent/runtime/docker/places.ts");
+  const found = await findEngine(engine);
+  const address = found.ok ? found.place.address : "";
   if (wanted === "docker") {
-    const state = found.ok ? `${found.engine} answers` : `no engine answers now: ${found.why}`;
-    return { runtime: "docker", reason: `asked for; ${state}`, engine: found.ok };
+    return { runtime: "docker", reason: `asked for; ${found.ok ? found.reason : found.why}`, engine: address };
   }
   return found.ok
-    ? { runtime: "docker", reason: `${found.engine} answers`, engine: true }
-    : { runtime: "process", reason: found.why, engine: false };
+    ? { runtime: "docker", reason: found.reason, engine: address }
+    : { runtime: "process", reason: found.why, engine: "" };
 }
 
-/** A connection to the engine for a single look or deed; close it. */
-export async function openEngine(): Promise<Engine> {
+/** A connection to the engine at that address for a single look or deed; close it. */
+export async function openEngine(address: string): Promise<Engine> {
   const { Engine } = await import("../../services/agent/runtime/docker/engine.ts");
   const { systemClock } = await import("../../services/kernel/node/clock.ts");
-  return new Engine(systemClock);
+  return new Engine(systemClock, async () => address);
 }

@@ -32,6 +32,8 @@ export interface UpOptions {
   readonly controllers: number;
   readonly nodes: number;
   readonly chosen: Chosen;
+  /** Where the container engine is, if the user says so. */
+  readonly engine?: string | undefined;
   readonly keepPods: boolean;
   readonly restart: boolean;
   readonly proxyHost: string;
@@ -138,6 +140,7 @@ class Supervisor implements LocalUp {
       controllers: options.controllers,
       nodes: options.nodes,
       runtime: options.chosen.runtime,
+      engine: options.engine,
       keepPods: options.keepPods,
       proxyHost: options.proxyHost,
     };

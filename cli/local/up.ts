@@ -17,7 +17,7 @@ export type UpMessage = { readonly line: string } | { readonly ready: true };
 export async function runUp(wishes: UpWishes, call: Call, began: number): Promise<number> {
   checkWishes(wishes);
   const say = speaker(call);
-  const chosen = await chooseRuntime(wishes.runtime as RuntimeChoice);
+  const chosen = await chooseRuntime(wishes.runtime as RuntimeChoice, wishes.engine);
   say(`data in ${wishes.data}, cluster ${wishes.cluster}`);
   const up = await startLocal({ ...wishes, chosen, env: { ...call.env }, say, signal: call.signal });
   for (const line of summary(up, chosen.reason)) say(line);

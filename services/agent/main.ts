@@ -43,6 +43,8 @@ export interface StartAgentOptions {
   /** The node's id; with several nodes their ids are `<id>-1` … `<id>-N`. */
   readonly id: string;
   readonly runtime: Driver["runtime"];
+  /** Socket or address of the container engine; without it the agent looks for one, and remembers it in `data`. */
+  readonly engine?: string;
   /** Folder of the journal and of the process driver; with several nodes one folder each below it. */
   readonly data: string;
   /** The address other nodes reach; left out, it is detected. */
@@ -168,6 +170,7 @@ async function startOne(
     sockets: systemSockets,
     httpProbe: systemHttpProbe,
     data,
+    engine: options.engine,
   });
   const agent = createAgent(
     { ...base, ...runtime, disk: systemDisk, machineUsage: isSim ? null : machineUsage() },

@@ -3,15 +3,15 @@ import { createDockerDriver } from "../../services/agent/runtime/docker/driver.t
 import { systemClock } from "../../services/kernel/node/clock.ts";
 import { silent } from "../../services/kernel/log.ts";
 import { systemSockets } from "../../services/kernel/node/sockets.ts";
-import { clearClusters, describeEngine, engine, EngineProxy, testImage, willClear } from "../support/docker.ts";
+import { clearClusters, describeEngine, EngineProxy, testImage, willClear } from "../support/docker.ts";
 import { driverConformance } from "./driver.ts";
 import type { Program } from "./driver-support.ts";
 
 const shell = (script: string): Program => ({ image: testImage, command: ["sh", "-c"], args: [script] });
-const proxy = new EngineProxy();
 const page = 'mkdir /www; printf %s "$SWAIN_POD" > /www/index.html; httpd -f -h /www -p "$SWAIN_PORT_HTTP"';
 
-await describeEngine("the docker driver on a real engine", () => {
+await describeEngine("the docker driver", (engine) => {
+  const proxy = new EngineProxy(engine);
   beforeAll(() => proxy.heal());
   afterAll(async () => {
     await clearClusters();
@@ -23,7 +23,7 @@ await describeEngine("the docker driver on a real engine", () => {
     (identity) => {
       const noted = (): ReturnType<typeof identity> => {
         const known = identity();
-        if (known) willClear(known.clusterUid);
+        if (known) willClear(known.clusterUid, engine);
         return known;
       };
       const parts = { clock: systemClock, sockets: systemSockets, log: silent };
@@ -45,10 +45,11 @@ await describeEngine("the docker driver on a real engine", () => {
       idleCode: 5,
       readyText: "up",
       async killOutside(_, id) {
-        await engine.getContainer(id).kill({ signal: "SIGKILL" });
+        await engine.api.getContainer(id).kill({ signal: "SIGKILL" });
       },
       engine: { lose: () => proxy.cut(), regain: () => proxy.heal() },
       adopts: true,
+      wholeSeconds: engine.kind === "podman",
       realPorts: true,
     },
   );

@@ -1,6 +1,6 @@
 // What the tests of drivers share: specs, drivers that clean up behind themselves, and waiting for what happens.
 import { randomBytes } from "node:crypto";
-import { connect, createServer } from "node:net";
+import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { expect } from "vitest";
 import type { Container } from "../../schemas/generated/types.ts";
@@ -46,6 +46,8 @@ export interface DriverCapabilities {
   readonly engine?: { lose(): Promise<void>; regain(): Promise<void> };
   /** True when containers outlive the driver: a new instance then finds them. */
   readonly adopts: boolean;
+  /** True when the times of output lines are whole seconds: what is to be told apart must be a second apart. */
+  readonly wholeSeconds?: boolean;
   /** True when ports are real ones. */
   readonly realPorts: boolean;
 }
@@ -101,6 +103,14 @@ export class Stage {
   }
 }
 
+/** With output times of whole seconds: waits until another second has begun. */
+export async function nextSecond(wholeSeconds: boolean | undefined): Promise<void> {
+  if (wholeSeconds !== true) return;
+  const second = (): number => Math.floor(Date.now() / 1000);
+  const now = second();
+  await expect.poll(second, patience).toBeGreaterThan(now);
+}
+
 export async function run(driver: Driver, spec: ContainerSpec): Promise<ContainerInfo> {
   return driver.start(await driver.create(spec));
 }
@@ -149,7 +159,12 @@ export async function readLines(driver: Driver, id: string, options: Partial<Log
   await driver.logs(id, { follow: false, signal, ...options }, async (stream, chunk, times) => {
     const pieces = chunk.split(/(?<=\n)/);
     expect(times).toHaveLength(pieces.length);
-    for (const [index, text] of pieces.entries()) lines.push({ stream, text, time: times[index] ?? Number.NaN });
+    for (const [index, text] of pieces.entries()) {
+      const last = lines.at(-1);
+      // A line may come in pieces, as the program wrote it or the engine read it.
+      if (last?.stream === stream && !last.text.endsWith("\n")) last.text += text;
+      else lines.push({ stream, text, time: times[index] ?? Number.NaN });
+    }
   });
   return lines;
 }
@@ -179,19 +194,14 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Listens on the port unless somebody does; returns the end of it. */
+/** Listens on the port unless somebody does, whether or not connections get through; returns the end of it. */
 export async function occupied(port: number): Promise<() => Promise<void>> {
-  const taken = await new Promise<boolean>((resolve) => {
-    const probe = connect(port, "127.0.0.1", () => resolve(true));
-    probe.on("error", () => resolve(false));
-    probe.unref();
-  });
-  if (taken) return async () => {};
   const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, "127.0.0.1", resolve);
+  const listens = await new Promise<boolean>((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => resolve(true));
   });
+  if (!listens) return async () => {};
   return () =>
     new Promise((resolve) => {
       server.close(() => resolve());

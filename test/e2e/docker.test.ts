@@ -1,5 +1,5 @@
-// What a user sees with a container engine: real containers on three nodes of one dockerd.
-import Docker from "dockerode";
+// What a user sees with a container engine: real containers on three nodes of one Docker, then of one Podman.
+import type Docker from "dockerode";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeEngine } from "../support/docker.ts";
 import { Cluster, freePort, until } from "../support/cluster.ts";
@@ -7,10 +7,8 @@ import { load, spread } from "../support/http.ts";
 import { service, web } from "../support/manifests.ts";
 import { startRegistry } from "../support/registry.ts";
 
-const docker = new Docker();
-
 /** The engine's own kill and start of one container with a published port, without Swain: the median of three. */
-async function engineRestartMs(): Promise<number> {
+async function engineRestartMs(docker: Docker): Promise<number> {
   const container = await docker.createContainer({
     Image: "busybox:stable",
     Cmd: ["sleep", "60"],
@@ -34,7 +32,7 @@ async function engineRestartMs(): Promise<number> {
 }
 
 /** Milliseconds from the engine's kill of a container until Swain has it running again. */
-async function killedAndBackMs(id: string, startedAt: string): Promise<number> {
+async function killedAndBackMs(docker: Docker, id: string, startedAt: string): Promise<number> {
   const began = performance.now();
   await docker.getContainer(id).kill();
   await until(
@@ -51,7 +49,10 @@ async function killedAndBackMs(id: string, startedAt: string): Promise<number> {
 const median = (times: readonly number[]): number => times.toSorted((a, b) => a - b)[times.length >> 1] ?? 0;
 
 /** Containers of this cluster, found by the ids the pods name. */
-async function containersOf(cluster: Cluster): Promise<{ id: string; pod: string; startedAt: string }[]> {
+async function containersOf(
+  docker: Docker,
+  cluster: Cluster,
+): Promise<{ id: string; pod: string; startedAt: string }[]> {
   const pods = await cluster.pods();
   const list = pods.flatMap((pod) =>
     (pod.status.containers ?? []).map((container) => ({ id: container.id, pod: pod.metadata.name })),
@@ -69,12 +70,13 @@ const ready = async (cluster: Cluster, count: number): Promise<boolean> => {
   return pods.length === count && pods.every((pod) => pod.status.state === "ready");
 };
 
-await describeEngine("a cluster on a container engine", () => {
+await describeEngine("a cluster on a container engine", (engine) => {
+  const docker = engine.api;
   let cluster: Cluster;
   let port: number;
 
   beforeAll(async () => {
-    cluster = await Cluster.up({ runtime: "docker", nodes: 3 });
+    cluster = await Cluster.up({ runtime: "docker", nodes: 3, args: ["--engine", engine.socket] });
     port = await freePort();
     const applied = await cluster.apply([web("web", { replicas: 6 }), service("web", port)], "--wait");
     expect(applied.code, applied.stdout + applied.stderr).toBe(0);
@@ -97,10 +99,10 @@ await describeEngine("a cluster on a container engine", () => {
   });
 
   it("has a killed container running again within a second of the engine's own start time", async () => {
-    const engineMs = await engineRestartMs();
+    const engineMs = await engineRestartMs(docker);
     const times: number[] = [];
-    const victims = (await containersOf(cluster)).slice(0, 3);
-    for (const { id, startedAt } of victims) times.push(await killedAndBackMs(id, startedAt));
+    const victims = (await containersOf(docker, cluster)).slice(0, 3);
+    for (const { id, startedAt } of victims) times.push(await killedAndBackMs(docker, id, startedAt));
     const tookMs = median(times);
     const figures = `killed and running again after ${Math.round(tookMs)} ms; the engine alone ${Math.round(engineMs)} ms`;
     console.log(figures);
@@ -114,7 +116,7 @@ await describeEngine("a cluster on a container engine", () => {
 
   it("restarts or doubles no container when an agent is killed and started again", async () => {
     await until("all ready", () => ready(cluster, 6));
-    const before = await containersOf(cluster);
+    const before = await containersOf(docker, cluster);
     await cluster.kill("agent-node-1");
     cluster.revive("agent-node-1");
     await until("node-1 was heard by its new agent", async () => {
@@ -124,7 +126,7 @@ await describeEngine("a cluster on a container engine", () => {
     // Long enough for a wrong restart to happen: the agent has reported and been reconciled.
     await cluster.ok("scale", "workload/web", "--replicas", "7", "--wait");
     await cluster.ok("scale", "workload/web", "--replicas", "6", "--wait");
-    const after = await containersOf(cluster);
+    const after = await containersOf(docker, cluster);
     const kept = before.filter(({ id, startedAt }) =>
       after.some((now) => now.id === id && now.startedAt === startedAt),
     );
@@ -153,7 +155,7 @@ await describeEngine("a cluster on a container engine", () => {
   });
 
   it("halts at a broken image with its reason while the old pods serve on", async () => {
-    const registry = await startRegistry();
+    const registry = await startRegistry(await engine.registryPort());
     try {
       const broken = web("web", { replicas: 3 }, { image: `${registry.host}/no-such-image:1` });
       const applied = await cluster.apply([broken], "--wait", "--timeout", "50s");

@@ -11,7 +11,7 @@ import type { Running } from "../../services/kernel/running.ts";
 import { TestLeader } from "../support/agent-leader.ts";
 import { httpPort, podNamed } from "../support/agent.ts";
 import { connectTo } from "../support/bus.ts";
-import { clearClusters, describeEngine, engine as docker, testImage as image, willClear } from "../support/docker.ts";
+import { clearClusters, describeEngine, testImage as image, willClear } from "../support/docker.ts";
 import { anyServer, startServer } from "../support/nats.ts";
 import type { TestServer } from "../support/nats.ts";
 
@@ -26,28 +26,30 @@ let leader: TestLeader;
 let running: Running[];
 let uid: string;
 
-const start = async (stopPods = false): Promise<Running> => {
-  const agent = await startAgent({
-    server: server.url,
-    cluster: "test",
-    id: "n1",
-    runtime: "docker",
-    data: folder,
-    log: silent,
-    stopPods,
-  });
-  running.push(agent);
-  return agent;
-};
+await describeEngine("the agent", (engine) => {
+  const docker = engine.api;
+  const start = async (stopPods = false): Promise<Running> => {
+    const agent = await startAgent({
+      server: server.url,
+      cluster: "test",
+      id: "n1",
+      runtime: "docker",
+      data: folder,
+      engine: engine.socket,
+      log: silent,
+      stopPods,
+    });
+    running.push(agent);
+    return agent;
+  };
 
-const own = () => docker.listContainers({ all: true, filters: { label: [`swain.cluster=${uid}`] } });
+  const own = () => docker.listContainers({ all: true, filters: { label: [`swain.cluster=${uid}`] } });
 
-await describeEngine("the agent on a real engine", () => {
   beforeEach(async () => {
     folder = mkdtempSync(join(tmpdir(), "swain-agent-docker-"));
     running = [];
     uid = systemIds.next();
-    willClear(uid);
+    willClear(uid, engine);
     server = await startServer(anyServer(), { jetstream: false });
     bus = await connectTo(server.url);
     leader = new TestLeader(bus, "test", "n1");

@@ -11,7 +11,8 @@ import type { Running } from "../../services/kernel/running.ts";
 import { TestLeader } from "../support/agent-leader.ts";
 import { podNamed } from "../support/agent.ts";
 import { connectTo } from "../support/bus.ts";
-import { clearClusters, describeEngine, engine as docker, testImage as image, willClear } from "../support/docker.ts";
+import { clearClusters, describeEngine, testImage as image, willClear } from "../support/docker.ts";
+import type { TestEngine } from "../support/docker.ts";
 import { anyServer, startServer } from "../support/nats.ts";
 import type { TestServer } from "../support/nats.ts";
 
@@ -23,9 +24,9 @@ let bus: Bus;
 let leader: TestLeader;
 let agent: Running;
 
-async function touch(pod: string, command: string): Promise<void> {
+async function touch({ api }: TestEngine, pod: string, command: string): Promise<void> {
   const id = leader.states.get(`default/${pod}`)?.observed.containers?.[0]?.id ?? "";
-  const exec = await docker.getContainer(id).exec({ Cmd: ["sh", "-c", command] });
+  const exec = await api.getContainer(id).exec({ Cmd: ["sh", "-c", command], AttachStdout: true });
   const stream = await exec.start({});
   stream.resume();
   await new Promise((resolve) => stream.once("end", resolve));
@@ -33,14 +34,14 @@ async function touch(pod: string, command: string): Promise<void> {
 
 const observed = (pod: string) => leader.states.get(`default/${pod}`);
 
-await describeEngine("readiness of containers", () => {
+await describeEngine("readiness of containers", (engine) => {
   beforeEach(async () => {
     folder = mkdtempSync(join(tmpdir(), "swain-readiness-"));
     server = await startServer(anyServer(), { jetstream: false });
     bus = await connectTo(server.url);
     leader = new TestLeader(bus, "test", "n1");
     leader.clusterUid = systemIds.next();
-    willClear(leader.clusterUid);
+    willClear(leader.clusterUid, engine);
   });
 
   afterEach(async () => {
@@ -80,6 +81,7 @@ await describeEngine("readiness of containers", () => {
       cluster: "test",
       id: "n1",
       runtime: "docker",
+      engine: engine.socket,
       data: folder,
       log: silent,
     });
@@ -96,9 +98,9 @@ await describeEngine("readiness of containers", () => {
         observed: { reason: "NOT_READY", message: expect.stringContaining("port 81 does not accept connections") },
       }),
     );
-    await touch("web-1", "touch /www/health");
+    await touch(engine, "web-1", "touch /www/health");
     await until(() => expect(leader.state("web-1")).toBe("ready"));
-    await touch("web-1", "rm /www/health");
+    await touch(engine, "web-1", "rm /www/health");
     await until(() => expect(leader.state("web-1")).toBe("running"));
     expect(observed("web-1")?.observed.restarts).toBe(0);
   });
@@ -111,6 +113,7 @@ await describeEngine("readiness of containers", () => {
       cluster: "test",
       id: "n1",
       runtime: "docker",
+      engine: engine.socket,
       data: folder,
       log: silent,
     });

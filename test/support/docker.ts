@@ -1,4 +1,4 @@
-// The real container engine for tests: whether one is here, and the cleaning up behind a test on it.
+// The real container engines for tests: Docker's and a Podman, whether they are here, and the cleaning up behind tests.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createConnection, createServer } from "node:net";
@@ -6,71 +6,145 @@ import type { Server, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Dockerode from "dockerode";
-import { describe, expect, it } from "vitest";
-import { engineAddress, imagePresent, probeEngine } from "../../services/agent/runtime/docker/engine.ts";
+import { afterAll, describe, expect, it } from "vitest";
+import { findEngine } from "../../services/agent/runtime/docker/places.ts";
+import { podmanMissing, startPodman } from "./podman.ts";
+import { freePort } from "./ports.ts";
 
-/** A small image with a shell; tests pull nothing. */
+/** A small image with a shell; tests pull nothing but from their own registries. */
 export const testImage = process.env["SWAIN_TEST_IMAGE"] ?? "busybox:stable";
 
-const engineSocket = engineAddress().replace("unix://", "");
-
-/** Why no container can run here, or null. */
-async function noEngine(): Promise<string | null> {
-  const probe = await probeEngine();
-  if (!probe.ok) return probe.why;
-  return (await imagePresent(testImage))
-    ? null
-    : `the image ${testImage} is not there: load it or set SWAIN_TEST_IMAGE`;
+export interface TestEngine {
+  readonly kind: "docker" | "podman";
+  /** "Docker Engine 20.10.24" */
+  readonly name: string;
+  /** Path of its socket. */
+  readonly socket: string;
+  /** The engine behind the driver's back. */
+  readonly api: Dockerode;
+  /** A loopback port for a registry that the engine speaks to without TLS. */
+  registryPort(): Promise<number>;
 }
 
-/** A suite on the real engine. Without one it is a skip with its reason, in CI a failure. */
-export async function describeEngine(title: string, suite: () => void): Promise<void> {
-  const missing = await noEngine();
-  if (missing === null) describe(title, suite);
-  else if (process.env["CI"] === undefined) describe.skip(`${title}: ${missing}`, () => it("is skipped", () => {}));
-  else it(title, () => expect.fail(missing));
+interface Opened {
+  readonly engine: TestEngine;
+  stop(): void;
 }
 
-/** The engine behind the driver's back. */
-export const engine = new Dockerode({ socketPath: engineSocket });
+/** The engine at that socket, or why no test can run on it. */
+async function look(kind: TestEngine["kind"], socket: string, ports: readonly number[]): Promise<TestEngine | string> {
+  const found = await findEngine(socket);
+  if (!found.ok) return found.why;
+  const api = new Dockerode({ socketPath: socket });
+  const left = [...ports];
+  try {
+    await api.getImage(testImage).inspect();
+  } catch {
+    return `the image ${testImage} is not there: load it or set SWAIN_TEST_IMAGE`;
+  }
+  return { kind, name: found.engine, socket, api, registryPort: async () => left.shift() ?? freePort() };
+}
 
-const clusters = new Set<string>();
+async function openDocker(): Promise<Opened | string> {
+  const named = process.env["DOCKER_HOST"]?.replace("unix://", "");
+  const engine = await look("docker", named ?? "/var/run/docker.sock", []);
+  return typeof engine === "string" ? engine : { engine, stop: () => {} };
+}
+
+async function openPodman(): Promise<Opened | string> {
+  const named = process.env["SWAIN_TEST_PODMAN"]?.replace("unix://", "");
+  if (named !== undefined) {
+    const engine = await look("podman", named, []);
+    return typeof engine === "string" ? engine : { engine, stop: () => {} };
+  }
+  const missing = podmanMissing();
+  if (missing !== null) return missing;
+  const service = await startPodman(testImage);
+  const engine = await look("podman", service.socket, service.registryPorts);
+  if (typeof engine !== "string") return { engine, stop: () => service.stop() };
+  service.stop();
+  return engine;
+}
+
+const engines = { docker: openDocker, podman: openPodman } as const;
+const opened = new Map<TestEngine["kind"], Promise<Opened | string>>();
+/** Suites of this file that still need the engine. */
+const users = new Map<TestEngine["kind"], number>();
+
+/**
+ * A suite on each real engine, named with it. Where one is missing it is a skip with its reason, in CI a failure.
+ * Suites of one file share the engines.
+ */
+export async function describeEngine(
+  title: string,
+  suite: (engine: TestEngine) => void,
+  kinds: readonly TestEngine["kind"][] = ["docker", "podman"],
+): Promise<void> {
+  for (const kind of kinds) {
+    const opening = opened.get(kind) ?? engines[kind]();
+    opened.set(kind, opening);
+    const found = await opening;
+    if (typeof found !== "string") {
+      users.set(kind, (users.get(kind) ?? 0) + 1);
+      describe(`${title}: ${found.engine.name}`, () => {
+        // Hooks of the end run in reverse: the suite's own come first.
+        afterAll(() => {
+          users.set(kind, (users.get(kind) ?? 0) - 1);
+          if (users.get(kind) === 0) found.stop();
+        });
+        suite(found.engine);
+      });
+    } else if (process.env["CI"] === undefined)
+      describe.skip(`${title}: ${kind}: ${found}`, () => it("is skipped", () => {}));
+    else it(`${title}: ${kind}`, () => expect.fail(found));
+  }
+}
+
+/** Cluster uid → its engine. */
+const clusters = new Map<string, TestEngine>();
 
 /** Containers and volumes of this cluster are gone at the latest when this process ends. */
-export function willClear(clusterUid: string): void {
-  clusters.add(clusterUid);
+export function willClear(clusterUid: string, engine: TestEngine): void {
+  clusters.set(clusterUid, engine);
 }
 
-/** Removes what the clusters named so far have on the engine. */
+/** Removes what the clusters named so far have on their engines. */
 export async function clearClusters(): Promise<void> {
-  for (const clusterUid of clusters) {
+  for (const [clusterUid, { api }] of clusters) {
     const filters = { label: [`swain.cluster=${clusterUid}`] };
-    for (const { Id } of await engine.listContainers({ all: true, filters })) {
-      await engine.getContainer(Id).remove({ force: true, v: true });
+    // The first container of a pod holds the network of the others, and Podman removes it last or not at all.
+    const found = await api.listContainers({ all: true, filters });
+    for (let round = 0; round < 3; round += 1) {
+      const remove = ({ Id }: { Id: string }): Promise<unknown> =>
+        api
+          .getContainer(Id)
+          .remove({ force: true, v: true })
+          .catch(() => {});
+      for (const container of found) await remove(container);
+      if ((await api.listContainers({ all: true, filters })).length === 0) break;
     }
-    const { Volumes } = await engine.listVolumes({ filters });
-    for (const { Name } of Volumes ?? []) await engine.getVolume(Name).remove();
+    const { Volumes } = await api.listVolumes({ filters });
+    for (const { Name } of Volumes ?? []) await api.getVolume(Name).remove();
     clusters.delete(clusterUid);
   }
 }
 
 // When the tests are interrupted no hook runs and nothing can be awaited any more: another process cleans up.
 process.once("exit", () => {
-  if (clusters.size === 0) return;
-  const script = `
-    const engine = new (require("dockerode"))({ socketPath: ${JSON.stringify(engineSocket)} });
-    (async () => {
-      for (const uid of ${JSON.stringify([...clusters])}) {
-        const filters = { label: ["swain.cluster=" + uid] };
+  for (const [uid, { socket }] of clusters) {
+    const script = `
+      const engine = new (require("dockerode"))({ socketPath: ${JSON.stringify(socket)} });
+      (async () => {
+        const filters = { label: ["swain.cluster=" + ${JSON.stringify(uid)}] };
         for (const { Id } of await engine.listContainers({ all: true, filters }))
           await engine.getContainer(Id).remove({ force: true, v: true });
         for (const { Name } of (await engine.listVolumes({ filters })).Volumes ?? []) await engine.getVolume(Name).remove();
-      }
-    })();`;
-  try {
-    execFileSync(process.execPath, ["-e", script], { timeout: 30_000, cwd: import.meta.dirname });
-  } catch {
-    // The engine is gone, and with it the way to clean up.
+      })();`;
+    try {
+      execFileSync(process.execPath, ["-e", script], { timeout: 30_000, cwd: import.meta.dirname });
+    } catch {
+      // The engine is gone, and with it the way to clean up.
+    }
   }
 });
 
@@ -81,8 +155,10 @@ export class EngineProxy {
   private readonly open = new Set<Socket>();
   private server: Server | undefined;
   private frozen = false;
+  private readonly engineSocket: string;
 
-  constructor() {
+  constructor(engine: TestEngine) {
+    this.engineSocket = engine.socket;
     this.socket = join(this.folder, "engine.sock");
   }
 
@@ -124,7 +200,7 @@ export class EngineProxy {
   private join(client: Socket): void {
     this.track(client);
     if (this.frozen) return;
-    const server = createConnection(engineSocket);
+    const server = createConnection(this.engineSocket);
     this.track(server);
     client.pipe(server).pipe(client);
     client.on("close", () => server.destroy());

@@ -23,7 +23,7 @@ export interface TestRegistry {
 const digest = (data: Buffer): string => `sha256:${createHash("sha256").update(data).digest("hex")}`;
 
 /** Serves `good:1`; `torn:1` whose layer is missing; `denied:1` (401), `forbidden:1` (403); nothing else (404). */
-export async function startRegistry(): Promise<TestRegistry> {
+export async function startRegistry(port = 0): Promise<TestRegistry> {
   const tar = layer();
   const zipped = gzipSync(tar);
   const config = Buffer.from(
@@ -87,7 +87,7 @@ export async function startRegistry(): Promise<TestRegistry> {
     }
   });
   await new Promise<void>((resolve) => {
-    server.listen(0, "127.0.0.1", resolve);
+    server.listen(port, "127.0.0.1", resolve);
   });
   const release = (): void => {
     for (const reply of held ?? []) reply();

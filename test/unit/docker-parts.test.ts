@@ -1,12 +1,13 @@
 import { Readable } from "node:stream";
-import { afterEach, describe, expect, it, vi } from "vitest";
-import { engineAddress, engineName } from "../../services/agent/runtime/docker/engine.ts";
+import { describe, expect, it } from "vitest";
+import { engineName } from "../../services/agent/runtime/docker/engine.ts";
 import { containerInfo } from "../../services/agent/runtime/docker/inspect.ts";
 import type { Inspected } from "../../services/agent/runtime/docker/inspect.ts";
 import { containerName, volumeName } from "../../services/agent/runtime/docker/labels.ts";
 import { takeApart } from "../../services/agent/runtime/docker/logs.ts";
 import { FreshEnds } from "../../services/agent/runtime/docker/oom.ts";
 import { createOptions } from "../../services/agent/runtime/docker/options.ts";
+import { enginePlaces } from "../../services/agent/runtime/docker/places.ts";
 import { PullProgress } from "../../services/agent/runtime/docker/progress.ts";
 import type { ContainerSpec } from "../../services/agent/runtime/driver.ts";
 import { systemClock } from "../../services/kernel/node/clock.ts";
@@ -21,21 +22,27 @@ const spec = (over: Partial<ContainerSpec> = {}): ContainerSpec => ({
   ...over,
 });
 
-afterEach(() => vi.unstubAllEnvs());
-
 describe("where the engine is", () => {
-  it("an explicit address wins over DOCKER_HOST, which wins over the usual socket", () => {
-    vi.stubEnv("DOCKER_HOST", "tcp://10.0.0.9:2375");
-    expect(engineAddress("/run/other.sock")).toBe("unix:///run/other.sock");
-    expect(engineAddress("unix:///run/other.sock")).toBe("unix:///run/other.sock");
-    expect(engineAddress()).toBe("tcp://10.0.0.9:2375");
-    vi.stubEnv("DOCKER_HOST", "");
-    expect(engineAddress()).toBe("unix:///var/run/docker.sock");
+  const addresses = (given: string | undefined, env: Record<string, string>, uid?: number): string[] =>
+    enginePlaces(given, env, uid).map(({ address }) => address);
+
+  it("what is asked for is the only place", () => {
+    const env = { DOCKER_HOST: "tcp://10.0.0.9:2375" };
+    expect(addresses("/run/other.sock", env)).toEqual(["unix:///run/other.sock"]);
+    expect(addresses("unix:///run/other.sock", env)).toEqual(["unix:///run/other.sock"]);
+  });
+
+  it("else what variables name, else the usual sockets, Podman's before Docker's, each place once", () => {
+    const sockets = ["unix:///run/user/7/podman/podman.sock", "unix:///run/podman/podman.sock"];
+    const named = { DOCKER_HOST: "tcp://10.0.0.9:2375", CONTAINER_HOST: "unix:///run/podman/podman.sock" };
+    expect(addresses(undefined, named, 7)).toEqual(Object.values(named));
+    const env = { DOCKER_HOST: "", XDG_RUNTIME_DIR: "/run/user/7" };
+    expect(addresses(undefined, env, 7)).toEqual([...sockets, "unix:///var/run/docker.sock"]);
   });
 
   it("engines are called by their name", () => {
     expect(engineName({ Version: "20.10.24", Components: [{ Name: "Engine" }] })).toBe("Docker Engine 20.10.24");
-    expect(engineName({ Version: "4.3.1", Components: [{ Name: "Podman Engine" }] })).toBe("Podman Engine 4.3.1");
+    expect(engineName({ Version: "4.3.1", Components: [{ Name: "Podman Engine" }] })).toBe("Podman 4.3.1");
     expect(engineName({ Version: "1" })).toBe("Docker Engine 1");
   });
 });

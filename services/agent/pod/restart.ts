@@ -10,6 +10,7 @@ import type { Ending, PodRecord, StepName } from "./record.ts";
 const lasting: ReadonlySet<Code> = new Set<Code>([
   "IMAGE_NOT_FOUND",
   "IMAGE_PULL_DENIED",
+  "IMAGE_NEVER_PULLED",
   "PORT_TAKEN",
   "COMMAND_NOT_FOUND",
   "MOUNT_FAILED",

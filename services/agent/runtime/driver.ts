@@ -80,8 +80,9 @@ export interface LogOptions {
 
 /**
  * Errors are SwainErrors: ENGINE_UNREACHABLE (nothing is known, nothing was done), IMAGE_NOT_FOUND, IMAGE_PULL_DENIED,
- * IMAGE_PULL_FAILED, PORT_TAKEN, COMMAND_NOT_FOUND, MOUNT_FAILED, NO_PREVIOUS_RUN, ENGINE_ERROR. Codes come from status codes and
- * own checks, never from message text.
+ * IMAGE_PULL_TIMEOUT, IMAGE_PULL_FAILED, IMAGE_NEVER_PULLED, REGISTRY_UNREACHABLE, DISK_FULL, PORT_TAKEN,
+ * COMMAND_NOT_FOUND, MOUNT_FAILED, NO_PREVIOUS_RUN, ENGINE_ERROR. Codes come from status codes and own checks, not from message text
+ * (but for DISK_FULL, which no engine tells otherwise).
  */
 export interface Driver {
   readonly runtime: "docker" | "process" | "sim";

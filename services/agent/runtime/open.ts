@@ -18,6 +18,8 @@ interface RuntimeParts {
   readonly log: Logger;
   /** The agent's data folder. */
   readonly data: string;
+  /** Where the container engine is, if the user says so. */
+  readonly engine?: string | undefined;
 }
 
 /** The driver and prober ports for that runtime. Nothing is opened before the agent asks for its driver. */
@@ -26,11 +28,14 @@ export function openRuntime(
   parts: RuntimeParts,
 ): Pick<AgentPorts, "openDriver" | "prober"> {
   switch (runtime) {
-    case "docker":
+    case "docker": {
+      const memory = `${parts.data}/engine`;
+      const place = parts.engine === undefined ? { memory } : { memory, socket: parts.engine };
       return {
-        openDriver: (identity) => createDockerDriver({ ...parts, identity }),
+        openDriver: (identity) => createDockerDriver({ ...parts, ...place, identity }),
         prober: networkProber(parts.sockets, parts.httpProbe),
       };
+    }
     case "process":
       return {
         openDriver: (identity) => createProcessDriver({ ...parts, identity }),

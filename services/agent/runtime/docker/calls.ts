@@ -4,8 +4,9 @@ import type Dockerode from "dockerode";
 import { sleep } from "../../../kernel/clock.ts";
 import type { Clock } from "../../../kernel/clock.ts";
 import type { DriverIdentity } from "../driver.ts";
-import { statusOf } from "./engine.ts";
+import { causeOf, statusOf } from "./engine.ts";
 import type { Engine } from "./engine.ts";
+import { networkOwner } from "./inspect.ts";
 import type { Inspected } from "./inspect.ts";
 import { isOurs, labels } from "./labels.ts";
 import { conflictRetry, timeouts } from "./timeouts.ts";
@@ -35,13 +36,16 @@ export class ContainerCalls {
     // Anything else would make another path of the call, and the client library follows where that leads.
     if (!nameForm.test(idOrName)) return null;
     const path = `/containers/${idOrName}/json`;
+    const call = { what: `inspect ${idOrName}`, method: "GET", path, timeout: timeouts.read } as const;
     try {
-      return await this.engine.ask<Inspected>({
-        what: `inspect ${idOrName}`,
-        method: "GET",
-        path,
-        timeout: timeouts.read,
-      });
+      return await this.engine.ask<Inspected>(call);
+    } catch (error) {
+      if (statusOf(error) !== 404) throw error;
+    }
+    // Podman under load now and then denies a container that is there: a second look decides.
+    if (!(await this.engine.isPodman())) return null;
+    try {
+      return await this.engine.ask<Inspected>(call);
     } catch (error) {
       if (statusOf(error) === 404) return null;
       throw error;
@@ -72,9 +76,18 @@ export class ContainerCalls {
     return made.Id;
   }
 
+  /** For one that was just seen: that it is not there is not believed at once. */
   async start(id: string): Promise<void> {
     const path = `/containers/${id}/start`;
-    await this.unlessDone([304], { what: `start ${id}`, method: "POST", path, timeout: timeouts.start });
+    const call = { what: `start ${id}`, method: "POST", path, timeout: timeouts.start } as const;
+    for (let time = 0; ; time += 1) {
+      try {
+        await this.unlessDone([304], call);
+        return;
+      } catch (error) {
+        if (statusOf(error) !== 404 || time >= 1 || !(await this.inspect(id))) throw error;
+      }
+    }
   }
 
   /** The engine itself sends the second signal, so the container ends even if the agent does first. Whole seconds, rounded up. */
@@ -94,11 +107,21 @@ export class ContainerCalls {
         await this.unlessDone([404], { what: `remove ${id}`, method: "DELETE", path, query, timeout: timeouts.remove });
         return;
       } catch (error) {
+        if (time === 0 && (await this.removeDependents(id, error))) continue;
         // Somebody is removing it already: wait until it is gone.
         if (statusOf(error) !== 409 || time >= conflictRetry.times) throw error;
         await sleep(this.clock, conflictRetry.everyMs);
       }
     }
+  }
+
+  /** Podman removes no container whose network others use; without it those are worth nothing. True = try again. */
+  private async removeDependents(id: string, error: unknown): Promise<boolean> {
+    if (causeOf(error) !== "container already exists") return false;
+    const ours = await Promise.all((await this.list()).map((other) => this.inspect(other)));
+    const dependents = ours.filter((other) => other !== null && networkOwner(other) === id);
+    for (const other of dependents) if (other !== null) await this.remove(other.Id);
+    return dependents.length > 0;
   }
 
   private async unlessDone(done: readonly number[], call: Parameters<Engine["ask"]>[0]): Promise<void> {

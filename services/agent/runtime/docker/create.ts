@@ -5,8 +5,8 @@ import type { Clock } from "../../../kernel/clock.ts";
 import { SwainError } from "../../../kernel/errors.ts";
 import type { ContainerSpec, DriverIdentity } from "../driver.ts";
 import type { ContainerCalls } from "./calls.ts";
-import { statusOf } from "./engine.ts";
-import { createFailure } from "./failures.ts";
+import { causeOf, statusOf } from "./engine.ts";
+import { createFailure, missingFolder } from "./failures.ts";
 import { parseImage } from "./image.ts";
 import { containerInfo } from "./inspect.ts";
 import type { Inspected } from "./inspect.ts";
@@ -21,7 +21,12 @@ export interface CreateParts {
   readonly clock: Clock;
   /** CPUs of the engine's machine. */
   readonly cpus: () => Promise<number>;
+  readonly isPodman: () => Promise<boolean>;
 }
+
+/** Docker says "conflict", Podman a general failure with its cause. */
+const nameIsTaken = (error: unknown): boolean =>
+  statusOf(error) === 409 || causeOf(error) === "that name is already in use";
 
 /** The container's id. Errors as the driver port says. */
 export async function createContainer(
@@ -32,11 +37,16 @@ export async function createContainer(
   const cpus = spec.container.resources?.limits?.cpu === undefined ? 0 : await parts.cpus();
   const options = createOptions(spec, identity, cpus);
   let name = containerName(spec, identity);
+  if (await parts.isPodman()) {
+    // It would make a folder that is not there, where Docker refuses.
+    const folder = await missingFolder((spec.container.volumes ?? []).flatMap(({ hostPath }) => hostPath ?? []));
+    if (folder !== null) throw folder;
+  }
   for (let time = 0; time < conflictRetry.times; time += 1) {
     try {
       return await parts.calls.create(name, options);
     } catch (error) {
-      if (statusOf(error) !== 409) {
+      if (!nameIsTaken(error)) {
         throw await createFailure(
           error,
           spec,

@@ -21,25 +21,43 @@ import { createContainer } from "./create.ts";
 import { Engine, engineName } from "./engine.ts";
 import type { EngineVersion } from "./engine.ts";
 import { watchEvents } from "./events.ts";
-import { startFailure } from "./failures.ts";
-import { containerInfo, networkOwner } from "./inspect.ts";
+import { isForChosenPort, missingFolder, startFailure } from "./failures.ts";
+import { boundFolders, containerInfo, networkOwner } from "./inspect.ts";
 import type { Inspected } from "./inspect.ts";
+import { kernelEnded } from "./kernel-log.ts";
 import { readLogs, readRun } from "./logs.ts";
-import { FreshEnds } from "./oom.ts";
+import { FreshEnds, isKilledUnderLimit } from "./oom.ts";
+import { locateEngine } from "./places.ts";
 import { Pulls } from "./pull.ts";
 import { RunTimes } from "./runs.ts";
 import { readsInFlight, timeouts } from "./timeouts.ts";
 import { UsageReader } from "./usage.ts";
 
 export interface DockerDriverOptions {
-  /** Path of the engine's socket or its address; without it DOCKER_HOST, then /var/run/docker.sock. */
+  /** Path of the engine's socket or its address; without it the one remembered, then the usual places. */
   readonly socket?: string;
+  /** File that keeps the address found. */
+  readonly memory?: string;
   /** Null until the agent knows its cluster; nothing is ours till then. */
   readonly identity: () => DriverIdentity | null;
   readonly clock: Clock;
   /** Looks at ports when a start was refused. */
   readonly sockets: Sockets;
   readonly log: Logger;
+}
+
+interface EngineInfo {
+  readonly NCPU: number;
+  /** Podman says it here, Docker among the security options. */
+  readonly Rootless?: boolean;
+  readonly SecurityOptions?: readonly string[] | null;
+}
+
+/** What of the engine's machine matters here. */
+interface EngineMachine {
+  readonly cpus: number;
+  /** Its containers live in a network that the host has no way into but by published ports. */
+  readonly rootless: boolean;
 }
 
 /** Makes a driver; connects at its first call. */
@@ -57,11 +75,12 @@ class DockerDriver implements Driver {
   private readonly ends: FreshEnds;
   private readonly runs = new RunTimes();
   private readonly closing = new AbortController();
-  private cpus: Promise<number> | undefined;
+  private about: Promise<EngineMachine> | undefined;
 
   constructor(options: DockerDriverOptions) {
     this.options = options;
-    this.engine = new Engine(options.clock, options.socket);
+    const say = (text: string): void => options.log.info("found a container engine", { reason: text });
+    this.engine = new Engine(options.clock, locateEngine(options.socket, options.memory, say));
     this.calls = new ContainerCalls(this.engine, options.clock, options.identity);
     this.pulls = new Pulls(this.engine, options.clock);
     this.usages = new UsageReader(this.engine, options.clock);
@@ -74,14 +93,20 @@ class DockerDriver implements Driver {
   }
 
   pull(spec: ContainerSpec, onProgress: (text: string) => void, signal: AbortSignal): Promise<void> {
-    return this.pulls.pull(spec.container.image ?? "", onProgress, signal);
+    return this.pulls.pull(spec.container.image ?? "", onProgress, signal, spec.container.imagePullPolicy);
   }
 
   async create(spec: ContainerSpec): Promise<string> {
     const identity = this.options.identity();
     if (identity === null) throw new SwainError("INTERNAL", "a container was asked for before the cluster was known");
     return createContainer(
-      { calls: this.calls, pulls: this.pulls, clock: this.options.clock, cpus: () => this.cpuCount() },
+      {
+        calls: this.calls,
+        pulls: this.pulls,
+        clock: this.options.clock,
+        cpus: async () => (await this.machine()).cpus,
+        isPodman: () => this.engine.isPodman(),
+      },
       spec,
       identity,
     );
@@ -92,14 +117,17 @@ class DockerDriver implements Driver {
     if (before === null) throw new SwainError("ENGINE_ERROR", `there is no container ${id} of this node`);
     if (containerInfo(before, null).state !== "running") {
       try {
+        await this.checkFolders(before);
         await this.calls.start(id);
       } catch (error) {
-        throw await startFailure(error, await this.calls.inspect(id), this.options.sockets);
+        throw await this.startFailed(error, id);
       }
     }
-    const after = await this.ends.settle(id, () => this.calls.inspect(id));
-    if (after !== null && containerInfo(before, null).state !== "running") this.runs.started(id, before, after);
-    const started = after && containerInfo(after, await this.network(after));
+    const after = await this.ends.settle(id, () => this.look(id));
+    if (after !== null && containerInfo(before, null).state !== "running") {
+      this.runs.started(id, before, after, await this.engine.isPodman());
+    }
+    const started = after && (await this.infoOf(after));
     if (started === null) throw new SwainError("ENGINE_ERROR", `container ${id} was removed while it started`);
     return started;
   }
@@ -115,8 +143,8 @@ class DockerDriver implements Driver {
   }
 
   async inspect(id: string): Promise<ContainerInfo | null> {
-    const found = await this.ends.settle(id, () => this.calls.inspect(id));
-    return found && containerInfo(found, await this.network(found));
+    const found = await this.ends.settle(id, () => this.look(id));
+    return found && this.infoOf(found);
   }
 
   async list(): Promise<ContainerInfo[]> {
@@ -164,19 +192,49 @@ class DockerDriver implements Driver {
     this.engine.close();
   }
 
+  private async infoOf(found: Inspected): Promise<ContainerInfo> {
+    return containerInfo(found, await this.network(found), !(await this.machine()).rootless);
+  }
+
+  /** As the engine shows it, but for an end for want of memory that only the kernel told. */
+  private async look(id: string): Promise<Inspected | null> {
+    const found = await this.calls.inspect(id);
+    if (found === null || !isKilledUnderLimit(found) || !(await this.engine.isPodman())) return found;
+    return kernelEnded(found) ? { ...found, State: { ...found.State, OOMKilled: true } } : found;
+  }
+
+  /** Podman would make a folder that is gone; Docker refuses by itself. */
+  private async checkFolders(found: Inspected): Promise<void> {
+    const missing = (await this.engine.isPodman()) ? await missingFolder(boundFolders(found)) : null;
+    if (missing !== null) throw missing;
+  }
+
+  private async startFailed(error: unknown, id: string): Promise<unknown> {
+    const found = await this.calls.inspect(id);
+    const failure = await startFailure(error, found, this.options.sockets);
+    if (found === null || !isForChosenPort(failure, found)) return failure;
+    // Podman chooses a free port once, when it makes the container. Made anew, it gets another.
+    await this.calls.remove(id);
+    return new SwainError("ENGINE_ERROR", "the port the engine had chosen was taken meanwhile; another is chosen", {
+      cause: failure,
+    });
+  }
+
   /** The container whose network this one uses: mostly itself, else the pod's first one. */
   private async network(found: Inspected): Promise<Inspected | null> {
     const owner = networkOwner(found);
     return owner === undefined ? found : this.calls.inspect(owner);
   }
 
-  private cpuCount(): Promise<number> {
+  private machine(): Promise<EngineMachine> {
     const call = { what: "info", method: "GET", path: "/info", timeout: timeouts.read } as const;
-    this.cpus ??= this.engine.ask<{ NCPU: number }>(call).then(({ NCPU }) => NCPU);
-    // A failure is not kept: the next container asks again.
-    this.cpus.catch(() => {
-      this.cpus = undefined;
+    this.about ??= this.engine.ask<EngineInfo>(call).then(({ NCPU, Rootless, SecurityOptions }) => {
+      return { cpus: NCPU, rootless: Rootless === true || SecurityOptions?.includes("name=rootless") === true };
     });
-    return this.cpus;
+    // A failure is not kept: the next container asks again.
+    this.about.catch(() => {
+      this.about = undefined;
+    });
+    return this.about;
   }
 }

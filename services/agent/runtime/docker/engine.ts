@@ -1,16 +1,15 @@
 // The connection to one container engine: finds it, asks it in bounded time, and turns its failures into SwainErrors.
 // It knows HTTP and status codes, and nothing about containers. Used by every file of this folder.
 import { Agent } from "node:http";
-import { existsSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import type Dockerode from "dockerode";
 import type { Clock } from "../../../kernel/clock.ts";
 import { SwainError } from "../../../kernel/errors.ts";
-import { systemClock } from "../../../kernel/node/clock.ts";
-import { parseImage } from "./image.ts";
+import type { RegistryAuth } from "./credentials.ts";
 import { timeouts } from "./timeouts.ts";
 
-const defaultSocket = "/var/run/docker.sock";
+/** Tells the address of the engine; asked until it is known, then never again. Rejects with ENGINE_UNREACHABLE. */
+export type Locate = () => Promise<string>;
 
 /** One call of the engine's API. */
 export interface EngineCall {
@@ -21,21 +20,16 @@ export interface EngineCall {
   readonly path: string;
   readonly query?: Readonly<Record<string, unknown>>;
   readonly body?: object;
+  /** Credentials for a registry, sent in a header of this call. */
+  readonly auth?: RegistryAuth;
   /** Milliseconds until the answer (of a stream: its first byte) must be there. */
   readonly timeout: number;
   /** Ends the call early; it then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
-/** Where the engine is: an explicit socket, DOCKER_HOST, or the usual place. */
-export function engineAddress(socket?: string): string {
-  const address = socket ?? process.env.DOCKER_HOST;
-  if (address === undefined || address === "") return `unix://${defaultSocket}`;
-  return address.startsWith("/") ? `unix://${address}` : address;
-}
-
 /** The path of a unix socket address, undefined for any other. */
-const socketPath = (address: string): string | undefined =>
+export const socketPath = (address: string): string | undefined =>
   address.startsWith("unix://") ? address.slice("unix://".length) : undefined;
 
 const ok = { 200: true, 201: true, 204: true } as const;
@@ -46,24 +40,48 @@ export function statusOf(error: unknown): number | undefined {
   return typeof status === "number" ? status : undefined;
 }
 
+/** What Podman names as the root of a refusal, in fixed words meant for programs; Docker names nothing of the kind. */
+export function causeOf(error: unknown): string | undefined {
+  const cause = error instanceof SwainError ? error.details["cause"] : undefined;
+  return typeof cause === "string" ? cause : undefined;
+}
+
 interface ModemError {
   readonly statusCode?: number;
   readonly code?: string;
   readonly message?: string;
-  readonly json?: { readonly message?: unknown } | null;
+  readonly json?: { readonly message?: unknown; readonly cause?: unknown } | null;
 }
 
 /** A connection to one engine. Every call is one HTTP request of its own, so a broken one spoils no other. */
 export class Engine {
-  readonly address: string;
   private readonly clock: Clock;
+  private readonly locate: Locate;
   private readonly open = new Set<(why: SwainError) => void>();
+  private known = "";
   private client: Promise<Dockerode> | undefined;
+  private podman: Promise<boolean> | undefined;
   private closed = false;
 
-  constructor(clock: Clock, socket?: string) {
+  constructor(clock: Clock, locate: Locate) {
     this.clock = clock;
-    this.address = engineAddress(socket);
+    this.locate = locate;
+  }
+
+  /** Empty until the engine was looked for with success. */
+  get address(): string {
+    return this.known;
+  }
+
+  /** True when the engine is Podman, whose answers differ here and there. */
+  isPodman(): Promise<boolean> {
+    const call = { what: "version", method: "GET", path: "/version", timeout: timeouts.read } as const;
+    this.podman ??= this.ask<EngineVersion>(call).then(isPodmanVersion);
+    // A failure is not kept: the next question asks again.
+    this.podman.catch(() => {
+      this.podman = undefined;
+    });
+    return this.podman;
   }
 
   /** The parsed answer. Rejects with ENGINE_UNREACHABLE, or ENGINE_ERROR with `details.status`. */
@@ -139,12 +157,22 @@ export class Engine {
   }
 
   private connect(): Promise<Dockerode> {
-    this.client ??= load(this.address);
+    this.client ??= this.locate().then((address) => {
+      this.known = address;
+      return load(address);
+    });
+    this.client.catch(() => {
+      this.client = undefined;
+    });
     return this.client;
   }
 
   private unreachable(why: string, cause?: unknown): SwainError {
-    return new SwainError("ENGINE_UNREACHABLE", `container engine at ${this.address}: ${why}`, { cause });
+    return new SwainError(
+      "ENGINE_UNREACHABLE",
+      `container engine${this.known === "" ? "" : ` at ${this.known}`}: ${why}`,
+      { cause },
+    );
   }
 
   /** By status code; an engine that did not answer with one is unreachable, as is one behind a failing gateway. */
@@ -156,7 +184,10 @@ export class Engine {
     if (status === undefined || (status >= 502 && status <= 504)) {
       return this.unreachable(`${what}: ${error.code ?? text}`, error);
     }
-    return new SwainError("ENGINE_ERROR", `${what}: ${text}`, { cause: error, details: { status } });
+    return new SwainError("ENGINE_ERROR", `${what}: ${text}`, {
+      cause: error,
+      details: { status, ...(typeof error.json?.cause === "string" ? { cause: error.json.cause } : {}) },
+    });
   }
 }
 
@@ -186,6 +217,7 @@ function dial(docker: Dockerode, call: EngineCall, isStream: boolean, signal: Ab
       options: { _query: query, _body: call.body ?? {} },
       abortSignal: signal,
       isStream,
+      ...(call.auth === undefined ? {} : { authconfig: call.auth }),
       statusCodes: ok,
     },
     done,
@@ -197,39 +229,13 @@ export interface EngineVersion {
   readonly Components?: readonly { readonly Name: string }[] | null;
 }
 
-/** "Docker Engine 20.10.24", "Podman Engine 4.3.1". */
+const componentOf = (version: EngineVersion): string => version.Components?.[0]?.Name ?? "Engine";
+
+const isPodmanVersion = (version: EngineVersion): boolean => componentOf(version) === "Podman Engine";
+
+/** "Docker Engine 20.10.24", "Podman 4.3.1". */
 export function engineName(version: EngineVersion): string {
-  const component = version.Components?.[0]?.Name ?? "Engine";
-  return `${component === "Engine" ? "Docker Engine" : component} ${version.Version}`;
-}
-
-/** Asks whether an engine answers, within 2 s. Never rejects. */
-export async function probeEngine(socket?: string): Promise<{ ok: true; engine: string } | { ok: false; why: string }> {
-  const address = engineAddress(socket);
-  const path = socketPath(address);
-  // Loading the client library takes longer than this look.
-  if (path !== undefined && !existsSync(path)) return { ok: false, why: `there is no container engine at ${path}` };
-  const engine = new Engine(systemClock, socket);
-  try {
-    const call = { what: "version", method: "GET", path: "/version", timeout: timeouts.probe } as const;
-    return { ok: true, engine: engineName(await engine.ask<EngineVersion>(call)) };
-  } catch (error) {
-    return { ok: false, why: error instanceof Error ? error.message : String(error) };
-  } finally {
-    engine.close();
-  }
-}
-
-/** True when the engine answers and holds the image. Never rejects. */
-export async function imagePresent(image: string, socket?: string): Promise<boolean> {
-  const engine = new Engine(systemClock, socket);
-  try {
-    const path = `/images/${parseImage(image).text}/json`;
-    await engine.ask({ what: "look for image", method: "GET", path, timeout: timeouts.probe });
-    return true;
-  } catch {
-    return false;
-  } finally {
-    engine.close();
-  }
+  const component = componentOf(version);
+  const name = isPodmanVersion(version) ? "Podman" : component === "Engine" ? "Docker Engine" : component;
+  return `${name} ${version.Version}`;
 }

@@ -15,8 +15,8 @@ import { pingEvery, timeouts } from "./timeouts.ts";
 /** An engine restart takes a second or two; longer waits only delay the news that it is back. */
 const reopen = { firstMs: 100, maxMs: 3000, factor: 2 };
 
-/** Events after which a container's state may be another one. */
-const telling = new Set(["start", "die", "oom", "destroy"]);
+/** Events after which a container's state may be another one; Podman asks and answers with other words for some. */
+const telling = new Set(["start", "die", "died", "oom", "destroy", "remove"]);
 
 export interface WatchParts {
   readonly engine: Engine;
@@ -47,8 +47,9 @@ export async function watchEvents(parts: WatchParts, events: DriverEvents, signa
 }
 
 function open({ engine }: WatchParts, signal: AbortSignal): Promise<IncomingMessage> {
-  // Only by label key: the cluster's uid may become known while the stream is open. Values are compared here.
-  const filters = { type: ["container"], label: [labels.cluster, labels.node], event: [...telling] };
+  // Not by label: the cluster's uid may become known while the stream is open, and Podman knows no filter for the mere
+  // presence of a label. Values are compared here.
+  const filters = { type: ["container"], event: [...telling] };
   const query = { filters };
   return engine.stream({
     what: "events",

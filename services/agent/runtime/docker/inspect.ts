@@ -12,10 +12,13 @@ export function networkOwner(found: Inspected): string | undefined {
   return mode.startsWith("container:") ? mode.slice("container:".length) : undefined;
 }
 
-/** `network` is the container that owns the network: itself, or the pod's first one (null when that is gone). */
-export function containerInfo(found: Inspected, network: Inspected | null): ContainerInfo {
+/**
+ * `network` is the container that owns the network: itself, or the pod's first one (null when that is gone). `reachable`
+ * is false where this host has no way to the container's own address, as with a rootless engine.
+ */
+export function containerInfo(found: Inspected, network: Inspected | null, reachable = true): ContainerInfo {
   const state = stateOf(found.State.Status);
-  const address = state === "running" && network ? ownAddress(network) : undefined;
+  const address = state === "running" && network ? ownAddress(network, reachable) : undefined;
   return {
     id: found.Id,
     pod: found.Config.Labels[labels.pod] ?? "",
@@ -23,7 +26,7 @@ export function containerInfo(found: Inspected, network: Inspected | null): Cont
     state,
     ...(state === "exited" ? { exitCode: found.State.ExitCode } : {}),
     oomKilled: state === "exited" && found.State.OOMKilled,
-    ports: state === "running" && network ? publishedPorts(declaredPorts(found.Config.Labels), network) : [],
+    ports: state === "running" && network ? publishedPorts(declaredPorts(found.Config.Labels), network, address) : [],
     ...(address === undefined ? {} : { address }),
   };
 }
@@ -35,15 +38,19 @@ function stateOf(status: string): ContainerInfo["state"] {
 }
 
 /** Undefined where it has no network, or one that is not to be reached from here. */
-function ownAddress(network: Inspected): string | undefined {
+function ownAddress(network: Inspected, reachable: boolean): string | undefined {
   if (network.HostConfig.NetworkMode === "host") return "127.0.0.1";
+  if (!reachable) return undefined;
   return Object.values(network.NetworkSettings.Networks)
     .map(({ IPAddress }) => IPAddress)
     .find((address) => address !== "");
 }
 
-function publishedPorts(declared: readonly DeclaredPort[], network: Inspected): PublishedPort[] {
-  const local = ownAddress(network);
+function publishedPorts(
+  declared: readonly DeclaredPort[],
+  network: Inspected,
+  local: string | undefined,
+): PublishedPort[] {
   return declared.flatMap(({ name, containerPort, hostPort }) => {
     if (containerPort === undefined) return [];
     const bindings = network.NetworkSettings.Ports[`${containerPort}/tcp`] ?? [];

@@ -10,6 +10,8 @@ export const labels = {
   container: "swain.container",
   /** The declared ports as JSON, so that any later instance of the driver can name them. */
   ports: "swain.ports",
+  /** The fixed host ports it publishes, for the whole pod, as JSON. */
+  hostPorts: "swain.host-ports",
   /** Hash of what the container was made from: a leftover of another make is not taken for it. */
   spec: "swain.spec",
 } as const;
@@ -38,6 +40,7 @@ export function ourLabels(spec: ContainerSpec, identity: DriverIdentity): Record
     containerPort,
     hostPort,
   }));
+  const wanted = (spec.podPorts ?? spec.container.ports ?? []).flatMap(({ hostPort }) => hostPort ?? []);
   return {
     ...spec.labels,
     [labels.cluster]: identity.clusterUid,
@@ -45,13 +48,19 @@ export function ourLabels(spec: ContainerSpec, identity: DriverIdentity): Record
     [labels.pod]: spec.pod,
     [labels.container]: spec.container.name,
     [labels.ports]: JSON.stringify(ports),
+    [labels.hostPorts]: JSON.stringify(spec.joinNetworkOf === undefined ? wanted : []),
   };
 }
 
-export function declaredPorts(found: LabelMap): DeclaredPort[] {
+export const declaredPorts = (found: LabelMap): DeclaredPort[] => listIn<DeclaredPort>(found?.[labels.ports]);
+
+/** Host ports that the manifest asked for by number. */
+export const wantedPorts = (found: LabelMap): number[] => listIn<number>(found?.[labels.hostPorts]);
+
+function listIn<T>(text: string | undefined): T[] {
   try {
-    const ports: unknown = JSON.parse(found?.[labels.ports] ?? "[]");
-    return Array.isArray(ports) ? (ports as DeclaredPort[]) : [];
+    const list: unknown = JSON.parse(text ?? "[]");
+    return Array.isArray(list) ? (list as T[]) : [];
   } catch {
     return [];
   }

@@ -8,6 +8,7 @@ import type { LogOptions } from "../driver.ts";
 import { piecesOf } from "../output.ts";
 import type { OnOutput } from "../output.ts";
 import type { Engine } from "./engine.ts";
+import { secondOf } from "./runs.ts";
 import type { RunWindow } from "./runs.ts";
 import { timeouts } from "./timeouts.ts";
 
@@ -26,10 +27,16 @@ type Keep = (time: number) => boolean;
 
 /** Resolves when the output ended or the signal aborted. */
 export async function readLogs(engine: Engine, id: string, options: LogOptions, onOutput: OnOutput): Promise<void> {
-  const { follow, tail, since = 0, signal } = options;
+  const { follow, tail, signal } = options;
+  const since = await sinceOf(engine, options);
   const query = { follow, tail: tail ?? "all", since: since / 1000 };
   // Not every engine counts in parts of a second.
   await read(engine, id, query, signal, (time) => time >= since, onOutput);
+}
+
+/** Podman's lines bear the second they were written in: rather one too many than one too few. */
+async function sinceOf(engine: Engine, { since = 0 }: LogOptions): Promise<number> {
+  return (await engine.isPodman()) ? secondOf(since) : since;
 }
 
 /** As `readLogs`, of one run in the middle of the log. Resolves with the number of lines that it has there. */
@@ -40,7 +47,7 @@ export async function readRun(
   options: LogOptions,
   onOutput: OnOutput,
 ): Promise<number> {
-  const from = Math.max(window.from ?? 0, options.since ?? 0);
+  const from = Math.max(window.from ?? 0, await sinceOf(engine, options));
   const query = { follow: false, tail: "all", since: from / 1000 };
   const within: Keep = (time) => time >= from && time < window.until;
   let lines = 0;

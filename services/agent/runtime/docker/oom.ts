@@ -10,6 +10,13 @@ const mostEnds = 1000;
 /** 128 + SIGKILL: how the kernel ends what runs out of memory. */
 const killed = 137;
 
+/** True when it was killed, had a memory limit, and the engine does not say that this was the reason. */
+export function isKilledUnderLimit({ State: state, HostConfig: config }: Inspected): boolean {
+  // Podman calls it stopped until it has cleaned up.
+  const ended = state.Status === "exited" || state.Status === "stopped";
+  return ended && state.ExitCode === killed && !state.OOMKilled && Boolean(config.Memory);
+}
+
 export class FreshEnds {
   private readonly clock: Clock;
   /** Container id → when its die event came. */
@@ -38,8 +45,7 @@ export class FreshEnds {
   }
 
   private undecided(id: string, found: Inspected): boolean {
-    const { State: state, HostConfig: config } = found;
-    if (state.Status !== "exited" || state.ExitCode !== killed || state.OOMKilled || !config.Memory) return false;
+    if (!isKilledUnderLimit(found)) return false;
     const end = this.ends.get(id);
     return end !== undefined && this.clock.mono() - end < oomRace.freshMs;
   }

@@ -23,12 +23,20 @@ function timeOf(text: string): number | null {
 export class RunTimes {
   private readonly cuts = new Map<string, readonly number[]>();
 
-  /** To be told of each start. `before` is what the engine said just before it. */
-  started(id: string, before: Inspected, after: Inspected): void {
+  /**
+   * To be told of each start. `before` is what the engine said just before it; `wholeSeconds` of an engine (Podman) whose
+   * lines bear the second they were written in: runs less than that apart cannot be told from each other.
+   */
+  started(id: string, before: Inspected, after: Inspected, wholeSeconds = false): void {
     const ended = timeOf(before.State.FinishedAt);
     const began = timeOf(after.State.StartedAt);
-    if (ended === null || began === null) return;
-    this.cuts.set(id, [...(this.cuts.get(id) ?? []), middle(ended, began)].slice(-2));
+    if (began === null) return;
+    // The first run of all has none before it. Podman tells its start so late that its first lines would seem older.
+    if (ended === null) this.cuts.set(id, []);
+    else {
+      const cut = wholeSeconds ? secondOf(began) : middle(ended, began);
+      this.cuts.set(id, [...(this.cuts.get(id) ?? []), cut].slice(-2));
+    }
   }
 
   forget(id: string): void {
@@ -37,9 +45,11 @@ export class RunTimes {
 
   /** What the run before the newest one wrote; null when there was none as far as is known. */
   previous(found: Inspected): RunWindow | null {
-    const known = this.cuts.get(found.Id) ?? [];
-    const last = known.at(-1);
-    if (last !== undefined) return { from: known.length > 1 ? (known[0] ?? null) : null, until: last, sure: true };
+    const known = this.cuts.get(found.Id);
+    if (known?.length === 0) return null;
+    const last = known?.at(-1);
+    if (known !== undefined && last !== undefined)
+      return { from: known.length > 1 ? (known[0] ?? null) : null, until: last, sure: true };
     // Started by an earlier agent: where the run before the previous one ended is not known any more.
     const began = timeOf(found.State.StartedAt);
     const ended = timeOf(found.State.FinishedAt);
@@ -49,6 +59,9 @@ export class RunTimes {
     return { from: null, until: before ? middle(ended, began) : began - startSlackMs, sure: before };
   }
 }
+
+/** The beginning of the second. */
+export const secondOf = (time: number): number => Math.floor(time / 1000) * 1000;
 
 /** The log of a run is complete when its end is told, and a start takes a while: half-way lies between both. */
 const middle = (ended: number, began: number): number => Math.max(ended, Math.floor((ended + began) / 2));
