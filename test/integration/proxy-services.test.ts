@@ -120,6 +120,29 @@ it("with `all` gives each service a listener at its own port, and takes it away 
   await until(() => expect(cluster.lastBeat?.services).not.toHaveProperty("default/api"));
 });
 
+it("serves several named services, each at its address, and the port of one that was chosen by name", async () => {
+  const cluster = await startCluster(anyServer());
+  const [a, b] = [await startPod("web-1"), await startPod("api-1")];
+  await cluster.head("web", 8080);
+  await cluster.pods("web", [a]);
+  const named = ["web", "api:http", "api:nope"].map((name) => ({ namespace: "default", name, listen: `${host}:0` }));
+  const proxy = await proxyOf(cluster.server.url, { services: named });
+  const [webPort = 0, apiPort = 0, nopePort = 0] = proxy.listening().map(({ port }) => port);
+  expect(await ask(webPort)).toBe("web-1");
+  expect(await ask(apiPort)).toBe("closed");
+  await cluster.head("api", 9090);
+  await cluster.pods("api", [b]);
+  await until(async () => expect(await ask(apiPort)).toBe("api-1"));
+  expect(await ask(nopePort)).toBe("closed");
+  await until(() =>
+    expect(Object.keys(cluster.lastBeat?.services ?? {}).toSorted()).toEqual(["default/api", "default/web"]),
+  );
+  await cluster.remove("default.web.head");
+  await cluster.remove("default.web.0");
+  await until(async () => expect(await ask(webPort)).toBe("closed"));
+  expect(await ask(apiPort)).toBe("api-1");
+});
+
 it("says that a port is taken, serves the others, and takes the port once it is free", async () => {
   const cluster = await startCluster(anyServer());
   const pod = await startPod("any-1");

@@ -172,6 +172,39 @@ describe("checks", () => {
   });
 });
 
+describe("ejection", () => {
+  it("leaves a pod that refuses alone for longer each time, shows it, and never the last one", async () => {
+    const cluster = await startCluster(anyServer());
+    const [dead, alive] = [await startPod("web-1"), await startPod("web-2")];
+    await dead.stop();
+    const lines: string[] = [];
+    const leftOut = (): number[] =>
+      lines.flatMap((line) => (/left out.*"forMs":(\d+)/.exec(line)?.[1] ?? []) as string | never[]).map(Number);
+    await serve(cluster, [dead, alive], { ejection: { failures: 1, for: "300ms" } });
+    const proxy = await proxyOf(cluster.server.url, { services: web, log: logInto(lines) });
+    await until(async () => {
+      expect(await ask(portOf(proxy))).toBe("web-2");
+      expect(leftOut().slice(0, 3)).toEqual([300, 600, 1200]);
+    });
+    await until(() => {
+      const states = cluster.metrics
+        .at(-1)
+        ?.routes[0]?.backends.map(({ pod, state, failed }) => [pod, state, failed > 2]);
+      expect(states).toEqual([
+        ["default/web-1", "ejected", true],
+        ["default/web-2", "up", false],
+      ]);
+    });
+    const before = leftOut().length;
+    await alive.stop();
+    await until(async () => {
+      expect(await ask(portOf(proxy))).toBe("closed");
+      expect(cluster.metrics.at(-1)?.routes[0]?.failed).toBeGreaterThan(0);
+    });
+    expect(lines.slice(before).filter((line) => line.includes("left out") && line.includes("web-2"))).toEqual([]);
+  });
+});
+
 describe("limits", () => {
   it("maxConnections lets the next client wait until another leaves", async () => {
     const cluster = await startCluster(anyServer());
