@@ -1,6 +1,6 @@
 // `swain proxy ls`: what the proxies of the cluster serve, where, and how their backends fare.
 import type { ProxyBackend, ProxyObject, ProxyRoute } from "../schemas/generated/types.ts";
-import type { Client } from "./client.ts";
+import type { ApiObject, Client } from "./client.ts";
 import { table } from "./output/table.ts";
 import type { Cell } from "./output/table.ts";
 import { ageText, memoryText } from "./output/units.ts";
@@ -24,11 +24,26 @@ export async function showProxies(terminal: Terminal, client: Client, format: st
     return;
   }
   const wide = format === "wide";
-  const rows = proxies.flatMap(wide ? backendRows : routeRows);
+  const rows = proxies.flatMap(wide ? wideRows : routeRows);
   terminal.out(table(wide ? backendHeadings : routeHeadings, rows, terminal.color));
   const omitted = proxies.reduce((sum, { status }) => sum + (status.metrics?.omitted ?? 0), 0);
   if (omitted > 0) terminal.err(`${omitted} more routes and backends did not fit into the proxies' messages.\n`);
 }
+
+/** Each backend of one service at each proxy, indented, for a story; empty when no proxy has told of it. */
+export function backendsText(proxies: readonly ApiObject[], service: string, color: boolean): string {
+  const rows = (proxies as unknown as ProxyObject[]).flatMap((proxy) => {
+    const routes = (proxy.status.metrics?.routes ?? []).filter((route) => route.service === service);
+    return routes.length === 0 ? [] : backendRows(proxy.metadata.name, routes);
+  });
+  const shown = rows.slice(0, shownBackends).map((row) => [text(""), ...row]);
+  if (shown.length === 0) return "";
+  const more = rows.length > shown.length ? `  … and ${rows.length - shown.length} more: swain proxy ls -o wide\n` : "";
+  return `${table(["", ...backendHeadings], shown, color)}${more}`;
+}
+
+/** As many as pods in a story. */
+const shownBackends = 20;
 
 const routeHeadings = [
   "PROXY",
@@ -75,11 +90,15 @@ const backendHeadings = [
   "REASON",
 ];
 
-function backendRows({ metadata, status }: ProxyObject): Cell[][] {
+function wideRows({ metadata, status }: ProxyObject): Cell[][] {
   const routes = status.metrics?.routes ?? [];
   if (routes.length === 0) return [[text(metadata.name), text(status.services.join(",") || "-"), nothing]];
+  return backendRows(metadata.name, routes);
+}
+
+function backendRows(proxy: string, routes: readonly ProxyRoute[]): Cell[][] {
   return routes.flatMap((route) => {
-    const first = [text(metadata.name), named(route), listens(route)];
+    const first = [text(proxy), named(route), listens(route)];
     if (route.backends.length === 0) return [[...first, nothing]];
     return route.backends.map((backend) => [
       ...first,

@@ -20,6 +20,7 @@ import { harmless, table, tableLines } from "./output/table.ts";
 import type { Cell } from "./output/table.ts";
 import { ageText, cpuText, memoryText } from "./output/units.ts";
 import { eventLine } from "./show-events.ts";
+import { backendsText } from "./show-proxies.ts";
 
 export interface StoryOf {
   readonly resource: Exclude<Resource, "event">;
@@ -65,6 +66,7 @@ export async function story(client: Client, of: StoryOf): Promise<string> {
         missing,
         workload === undefined ? "" : podSection(pods, view),
         await externalSection(client, namespace, name, now),
+        await proxySection(client, `${namespace}/${name}`, of.color),
         reasonSection(pods.map(({ status }) => status)),
         await eventSection(client, namespace, [name], now),
       ].join("");
@@ -223,6 +225,12 @@ async function externalSection(client: Client, namespace: string, service: strin
       return `  ${metadata.name}  ${addresses}  ttl ${spec.ttlMs / 1000}s  registered ${ageText(now - status.since)} ago\n`;
     });
   return lines.length === 0 ? "" : `\nExternal endpoints:\n${lines.slice(0, shownPods).join("")}`;
+}
+
+/** The service as its proxies see it. */
+async function proxySection(client: Client, service: string, color: boolean): Promise<string> {
+  const text = backendsText(await client.list("_", "proxy"), service, color);
+  return text === "" ? "" : `\nProxies:\n${text}`;
 }
 
 /** Every reason code that appears, once, with its cure. */

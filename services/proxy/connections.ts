@@ -140,7 +140,6 @@ export class Connections {
       route.load.bytesIn += bytesSent;
       route.load.bytesOut += bytesReceived;
     } finally {
-      this.clients.set(client, undefined);
       this.release(backend, route);
     }
   }

@@ -47,6 +47,9 @@ describe("examples/service-options.yaml", () => {
     const wide = await cluster.ok("proxy", "ls", "-o", "wide");
     expect(wide).toMatch(new RegExp(`default/${pod} .* down .* HTTP 503`));
     expect(await cluster.ok("proxy", "ls")).toMatch(new RegExp(`default/balanced:${port} +127.0.0.1:${port} +1/2 `));
+    expect(await cluster.ok("describe", "service/balanced")).toMatch(
+      new RegExp(`Proxies:\\n(.*\\n)*.*default/${pod} .* down .* HTTP 503`),
+    );
     process.kill(nodeProgramOf(pod), "SIGUSR2");
     await until("both answer again", async () => (await spread(port, 8)).size === 2);
   });
