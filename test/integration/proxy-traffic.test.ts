@@ -179,7 +179,10 @@ describe("ejection", () => {
     await dead.stop();
     const lines: string[] = [];
     const leftOut = (): number[] =>
-      lines.flatMap((line) => (/left out.*"forMs":(\d+)/.exec(line)?.[1] ?? []) as string | never[]).map(Number);
+      lines.flatMap((line) => {
+        const ms = /left out.*"forMs":(\d+)/.exec(line)?.[1];
+        return ms === undefined ? [] : [Number(ms)];
+      });
     await serve(cluster, [dead, alive], { ejection: { failures: 1, for: "300ms" } });
     const proxy = await proxyOf(cluster.server.url, { services: web, log: logInto(lines) });
     await until(async () => {
