@@ -241,8 +241,8 @@ function itemsOf(reply: Record<string, unknown>): ApiObject[] {
   return Array.isArray(reply.items) ? (reply.items as ApiObject[]) : [];
 }
 
-/** The body of an answer; one that is an error is thrown. */
-function answerOf(message: BusMessage): Record<string, unknown> {
+/** The body of an answer; one that is an error is thrown as that error. */
+export function answerOf(message: BusMessage): Record<string, unknown> {
   const body = message.json();
   if (typeof body !== "object" || body === null) {
     throw new SwainError("INTERNAL", `the answer on ${message.subject} is not a JSON object`);

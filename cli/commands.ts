@@ -108,5 +108,11 @@ export const commands: readonly TableEntry[] = [
     summary: "Compare the stored log with its projections",
     load: () => import("./commands/state.ts"),
   },
+  {
+    name: "node",
+    group: "Cluster",
+    summary: "Let another machine join",
+    load: () => import("./commands/node.ts"),
+  },
   { name: "version", group: "Other", summary: "Print the version", load: () => import("./commands/version.ts") },
 ];

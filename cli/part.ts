@@ -2,6 +2,7 @@
 // signal ends it, and say on standard output when it is ready.
 import { hostname } from "node:os";
 import type { Role } from "../services/bus/embedded/roles.ts";
+import type { JoinKind } from "../services/bus/join-token.ts";
 import type { Insight, Observed } from "../services/kernel/insight.ts";
 import type { Running } from "../services/kernel/running.ts";
 import { SwainError } from "../services/kernel/errors.ts";
@@ -10,8 +11,21 @@ import { aborted } from "./abort.ts";
 import type { Call } from "./command.ts";
 import { dataFolder, localCluster, localPaths } from "./local/layout.ts";
 import type { LocalPaths } from "./local/layout.ts";
+import type { JoinWish } from "./join.ts";
+import { readJoined } from "./local/joined-file.ts";
+import type { Joined } from "./local/joined-file.ts";
 import { clusterArgs, resolveSettings } from "./settings.ts";
 import type { Settings } from "./settings.ts";
+
+/** The options of a part that may join from another machine. */
+export const joinArgs = {
+  join: {
+    type: "string",
+    valueHint: "TOKEN",
+    description: "Join a cluster with the line of `swain node join-token` (- reads it from standard input)",
+  },
+  insecure: { type: "boolean", description: "With --join: accept a cluster that is reached without TLS" },
+} as const;
 
 /** The options that choose the cluster of a part; its --data is its own folder. */
 export const partArgs = {
@@ -43,23 +57,62 @@ export function partId(call: Call, prefix: string): string {
 }
 
 export interface Place {
+  /** Of the node or the proxy. */
+  readonly id: string;
   readonly settings: Settings;
   /** The part's own folder. */
   readonly folder: string;
 }
 
+export interface PlaceOptions {
+  readonly kind: JoinKind;
+  /** Whose key is used on the machine of `swain up`. */
+  readonly role: (id: string) => Role;
+  /** Its folder below one of `swain up`. */
+  readonly below: (paths: LocalPaths, id: string) => string;
+}
+
+/** Options that name a cluster: said, they count more than what was joined. */
+const namesCluster = ["server", "context", "creds", "cluster"] as const;
+
 /**
  * The cluster of an agent or a proxy and its own folder. --data is that folder; when it is one that `swain up` started a
- * cluster in, the part joins that cluster and gets a folder below it. Throws what the settings throw.
+ * cluster in, the part belongs to that cluster and gets a folder below it. With --join it joins first, unless it has from
+ * that folder. Throws what the settings and `joinCluster` throw.
  */
-export async function partPlace(call: Call, role: Role, below: (paths: LocalPaths) => string): Promise<Place> {
+export async function partPlace(call: Call, { kind, role, below }: PlaceOptions): Promise<Place> {
   const { env } = call;
   const data = call.option("data");
-  const folder = dataFolder(data, env);
-  const joins = data === undefined || localCluster(folder) !== null;
-  const option = (name: string): string | undefined => (name === "data" && !joins ? undefined : call.option(name));
-  const settings = await resolveSettings({ option, env }, role);
-  return { settings, folder: joins ? below(localPaths(folder)) : folder };
+  const given = dataFolder(data, env);
+  const isShared = data === undefined || localCluster(given) !== null;
+  const kept = isShared ? undefined : readJoined(given)?.id;
+  const id = kept !== undefined && call.option("id") === undefined ? kept : partId(call, "");
+  const folder = isShared ? below(localPaths(given), id) : given;
+  const joined = await joinedPlace(call, { kind, id, folder });
+  if (joined !== null) {
+    const { server, cluster, creds } = joined;
+    return { id, folder, settings: { server, cluster, creds, source: `what was joined in ${folder}` } };
+  }
+  const option = (name: string): string | undefined => (name === "data" && !isShared ? undefined : call.option(name));
+  const settings = await resolveSettings({ option, env }, role(id));
+  return { id, folder, settings };
+}
+
+async function joinedPlace(call: Call, wish: JoinWish): Promise<Joined | null> {
+  const token = call.option("join");
+  const named = namesCluster.find((name) => call.option(name) !== undefined);
+  if (token === undefined && call.flag("insecure")) {
+    throw new SwainError("INVALID_ARGUMENT", "--insecure belongs to --join");
+  }
+  if (token !== undefined && named !== undefined) {
+    throw new SwainError("INVALID_ARGUMENT", `--join and --${named} exclude each other: the token names the cluster`);
+  }
+  const kept = named === undefined ? readJoined(wish.folder) : null;
+  // The line may stay in a unit file: it is used the first time only.
+  if (kept?.id === wish.id) return kept;
+  if (token === undefined) return null;
+  const { joinCluster } = await import("./join.ts");
+  return joinCluster(call, wish);
 }
 
 /** Starts it, says so, and stops it in order on a signal. Throws what starting it or running it throws. */

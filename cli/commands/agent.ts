@@ -4,12 +4,13 @@ import type { Call } from "../command.ts";
 import { wholeNumber } from "../local/numbers.ts";
 import { runtimes } from "../local/runtime.ts";
 import type { RuntimeChoice } from "../local/runtime.ts";
-import { operateArgs, partArgs, partId, partPlace, runPart } from "../part.ts";
+import { joinArgs, operateArgs, partArgs, partPlace, runPart } from "../part.ts";
 
 export default command({
   name: "agent",
   description: "Run an agent in the foreground: it makes this machine a node",
   examples: [
+    "swain agent --join TOKEN",
     "swain agent --server nats://10.0.0.5:4222 --creds agent-web1.nk --id web1",
     "swain agent --runtime process --label disk=ssd --label zone=a",
     "swain agent --runtime sim --nodes 1000 --id sim",
@@ -36,6 +37,7 @@ export default command({
       description: "Simulated nodes in this process; their ids are ID-1 … ID-N",
     },
     "stop-pods": { type: "boolean", description: "Stop and remove the pods when the agent is stopped" },
+    ...joinArgs,
     ...operateArgs,
     ...partArgs,
   },
@@ -46,12 +48,18 @@ const maxNodes = 20_000;
 const maxSplit = 1000;
 
 async function agent(call: Call): Promise<void> {
-  const id = partId(call, "");
   const nodes = wholeNumber("nodes", call.option("nodes"), 1, maxNodes) ?? 1;
   const split = wholeNumber("split", call.option("split"), 1, maxSplit) ?? 1;
   const labels = labelsOf(call.options("label"));
   const wanted = (call.option("runtime") as RuntimeChoice | undefined) ?? "auto";
-  const { settings, folder } = await partPlace(call, nodes > 1 ? "nodes" : `agent-${id}`, (paths) => paths.node(id));
+  if (nodes > 1 && call.option("join") !== undefined) {
+    throw new SwainError("INVALID_ARGUMENT", "--nodes and --join exclude each other: each node joins by itself");
+  }
+  const { settings, folder, id } = await partPlace(call, {
+    kind: "agent",
+    role: (id) => (nodes > 1 ? "nodes" : `agent-${id}`),
+    below: (paths, id) => paths.node(id),
+  });
   const { chooseRuntime } = await import("../local/runtime.ts");
   const engine = call.option("engine");
   const { runtime, reason } = wanted === "auto" ? await chooseRuntime(wanted, engine) : { runtime: wanted, reason: "" };

@@ -3,7 +3,7 @@ import { command } from "../command.ts";
 import type { Call } from "../command.ts";
 import { namespaceArg, namespaceOf } from "../kinds.ts";
 import { withClient } from "../with-client.ts";
-import { operateArgs, partArgs, partId, partPlace, runPart } from "../part.ts";
+import { joinArgs, operateArgs, partArgs, partPlace, runPart } from "../part.ts";
 
 export default command({
   name: "proxy",
@@ -13,6 +13,7 @@ export default command({
     "swain proxy --service web --listen 0.0.0.0:8080",
     "swain proxy --service web:http --listen 8080 -n shop",
     "swain proxy --all --listen 0.0.0.0",
+    "swain proxy --join TOKEN --all --listen 0.0.0.0",
     "swain proxy ls",
     "swain proxy ls -o wide",
   ],
@@ -33,6 +34,7 @@ export default command({
     id: { type: "string", valueHint: "ID", description: "The proxy's id (default: from the hostname)" },
     data: { type: "string", valueHint: "DIR", description: "Its folder (default: in SWAIN_DATA or ~/.swain)" },
     ...namespaceArg,
+    ...joinArgs,
     ...operateArgs,
     ...partArgs,
   },
@@ -48,9 +50,12 @@ async function proxy(call: Call): Promise<void> {
   }
   if (action !== undefined) throw new SwainError("INVALID_ARGUMENT", `"${action}" is not known here; there is ls`);
   if (call.option("output") !== undefined) throw new SwainError("INVALID_ARGUMENT", "-o is for swain proxy ls");
-  const id = partId(call, "");
   const served = servedOf(call);
-  const { settings, folder } = await partPlace(call, "proxy", (paths) => paths.proxy(id));
+  const { settings, folder, id } = await partPlace(call, {
+    kind: "proxy",
+    role: () => "proxy",
+    below: (paths, id) => paths.proxy(id),
+  });
   const { startProxy } = await import("../../services/proxy/main.ts");
   const { processLogger } = await import("../../services/kernel/node/log.ts");
   const { server, cluster, creds } = settings;

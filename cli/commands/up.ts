@@ -13,6 +13,7 @@ export default command({
   examples: [
     "swain up",
     "swain up --nodes 3 --detach",
+    "swain up --listen 10.0.0.5",
     "swain up --nodes 1000 --runtime sim",
     "swain up --server nats://10.0.0.5:4222 --creds admin.creds",
   ],
@@ -42,7 +43,23 @@ export default command({
     },
     server: { type: "string", description: "Use this NATS server instead of starting one" },
     creds: { type: "string", description: "Credentials for --server, used by all parts" },
-    listen: { type: "string", description: "Address on which the proxy offers services", default: "127.0.0.1" },
+    listen: {
+      type: "string",
+      valueHint: "ADDR",
+      description:
+        "Address at which other machines reach this cluster: NATS over TLS, and the proxy (default: loopback alone)",
+    },
+    advertise: {
+      type: "string",
+      valueHint: "ADDR",
+      description: "What other machines call --listen, when it is another address or a name; repeatable",
+    },
+    "proxy-host": {
+      type: "string",
+      valueHint: "ADDR",
+      description: "Address on which the proxy offers services (default: that of --listen, else 127.0.0.1)",
+    },
+    insecure: { type: "boolean", description: "With --listen: no TLS; anybody on the network can read and change all" },
     detach: { type: "boolean", description: "Return as soon as everything is ready" },
     restart: {
       type: "boolean",
@@ -78,7 +95,10 @@ async function stay(call: Call): Promise<number> {
       engine: call.option("engine"),
       keepPods: call.flag("keep-pods"),
       restart: call.flag("restart"),
-      proxyHost: call.option("listen") ?? "127.0.0.1",
+      listen: call.option("listen"),
+      advertise: call.options("advertise"),
+      insecure: call.flag("insecure"),
+      proxyHost: call.option("proxy-host") ?? call.option("listen") ?? "127.0.0.1",
     },
     call,
     began,

@@ -13,6 +13,10 @@ export interface LocalPaths {
   readonly creds: string;
   /** The server's configuration, pid and JetStream files. */
   readonly nats: string;
+  /** Certificates of the cluster's authority and of the server, with their keys. */
+  readonly tls: string;
+  /** Machines that joined and open tokens: public keys only. */
+  readonly members: string;
   /** Log files, one per process. */
   readonly log: string;
   /** What runs now. */
@@ -34,6 +38,8 @@ export function localPaths(data: string): LocalPaths {
     data,
     creds: join(data, "creds"),
     nats: join(data, "nats"),
+    tls: join(data, "tls"),
+    members: join(data, "nats", "members.json"),
     log: join(data, "log"),
     record: join(data, "run", "up.json"),
     lock: join(data, "run", "lock"),
@@ -58,7 +64,7 @@ export interface ChildMark extends ProcessMark {
 /** The content of `run/up.json`. */
 export interface UpRecord {
   readonly cluster: string;
-  /** `nats://host:port` */
+  /** `nats://host:port`, or `tls://host:port` when other machines reach it. */
   readonly server: string;
   /** False when the server is the user's own. */
   readonly ownServer: boolean;
@@ -73,6 +79,9 @@ export interface UpRecord {
   /** True from when all of it answered. */
   readonly ready: boolean;
 }
+
+/** The authority's certificate lies beside the keys, where every connection looks for it. */
+export const authorityBeside = (creds: string): string => join(creds, "ca.pem");
 
 /** What runs from that data folder by its own account, or null; the processes may have died since. */
 export function readRecord(data: string): UpRecord | null {
@@ -92,6 +101,8 @@ export function readRecord(data: string): UpRecord | null {
 
 export interface LocalCluster {
   readonly server: string;
+  /** The authority's certificate of a server that speaks TLS; path. */
+  readonly ca?: string;
   readonly cluster: string;
   /** Path of the credentials of a role; undefined when the server is not ours and wants none. */
   creds(role: Role): string | undefined;
@@ -102,7 +113,9 @@ export function localCluster(data: string): LocalCluster | null {
   const record = readRecord(data);
   if (record === null) return null;
   const { creds } = localPaths(data);
+  const isTls = record.ownServer && record.server.startsWith("tls://");
   return {
+    ...(isTls ? { ca: authorityBeside(creds) } : {}),
     server: record.server,
     cluster: record.cluster,
     creds: (role) => (record.ownServer ? seedFile(creds, role) : record.creds),

@@ -8,7 +8,8 @@ import type { LocalCluster } from "./layout.ts";
 export function contextText(cluster: LocalCluster): string {
   const key = cluster.creds("operator");
   const access = key === undefined ? {} : key.endsWith(".nk") ? { nkey: key } : { creds: key };
-  const context = { description: `Swain cluster ${cluster.cluster}`, url: cluster.server, ...access };
+  const ca = cluster.ca === undefined ? {} : { ca: cluster.ca };
+  const context = { description: `Swain cluster ${cluster.cluster}`, url: cluster.server, ...access, ...ca };
   return `${JSON.stringify(context, null, 2)}\n`;
 }
 

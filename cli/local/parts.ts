@@ -19,6 +19,8 @@ export interface PartsOptions {
   readonly engine?: string | undefined;
   readonly keepPods: boolean;
   readonly proxyHost: string;
+  /** The address the nodes tell others; undefined to have it detected. */
+  readonly advertise: string | undefined;
 }
 
 export interface Part {
@@ -41,7 +43,7 @@ function nodeIds(count: number): string[] {
 export function rolesFor(options: Pick<PartsOptions, "nodes" | "runtime">): Role[] {
   const agents: Role[] =
     options.runtime === "sim" ? ["nodes"] : nodeIds(options.nodes).map((id): Role => `agent-${id}`);
-  return ["controller", "operator", "proxy", ...agents];
+  return ["controller", "operator", "proxy", "registrar", ...agents];
 }
 
 export function controllerParts(options: PartsOptions): Part[] {
@@ -56,7 +58,8 @@ export function agentParts(options: PartsOptions): Part[] {
   const { nodes, runtime, paths } = options;
   const pods = options.keepPods ? [] : ["--stop-pods"];
   const engine = options.engine === undefined ? [] : ["--engine", options.engine];
-  const common = ["--runtime", runtime, ...engine, "--advertise", "127.0.0.1", ...pods];
+  const advertise = options.advertise === undefined ? [] : ["--advertise", options.advertise];
+  const common = ["--runtime", runtime, ...engine, ...advertise, ...pods];
   if (runtime === "sim") {
     // Of several, the agent numbers the ids itself.
     const id = nodes === 1 ? "node-1" : "node";

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { seedFile } from "../../services/bus/embedded/roles.ts";
 import { SwainError } from "../../services/kernel/errors.ts";
 import { systemDisk } from "../../services/kernel/node/disk.ts";
+import { nodeAddress } from "./addresses.ts";
 import { Child } from "./child.ts";
 import { launchPart } from "./launch.ts";
 import type { LocalPaths, ProcessMark, UpRecord } from "./layout.ts";
@@ -16,8 +17,10 @@ import { rotate } from "./log-files.ts";
 import type { Part, PartsOptions } from "./parts.ts";
 import { agentParts, controllerParts, proxyPart, rolesFor } from "./parts.ts";
 import { signal } from "./processes.ts";
+import { reloadServer } from "./reload.ts";
 import type { Chosen } from "./runtime.ts";
-import type { PreparedServer } from "./server.ts";
+import type { Registrar } from "./registrar.ts";
+import type { Outside, PreparedServer } from "./server.ts";
 import { prepareServer } from "./server.ts";
 
 export interface UpOptions {
@@ -37,6 +40,8 @@ export interface UpOptions {
   readonly keepPods: boolean;
   readonly restart: boolean;
   readonly proxyHost: string;
+  /** How other machines reach this cluster; undefined to stay on loopback. */
+  readonly outside?: Outside | undefined;
   readonly env: NodeJS.ProcessEnv;
   readonly say: (line: string) => void;
   readonly signal: AbortSignal;
@@ -107,6 +112,7 @@ class Supervisor implements LocalUp {
   private writing: Promise<void> = Promise.resolve();
   private rotating: Promise<void> = Promise.resolve();
   private stopped: Promise<void> | undefined;
+  private registrar: Registrar | undefined;
   private readonly rotation: NodeJS.Timeout;
   /** When this process ends without having stopped its children, they go at once; pods stay for the next agents. */
   private readonly onExit = (): void => {
@@ -143,10 +149,12 @@ class Supervisor implements LocalUp {
       engine: options.engine,
       keepPods: options.keepPods,
       proxyHost: options.proxyHost,
+      advertise: nodeAddress(options.outside?.listen, options.outside?.hosts ?? []),
     };
     await this.addAll("controllers", controllerParts(parts));
     await allOrFirstError([this.addAll("agents", agentParts(parts)), this.addAll("proxies", [proxyPart(parts)])]);
     await this.join(parts);
+    if (prepared !== undefined && options.outside !== undefined) await this.register(prepared);
     this.ready = true;
     await this.write();
   }
@@ -156,6 +164,31 @@ class Supervisor implements LocalUp {
     const key = ownServer ? seedFile(paths.creds, "operator") : creds;
     const ready = await nodesJoined({ server, cluster, creds: key, nodes, signal: this.options.signal });
     if (ready < nodes) this.options.say(`warning: ${ready} of ${nodes} nodes have joined so far; see ${paths.log}`);
+  }
+
+  /** Lets machines join: after the leader is there, which is asked for nodes that were removed meanwhile. */
+  private async register(prepared: PreparedServer): Promise<void> {
+    const { Registrar } = await import("./registrar.ts");
+    const { options, paths } = this;
+    this.registrar = await Registrar.start({
+      paths,
+      cluster: options.cluster,
+      server: prepared.url,
+      servers: prepared.servers,
+      ca: prepared.ca,
+      own: prepared.users,
+      configure: prepared.configure,
+      reload: () => this.reloadServer(),
+      say: options.say,
+      signal: options.signal,
+    });
+  }
+
+  /** One that is just being started again reads its configuration anyway. */
+  private async reloadServer(): Promise<void> {
+    const [nats] = this.children.nats;
+    const mark = nats?.mark();
+    if (nats !== undefined && mark !== undefined) await reloadServer(mark, nats.log);
   }
 
   record(): UpRecord {
@@ -184,6 +217,7 @@ class Supervisor implements LocalUp {
   private async shutDown(): Promise<void> {
     const { nats, controllers, agents, proxies } = this.children;
     clearInterval(this.rotation);
+    await this.registrar?.close();
     // Without a leader nothing is re-placed while the agents go; the server is last, so that everybody can say goodbye.
     for (const group of [controllers, [...agents, ...proxies], nats]) {
       await Promise.all(group.map((child) => child.stop()));
@@ -203,6 +237,7 @@ class Supervisor implements LocalUp {
       roles: rolesFor({ nodes: options.nodes, runtime: options.chosen.runtime }),
       program: options.natsServer,
       port: options.port,
+      outside: options.outside,
       env: options.env,
       say: options.say,
       signal: options.signal,

@@ -1,14 +1,25 @@
 // `swain up` in the foreground: starts the cluster, says what it started, and stops it when told to.
+import { isIP } from "node:net";
 import { SwainError } from "../../services/kernel/errors.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
 import type { Call } from "../command.ts";
+import { outerHosts } from "./addresses.ts";
 import { localCluster } from "./layout.ts";
 import { chooseRuntime } from "./runtime.ts";
 import type { RuntimeChoice } from "./runtime.ts";
+import type { Outside } from "./server.ts";
 import type { LocalUp, UpOptions } from "./supervisor.ts";
 import { startLocal } from "./supervisor.ts";
 
-export type UpWishes = Omit<UpOptions, "chosen" | "env" | "say" | "signal"> & { readonly runtime: string };
+export type UpWishes = Omit<UpOptions, "chosen" | "env" | "say" | "signal" | "outside"> & {
+  readonly runtime: string;
+  /** The address other machines reach; undefined to stay on loopback. */
+  readonly listen: string | undefined;
+  /** What others call it, when that is not `listen`. */
+  readonly advertise: readonly string[];
+  /** No TLS towards other machines. */
+  readonly insecure: boolean;
+};
 
 /** A message of the detached supervisor to whoever started it. */
 export type UpMessage = { readonly line: string } | { readonly ready: true };
@@ -19,8 +30,9 @@ export async function runUp(wishes: UpWishes, call: Call, began: number): Promis
   const say = speaker(call);
   const chosen = await chooseRuntime(wishes.runtime as RuntimeChoice, wishes.engine);
   say(`data in ${wishes.data}, cluster ${wishes.cluster}`);
-  const up = await startLocal({ ...wishes, chosen, env: { ...call.env }, say, signal: call.signal });
-  for (const line of summary(up, chosen.reason)) say(line);
+  const outside = outsideOf(wishes);
+  const up = await startLocal({ ...wishes, outside, chosen, env: { ...call.env }, say, signal: call.signal });
+  for (const line of [...summary(up, chosen.reason), ...outsideLines(outside)]) say(line);
   say(`ready in ${((performance.now() - began) / 1000).toFixed(1)} s; stop it with Ctrl-C or \`swain down\``);
   tellStarter({ ready: true });
   await aborted(call.signal);
@@ -37,6 +49,35 @@ function checkWishes(wishes: UpWishes): void {
   if (wishes.server === undefined && wishes.creds !== undefined) {
     throw new SwainError("INVALID_ARGUMENT", "--creds belongs to --server; a server started here gets keys of its own");
   }
+  const { listen, advertise, insecure } = wishes;
+  if (wishes.server !== undefined && listen !== undefined) {
+    const text = "--listen is for the NATS server started here, not for --server; the proxy's address is --proxy-host";
+    throw new SwainError("INVALID_ARGUMENT", text);
+  }
+  if (listen === undefined && (insecure || advertise.length > 0)) {
+    throw new SwainError("INVALID_ARGUMENT", `${insecure ? "--insecure" : "--advertise"} belongs to --listen`);
+  }
+  const wrong = [...(listen === undefined ? [] : [listen]), ...advertise].find((host) => !isHost(host));
+  if (wrong !== undefined) {
+    throw new SwainError("INVALID_ARGUMENT", `"${wrong}" is no address: an IP or a name, without a port (--port)`);
+  }
+}
+
+const isHost = (text: string): boolean => isIP(text) !== 0 || /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/i.test(text);
+
+function outsideOf({ listen, advertise, insecure }: UpWishes): Outside | undefined {
+  if (listen === undefined) return undefined;
+  const hosts = outerHosts(listen, advertise);
+  if (hosts.length > 0) return { listen, hosts, tls: !insecure };
+  throw new SwainError("INVALID_ARGUMENT", "this machine has no address that others reach: name one with --advertise");
+}
+
+function outsideLines(outside: Outside | undefined): string[] {
+  if (outside === undefined) return [];
+  const how = outside.tls
+    ? "over TLS, with keys"
+    : "with keys but WITHOUT TLS: anybody on the way can read and change all";
+  return [`other machines reach NATS at ${outside.hosts.join(", ")} ${how}`, "let one join: swain node join-token"];
 }
 
 function summary(up: LocalUp, reason: string): string[] {
@@ -61,7 +102,8 @@ function watchLine(data: string): string {
   const key = cluster.creds("operator");
   // A bare seed and a creds file go by different options there.
   const option = key === undefined ? "" : ` ${key.endsWith(".nk") ? "--nkey" : "--creds"} ${shellWord(key)}`;
-  return `nats --server ${cluster.server}${option} sub '${subjectsOf(cluster.cluster).feedAll}'`;
+  const ca = cluster.ca === undefined ? "" : ` --tlsca ${shellWord(cluster.ca)}`;
+  return `nats --server ${cluster.server}${option}${ca} sub '${subjectsOf(cluster.cluster).feedAll}'`;
 }
 
 const shellWord = (text: string): string =>

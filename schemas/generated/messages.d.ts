@@ -1,6 +1,6 @@
 // Generated from schemas/**/*.schema.json by `npm run generate`. Do not edit.
 import type { Validator } from "./validator.ts";
-import type { Accepted, ApiError, ApplyRequest, Assign, AssignReply, DeleteRequest, EndpointDeregisterRequest, EndpointRegisterRequest, Event, Feed, Heartbeat, LeaderBeat, ListReply, ListRequest, LogChunk, LogsCredit, LogsRequest, NodeMetrics, Problem, ProxyHeartbeat, ProxyMetrics, Report, ScaleRequest, Sync, TopReply } from "./types.ts";
+import type { Accepted, ApiError, ApplyRequest, Assign, AssignReply, DeleteRequest, EndpointDeregisterRequest, EndpointRegisterRequest, Event, Feed, Heartbeat, JoinReply, JoinRequest, JoinTokenReply, JoinTokenRequest, LeaderBeat, ListReply, ListRequest, LogChunk, LogsCredit, LogsRequest, NodeMetrics, Problem, ProxyHeartbeat, ProxyMetrics, Report, ScaleRequest, Sync, TopReply } from "./types.ts";
 
 export declare const accepted: Validator<Accepted>;
 export declare const apiError: Validator<ApiError>;
@@ -13,6 +13,10 @@ export declare const endpointRegisterRequest: Validator<EndpointRegisterRequest>
 export declare const event: Validator<Event>;
 export declare const feed: Validator<Feed>;
 export declare const heartbeat: Validator<Heartbeat>;
+export declare const joinReply: Validator<JoinReply>;
+export declare const joinRequest: Validator<JoinRequest>;
+export declare const joinTokenReply: Validator<JoinTokenReply>;
+export declare const joinTokenRequest: Validator<JoinTokenRequest>;
 export declare const leaderBeat: Validator<LeaderBeat>;
 export declare const listReply: Validator<ListReply>;
 export declare const listRequest: Validator<ListRequest>;

@@ -124,6 +124,10 @@ PodChanged?: PodChanged
 Event?: Event
 Feed?: Feed
 Heartbeat?: Heartbeat
+JoinReply?: JoinReply
+JoinRequest?: JoinRequest
+JoinTokenReply?: JoinTokenReply
+JoinTokenRequest?: JoinTokenRequest
 LeaderBeat?: LeaderBeat
 ListReply?: ListReply
 ListRequest?: ListRequest
@@ -1213,6 +1217,79 @@ generation: number
  */
 reported?: number
 facts: NodeFacts
+[k: string]: unknown
+}
+/**
+ * The server knows the key from now on.
+ */
+export interface JoinReply {
+cluster: string
+/**
+ * What the machine will run.
+ */
+kind: ("agent" | "proxy")
+id: string
+[k: string]: unknown
+}
+/**
+ * Asks on join.ask.<token> to become a part of the cluster.
+ */
+export interface JoinRequest {
+/**
+ * What the machine will run.
+ */
+kind: ("agent" | "proxy")
+/**
+ * Wanted id of the node or proxy.
+ */
+id: string
+/**
+ * Public half of an nkey of a user; its seed never leaves the machine that made it.
+ */
+publicKey: string
+[k: string]: unknown
+}
+/**
+ * What a token holds beside its key.
+ */
+export interface JoinTokenReply {
+id: string
+/**
+ * Where other machines reach the cluster: tls://host:port, or nats://host:port without TLS.
+ * 
+ * @minItems 1
+ */
+servers: string[]
+/**
+ * Certificate of the cluster's authority, PEM; null without TLS.
+ */
+ca: (string | null)
+/**
+ * Milliseconds since 1970 by the clock of the machine that keeps the users.
+ */
+expires: number
+[k: string]: unknown
+}
+/**
+ * Asks on join.token for a token; the key inside it is made by the asker.
+ */
+export interface JoinTokenRequest {
+/**
+ * What the machine will run.
+ */
+kind: ("agent" | "proxy")
+/**
+ * Public half of an nkey of a user; its seed never leaves the machine that made it.
+ */
+publicKey: string
+/**
+ * How long it may be used, milliseconds.
+ */
+ttlMs: number
+/**
+ * How many machines may come with it.
+ */
+uses: number
 [k: string]: unknown
 }
 /**

@@ -10,7 +10,7 @@ export interface Channel {
   readonly id: string;
   /** The subject with `{cluster}`, `{namespace}` and the like for its changing tokens. */
   readonly address: string;
-  /** Who sends, and who listens: client, leader, agent, proxy. */
+  /** Who sends, and who listens: client, leader, agent, proxy, registrar. */
   readonly from: string;
   readonly to: string;
   readonly message: SchemaName;
@@ -173,6 +173,24 @@ export const channels: readonly Channel[] = [
     to: "leader",
     message: "proxy-metrics",
     summary: "What the proxy serves and carries, and its backends with state and counters, every 5 s.",
+  },
+  {
+    id: "join-token",
+    address: subjects.join.token,
+    from: "client",
+    to: "registrar",
+    message: "join-token-request",
+    reply: "join-token-reply",
+    summary: "An operator asks for a join token; the key inside it is the asker's own.",
+  },
+  {
+    id: "join-ask",
+    address: subjects.join.ask("{token}"),
+    from: "client",
+    to: "registrar",
+    message: "join-request",
+    reply: "join-reply",
+    summary: "Whoever holds the token asks to become a node or a proxy.",
   },
   {
     id: "endpoints-head",

@@ -11,7 +11,9 @@ import type { Logger } from "../kernel/log.ts";
 import { readCredentials } from "./credentials.ts";
 import { codeOfClientError } from "./errors.ts";
 import { NatsBus } from "./nats-bus.ts";
+import { nkeySigner } from "./nkey.ts";
 import type { Bus } from "./port.ts";
+import { certificateFault, tlsOptions } from "./tls.ts";
 
 export interface ConnectOptions {
   /** One or more addresses, separated by commas. */
@@ -21,6 +23,10 @@ export interface ConnectOptions {
   readonly cluster: string;
   /** Path of a NATS creds file or of a file with a bare nkey seed. */
   readonly creds?: string;
+  /** The nkey seed itself, for a user that has no file. */
+  readonly seed?: string;
+  /** The cluster's authority, PEM; without it `ca.pem` beside `creds`, else what the system trusts. */
+  readonly ca?: string;
   /** Prefix of every reply subject, with or without its last dot. */
   readonly inboxPrefix?: string;
   /** How long the first connection is tried; without it for ever. */
@@ -39,15 +45,20 @@ const firstConnect = { firstMs: 100, maxMs: 2000, factor: 2 };
 const reconnect = { waitMs: 250, jitterMs: 500 };
 
 /**
- * Connects. Rejects with NATS_UNREACHABLE after `connectTimeoutMs`, NATS_DENIED when the server refuses the user, or
- * BUS_CLOSED when the signal aborts. Once connected, it reconnects for ever, also after a refusal.
+ * Connects; an address with `tls://` is reached over TLS or not at all. Rejects with NATS_UNREACHABLE after
+ * `connectTimeoutMs`, NATS_DENIED when the server refuses the user, SERVER_UNTRUSTED when its certificate is not the
+ * cluster's, or BUS_CLOSED when the signal aborts. Once connected, it reconnects for ever, also after a refusal.
  */
 export async function connectBus(options: ConnectOptions): Promise<Bus> {
-  const authenticator = options.creds === undefined ? undefined : await readCredentials(options.creds);
+  const { creds, seed, ca } = options;
+  const authenticator =
+    seed !== undefined ? nkeySigner(seed) : creds === undefined ? undefined : await readCredentials(creds);
+  const servers = serverList(options.servers);
+  const tls = await tlsOptions(servers, creds, ca);
   const inboxPrefix = options.inboxPrefix?.replace(/\.$/, "");
   const dial = (): Promise<NatsConnection> =>
     connect({
-      servers: serverList(options.servers),
+      servers,
       name: `swain ${options.cluster} ${options.name}`,
       timeout: dialTimeoutMs,
       pingInterval: pingIntervalMs,
@@ -60,6 +71,7 @@ export async function connectBus(options: ConnectOptions): Promise<Bus> {
       noAsyncTraces: true,
       ...(inboxPrefix === undefined ? {} : { inboxPrefix }),
       ...(authenticator === undefined ? {} : { authenticator }),
+      ...(tls === undefined ? {} : { tls }),
     });
   const connection = await firstConnection(options, dial);
   return new NatsBus(connection, { ...options, inboxPrefix: `${inboxPrefix ?? "_INBOX"}.` });
@@ -83,6 +95,10 @@ async function firstConnection(options: ConnectOptions, dial: () => Promise<Nats
       if (error instanceof SwainError && error.code === "BUS_CLOSED") throw error;
       if (codeOfClientError(error, "NATS_UNREACHABLE") === "NATS_DENIED") {
         throw new SwainError("NATS_DENIED", `${shown(options.servers)} refused the user`, { cause: error });
+      }
+      const fault = certificateFault(error);
+      if (fault !== undefined) {
+        throw new SwainError("SERVER_UNTRUSTED", `${shown(options.servers)}: ${fault}`, { cause: error });
       }
       const wait = jitteredMs(firstConnect, attempt, options.random);
       if (clock.mono() + wait >= until) {

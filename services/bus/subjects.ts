@@ -35,6 +35,12 @@ export function subjectsOf(cluster: string) {
       metrics: (id: string): string => `${proxy(id)}.metrics`,
       inbox: (id: string): string => `${proxy(id)}.inbox.`,
     },
+    /** How machines join: asked of the registrar of `swain up`, by tokens and by operators. */
+    join: {
+      ask: (token: string): string => `${root}.join.ask.${token}`,
+      inbox: (token: string): string => `${root}.join.inbox.${token}.`,
+      token: `${root}.join.token`,
+    },
     /** Where the endpoints bucket is republished: `endpoints.<ns>.<service>.<part>`. */
     endpoints: (namespace: string, service: string): string => `${root}.endpoints.${namespace}.${service}.*`,
     endpointsAll: `${root}.endpoints.>`,
@@ -64,6 +70,11 @@ export const keys = {
   endpointsHead: (namespace: string, service: string): string => `${namespace}.${service}.head`,
   endpointsShard: (namespace: string, service: string, shard: number): string => `${namespace}.${service}.${shard}`,
 };
+
+/** The token's id in `swain.c.join.ask.<id>`. */
+export function tokenIdOf(subject: string): string {
+  return subject.split(".")[4] ?? "";
+}
 
 /** The id token of a subject under `node.` or `proxy.`: `swain.c.node.n1.report` → `n1`. */
 export function idOf(subject: string): string {

@@ -32,6 +32,31 @@ export const errorKinds = {
     true,
     "What was asked for is accepted and goes on: look with `swain get` and `swain describe`, or wait longer with --timeout.",
   ),
+  // joining a cluster
+  SERVER_UNTRUSTED: kind(
+    4,
+    false,
+    "The server's certificate is not the cluster's: check the address, and take a new token or credentials with their ca.pem.",
+  ),
+  JOIN_TOKEN_INVALID: kind(2, false, "Copy the whole line that `swain node join-token` printed."),
+  JOIN_TOKEN_REFUSED: kind(
+    4,
+    false,
+    "The token has expired, was used up long ago, or is of another cluster: make one with `swain node join-token`.",
+  ),
+  JOIN_TOKEN_EXPIRED: kind(1, false, "Make a new one with `swain node join-token`, with a longer --ttl if need be."),
+  JOIN_TOKEN_USED: kind(1, false, "Make a new one with `swain node join-token`, with more --uses if need be."),
+  NODE_ID_TAKEN: kind(1, false, "Choose another --id, or remove the node that has it with `swain node rm`."),
+  JOIN_UNAVAILABLE: kind(
+    1,
+    false,
+    "Start the first machine with `swain up --listen ADDR`; on a nats-server of your own, add the user to its configuration.",
+  ),
+  INSECURE_REFUSED: kind(
+    2,
+    false,
+    "Start the first machine without --insecure and take a new token, or say --insecure here too if the network is safe.",
+  ),
   BUSY: kind(1, true, "Wait as long as retryAfterMs says and try again."),
   BUS_CLOSED: kind(4, false, "The connection was closed by this process."),
   PAYLOAD_TOO_LARGE: kind(1, false, "Make the message smaller than the server's max_payload."),

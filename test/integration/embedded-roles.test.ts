@@ -10,7 +10,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectBus } from "../../services/bus/connect.ts";
 import { configText } from "../../services/bus/embedded/config.ts";
 import { ensureUsers, readSeed } from "../../services/bus/embedded/keys.ts";
-import { seedFile } from "../../services/bus/embedded/roles.ts";
+import { registrarInbox, seedFile } from "../../services/bus/embedded/roles.ts";
 import type { Role } from "../../services/bus/embedded/roles.ts";
 import { startServer } from "../../services/bus/embedded/start.ts";
 import type { EmbeddedServer } from "../../services/bus/embedded/start.ts";
@@ -27,7 +27,17 @@ import { freePort } from "../support/ports.ts";
 
 const cluster = "c";
 const subjects = subjectsOf(cluster);
-const roles: Role[] = ["controller", "operator", "proxy", "agent-n1", "agent-n2", "nodes"];
+const roles: Role[] = [
+  "controller",
+  "operator",
+  "proxy",
+  "agent-n1",
+  "agent-n2",
+  "nodes",
+  "registrar",
+  "join-t1",
+  "proxy-p1",
+];
 
 describeServers("the roles of the embedded server", (binary) => {
   let folder: string;
@@ -275,6 +285,66 @@ describeServers("the roles of the embedded server", (binary) => {
     ["a node's heartbeat", subjects.node.heartbeat("n1"), true],
   ])("publishing %s is refused to a proxy as it should be", async (_, subject, expected) => {
     expect(await refusesPublish("proxy", subject)).toBe(expected);
+  });
+
+  test.each([
+    ["its own question", subjects.join.ask("t1"), false],
+    ["another token's question", subjects.join.ask("t2"), true],
+    ["the request for a token", subjects.join.token, true],
+    ["another token's inbox", `${subjects.join.inbox("t2")}x`, true],
+    ["its own inbox", `${subjects.join.inbox("t1")}x`, true],
+    ["a node's heartbeat", subjects.node.heartbeat("t1"), true],
+    ["the api", subjects.api("_", "manifest", "apply"), true],
+    ["JetStream", "$JS.API.INFO", true],
+  ])("publishing %s is refused to the holder of a token as it should be", async (_, subject, expected) => {
+    expect(await refusesPublish("join-t1", subject)).toBe(expected);
+  });
+
+  test.each([
+    ["its own inbox", `${subjects.join.inbox("t1")}x`, false],
+    ["another token's inbox", `${subjects.join.inbox("t2")}>`, true],
+    ["what others ask", subjects.join.ask("*"), true],
+    ["the feed", subjects.feedAll, true],
+    ["everybody's inboxes", "_INBOX.>", true],
+  ])("subscribing to %s is refused to the holder of a token as it should be", async (_, subject, expected) => {
+    expect(await refusesSubscribe("join-t1", subject)).toBe(expected);
+  });
+
+  test("who asks to join is answered by the registrar, and heard by nobody who joined", async () => {
+    const registrar = await bus("registrar", registrarInbox);
+    registrar.subscribe(subjects.join.ask("*"), (message) => {
+      respond(registrar, message, subjects.join.inbox("t1"), { yes: true });
+    });
+    await registrar.flush(2000);
+    const joiner = await bus("join-t1", subjects.join.inbox("t1"));
+    const answer = await joiner.request(subjects.join.ask("t1"), {}, { timeoutMs: 2000 });
+    expect(answer.json()).toEqual({ yes: true });
+    for (const role of ["agent-n1", "proxy", "proxy-p1"] as const) {
+      expect(await refusesSubscribe(role, subjects.join.ask("*")), role).toBe(true);
+    }
+  });
+
+  test.each([
+    ["the list of events", subjects.api("_", "event", "list"), false],
+    ["a change", subjects.api("_", "node", "remove"), true],
+    ["an event", subjects.eventBatch, true],
+    ["a node's command", subjects.node.command("n1", "assign"), true],
+    ["JetStream", "$JS.API.INFO", true],
+  ])("publishing %s is refused to the registrar as it should be", async (_, subject, expected) => {
+    expect(await refusesPublish("registrar", subject)).toBe(expected);
+  });
+
+  test("only operators ask for tokens", async () => {
+    expect(await refusesPublish("operator", subjects.join.token)).toBe(false);
+    for (const role of ["agent-n1", "proxy", "proxy-p1", "nodes"] as const) {
+      expect(await refusesPublish(role, subjects.join.token), role).toBe(true);
+    }
+  });
+
+  test("a proxy of another machine speaks for itself alone", async () => {
+    expect(await refusesPublish("proxy-p1", subjects.proxy.heartbeat("p1"))).toBe(false);
+    expect(await refusesPublish("proxy-p1", subjects.proxy.heartbeat("p2"))).toBe(true);
+    expect(await refusesPublish("proxy-p1", `$JS.API.STREAM.MSG.GET.KV_${subjects.buckets.desired}`)).toBe(true);
   });
 
   test("a second server on the same port says that the port is taken", async () => {

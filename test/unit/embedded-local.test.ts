@@ -206,6 +206,7 @@ const parts: PartsOptions = {
   runtime: "docker",
   keepPods: false,
   proxyHost: "127.0.0.1",
+  advertise: "127.0.0.1",
 };
 
 test("each node has an agent with its own key and its share of the machine", () => {
@@ -215,14 +216,22 @@ test("each node has an agent with its own key and its share of the machine", () 
     "agent --server nats://127.0.0.1:5000 --creds /d/creds/agent-node-2.nk --cluster c --id node-2 --split 3 " +
       "--data /d/nodes/node-2 --runtime docker --advertise 127.0.0.1 --stop-pods",
   );
-  expect(rolesFor(parts)).toEqual(["controller", "operator", "proxy", "agent-node-1", "agent-node-2", "agent-node-3"]);
+  expect(rolesFor(parts)).toEqual([
+    "controller",
+    "operator",
+    "proxy",
+    "registrar",
+    "agent-node-1",
+    "agent-node-2",
+    "agent-node-3",
+  ]);
 });
 
 test("simulated nodes share one process and one key", () => {
   const agents = agentParts({ ...parts, runtime: "sim", nodes: 1000 });
   expect(agents).toHaveLength(1);
   expect(agents[0]?.args).toEqual(expect.arrayContaining(["--nodes", "1000", "/d/creds/nodes.nk"]));
-  expect(rolesFor({ runtime: "sim", nodes: 1000 })).toEqual(["controller", "operator", "proxy", "nodes"]);
+  expect(rolesFor({ runtime: "sim", nodes: 1000 })).toEqual(["controller", "operator", "proxy", "registrar", "nodes"]);
 });
 
 test("kept pods are not stopped by their agents", () => {

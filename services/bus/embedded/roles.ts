@@ -8,8 +8,14 @@ import { join } from "node:path";
 import { subjectsOf } from "../subjects.ts";
 import type { Subjects } from "../subjects.ts";
 
-/** A user of the bus. `nodes` may act for every node: for one process that simulates many. */
-export type Role = "controller" | "operator" | "proxy" | "nodes" | `agent-${string}`;
+/** A part of another machine, each with a key of its own. */
+export type JoinedRole = `agent-${string}` | `proxy-${string}`;
+
+/**
+ * A user of the bus. `nodes` may act for every node: for one process that simulates many. `registrar` is the supervisor of
+ * `swain up`, which lets machines join; `join-<id>` is whoever holds that token.
+ */
+export type Role = "controller" | "operator" | "proxy" | "nodes" | "registrar" | JoinedRole | `join-${string}`;
 
 /** Where the seed of a role lies in the folder of keys. */
 export function seedFile(folder: string, role: Role): string {
@@ -31,8 +37,12 @@ export function permissionsOf(role: Role, cluster: string): Permissions {
     case "operator":
       return operator(subjects);
     case "proxy":
-      return proxy(subjects);
+      return proxy(subjects, "*");
+    case "registrar":
+      return registrar(subjects);
     default:
+      if (role.startsWith("proxy-")) return proxy(subjects, role.slice("proxy-".length));
+      if (role.startsWith("join-")) return joiner(subjects, role.slice("join-".length));
       // There is no `allow_responses`: a node could send itself a message with any reply subject, and the server would
       // then let it publish there. Requests to a node therefore carry a reply subject under that node's inbox.
       return agent(subjects.node.all(role === "nodes" ? "*" : role.slice("agent-".length)));
@@ -51,8 +61,29 @@ function agent(own: string): Permissions {
   return { publish: [own], subscribe: [own] };
 }
 
-function proxy(subjects: Subjects): Permissions {
-  const own = subjects.proxy.all("*");
+/** Hears who wants to join and which nodes were removed; it keeps the users, and has no part in what runs. */
+function registrar(subjects: Subjects): Permissions {
+  return {
+    publish: [`${subjects.join.inbox("*")}>`, "_INBOX.>", subjects.api("_", "event", "list")],
+    subscribe: [
+      subjects.join.ask("*"),
+      subjects.join.token,
+      subjects.feed(undefined, "node", "*", "removed"),
+      `${registrarInbox}.>`,
+    ],
+  };
+}
+
+/** Where the registrar hears its answers: nobody but operators may listen there. */
+export const registrarInbox = "_INBOX.registrar";
+
+/** May ask to join, and nothing else. */
+function joiner(subjects: Subjects, token: string): Permissions {
+  return { publish: [subjects.join.ask(token)], subscribe: [`${subjects.join.inbox(token)}>`] };
+}
+
+function proxy(subjects: Subjects, id: string): Permissions {
+  const own = subjects.proxy.all(id);
   return {
     publish: [own, "$JS.API.INFO", ...readStream(`KV_${subjects.buckets.endpoints}`)],
     subscribe: [own, subjects.leader, subjects.endpointsAll],
@@ -64,6 +95,7 @@ function operator(subjects: Subjects): Permissions {
   return {
     publish: [
       subjects.apiAll,
+      subjects.join.token,
       subjects.node.command("*", "logs-credit"),
       "$SRV.>",
       "$JS.API.INFO",

@@ -6,6 +6,7 @@ import { mkdir, open } from "node:fs/promises";
 import { createServer } from "node:net";
 import { dirname } from "node:path";
 import { SwainError } from "../../kernel/errors.ts";
+import { tlsOptions } from "../tls.ts";
 
 export interface StartOptions {
   /** The program, as `resolveServer` found it. */
@@ -18,6 +19,10 @@ export interface StartOptions {
   readonly log: string;
   /** File its process id is written to. */
   readonly pidFile: string;
+  /** The authority of a server that speaks TLS, PEM. */
+  readonly ca?: string | undefined;
+  /** Where it binds, when that is not the host of `url`. */
+  readonly host?: string | undefined;
   /** Seed of a user that may ask `$JS.API.INFO`. */
   readonly seed: Uint8Array;
   /** Told as soon as there is a process, so that it is on record before it is ready. */
@@ -45,7 +50,7 @@ export async function startServer(options: StartOptions): Promise<EmbeddedServer
   options.signal?.throwIfAborted();
   await mkdir(dirname(options.log), { recursive: true, mode: 0o700 });
   // A server of an earlier run would answer in the place of the new one.
-  if (!(await canBind(options.url))) throw new SwainError("PORT_IN_USE", `something listens at ${options.url} already`);
+  if (!(await canBind(options))) throw new SwainError("PORT_IN_USE", `something listens at ${options.url} already`);
   const log = openSync(options.log, "a", 0o600);
   // The server makes its files readable by the group, and the umask is the only way to have them private. The shell is
   // replaced by the server, so the process id stays. In a group of its own: Ctrl-C must reach the supervisor alone, which
@@ -73,12 +78,12 @@ export async function startServer(options: StartOptions): Promise<EmbeddedServer
   return { pid: child.pid ?? 0, closed, stop };
 }
 
-function canBind(url: string): Promise<boolean> {
+function canBind({ url, host }: StartOptions): Promise<boolean> {
   const { hostname, port } = new URL(url);
   return new Promise((resolve) => {
     const probe = createServer();
     probe.once("error", () => resolve(false));
-    probe.listen(Number(port), hostname.replace(/^\[|\]$/g, ""), () => probe.close(() => resolve(true)));
+    probe.listen(Number(port), host ?? hostname.replace(/^\[|\]$/g, ""), () => probe.close(() => resolve(true)));
   });
 }
 
@@ -100,6 +105,7 @@ async function stopChild(child: ChildProcess, closed: Promise<string>): Promise<
 async function answering(options: StartOptions): Promise<void> {
   const { connect, nkeyAuthenticator } = await import("nats");
   const { jetstreamManager } = await import("@nats-io/jetstream");
+  const tls = await tlsOptions([options.url], undefined, options.ca);
   const deadline = performance.now() + readyMs;
   let last: unknown;
   while (performance.now() < deadline) {
@@ -111,6 +117,7 @@ async function answering(options: StartOptions): Promise<void> {
         reconnect: false,
         timeout: 2000,
         name: "swain up",
+        ...(tls === undefined ? {} : { tls }),
       });
       try {
         await (await jetstreamManager(connection, { timeout: 2000 })).getAccountInfo();

@@ -1,0 +1,102 @@
+// The joining side: with a token, a machine makes a key of its own, has it entered in the cluster, and keeps what it needs
+// to come back without the token. The seed of the key never leaves the machine.
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { joinReply } from "../schemas/generated/messages.js";
+import type { JoinRequest } from "../schemas/generated/types.ts";
+import { decodeJoinToken } from "../services/bus/join-token.ts";
+import type { JoinKind, JoinToken } from "../services/bus/join-token.ts";
+import { seedFile } from "../services/bus/embedded/roles.ts";
+import { subjectsOf } from "../services/bus/subjects.ts";
+import { asSwainError, SwainError } from "../services/kernel/errors.ts";
+import type { Call } from "./command.ts";
+import { isLoopback } from "./local/addresses.ts";
+import { joinedFile } from "./local/joined-file.ts";
+import type { Joined } from "./local/joined-file.ts";
+
+export interface JoinWish {
+  readonly kind: JoinKind;
+  readonly id: string;
+  /** The part's own folder. */
+  readonly folder: string;
+}
+
+/** Long enough for a way across the world; a server that is not there is told soon. */
+const connectMs = 15_000;
+/** The registrar waits up to 10 s for its server, and others may be ahead in its queue. */
+const answerMs = 20_000;
+
+/**
+ * Joins with the token of --join (`-` reads it from standard input) and returns what was kept. Throws JOIN_TOKEN_INVALID,
+ * JOIN_TOKEN_REFUSED, INSECURE_REFUSED, SERVER_UNTRUSTED, NATS_UNREACHABLE, JOIN_UNAVAILABLE and what the registrar answers.
+ */
+export async function joinCluster(call: Call, { kind, id, folder }: JoinWish): Promise<Joined> {
+  const given = call.option("join") ?? "";
+  const token = decodeJoinToken(given === "-" ? await call.terminal.input() : given);
+  if (token.kind !== kind) {
+    throw new SwainError(
+      "JOIN_TOKEN_INVALID",
+      `the join token is for \`swain ${token.kind}\`, not for \`swain ${kind}\``,
+    );
+  }
+  refuseInsecure(token, call.flag("insecure"));
+  const { systemDisk } = await import("../services/kernel/node/disk.ts");
+  const { ensureUsers } = await import("../services/bus/embedded/keys.ts");
+  const creds = join(folder, "creds");
+  await mkdir(creds, { recursive: true, mode: 0o700 });
+  const role = `${kind}-${id}` as const;
+  // Kept before it is asked for: when the answer gets lost, the next try asks with the same key.
+  const [user] = await ensureUsers(systemDisk, creds, [role]);
+  await ask(call, token, { kind, id, publicKey: user?.publicKey ?? "" });
+  if (token.ca !== null) await systemDisk.writeAtomic(join(creds, "ca.pem"), token.ca);
+  const joined = { server: token.servers.join(","), cluster: token.cluster, id, creds: seedFile(creds, role) };
+  await systemDisk.writeAtomic(joinedFile(folder), `${JSON.stringify(joined, null, 2)}\n`);
+  call.terminal.err(`joined cluster ${token.cluster} as ${kind} ${id}; restarts need no token\n`);
+  return joined;
+}
+
+function refuseInsecure({ ca, servers }: JoinToken, isSaid: boolean): void {
+  if (ca !== null && servers.every((server) => server.startsWith("tls://"))) return;
+  if (isSaid || servers.every((server) => isLoopback(new URL(server).hostname.replace(/^\[|\]$/g, "")))) return;
+  throw new SwainError("INSECURE_REFUSED", `the cluster at ${servers.join(", ")} is reached without TLS`);
+}
+
+async function ask(call: Call, token: JoinToken, request: JoinRequest): Promise<void> {
+  const { connectBus } = await import("../services/bus/connect.ts");
+  const { silent } = await import("../services/kernel/log.ts");
+  const { systemClock } = await import("../services/kernel/node/clock.ts");
+  const { systemRandom } = await import("../services/kernel/node/ids.ts");
+  const { answerOf } = await import("./client.ts");
+  const { join: subjects } = subjectsOf(token.cluster);
+  const bus = await connectBus({
+    servers: token.servers.join(","),
+    name: `join ${request.id}`,
+    cluster: token.cluster,
+    seed: token.seed,
+    ...(token.ca === null ? {} : { ca: token.ca }),
+    inboxPrefix: subjects.inbox(token.id),
+    connectTimeoutMs: connectMs,
+    clock: systemClock,
+    random: systemRandom,
+    log: silent,
+    signal: call.signal,
+  }).catch((error: unknown) => {
+    const known = asSwainError(error);
+    if (known.code !== "NATS_DENIED") throw known;
+    throw new SwainError("JOIN_TOKEN_REFUSED", `${token.servers.join(", ")} does not know the join token`, {
+      cause: error,
+    });
+  });
+  try {
+    const reply = answerOf(await bus.request(subjects.ask(token.id), request, { timeoutMs: answerMs }));
+    if (!joinReply(reply)) throw new SwainError("INTERNAL", "the answer to the join request is none");
+  } catch (error) {
+    const known = asSwainError(error);
+    if (known.code !== "NO_LEADER") throw known;
+    throw new SwainError("JOIN_UNAVAILABLE", "the cluster lets nobody join now: its `swain up` is not running", {
+      cause: error,
+    });
+  } finally {
+    await bus.close();
+  }
+}

@@ -1,0 +1,51 @@
+// Which nodes the log says were removed since it was last looked through.
+import type { Feed } from "../../schemas/generated/types.ts";
+import type { Registry, Removal } from "../../services/bus/embedded/registry.ts";
+import { isAfter } from "../../services/bus/embedded/registry.ts";
+import { limits } from "../../services/bus/limits.ts";
+import type { Bus } from "../../services/bus/port.ts";
+import { subjectsOf } from "../../services/bus/subjects.ts";
+import { answerOf } from "../client.ts";
+
+type Place = Registry["seen"];
+
+export interface Removed {
+  /** Oldest first. */
+  readonly removals: readonly Removal[];
+  readonly upTo: Place;
+  /** True when the log holds more than was looked through. */
+  readonly gap: boolean;
+}
+
+/** One look at the newest event suffices when nothing happened. */
+const firstPage = 1;
+const page = 1000;
+/** 20,000 events: what a busy cluster writes in the minutes that a supervisor may be away. */
+const maxPages = 20;
+
+/** Reads back from the newest event to the place seen. Rejects with NO_LEADER, TIMEOUT and what the leader answers. */
+export async function removedNodes(bus: Bus, cluster: string, seen: Place): Promise<Removed> {
+  const removals: Removal[] = [];
+  let upTo: Place | undefined;
+  let after: string | undefined;
+  for (let pages = 0; pages < maxPages; pages += 1) {
+    const query = { limit: pages === 0 ? firstPage : page, ...(after === undefined ? {} : { after }) };
+    const subject = subjectsOf(cluster).api("_", "event", "list");
+    const reply = answerOf(await bus.request(subject, query, { timeoutMs: limits.requestTimeoutMs }));
+    const items = ((reply["items"] ?? []) as Feed[]).toReversed();
+    for (const event of items) {
+      const place = placeOf(event);
+      upTo ??= place;
+      if (!isAfter(place, seen)) return { removals: removals.toReversed(), upTo, gap: false };
+      if (event.type === "swain.node.removed") removals.push({ ...place, node: String(event.subject.split("/")[2]) });
+    }
+    const { next } = reply;
+    if (typeof next !== "string") return { removals: removals.toReversed(), upTo: upTo ?? seen, gap: false };
+    after = next;
+  }
+  // What joined with this log is younger than all of it; there is nothing to miss in the first look.
+  return { removals: removals.toReversed(), upTo: upTo ?? seen, gap: seen.logId !== "" };
+}
+
+/** The id of a feed event begins with the log's own. */
+const placeOf = ({ id, sequence }: Feed): Place => ({ logId: id.split(".")[0] ?? "", sequence });
