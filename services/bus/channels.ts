@@ -10,7 +10,7 @@ export interface Channel {
   readonly id: string;
   /** The subject with `{cluster}`, `{namespace}` and the like for its changing tokens. */
   readonly address: string;
-  /** Who sends, and who listens: client, leader, agent, proxy, registrar. */
+  /** Who sends, and who listens: client, leader, agent, proxy, registrar, joiner (a machine with a token). */
   readonly from: string;
   readonly to: string;
   readonly message: SchemaName;
@@ -186,7 +186,7 @@ export const channels: readonly Channel[] = [
   {
     id: "join-ask",
     address: subjects.join.ask("{token}"),
-    from: "client",
+    from: "joiner",
     to: "registrar",
     message: "join-request",
     reply: "join-reply",
