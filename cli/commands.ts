@@ -111,7 +111,7 @@ export const commands: readonly TableEntry[] = [
   {
     name: "node",
     group: "Cluster",
-    summary: "Let another machine join",
+    summary: "List, drain and remove nodes, and let machines join",
     load: () => import("./commands/node.ts"),
   },
   { name: "version", group: "Other", summary: "Print the version", load: () => import("./commands/version.ts") },

@@ -15,7 +15,7 @@ import { feedEvent } from "./events.ts";
 import type { Resource } from "./kinds.ts";
 import { headingsOf, rowsOf } from "./output/objects.ts";
 import type { ObjectView } from "./output/objects.ts";
-import { because, podState, servicePorts, stateCell } from "./output/rows.ts";
+import { because, nodeState, podState, servicePorts, stateCell } from "./output/rows.ts";
 import { harmless, table, tableLines } from "./output/table.ts";
 import type { Cell } from "./output/table.ts";
 import { ageText, cpuText, memoryText } from "./output/units.ts";
@@ -180,7 +180,7 @@ function nodeFacts({ metadata, facts: found, status }: NodeObject, now: number):
   const { capacity } = found;
   return [
     ["Node", metadata.name],
-    ["State", stateCell(status.state)],
+    ["State", nodeState({ metadata, facts: found, status } as NodeObject)],
     ["Since", ageText(now - status.since)],
     ["Hostname", found.hostname],
     ["Address", found.advertise],

@@ -128,9 +128,16 @@ const labels = (map: Readonly<Record<string, string>>): string =>
     .map(([key, value]) => `${key}=${value}`)
     .join(",") || "-";
 
+/** The state, and what operators decided beside it. */
+export const nodeState = ({ status }: NodeObject): Cell => {
+  const { state, mode = "active" } = status;
+  if (mode === "active") return stateCell(state);
+  return stateCell(state === "ready" ? "pending" : state, `${state}, ${mode}`);
+};
+
 const nodeColumns: readonly Column<NodeObject>[] = [
   { heading: "NAME", cell: ({ metadata }) => text(metadata.name) },
-  { heading: "STATE", cell: ({ status }) => stateCell(status.state) },
+  { heading: "STATE", cell: nodeState },
   { heading: "RUNTIME", cell: ({ facts }) => text(facts.runtime) },
   { heading: "PODS", cell: ({ status, facts }) => text(`${status.pods}/${facts.capacity.pods}`) },
   {

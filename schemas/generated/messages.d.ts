@@ -1,6 +1,6 @@
 // Generated from schemas/**/*.schema.json by `npm run generate`. Do not edit.
 import type { Validator } from "./validator.ts";
-import type { Accepted, ApiError, ApplyRequest, Assign, AssignReply, DeleteRequest, EndpointDeregisterRequest, EndpointRegisterRequest, Event, Feed, Heartbeat, JoinReply, JoinRequest, JoinTokenReply, JoinTokenRequest, LeaderBeat, ListReply, ListRequest, LogChunk, LogsCredit, LogsRequest, NodeMetrics, Problem, ProxyHeartbeat, ProxyMetrics, Report, ScaleRequest, Sync, TopReply } from "./types.ts";
+import type { Accepted, ApiError, ApplyRequest, Assign, AssignReply, DeleteRequest, EndpointDeregisterRequest, EndpointRegisterRequest, Event, Feed, Heartbeat, JoinReply, JoinRequest, JoinTokenReply, JoinTokenRequest, LeaderBeat, ListReply, ListRequest, LogChunk, LogsCredit, LogsRequest, NodeMetrics, NodeRequest, Problem, ProxyHeartbeat, ProxyMetrics, Report, ScaleRequest, Sync, TopReply } from "./types.ts";
 
 export declare const accepted: Validator<Accepted>;
 export declare const apiError: Validator<ApiError>;
@@ -24,6 +24,7 @@ export declare const logChunk: Validator<LogChunk>;
 export declare const logsCredit: Validator<LogsCredit>;
 export declare const logsRequest: Validator<LogsRequest>;
 export declare const nodeMetrics: Validator<NodeMetrics>;
+export declare const nodeRequest: Validator<NodeRequest>;
 export declare const problem: Validator<Problem>;
 export declare const proxyHeartbeat: Validator<ProxyHeartbeat>;
 export declare const proxyMetrics: Validator<ProxyMetrics>;

@@ -1,7 +1,7 @@
 // Generated from schemas/**/*.schema.json by `npm run generate`. Do not edit.
 
 export const accepted = validate20;
-const schema31 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:accepted","title":"Accepted","description":"The answer to a change: it is in the log at this sequence.","type":"object","additionalProperties":true,"required":["epoch","sequence","results"],"properties":{"epoch":{"type":"integer","minimum":1},"sequence":{"type":"integer","minimum":1},"results":{"type":"array","items":{"title":"ChangeResult","type":"object","additionalProperties":false,"required":["kind","namespace","name","action"],"properties":{"kind":{"type":"string"},"namespace":{"type":"string"},"name":{"type":"string"},"action":{"type":"string","enum":["created","configured","unchanged","scaled","deleted"]},"note":{"description":"Something the asker should know about it.","type":"string"}}}}}};
+const schema31 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:accepted","title":"Accepted","description":"The answer to a change: it is in the log at this sequence.","type":"object","additionalProperties":true,"required":["epoch","sequence","results"],"properties":{"epoch":{"type":"integer","minimum":1},"sequence":{"type":"integer","minimum":1},"results":{"type":"array","items":{"title":"ChangeResult","type":"object","additionalProperties":false,"required":["kind","namespace","name","action"],"properties":{"kind":{"type":"string"},"namespace":{"type":"string"},"name":{"type":"string"},"action":{"type":"string","enum":["created","configured","unchanged","scaled","deleted","cordoned","uncordoned","draining","removed","undone"]},"note":{"description":"Something the asker should know about it.","type":"string"}}}}}};
 
 function validate20(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:accepted" */;
@@ -202,7 +202,7 @@ vErrors.push(err15);
 }
 errors++;
 }
-if(!(((((data7 === "created") || (data7 === "configured")) || (data7 === "unchanged")) || (data7 === "scaled")) || (data7 === "deleted"))){
+if(!((((((((((data7 === "created") || (data7 === "configured")) || (data7 === "unchanged")) || (data7 === "scaled")) || (data7 === "deleted")) || (data7 === "cordoned")) || (data7 === "uncordoned")) || (data7 === "draining")) || (data7 === "removed")) || (data7 === "undone"))){
 const err16 = {instancePath:instancePath+"/results/" + i0+"/action",schemaPath:"#/properties/results/items/properties/action/enum",keyword:"enum",params:{allowedValues: schema31.properties.results.items.properties.action.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err16];
@@ -5048,8 +5048,8 @@ return errors === 0;
 validate70.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const event = validate73;
-const schema114 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:event","title":"Event","description":"One decision of the leader, as it is stored in the log.","type":"object","additionalProperties":true,"required":["schema","logId","epoch","id","prev","time","cause","items"],"properties":{"schema":{"const":1,"type":"integer"},"logId":{"type":"string"},"epoch":{"description":"Sequence of the leader.elected event of the term this was written in.","type":"integer","minimum":1},"id":{"type":"string"},"prev":{"description":"Id of the event before this one; empty for the first.","type":"string"},"time":{"description":"Milliseconds since 1970 by the leader's clock of this term.","type":"integer","minimum":0},"cause":{"description":"What made the leader decide: api, report, liveness, reconcile, rollout, drain, autoscale, election.","type":"string"},"operation":{"description":"The client's operation id, when a request caused it.","type":"string"},"items":{"type":"array","minItems":1,"maxItems":1000,"items":{"$ref":"urn:swain:event#/$defs/EventItem"}}},"$defs":{"EventItem":{"oneOf":[{"$ref":"urn:swain:event#/$defs/ClusterCreated"},{"$ref":"urn:swain:event#/$defs/LeaderElected"},{"$ref":"urn:swain:event#/$defs/NodeRegistered"},{"$ref":"urn:swain:event#/$defs/NodeChanged"},{"$ref":"urn:swain:event#/$defs/WorkloadApplied"},{"$ref":"urn:swain:event#/$defs/WorkloadScaled"},{"$ref":"urn:swain:event#/$defs/WorkloadHalted"},{"$ref":"urn:swain:event#/$defs/WorkloadChanged"},{"$ref":"urn:swain:event#/$defs/ServiceApplied"},{"$ref":"urn:swain:event#/$defs/ServiceDeleted"},{"$ref":"urn:swain:event#/$defs/EndpointRegistered"},{"$ref":"urn:swain:event#/$defs/EndpointRemoved"},{"$ref":"urn:swain:event#/$defs/AutoscalerApplied"},{"$ref":"urn:swain:event#/$defs/AutoscalerDeleted"},{"$ref":"urn:swain:event#/$defs/AutoscalerScaled"},{"$ref":"urn:swain:event#/$defs/PodPending"},{"$ref":"urn:swain:event#/$defs/PodAssigned"},{"$ref":"urn:swain:event#/$defs/PodReported"},{"$ref":"urn:swain:event#/$defs/PodStopping"},{"$ref":"urn:swain:event#/$defs/PodChanged"}]},"ClusterCreated":{"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"cluster","type":"string"},"verb":{"const":"created","type":"string"},"name":{"description":"The cluster's uid; container labels carry it.","type":"string"}}},"LeaderElected":{"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"leader","type":"string"},"verb":{"const":"elected","type":"string"},"name":{"description":"The controller's id.","type":"string"}}},"NodeRegistered":{"type":"object","additionalProperties":false,"required":["kind","verb","name","facts"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"const":"registered","type":"string"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"}}},"NodeChanged":{"description":"unknown: not heard in time. ready: heard again. held and released: a mass loss is being waited out.","type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"type":"string","enum":["unknown","ready"]},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"WorkloadApplied":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:workload-manifest#/$defs/WorkloadSpec"}}},"WorkloadScaled":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","replicas"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"scaled","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"replicas":{"type":"integer","minimum":0,"maximum":10000}}},"WorkloadHalted":{"description":"A template change stopped because a new pod did not become ready.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","reason","message"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"halted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"WorkloadChanged":{"description":"deleted: asked for; its pods stop. removed: the last pod is gone.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"type":"string","enum":["deleted","removed"]},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}},"ServiceApplied":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"service","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:service-manifest#/$defs/ServiceSpec"}}},"ServiceDeleted":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"service","type":"string"},"verb":{"const":"deleted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}},"EndpointRegistered":{"description":"A program that no node runs serves a service, or serves it at other addresses than before.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","service","addresses","ttlMs"],"properties":{"kind":{"const":"endpoint","type":"string"},"verb":{"const":"registered","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"service":{"$ref":"urn:swain:common#/$defs/Name"},"addresses":{"$ref":"urn:swain:endpoint-register-request#/$defs/ExternalAddresses"},"ttlMs":{"description":"Without a renewal for this long it is removed.","type":"integer","minimum":1}}},"EndpointRemoved":{"description":"EXPIRED: not renewed in time. DEREGISTERED: by its own wish. DELETED: its service was deleted.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","service","reason","message"],"properties":{"kind":{"const":"endpoint","type":"string"},"verb":{"const":"removed","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"service":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"AutoscalerApplied":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:autoscaler-manifest#/$defs/AutoscalerSpec"}}},"AutoscalerDeleted":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"deleted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}},"AutoscalerScaled":{"description":"Why the workload.scaled item beside it in the same event was decided.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","from","replicas","reason","message","metrics"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"scaled","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"from":{"type":"integer","minimum":0,"maximum":10000},"replicas":{"type":"integer","minimum":1,"maximum":10000},"reason":{"type":"string"},"message":{"type":"string"},"metrics":{"type":"array","maxItems":2,"items":{"$ref":"urn:swain:autoscale-message#/$defs/AutoscaleMetric"}}}},"PodPending":{"description":"A pod that has a slot but no node, and why. Makes the pod when it is new.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","slot","template","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"pending","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"template":{"type":"integer","minimum":1},"reason":{"type":"string"},"message":{"type":"string"}}},"PodAssigned":{"description":"A pod is placed on a node. Makes the pod when it is new.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","slot","template","node"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"assigned","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"template":{"description":"Sequence of the event that set the pod template.","type":"integer","minimum":1},"node":{"$ref":"urn:swain:common#/$defs/Name"}}},"PodReported":{"description":"What the agent saw; the verb is the pod's state.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","observed"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"$ref":"urn:swain:pod-message#/$defs/ObservedState"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"observed":{"$ref":"urn:swain:pod-message#/$defs/PodObserved"}}},"PodStopping":{"description":"The pod leaves the endpoints. With drain, the node is told to stop it once the proxies have let go (drained).","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","drain","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"stopping","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"drain":{"type":"boolean"},"reason":{"type":"string"},"message":{"type":"string"}}},"PodChanged":{"description":"drained: proxies let go, the node may stop it. lost: its node is unheard for too long; possibly still running. removed: gone from the node, or never was on one.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"type":"string","enum":["drained","lost","removed"]},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"reason":{"type":"string"},"message":{"type":"string"}}}}};
-const schema115 = {"oneOf":[{"$ref":"urn:swain:event#/$defs/ClusterCreated"},{"$ref":"urn:swain:event#/$defs/LeaderElected"},{"$ref":"urn:swain:event#/$defs/NodeRegistered"},{"$ref":"urn:swain:event#/$defs/NodeChanged"},{"$ref":"urn:swain:event#/$defs/WorkloadApplied"},{"$ref":"urn:swain:event#/$defs/WorkloadScaled"},{"$ref":"urn:swain:event#/$defs/WorkloadHalted"},{"$ref":"urn:swain:event#/$defs/WorkloadChanged"},{"$ref":"urn:swain:event#/$defs/ServiceApplied"},{"$ref":"urn:swain:event#/$defs/ServiceDeleted"},{"$ref":"urn:swain:event#/$defs/EndpointRegistered"},{"$ref":"urn:swain:event#/$defs/EndpointRemoved"},{"$ref":"urn:swain:event#/$defs/AutoscalerApplied"},{"$ref":"urn:swain:event#/$defs/AutoscalerDeleted"},{"$ref":"urn:swain:event#/$defs/AutoscalerScaled"},{"$ref":"urn:swain:event#/$defs/PodPending"},{"$ref":"urn:swain:event#/$defs/PodAssigned"},{"$ref":"urn:swain:event#/$defs/PodReported"},{"$ref":"urn:swain:event#/$defs/PodStopping"},{"$ref":"urn:swain:event#/$defs/PodChanged"}]};
+const schema114 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:event","title":"Event","description":"One decision of the leader, as it is stored in the log.","type":"object","additionalProperties":true,"required":["schema","logId","epoch","id","prev","time","cause","items"],"properties":{"schema":{"const":1,"type":"integer"},"logId":{"type":"string"},"epoch":{"description":"Sequence of the leader.elected event of the term this was written in.","type":"integer","minimum":1},"id":{"type":"string"},"prev":{"description":"Id of the event before this one; empty for the first.","type":"string"},"time":{"description":"Milliseconds since 1970 by the leader's clock of this term.","type":"integer","minimum":0},"cause":{"description":"What made the leader decide: api, report, liveness, reconcile, rollout, drain, autoscale, election.","type":"string"},"operation":{"description":"The client's operation id, when a request caused it.","type":"string"},"items":{"type":"array","minItems":1,"maxItems":1000,"items":{"$ref":"urn:swain:event#/$defs/EventItem"}}},"$defs":{"EventItem":{"oneOf":[{"$ref":"urn:swain:event#/$defs/ClusterCreated"},{"$ref":"urn:swain:event#/$defs/LeaderElected"},{"$ref":"urn:swain:event#/$defs/NodeRegistered"},{"$ref":"urn:swain:event#/$defs/NodeChanged"},{"$ref":"urn:swain:event#/$defs/NodeManaged"},{"$ref":"urn:swain:event#/$defs/WorkloadApplied"},{"$ref":"urn:swain:event#/$defs/WorkloadScaled"},{"$ref":"urn:swain:event#/$defs/WorkloadHalted"},{"$ref":"urn:swain:event#/$defs/WorkloadChanged"},{"$ref":"urn:swain:event#/$defs/ServiceApplied"},{"$ref":"urn:swain:event#/$defs/ServiceDeleted"},{"$ref":"urn:swain:event#/$defs/EndpointRegistered"},{"$ref":"urn:swain:event#/$defs/EndpointRemoved"},{"$ref":"urn:swain:event#/$defs/AutoscalerApplied"},{"$ref":"urn:swain:event#/$defs/AutoscalerDeleted"},{"$ref":"urn:swain:event#/$defs/AutoscalerScaled"},{"$ref":"urn:swain:event#/$defs/PodPending"},{"$ref":"urn:swain:event#/$defs/PodAssigned"},{"$ref":"urn:swain:event#/$defs/PodReported"},{"$ref":"urn:swain:event#/$defs/PodStopping"},{"$ref":"urn:swain:event#/$defs/PodChanged"}]},"ClusterCreated":{"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"cluster","type":"string"},"verb":{"const":"created","type":"string"},"name":{"description":"The cluster's uid; container labels carry it.","type":"string"}}},"LeaderElected":{"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"leader","type":"string"},"verb":{"const":"elected","type":"string"},"name":{"description":"The controller's id.","type":"string"}}},"NodeRegistered":{"type":"object","additionalProperties":false,"required":["kind","verb","name","facts"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"const":"registered","type":"string"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"}}},"NodeChanged":{"description":"unknown: not heard in time. ready: heard again. held and released: a mass loss is being waited out.","type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"type":"string","enum":["unknown","ready"]},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"NodeManaged":{"description":"cordoned: takes no new pods, keeps those it has. draining: they move away, too; with a reason, why some cannot. uncordoned: takes pods again. removed: forgotten, and its pods with it.","type":"object","additionalProperties":false,"required":["kind","verb","name","reason","message"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"type":"string","enum":["cordoned","draining","uncordoned","removed"]},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"WorkloadApplied":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:workload-manifest#/$defs/WorkloadSpec"}}},"WorkloadScaled":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","replicas"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"scaled","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"replicas":{"type":"integer","minimum":0,"maximum":10000}}},"WorkloadHalted":{"description":"A template change stopped because a new pod did not become ready.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","reason","message"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"halted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"WorkloadChanged":{"description":"deleted: asked for; its pods stop. removed: the last pod is gone.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"type":"string","enum":["deleted","removed"]},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}},"ServiceApplied":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"service","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:service-manifest#/$defs/ServiceSpec"}}},"ServiceDeleted":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"service","type":"string"},"verb":{"const":"deleted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}},"EndpointRegistered":{"description":"A program that no node runs serves a service, or serves it at other addresses than before.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","service","addresses","ttlMs"],"properties":{"kind":{"const":"endpoint","type":"string"},"verb":{"const":"registered","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"service":{"$ref":"urn:swain:common#/$defs/Name"},"addresses":{"$ref":"urn:swain:endpoint-register-request#/$defs/ExternalAddresses"},"ttlMs":{"description":"Without a renewal for this long it is removed.","type":"integer","minimum":1}}},"EndpointRemoved":{"description":"EXPIRED: not renewed in time. DEREGISTERED: by its own wish. DELETED: its service was deleted.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","service","reason","message"],"properties":{"kind":{"const":"endpoint","type":"string"},"verb":{"const":"removed","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"service":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"AutoscalerApplied":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:autoscaler-manifest#/$defs/AutoscalerSpec"}}},"AutoscalerDeleted":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"deleted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}},"AutoscalerScaled":{"description":"Why the workload.scaled item beside it in the same event was decided.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","from","replicas","reason","message","metrics"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"scaled","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"from":{"type":"integer","minimum":0,"maximum":10000},"replicas":{"type":"integer","minimum":1,"maximum":10000},"reason":{"type":"string"},"message":{"type":"string"},"metrics":{"type":"array","maxItems":2,"items":{"$ref":"urn:swain:autoscale-message#/$defs/AutoscaleMetric"}}}},"PodPending":{"description":"A pod that has a slot but no node, and why. Makes the pod when it is new.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","slot","template","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"pending","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"template":{"type":"integer","minimum":1},"reason":{"type":"string"},"message":{"type":"string"}}},"PodAssigned":{"description":"A pod is placed on a node. Makes the pod when it is new.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","slot","template","node"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"assigned","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"template":{"description":"Sequence of the event that set the pod template.","type":"integer","minimum":1},"node":{"$ref":"urn:swain:common#/$defs/Name"}}},"PodReported":{"description":"What the agent saw; the verb is the pod's state.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","observed"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"$ref":"urn:swain:pod-message#/$defs/ObservedState"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"observed":{"$ref":"urn:swain:pod-message#/$defs/PodObserved"}}},"PodStopping":{"description":"The pod leaves the endpoints. With drain, the node is told to stop it once the proxies have let go (drained).","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","drain","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"stopping","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"drain":{"type":"boolean"},"reason":{"type":"string"},"message":{"type":"string"}}},"PodChanged":{"description":"drained: proxies let go, the node may stop it. lost: its node is unheard for too long; possibly still running. removed: gone from the node, or never was on one.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"type":"string","enum":["drained","lost","removed"]},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"reason":{"type":"string"},"message":{"type":"string"}}}}};
+const schema115 = {"oneOf":[{"$ref":"urn:swain:event#/$defs/ClusterCreated"},{"$ref":"urn:swain:event#/$defs/LeaderElected"},{"$ref":"urn:swain:event#/$defs/NodeRegistered"},{"$ref":"urn:swain:event#/$defs/NodeChanged"},{"$ref":"urn:swain:event#/$defs/NodeManaged"},{"$ref":"urn:swain:event#/$defs/WorkloadApplied"},{"$ref":"urn:swain:event#/$defs/WorkloadScaled"},{"$ref":"urn:swain:event#/$defs/WorkloadHalted"},{"$ref":"urn:swain:event#/$defs/WorkloadChanged"},{"$ref":"urn:swain:event#/$defs/ServiceApplied"},{"$ref":"urn:swain:event#/$defs/ServiceDeleted"},{"$ref":"urn:swain:event#/$defs/EndpointRegistered"},{"$ref":"urn:swain:event#/$defs/EndpointRemoved"},{"$ref":"urn:swain:event#/$defs/AutoscalerApplied"},{"$ref":"urn:swain:event#/$defs/AutoscalerDeleted"},{"$ref":"urn:swain:event#/$defs/AutoscalerScaled"},{"$ref":"urn:swain:event#/$defs/PodPending"},{"$ref":"urn:swain:event#/$defs/PodAssigned"},{"$ref":"urn:swain:event#/$defs/PodReported"},{"$ref":"urn:swain:event#/$defs/PodStopping"},{"$ref":"urn:swain:event#/$defs/PodChanged"}]};
 const schema116 = {"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"cluster","type":"string"},"verb":{"const":"created","type":"string"},"name":{"description":"The cluster's uid; container labels carry it.","type":"string"}}};
 const schema117 = {"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"leader","type":"string"},"verb":{"const":"elected","type":"string"},"name":{"description":"The controller's id.","type":"string"}}};
 const schema118 = {"type":"object","additionalProperties":false,"required":["kind","verb","name","facts"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"const":"registered","type":"string"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"}}};
@@ -5832,7 +5832,193 @@ return errors === 0;
 }
 validate80.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema125 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:workload-manifest#/$defs/WorkloadSpec"}}};
+const schema125 = {"description":"cordoned: takes no new pods, keeps those it has. draining: they move away, too; with a reason, why some cannot. uncordoned: takes pods again. removed: forgotten, and its pods with it.","type":"object","additionalProperties":false,"required":["kind","verb","name","reason","message"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"type":"string","enum":["cordoned","draining","uncordoned","removed"]},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}};
+
+function validate82(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate82.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.kind === undefined){
+const err0 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "kind"},message:"must have required property '"+"kind"+"'"};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+if(data.verb === undefined){
+const err1 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "verb"},message:"must have required property '"+"verb"+"'"};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+if(data.name === undefined){
+const err2 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "name"},message:"must have required property '"+"name"+"'"};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+if(data.reason === undefined){
+const err3 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "reason"},message:"must have required property '"+"reason"+"'"};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+if(data.message === undefined){
+const err4 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "message"},message:"must have required property '"+"message"+"'"};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+for(const key0 in data){
+if(!(((((key0 === "kind") || (key0 === "verb")) || (key0 === "name")) || (key0 === "reason")) || (key0 === "message"))){
+const err5 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+}
+}
+if(data.kind !== undefined){
+let data0 = data.kind;
+if(typeof data0 !== "string"){
+const err6 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+if("node" !== data0){
+const err7 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "node"},message:"must be equal to constant"};
+if(vErrors === null){
+vErrors = [err7];
+}
+else {
+vErrors.push(err7);
+}
+errors++;
+}
+}
+if(data.verb !== undefined){
+let data1 = data.verb;
+if(typeof data1 !== "string"){
+const err8 = {instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err8];
+}
+else {
+vErrors.push(err8);
+}
+errors++;
+}
+if(!((((data1 === "cordoned") || (data1 === "draining")) || (data1 === "uncordoned")) || (data1 === "removed"))){
+const err9 = {instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema125.properties.verb.enum},message:"must be equal to one of the allowed values"};
+if(vErrors === null){
+vErrors = [err9];
+}
+else {
+vErrors.push(err9);
+}
+errors++;
+}
+}
+if(data.name !== undefined){
+let data2 = data.name;
+if(typeof data2 === "string"){
+if(!pattern5.test(data2)){
+const err10 = {instancePath:instancePath+"/name",schemaPath:"urn:swain:common#/$defs/Name/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"+"\""};
+if(vErrors === null){
+vErrors = [err10];
+}
+else {
+vErrors.push(err10);
+}
+errors++;
+}
+}
+else {
+const err11 = {instancePath:instancePath+"/name",schemaPath:"urn:swain:common#/$defs/Name/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err11];
+}
+else {
+vErrors.push(err11);
+}
+errors++;
+}
+}
+if(data.reason !== undefined){
+if(typeof data.reason !== "string"){
+const err12 = {instancePath:instancePath+"/reason",schemaPath:"#/properties/reason/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err12];
+}
+else {
+vErrors.push(err12);
+}
+errors++;
+}
+}
+if(data.message !== undefined){
+if(typeof data.message !== "string"){
+const err13 = {instancePath:instancePath+"/message",schemaPath:"#/properties/message/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err13];
+}
+else {
+vErrors.push(err13);
+}
+errors++;
+}
+}
+}
+else {
+const err14 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err14];
+}
+else {
+vErrors.push(err14);
+}
+errors++;
+}
+validate82.errors = vErrors;
+return errors === 0;
+}
+validate82.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+const schema127 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:workload-manifest#/$defs/WorkloadSpec"}}};
 const schema49 = {"type":"object","additionalProperties":false,"required":["containers"],"properties":{"replicas":{"description":"How many pods; left out, the current count stays (1 for a new workload).","type":"integer","minimum":0,"maximum":10000},"placement":{"type":"string","enum":["spread","binpack"]},"nodeSelector":{"$ref":"urn:swain:common#/$defs/Labels"},"restartPolicy":{"type":"string","enum":["Always","OnFailure","Never"]},"lostAfter":{"description":"How long a node may be unheard before its pods are replaced (default 15s).","$ref":"urn:swain:common#/$defs/Duration"},"stopGracePeriod":{"description":"From the polite stop to the kill (default 10s).","$ref":"urn:swain:common#/$defs/Duration"},"drainTimeout":{"description":"How long open connections may finish before a pod is stopped (default 10s).","$ref":"urn:swain:common#/$defs/Duration"},"progressDeadline":{"description":"How long a new pod may take to become ready before a template change halts (default 60s).","$ref":"urn:swain:common#/$defs/Duration"},"containers":{"type":"array","minItems":1,"maxItems":16,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Container"}},"network":{"description":"What network its pods get (default: bridge).","$ref":"urn:swain:workload-manifest#/$defs/PodNetwork"},"hosts":{"description":"Lines added to /etc/hosts.","type":"array","maxItems":256,"items":{"$ref":"urn:swain:workload-manifest#/$defs/HostEntry"}},"dns":{"description":"Replaces the resolver settings the engine would give.","$ref":"urn:swain:workload-manifest#/$defs/PodDns"}}};
 
 function validate32(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
@@ -7343,10 +7529,10 @@ return errors === 0;
 validate55.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate83(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate85(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate83.evaluated;
+const evaluated0 = validate85.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -7730,16 +7916,16 @@ vErrors.push(err28);
 }
 errors++;
 }
-validate83.errors = vErrors;
+validate85.errors = vErrors;
 return errors === 0;
 }
-validate83.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate85.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate82(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate84(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate82.evaluated;
+const evaluated0 = validate84.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -7992,8 +8178,8 @@ errors++;
 }
 }
 if(data.spec !== undefined){
-if(!(validate83(data.spec, {instancePath:instancePath+"/spec",parentData:data,parentDataProperty:"spec",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate83.errors : vErrors.concat(validate83.errors);
+if(!(validate85(data.spec, {instancePath:instancePath+"/spec",parentData:data,parentDataProperty:"spec",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate85.errors : vErrors.concat(validate85.errors);
 errors = vErrors.length;
 }
 }
@@ -8008,17 +8194,17 @@ vErrors.push(err21);
 }
 errors++;
 }
-validate82.errors = vErrors;
+validate84.errors = vErrors;
 return errors === 0;
 }
-validate82.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate84.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema135 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","replicas"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"scaled","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"replicas":{"type":"integer","minimum":0,"maximum":10000}}};
+const schema137 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","replicas"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"scaled","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"replicas":{"type":"integer","minimum":0,"maximum":10000}}};
 
-function validate90(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate92(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate90.evaluated;
+const evaluated0 = validate92.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -8230,17 +8416,17 @@ vErrors.push(err17);
 }
 errors++;
 }
-validate90.errors = vErrors;
+validate92.errors = vErrors;
 return errors === 0;
 }
-validate90.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate92.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema138 = {"description":"A template change stopped because a new pod did not become ready.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","reason","message"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"halted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}};
+const schema140 = {"description":"A template change stopped because a new pod did not become ready.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","reason","message"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"halted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}};
 
-function validate92(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate94(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate92.evaluated;
+const evaluated0 = validate94.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -8451,17 +8637,17 @@ vErrors.push(err17);
 }
 errors++;
 }
-validate92.errors = vErrors;
+validate94.errors = vErrors;
 return errors === 0;
 }
-validate92.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate94.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema141 = {"description":"deleted: asked for; its pods stop. removed: the last pod is gone.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"type":"string","enum":["deleted","removed"]},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}};
+const schema143 = {"description":"deleted: asked for; its pods stop. removed: the last pod is gone.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"type":"string","enum":["deleted","removed"]},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}};
 
-function validate94(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate96(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate94.evaluated;
+const evaluated0 = validate96.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -8557,7 +8743,7 @@ vErrors.push(err7);
 errors++;
 }
 if(!((data1 === "deleted") || (data1 === "removed"))){
-const err8 = {instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema141.properties.verb.enum},message:"must be equal to one of the allowed values"};
+const err8 = {instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema143.properties.verb.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err8];
 }
@@ -8628,19 +8814,19 @@ vErrors.push(err13);
 }
 errors++;
 }
-validate94.errors = vErrors;
+validate96.errors = vErrors;
 return errors === 0;
 }
-validate94.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate96.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema144 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"service","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:service-manifest#/$defs/ServiceSpec"}}};
-const schema153 = {"type":"object","additionalProperties":false,"required":["ports"],"properties":{"selector":{"description":"Whose pods serve; left out for a service of external endpoints alone.","type":"object","additionalProperties":false,"required":["workload"],"properties":{"workload":{"description":"The workload of the same namespace whose ready pods serve.","$ref":"urn:swain:common#/$defs/Name"}}},"ports":{"type":"array","minItems":1,"maxItems":16,"items":{"$ref":"urn:swain:service-manifest#/$defs/ServicePort"}},"balance":{"description":"Which backend gets a new connection: the next one (round-robin, default), or the one with the fewest open from this proxy (least-connections).","type":"string","enum":["round-robin","least-connections"]},"sticky":{"description":"source: clients of one address keep their backend while it serves; balance then has no say.","type":"string","enum":["none","source"]},"check":{"description":"Proxies ask each backend themselves and send nothing to one that fails, unless all fail.","$ref":"urn:swain:service-manifest#/$defs/BackendCheck"},"ejection":{"description":"A backend whose connects fail this often in a row gets nothing for a while; the last one left is never ejected.","$ref":"urn:swain:service-manifest#/$defs/Ejection"},"proxyProtocol":{"description":"Tells backends the client's address first, as HAProxy's PROXY protocol does.","type":"string","enum":["none","v1","v2"]},"maxConnections":{"description":"Open connections to the service per proxy; up to 1,000 more wait, 5 s each, and are refused then.","type":"integer","minimum":1,"maximum":1000000},"maxConnectionsPerBackend":{"description":"Open connections to one backend per proxy; a full one is passed over, and when all are full clients wait as above.","type":"integer","minimum":1,"maximum":1000000}}};
-const schema155 = {"type":"object","additionalProperties":false,"required":["port","targetPort"],"properties":{"name":{"$ref":"urn:swain:common#/$defs/PortName"},"port":{"description":"Where the proxy listens.","$ref":"urn:swain:common#/$defs/PortNumber"},"targetPort":{"description":"A port of the pod, by name or by containerPort number.","type":["string","integer"],"minimum":1,"maximum":65535,"pattern":"^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$"}}};
+const schema146 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"service","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:service-manifest#/$defs/ServiceSpec"}}};
+const schema155 = {"type":"object","additionalProperties":false,"required":["ports"],"properties":{"selector":{"description":"Whose pods serve; left out for a service of external endpoints alone.","type":"object","additionalProperties":false,"required":["workload"],"properties":{"workload":{"description":"The workload of the same namespace whose ready pods serve.","$ref":"urn:swain:common#/$defs/Name"}}},"ports":{"type":"array","minItems":1,"maxItems":16,"items":{"$ref":"urn:swain:service-manifest#/$defs/ServicePort"}},"balance":{"description":"Which backend gets a new connection: the next one (round-robin, default), or the one with the fewest open from this proxy (least-connections).","type":"string","enum":["round-robin","least-connections"]},"sticky":{"description":"source: clients of one address keep their backend while it serves; balance then has no say.","type":"string","enum":["none","source"]},"check":{"description":"Proxies ask each backend themselves and send nothing to one that fails, unless all fail.","$ref":"urn:swain:service-manifest#/$defs/BackendCheck"},"ejection":{"description":"A backend whose connects fail this often in a row gets nothing for a while; the last one left is never ejected.","$ref":"urn:swain:service-manifest#/$defs/Ejection"},"proxyProtocol":{"description":"Tells backends the client's address first, as HAProxy's PROXY protocol does.","type":"string","enum":["none","v1","v2"]},"maxConnections":{"description":"Open connections to the service per proxy; up to 1,000 more wait, 5 s each, and are refused then.","type":"integer","minimum":1,"maximum":1000000},"maxConnectionsPerBackend":{"description":"Open connections to one backend per proxy; a full one is passed over, and when all are full clients wait as above.","type":"integer","minimum":1,"maximum":1000000}}};
+const schema157 = {"type":"object","additionalProperties":false,"required":["port","targetPort"],"properties":{"name":{"$ref":"urn:swain:common#/$defs/PortName"},"port":{"description":"Where the proxy listens.","$ref":"urn:swain:common#/$defs/PortNumber"},"targetPort":{"description":"A port of the pod, by name or by containerPort number.","type":["string","integer"],"minimum":1,"maximum":65535,"pattern":"^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$"}}};
 
-function validate101(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate103(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate101.evaluated;
+const evaluated0 = validate103.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -8743,7 +8929,7 @@ errors++;
 if(data.targetPort !== undefined){
 let data2 = data.targetPort;
 if((typeof data2 !== "string") && (!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2))))){
-const err8 = {instancePath:instancePath+"/targetPort",schemaPath:"#/properties/targetPort/type",keyword:"type",params:{type: schema155.properties.targetPort.type},message:"must be string,integer"};
+const err8 = {instancePath:instancePath+"/targetPort",schemaPath:"#/properties/targetPort/type",keyword:"type",params:{type: schema157.properties.targetPort.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err8];
 }
@@ -8798,17 +8984,17 @@ vErrors.push(err12);
 }
 errors++;
 }
-validate101.errors = vErrors;
+validate103.errors = vErrors;
 return errors === 0;
 }
-validate101.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate103.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema158 = {"type":"object","additionalProperties":false,"required":["type"],"properties":{"type":{"type":"string","enum":["tcp","http"]},"path":{"description":"For http (default /); 200 to 399 is healthy.","type":"string","pattern":"^/[\\x21-\\x7e]{0,2047}$"},"interval":{"description":"Default 2s.","$ref":"urn:swain:common#/$defs/Duration"},"timeout":{"description":"Default 1s.","$ref":"urn:swain:common#/$defs/Duration"},"rise":{"description":"Successes in a row until it serves again (default 2).","type":"integer","minimum":1,"maximum":100},"fall":{"description":"Failures in a row until it does not (default 3).","type":"integer","minimum":1,"maximum":100}}};
+const schema160 = {"type":"object","additionalProperties":false,"required":["type"],"properties":{"type":{"type":"string","enum":["tcp","http"]},"path":{"description":"For http (default /); 200 to 399 is healthy.","type":"string","pattern":"^/[\\x21-\\x7e]{0,2047}$"},"interval":{"description":"Default 2s.","$ref":"urn:swain:common#/$defs/Duration"},"timeout":{"description":"Default 1s.","$ref":"urn:swain:common#/$defs/Duration"},"rise":{"description":"Successes in a row until it serves again (default 2).","type":"integer","minimum":1,"maximum":100},"fall":{"description":"Failures in a row until it does not (default 3).","type":"integer","minimum":1,"maximum":100}}};
 
-function validate103(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate105(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate103.evaluated;
+const evaluated0 = validate105.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -8851,7 +9037,7 @@ vErrors.push(err2);
 errors++;
 }
 if(!((data0 === "tcp") || (data0 === "http"))){
-const err3 = {instancePath:instancePath+"/type",schemaPath:"#/properties/type/enum",keyword:"enum",params:{allowedValues: schema158.properties.type.enum},message:"must be equal to one of the allowed values"};
+const err3 = {instancePath:instancePath+"/type",schemaPath:"#/properties/type/enum",keyword:"enum",params:{allowedValues: schema160.properties.type.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err3];
 }
@@ -9017,17 +9203,17 @@ vErrors.push(err16);
 }
 errors++;
 }
-validate103.errors = vErrors;
+validate105.errors = vErrors;
 return errors === 0;
 }
-validate103.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate105.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema161 = {"type":"object","additionalProperties":false,"properties":{"failures":{"description":"Connects failed in a row (default 3).","type":"integer","minimum":1,"maximum":1000},"for":{"description":"How long (default 10s); each further time twice as long, at most ten times.","$ref":"urn:swain:common#/$defs/Duration"}}};
+const schema163 = {"type":"object","additionalProperties":false,"properties":{"failures":{"description":"Connects failed in a row (default 3).","type":"integer","minimum":1,"maximum":1000},"for":{"description":"How long (default 10s); each further time twice as long, at most ten times.","$ref":"urn:swain:common#/$defs/Duration"}}};
 
-function validate105(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate107(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate105.evaluated;
+const evaluated0 = validate107.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -9118,16 +9304,16 @@ vErrors.push(err6);
 }
 errors++;
 }
-validate105.errors = vErrors;
+validate107.errors = vErrors;
 return errors === 0;
 }
-validate105.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate107.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate108(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate110(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate108.evaluated;
+const evaluated0 = validate110.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -9146,7 +9332,7 @@ vErrors.push(err0);
 errors++;
 }
 for(const key0 in data){
-if(!(func1.call(schema153.properties, key0))){
+if(!(func1.call(schema155.properties, key0))){
 const err1 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err1];
@@ -9244,8 +9430,8 @@ errors++;
 }
 const len0 = data2.length;
 for(let i0=0; i0<len0; i0++){
-if(!(validate101(data2[i0], {instancePath:instancePath+"/ports/" + i0,parentData:data2,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate101.errors : vErrors.concat(validate101.errors);
+if(!(validate103(data2[i0], {instancePath:instancePath+"/ports/" + i0,parentData:data2,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate103.errors : vErrors.concat(validate103.errors);
 errors = vErrors.length;
 }
 }
@@ -9274,7 +9460,7 @@ vErrors.push(err10);
 errors++;
 }
 if(!((data4 === "round-robin") || (data4 === "least-connections"))){
-const err11 = {instancePath:instancePath+"/balance",schemaPath:"#/properties/balance/enum",keyword:"enum",params:{allowedValues: schema153.properties.balance.enum},message:"must be equal to one of the allowed values"};
+const err11 = {instancePath:instancePath+"/balance",schemaPath:"#/properties/balance/enum",keyword:"enum",params:{allowedValues: schema155.properties.balance.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err11];
 }
@@ -9297,7 +9483,7 @@ vErrors.push(err12);
 errors++;
 }
 if(!((data5 === "none") || (data5 === "source"))){
-const err13 = {instancePath:instancePath+"/sticky",schemaPath:"#/properties/sticky/enum",keyword:"enum",params:{allowedValues: schema153.properties.sticky.enum},message:"must be equal to one of the allowed values"};
+const err13 = {instancePath:instancePath+"/sticky",schemaPath:"#/properties/sticky/enum",keyword:"enum",params:{allowedValues: schema155.properties.sticky.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err13];
 }
@@ -9308,14 +9494,14 @@ errors++;
 }
 }
 if(data.check !== undefined){
-if(!(validate103(data.check, {instancePath:instancePath+"/check",parentData:data,parentDataProperty:"check",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate103.errors : vErrors.concat(validate103.errors);
+if(!(validate105(data.check, {instancePath:instancePath+"/check",parentData:data,parentDataProperty:"check",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate105.errors : vErrors.concat(validate105.errors);
 errors = vErrors.length;
 }
 }
 if(data.ejection !== undefined){
-if(!(validate105(data.ejection, {instancePath:instancePath+"/ejection",parentData:data,parentDataProperty:"ejection",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate105.errors : vErrors.concat(validate105.errors);
+if(!(validate107(data.ejection, {instancePath:instancePath+"/ejection",parentData:data,parentDataProperty:"ejection",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate107.errors : vErrors.concat(validate107.errors);
 errors = vErrors.length;
 }
 }
@@ -9332,7 +9518,7 @@ vErrors.push(err14);
 errors++;
 }
 if(!(((data8 === "none") || (data8 === "v1")) || (data8 === "v2"))){
-const err15 = {instancePath:instancePath+"/proxyProtocol",schemaPath:"#/properties/proxyProtocol/enum",keyword:"enum",params:{allowedValues: schema153.properties.proxyProtocol.enum},message:"must be equal to one of the allowed values"};
+const err15 = {instancePath:instancePath+"/proxyProtocol",schemaPath:"#/properties/proxyProtocol/enum",keyword:"enum",params:{allowedValues: schema155.properties.proxyProtocol.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err15];
 }
@@ -9423,16 +9609,16 @@ vErrors.push(err22);
 }
 errors++;
 }
-validate108.errors = vErrors;
+validate110.errors = vErrors;
 return errors === 0;
 }
-validate108.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate110.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate96(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate98(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate96.evaluated;
+const evaluated0 = validate98.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -9685,8 +9871,8 @@ errors++;
 }
 }
 if(data.spec !== undefined){
-if(!(validate108(data.spec, {instancePath:instancePath+"/spec",parentData:data,parentDataProperty:"spec",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate108.errors : vErrors.concat(validate108.errors);
+if(!(validate110(data.spec, {instancePath:instancePath+"/spec",parentData:data,parentDataProperty:"spec",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate110.errors : vErrors.concat(validate110.errors);
 errors = vErrors.length;
 }
 }
@@ -9701,17 +9887,17 @@ vErrors.push(err21);
 }
 errors++;
 }
-validate96.errors = vErrors;
+validate98.errors = vErrors;
 return errors === 0;
 }
-validate96.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate98.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema165 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"service","type":"string"},"verb":{"const":"deleted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}};
+const schema167 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"service","type":"string"},"verb":{"const":"deleted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}};
 
-function validate114(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate116(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate114.evaluated;
+const evaluated0 = validate116.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -9878,17 +10064,17 @@ vErrors.push(err13);
 }
 errors++;
 }
-validate114.errors = vErrors;
+validate116.errors = vErrors;
 return errors === 0;
 }
-validate114.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate116.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema168 = {"description":"A program that no node runs serves a service, or serves it at other addresses than before.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","service","addresses","ttlMs"],"properties":{"kind":{"const":"endpoint","type":"string"},"verb":{"const":"registered","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"service":{"$ref":"urn:swain:common#/$defs/Name"},"addresses":{"$ref":"urn:swain:endpoint-register-request#/$defs/ExternalAddresses"},"ttlMs":{"description":"Without a renewal for this long it is removed.","type":"integer","minimum":1}}};
+const schema170 = {"description":"A program that no node runs serves a service, or serves it at other addresses than before.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","service","addresses","ttlMs"],"properties":{"kind":{"const":"endpoint","type":"string"},"verb":{"const":"registered","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"service":{"$ref":"urn:swain:common#/$defs/Name"},"addresses":{"$ref":"urn:swain:endpoint-register-request#/$defs/ExternalAddresses"},"ttlMs":{"description":"Without a renewal for this long it is removed.","type":"integer","minimum":1}}};
 
-function validate117(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate119(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate117.evaluated;
+const evaluated0 = validate119.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -10070,16 +10256,16 @@ vErrors.push(err14);
 }
 errors++;
 }
-validate117.errors = vErrors;
+validate119.errors = vErrors;
 return errors === 0;
 }
-validate117.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
+validate119.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate116(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate118(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate116.evaluated;
+const evaluated0 = validate118.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -10291,8 +10477,8 @@ errors++;
 }
 }
 if(data.addresses !== undefined){
-if(!(validate117(data.addresses, {instancePath:instancePath+"/addresses",parentData:data,parentDataProperty:"addresses",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate117.errors : vErrors.concat(validate117.errors);
+if(!(validate119(data.addresses, {instancePath:instancePath+"/addresses",parentData:data,parentDataProperty:"addresses",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate119.errors : vErrors.concat(validate119.errors);
 errors = vErrors.length;
 }
 }
@@ -10332,17 +10518,17 @@ vErrors.push(err20);
 }
 errors++;
 }
-validate116.errors = vErrors;
+validate118.errors = vErrors;
 return errors === 0;
 }
-validate116.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate118.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema175 = {"description":"EXPIRED: not renewed in time. DEREGISTERED: by its own wish. DELETED: its service was deleted.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","service","reason","message"],"properties":{"kind":{"const":"endpoint","type":"string"},"verb":{"const":"removed","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"service":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}};
+const schema177 = {"description":"EXPIRED: not renewed in time. DEREGISTERED: by its own wish. DELETED: its service was deleted.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","service","reason","message"],"properties":{"kind":{"const":"endpoint","type":"string"},"verb":{"const":"removed","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"service":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}};
 
-function validate120(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate122(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate120.evaluated;
+const evaluated0 = validate122.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -10588,19 +10774,19 @@ vErrors.push(err20);
 }
 errors++;
 }
-validate120.errors = vErrors;
+validate122.errors = vErrors;
 return errors === 0;
 }
-validate120.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate122.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema179 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:autoscaler-manifest#/$defs/AutoscalerSpec"}}};
-const schema188 = {"type":"object","additionalProperties":false,"required":["workload","minReplicas","maxReplicas"],"anyOf":[{"required":["cpu"]},{"required":["memory"]}],"properties":{"workload":{"description":"The workload of the same namespace whose replicas it owns.","$ref":"urn:swain:common#/$defs/Name"},"minReplicas":{"type":"integer","minimum":1,"maximum":10000},"maxReplicas":{"type":"integer","minimum":1,"maximum":10000},"cpu":{"description":"Wanted use of the requested CPU, percent.","type":"integer","minimum":1,"maximum":1000},"memory":{"description":"Wanted use of the requested memory, percent.","type":"integer","minimum":1,"maximum":1000},"tolerance":{"description":"No change while use is this near to what is wanted, percent (default 10).","type":"integer","minimum":0,"maximum":100},"cooldown":{"description":"Between two changes (default 60s).","$ref":"urn:swain:common#/$defs/Duration"},"scaleUp":{"description":"Default: at most doubling, or 4 pods where that is more.","$ref":"urn:swain:autoscaler-manifest#/$defs/ScaleStep"},"scaleDown":{"description":"Default: to any lower count, and only to the highest count of the last 5m.","$ref":"urn:swain:autoscaler-manifest#/$defs/ScaleStep"}}};
-const schema191 = {"description":"How far one change may go: the greater of both.","type":"object","additionalProperties":false,"properties":{"percent":{"type":"integer","minimum":1,"maximum":10000},"pods":{"type":"integer","minimum":1,"maximum":10000},"window":{"description":"The least (up) or the most (down) that was recommended in this time is done.","$ref":"urn:swain:common#/$defs/Duration"}}};
+const schema181 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:autoscaler-manifest#/$defs/AutoscalerSpec"}}};
+const schema190 = {"type":"object","additionalProperties":false,"required":["workload","minReplicas","maxReplicas"],"anyOf":[{"required":["cpu"]},{"required":["memory"]}],"properties":{"workload":{"description":"The workload of the same namespace whose replicas it owns.","$ref":"urn:swain:common#/$defs/Name"},"minReplicas":{"type":"integer","minimum":1,"maximum":10000},"maxReplicas":{"type":"integer","minimum":1,"maximum":10000},"cpu":{"description":"Wanted use of the requested CPU, percent.","type":"integer","minimum":1,"maximum":1000},"memory":{"description":"Wanted use of the requested memory, percent.","type":"integer","minimum":1,"maximum":1000},"tolerance":{"description":"No change while use is this near to what is wanted, percent (default 10).","type":"integer","minimum":0,"maximum":100},"cooldown":{"description":"Between two changes (default 60s).","$ref":"urn:swain:common#/$defs/Duration"},"scaleUp":{"description":"Default: at most doubling, or 4 pods where that is more.","$ref":"urn:swain:autoscaler-manifest#/$defs/ScaleStep"},"scaleDown":{"description":"Default: to any lower count, and only to the highest count of the last 5m.","$ref":"urn:swain:autoscaler-manifest#/$defs/ScaleStep"}}};
+const schema193 = {"description":"How far one change may go: the greater of both.","type":"object","additionalProperties":false,"properties":{"percent":{"type":"integer","minimum":1,"maximum":10000},"pods":{"type":"integer","minimum":1,"maximum":10000},"window":{"description":"The least (up) or the most (down) that was recommended in this time is done.","$ref":"urn:swain:common#/$defs/Duration"}}};
 
-function validate127(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate129(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate127.evaluated;
+const evaluated0 = validate129.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -10726,16 +10912,16 @@ vErrors.push(err9);
 }
 errors++;
 }
-validate127.errors = vErrors;
+validate129.errors = vErrors;
 return errors === 0;
 }
-validate127.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate129.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate131(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate133(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate131.evaluated;
+const evaluated0 = validate133.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -10827,7 +11013,7 @@ vErrors.push(err5);
 errors++;
 }
 for(const key0 in data){
-if(!(func1.call(schema188.properties, key0))){
+if(!(func1.call(schema190.properties, key0))){
 const err6 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err6];
@@ -11064,14 +11250,14 @@ errors++;
 }
 }
 if(data.scaleUp !== undefined){
-if(!(validate127(data.scaleUp, {instancePath:instancePath+"/scaleUp",parentData:data,parentDataProperty:"scaleUp",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate127.errors : vErrors.concat(validate127.errors);
+if(!(validate129(data.scaleUp, {instancePath:instancePath+"/scaleUp",parentData:data,parentDataProperty:"scaleUp",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate129.errors : vErrors.concat(validate129.errors);
 errors = vErrors.length;
 }
 }
 if(data.scaleDown !== undefined){
-if(!(validate127(data.scaleDown, {instancePath:instancePath+"/scaleDown",parentData:data,parentDataProperty:"scaleDown",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate127.errors : vErrors.concat(validate127.errors);
+if(!(validate129(data.scaleDown, {instancePath:instancePath+"/scaleDown",parentData:data,parentDataProperty:"scaleDown",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate129.errors : vErrors.concat(validate129.errors);
 errors = vErrors.length;
 }
 }
@@ -11086,16 +11272,16 @@ vErrors.push(err26);
 }
 errors++;
 }
-validate131.errors = vErrors;
+validate133.errors = vErrors;
 return errors === 0;
 }
-validate131.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate133.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate122(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate124(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate122.evaluated;
+const evaluated0 = validate124.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -11348,8 +11534,8 @@ errors++;
 }
 }
 if(data.spec !== undefined){
-if(!(validate131(data.spec, {instancePath:instancePath+"/spec",parentData:data,parentDataProperty:"spec",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate131.errors : vErrors.concat(validate131.errors);
+if(!(validate133(data.spec, {instancePath:instancePath+"/spec",parentData:data,parentDataProperty:"spec",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate133.errors : vErrors.concat(validate133.errors);
 errors = vErrors.length;
 }
 }
@@ -11364,17 +11550,17 @@ vErrors.push(err21);
 }
 errors++;
 }
-validate122.errors = vErrors;
+validate124.errors = vErrors;
 return errors === 0;
 }
-validate122.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate124.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema196 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"deleted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}};
+const schema198 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"deleted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}};
 
-function validate136(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate138(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate136.evaluated;
+const evaluated0 = validate138.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -11541,18 +11727,18 @@ vErrors.push(err13);
 }
 errors++;
 }
-validate136.errors = vErrors;
+validate138.errors = vErrors;
 return errors === 0;
 }
-validate136.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate138.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema199 = {"description":"Why the workload.scaled item beside it in the same event was decided.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","from","replicas","reason","message","metrics"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"scaled","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"from":{"type":"integer","minimum":0,"maximum":10000},"replicas":{"type":"integer","minimum":1,"maximum":10000},"reason":{"type":"string"},"message":{"type":"string"},"metrics":{"type":"array","maxItems":2,"items":{"$ref":"urn:swain:autoscale-message#/$defs/AutoscaleMetric"}}}};
-const schema204 = {"description":"What was seen of one metric of a workload, and how many pods it asks for.","type":"object","additionalProperties":false,"required":["resource","target","use","request","pods","missing","notReady","reason"],"properties":{"resource":{"type":"string","enum":["cpu","memory"]},"target":{"description":"Wanted use of the request, percent.","type":"integer","minimum":1},"use":{"description":"Of the measured pods together: thousandths of a core, or bytes.","type":"integer","minimum":0},"request":{"description":"Of the same pods, in the same unit.","type":"integer","minimum":0},"percent":{"description":"use of request; absent when there is nothing to compute it from.","type":"integer","minimum":0},"pods":{"description":"Ready pods with fresh figures.","type":"integer","minimum":0},"missing":{"description":"Ready pods without fresh figures.","type":"integer","minimum":0},"notReady":{"description":"Replicas that are not ready, or not for long enough.","type":"integer","minimum":0},"recommended":{"description":"Replicas this metric asks for; absent when it cannot tell.","type":"integer","minimum":0},"reason":{"description":"Why it cannot tell; else empty.","type":"string"}}};
+const schema201 = {"description":"Why the workload.scaled item beside it in the same event was decided.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","from","replicas","reason","message","metrics"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"scaled","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"from":{"type":"integer","minimum":0,"maximum":10000},"replicas":{"type":"integer","minimum":1,"maximum":10000},"reason":{"type":"string"},"message":{"type":"string"},"metrics":{"type":"array","maxItems":2,"items":{"$ref":"urn:swain:autoscale-message#/$defs/AutoscaleMetric"}}}};
+const schema206 = {"description":"What was seen of one metric of a workload, and how many pods it asks for.","type":"object","additionalProperties":false,"required":["resource","target","use","request","pods","missing","notReady","reason"],"properties":{"resource":{"type":"string","enum":["cpu","memory"]},"target":{"description":"Wanted use of the request, percent.","type":"integer","minimum":1},"use":{"description":"Of the measured pods together: thousandths of a core, or bytes.","type":"integer","minimum":0},"request":{"description":"Of the same pods, in the same unit.","type":"integer","minimum":0},"percent":{"description":"use of request; absent when there is nothing to compute it from.","type":"integer","minimum":0},"pods":{"description":"Ready pods with fresh figures.","type":"integer","minimum":0},"missing":{"description":"Ready pods without fresh figures.","type":"integer","minimum":0},"notReady":{"description":"Replicas that are not ready, or not for long enough.","type":"integer","minimum":0},"recommended":{"description":"Replicas this metric asks for; absent when it cannot tell.","type":"integer","minimum":0},"reason":{"description":"Why it cannot tell; else empty.","type":"string"}}};
 
-function validate138(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate140(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate138.evaluated;
+const evaluated0 = validate140.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -11661,7 +11847,7 @@ vErrors.push(err9);
 errors++;
 }
 for(const key0 in data){
-if(!(func1.call(schema199.properties, key0))){
+if(!(func1.call(schema201.properties, key0))){
 const err10 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err10];
@@ -11985,7 +12171,7 @@ vErrors.push(err37);
 errors++;
 }
 for(const key1 in data10){
-if(!(func1.call(schema204.properties, key1))){
+if(!(func1.call(schema206.properties, key1))){
 const err38 = {instancePath:instancePath+"/metrics/" + i0,schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err38];
@@ -12009,7 +12195,7 @@ vErrors.push(err39);
 errors++;
 }
 if(!((data11 === "cpu") || (data11 === "memory"))){
-const err40 = {instancePath:instancePath+"/metrics/" + i0+"/resource",schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/properties/resource/enum",keyword:"enum",params:{allowedValues: schema204.properties.resource.enum},message:"must be equal to one of the allowed values"};
+const err40 = {instancePath:instancePath+"/metrics/" + i0+"/resource",schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/properties/resource/enum",keyword:"enum",params:{allowedValues: schema206.properties.resource.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err40];
 }
@@ -12266,17 +12452,17 @@ vErrors.push(err60);
 }
 errors++;
 }
-validate138.errors = vErrors;
+validate140.errors = vErrors;
 return errors === 0;
 }
-validate138.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate140.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema205 = {"description":"A pod that has a slot but no node, and why. Makes the pod when it is new.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","slot","template","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"pending","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"template":{"type":"integer","minimum":1},"reason":{"type":"string"},"message":{"type":"string"}}};
+const schema207 = {"description":"A pod that has a slot but no node, and why. Makes the pod when it is new.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","slot","template","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"pending","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"template":{"type":"integer","minimum":1},"reason":{"type":"string"},"message":{"type":"string"}}};
 
-function validate141(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate143(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate141.evaluated;
+const evaluated0 = validate143.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -12375,7 +12561,7 @@ vErrors.push(err8);
 errors++;
 }
 for(const key0 in data){
-if(!(func1.call(schema205.properties, key0))){
+if(!(func1.call(schema207.properties, key0))){
 const err9 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err9];
@@ -12592,17 +12778,17 @@ vErrors.push(err26);
 }
 errors++;
 }
-validate141.errors = vErrors;
+validate143.errors = vErrors;
 return errors === 0;
 }
-validate141.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate143.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema209 = {"description":"A pod is placed on a node. Makes the pod when it is new.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","slot","template","node"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"assigned","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"template":{"description":"Sequence of the event that set the pod template.","type":"integer","minimum":1},"node":{"$ref":"urn:swain:common#/$defs/Name"}}};
+const schema211 = {"description":"A pod is placed on a node. Makes the pod when it is new.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","slot","template","node"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"assigned","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"template":{"description":"Sequence of the event that set the pod template.","type":"integer","minimum":1},"node":{"$ref":"urn:swain:common#/$defs/Name"}}};
 
-function validate143(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate145(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate143.evaluated;
+const evaluated0 = validate145.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -12909,20 +13095,20 @@ vErrors.push(err25);
 }
 errors++;
 }
-validate143.errors = vErrors;
+validate145.errors = vErrors;
 return errors === 0;
 }
-validate143.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate145.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema214 = {"description":"What the agent saw; the verb is the pod's state.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","observed"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"$ref":"urn:swain:pod-message#/$defs/ObservedState"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"observed":{"$ref":"urn:swain:pod-message#/$defs/PodObserved"}}};
-const schema215 = {"description":"The states an agent can see.","type":"string","enum":["pulling","starting","running","ready","backoff","stopped","failed"]};
-const schema218 = {"type":"object","additionalProperties":false,"required":["reason","message","restarts"],"properties":{"reason":{"type":"string"},"message":{"type":"string"},"restarts":{"description":"Starts after the first one.","type":"integer","minimum":0},"exitCode":{"description":"Of the container that ended last.","type":"integer"},"addresses":{"type":"array","maxItems":1024,"items":{"$ref":"urn:swain:pod-message#/$defs/PodAddress"}},"containers":{"type":"array","maxItems":16,"items":{"$ref":"urn:swain:pod-message#/$defs/ContainerObserved"}}}};
-const schema219 = {"description":"Where one declared port answers.","type":"object","additionalProperties":false,"required":["name","host","hostPort"],"properties":{"name":{"$ref":"urn:swain:common#/$defs/PortName"},"containerPort":{"$ref":"urn:swain:common#/$defs/PortNumber"},"host":{"description":"The address other nodes reach (the agent's --advertise).","type":"string"},"hostPort":{"description":"The published port at that address.","$ref":"urn:swain:common#/$defs/PortNumber"},"local":{"description":"The container's own address, reachable from the same host only.","type":"string"},"localPort":{"$ref":"urn:swain:common#/$defs/PortNumber"}}};
+const schema216 = {"description":"What the agent saw; the verb is the pod's state.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","observed"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"$ref":"urn:swain:pod-message#/$defs/ObservedState"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"observed":{"$ref":"urn:swain:pod-message#/$defs/PodObserved"}}};
+const schema217 = {"description":"The states an agent can see.","type":"string","enum":["pulling","starting","running","ready","backoff","stopped","failed"]};
+const schema220 = {"type":"object","additionalProperties":false,"required":["reason","message","restarts"],"properties":{"reason":{"type":"string"},"message":{"type":"string"},"restarts":{"description":"Starts after the first one.","type":"integer","minimum":0},"exitCode":{"description":"Of the container that ended last.","type":"integer"},"addresses":{"type":"array","maxItems":1024,"items":{"$ref":"urn:swain:pod-message#/$defs/PodAddress"}},"containers":{"type":"array","maxItems":16,"items":{"$ref":"urn:swain:pod-message#/$defs/ContainerObserved"}}}};
+const schema221 = {"description":"Where one declared port answers.","type":"object","additionalProperties":false,"required":["name","host","hostPort"],"properties":{"name":{"$ref":"urn:swain:common#/$defs/PortName"},"containerPort":{"$ref":"urn:swain:common#/$defs/PortNumber"},"host":{"description":"The address other nodes reach (the agent's --advertise).","type":"string"},"hostPort":{"description":"The published port at that address.","$ref":"urn:swain:common#/$defs/PortNumber"},"local":{"description":"The container's own address, reachable from the same host only.","type":"string"},"localPort":{"$ref":"urn:swain:common#/$defs/PortNumber"}}};
 
-function validate147(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate149(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate147.evaluated;
+const evaluated0 = validate149.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -13137,17 +13323,17 @@ vErrors.push(err17);
 }
 errors++;
 }
-validate147.errors = vErrors;
+validate149.errors = vErrors;
 return errors === 0;
 }
-validate147.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate149.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema224 = {"title":"ContainerObserved","type":"object","additionalProperties":false,"required":["name","id"],"properties":{"name":{"$ref":"urn:swain:common#/$defs/Name"},"id":{"description":"The engine's id of the container, or the process id.","type":"string"}}};
+const schema226 = {"title":"ContainerObserved","type":"object","additionalProperties":false,"required":["name","id"],"properties":{"name":{"$ref":"urn:swain:common#/$defs/Name"},"id":{"description":"The engine's id of the container, or the process id.","type":"string"}}};
 
-function validate149(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate151(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate149.evaluated;
+const evaluated0 = validate151.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -13235,16 +13421,16 @@ vErrors.push(err6);
 }
 errors++;
 }
-validate149.errors = vErrors;
+validate151.errors = vErrors;
 return errors === 0;
 }
-validate149.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate151.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate146(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate148(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate146.evaluated;
+const evaluated0 = validate148.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -13371,8 +13557,8 @@ errors++;
 }
 const len0 = data4.length;
 for(let i0=0; i0<len0; i0++){
-if(!(validate147(data4[i0], {instancePath:instancePath+"/addresses/" + i0,parentData:data4,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate147.errors : vErrors.concat(validate147.errors);
+if(!(validate149(data4[i0], {instancePath:instancePath+"/addresses/" + i0,parentData:data4,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate149.errors : vErrors.concat(validate149.errors);
 errors = vErrors.length;
 }
 }
@@ -13403,8 +13589,8 @@ errors++;
 }
 const len1 = data6.length;
 for(let i1=0; i1<len1; i1++){
-if(!(validate149(data6[i1], {instancePath:instancePath+"/containers/" + i1,parentData:data6,parentDataProperty:i1,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate149.errors : vErrors.concat(validate149.errors);
+if(!(validate151(data6[i1], {instancePath:instancePath+"/containers/" + i1,parentData:data6,parentDataProperty:i1,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate151.errors : vErrors.concat(validate151.errors);
 errors = vErrors.length;
 }
 }
@@ -13431,16 +13617,16 @@ vErrors.push(err13);
 }
 errors++;
 }
-validate146.errors = vErrors;
+validate148.errors = vErrors;
 return errors === 0;
 }
-validate146.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate148.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate145(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate147(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate145.evaluated;
+const evaluated0 = validate147.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -13546,7 +13732,7 @@ vErrors.push(err8);
 errors++;
 }
 if(!(((((((data1 === "pulling") || (data1 === "starting")) || (data1 === "running")) || (data1 === "ready")) || (data1 === "backoff")) || (data1 === "stopped")) || (data1 === "failed"))){
-const err9 = {instancePath:instancePath+"/verb",schemaPath:"urn:swain:pod-message#/$defs/ObservedState/enum",keyword:"enum",params:{allowedValues: schema215.enum},message:"must be equal to one of the allowed values"};
+const err9 = {instancePath:instancePath+"/verb",schemaPath:"urn:swain:pod-message#/$defs/ObservedState/enum",keyword:"enum",params:{allowedValues: schema217.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err9];
 }
@@ -13607,8 +13793,8 @@ errors++;
 }
 }
 if(data.observed !== undefined){
-if(!(validate146(data.observed, {instancePath:instancePath+"/observed",parentData:data,parentDataProperty:"observed",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate146.errors : vErrors.concat(validate146.errors);
+if(!(validate148(data.observed, {instancePath:instancePath+"/observed",parentData:data,parentDataProperty:"observed",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate148.errors : vErrors.concat(validate148.errors);
 errors = vErrors.length;
 }
 }
@@ -13623,17 +13809,17 @@ vErrors.push(err14);
 }
 errors++;
 }
-validate145.errors = vErrors;
+validate147.errors = vErrors;
 return errors === 0;
 }
-validate145.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate147.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema226 = {"description":"The pod leaves the endpoints. With drain, the node is told to stop it once the proxies have let go (drained).","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","drain","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"stopping","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"drain":{"type":"boolean"},"reason":{"type":"string"},"message":{"type":"string"}}};
+const schema228 = {"description":"The pod leaves the endpoints. With drain, the node is told to stop it once the proxies have let go (drained).","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","drain","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"stopping","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"drain":{"type":"boolean"},"reason":{"type":"string"},"message":{"type":"string"}}};
 
-function validate153(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate155(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate153.evaluated;
+const evaluated0 = validate155.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -13866,17 +14052,17 @@ vErrors.push(err19);
 }
 errors++;
 }
-validate153.errors = vErrors;
+validate155.errors = vErrors;
 return errors === 0;
 }
-validate153.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate155.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema229 = {"description":"drained: proxies let go, the node may stop it. lost: its node is unheard for too long; possibly still running. removed: gone from the node, or never was on one.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"type":"string","enum":["drained","lost","removed"]},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"reason":{"type":"string"},"message":{"type":"string"}}};
+const schema231 = {"description":"drained: proxies let go, the node may stop it. lost: its node is unheard for too long; possibly still running. removed: gone from the node, or never was on one.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"type":"string","enum":["drained","lost","removed"]},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"reason":{"type":"string"},"message":{"type":"string"}}};
 
-function validate155(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate157(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate155.evaluated;
+const evaluated0 = validate157.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -13992,7 +14178,7 @@ vErrors.push(err9);
 errors++;
 }
 if(!(((data1 === "drained") || (data1 === "lost")) || (data1 === "removed"))){
-const err10 = {instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema229.properties.verb.enum},message:"must be equal to one of the allowed values"};
+const err10 = {instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema231.properties.verb.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err10];
 }
@@ -14087,10 +14273,10 @@ vErrors.push(err17);
 }
 errors++;
 }
-validate155.errors = vErrors;
+validate157.errors = vErrors;
 return errors === 0;
 }
-validate155.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate157.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
 function validate74(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
@@ -14406,8 +14592,8 @@ props0 = true;
 }
 }
 const _errs24 = errors;
-if(!(validate90(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate90.errors : vErrors.concat(validate90.errors);
+if(!(validate84(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate84.errors : vErrors.concat(validate84.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs24 === errors;
@@ -14478,8 +14664,8 @@ props0 = true;
 }
 }
 const _errs28 = errors;
-if(!(validate114(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate114.errors : vErrors.concat(validate114.errors);
+if(!(validate98(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate98.errors : vErrors.concat(validate98.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs28 === errors;
@@ -14514,8 +14700,8 @@ props0 = true;
 }
 }
 const _errs30 = errors;
-if(!(validate120(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate120.errors : vErrors.concat(validate120.errors);
+if(!(validate118(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate118.errors : vErrors.concat(validate118.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs30 === errors;
@@ -14550,8 +14736,8 @@ props0 = true;
 }
 }
 const _errs32 = errors;
-if(!(validate136(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate136.errors : vErrors.concat(validate136.errors);
+if(!(validate124(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate124.errors : vErrors.concat(validate124.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs32 === errors;
@@ -14586,8 +14772,8 @@ props0 = true;
 }
 }
 const _errs34 = errors;
-if(!(validate141(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate141.errors : vErrors.concat(validate141.errors);
+if(!(validate140(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate140.errors : vErrors.concat(validate140.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs34 === errors;
@@ -14640,8 +14826,8 @@ props0 = true;
 }
 }
 const _errs37 = errors;
-if(!(validate153(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate153.errors : vErrors.concat(validate153.errors);
+if(!(validate147(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate147.errors : vErrors.concat(validate147.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs37 === errors;
@@ -14673,6 +14859,25 @@ valid0 = true;
 passing0 = 19;
 if(props0 !== true){
 props0 = true;
+}
+}
+const _errs39 = errors;
+if(!(validate157(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate157.errors : vErrors.concat(validate157.errors);
+errors = vErrors.length;
+}
+var _valid0 = _errs39 === errors;
+if(_valid0 && valid0){
+valid0 = false;
+passing0 = [passing0, 20];
+}
+else {
+if(_valid0){
+valid0 = true;
+passing0 = 20;
+if(props0 !== true){
+props0 = true;
+}
 }
 }
 }
@@ -15005,14 +15210,14 @@ return errors === 0;
 }
 validate73.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const feed = validate158;
-const schema232 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:feed","title":"FeedEvent","description":"One item of an acknowledged event as a CloudEvent on feed.<ns or _>.<kind>.<name>.<verb>.","type":"object","additionalProperties":true,"required":["specversion","id","source","type","subject","time","datacontenttype","sequence","index","data"],"properties":{"specversion":{"const":"1.0","type":"string"},"id":{"description":"<log id>.<sequence>.<index>","type":"string"},"source":{"description":"swain/<cluster>","type":"string"},"type":{"description":"swain.<kind>.<verb>","type":"string"},"subject":{"description":"<namespace or _>/<kind>/<name>","type":"string"},"time":{"type":"string"},"datacontenttype":{"const":"application/json","type":"string"},"sequence":{"type":"integer","minimum":1},"index":{"type":"integer","minimum":0},"cause":{"type":"string"},"operation":{"type":"string"},"data":{"type":"object"}}};
+export const feed = validate160;
+const schema234 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:feed","title":"FeedEvent","description":"One item of an acknowledged event as a CloudEvent on feed.<ns or _>.<kind>.<name>.<verb>.","type":"object","additionalProperties":true,"required":["specversion","id","source","type","subject","time","datacontenttype","sequence","index","data"],"properties":{"specversion":{"const":"1.0","type":"string"},"id":{"description":"<log id>.<sequence>.<index>","type":"string"},"source":{"description":"swain/<cluster>","type":"string"},"type":{"description":"swain.<kind>.<verb>","type":"string"},"subject":{"description":"<namespace or _>/<kind>/<name>","type":"string"},"time":{"type":"string"},"datacontenttype":{"const":"application/json","type":"string"},"sequence":{"type":"integer","minimum":1},"index":{"type":"integer","minimum":0},"cause":{"type":"string"},"operation":{"type":"string"},"data":{"type":"object"}}};
 
-function validate158(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate160(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:feed" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate158.evaluated;
+const evaluated0 = validate160.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -15324,18 +15529,18 @@ vErrors.push(err26);
 }
 errors++;
 }
-validate158.errors = vErrors;
+validate160.errors = vErrors;
 return errors === 0;
 }
-validate158.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate160.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const heartbeat = validate159;
-const schema233 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:heartbeat","title":"Heartbeat","description":"An agent's sign of life on node.<id>.heartbeat, each second.","type":"object","additionalProperties":true,"required":["bootId","logId","generation","facts"],"properties":{"bootId":{"description":"New at each start of the agent.","type":"string"},"logId":{"description":"The log the agent follows; empty when it follows none yet.","type":"string"},"generation":{"description":"The assignment it holds.","type":"integer","minimum":0},"reported":{"description":"Sequence of its last acknowledged report.","type":"integer","minimum":0},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"}}};
+export const heartbeat = validate161;
+const schema235 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:heartbeat","title":"Heartbeat","description":"An agent's sign of life on node.<id>.heartbeat, each second.","type":"object","additionalProperties":true,"required":["bootId","logId","generation","facts"],"properties":{"bootId":{"description":"New at each start of the agent.","type":"string"},"logId":{"description":"The log the agent follows; empty when it follows none yet.","type":"string"},"generation":{"description":"The assignment it holds.","type":"integer","minimum":0},"reported":{"description":"Sequence of its last acknowledged report.","type":"integer","minimum":0},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"}}};
 
-function validate160(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate162(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate160.evaluated;
+const evaluated0 = validate162.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -15781,17 +15986,17 @@ vErrors.push(err37);
 }
 errors++;
 }
-validate160.errors = vErrors;
+validate162.errors = vErrors;
 return errors === 0;
 }
-validate160.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate162.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate159(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate161(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:heartbeat" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate159.evaluated;
+const evaluated0 = validate161.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -15914,8 +16119,8 @@ errors++;
 }
 }
 if(data.facts !== undefined){
-if(!(validate160(data.facts, {instancePath:instancePath+"/facts",parentData:data,parentDataProperty:"facts",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate160.errors : vErrors.concat(validate160.errors);
+if(!(validate162(data.facts, {instancePath:instancePath+"/facts",parentData:data,parentDataProperty:"facts",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate162.errors : vErrors.concat(validate162.errors);
 errors = vErrors.length;
 }
 }
@@ -15930,19 +16135,19 @@ vErrors.push(err10);
 }
 errors++;
 }
-validate159.errors = vErrors;
+validate161.errors = vErrors;
 return errors === 0;
 }
-validate159.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate161.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const joinReply = validate162;
-const schema236 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:join-reply","title":"JoinReply","description":"The server knows the key from now on.","type":"object","additionalProperties":true,"required":["cluster","kind","id"],"properties":{"cluster":{"type":"string"},"kind":{"description":"What the machine will run.","enum":["agent","proxy"],"type":"string"},"id":{"type":"string"}}};
+export const joinReply = validate164;
+const schema238 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:join-reply","title":"JoinReply","description":"The server knows the key from now on.","type":"object","additionalProperties":true,"required":["cluster","kind","id"],"properties":{"cluster":{"type":"string"},"kind":{"description":"What the machine will run.","enum":["agent","proxy"],"type":"string"},"id":{"type":"string"}}};
 
-function validate162(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate164(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:join-reply" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate162.evaluated;
+const evaluated0 = validate164.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -16005,7 +16210,7 @@ vErrors.push(err4);
 errors++;
 }
 if(!((data1 === "agent") || (data1 === "proxy"))){
-const err5 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/enum",keyword:"enum",params:{allowedValues: schema236.properties.kind.enum},message:"must be equal to one of the allowed values"};
+const err5 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/enum",keyword:"enum",params:{allowedValues: schema238.properties.kind.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err5];
 }
@@ -16038,20 +16243,20 @@ vErrors.push(err7);
 }
 errors++;
 }
-validate162.errors = vErrors;
+validate164.errors = vErrors;
 return errors === 0;
 }
-validate162.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate164.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const joinRequest = validate163;
-const schema237 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:join-request","title":"JoinRequest","description":"Asks on join.ask.<token> to become a part of the cluster.","type":"object","additionalProperties":true,"required":["kind","id","publicKey"],"properties":{"kind":{"description":"What the machine will run.","enum":["agent","proxy"],"type":"string"},"id":{"description":"Wanted id of the node or proxy.","type":"string","pattern":"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"},"publicKey":{"description":"Public half of an nkey of a user; its seed never leaves the machine that made it.","type":"string","pattern":"^U[A-Z2-7]{55}$"}}};
-const pattern164 = new RegExp("^U[A-Z2-7]{55}$", "u");
+export const joinRequest = validate165;
+const schema239 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:join-request","title":"JoinRequest","description":"Asks on join.ask.<token> to become a part of the cluster.","type":"object","additionalProperties":true,"required":["kind","id","publicKey"],"properties":{"kind":{"description":"What the machine will run.","enum":["agent","proxy"],"type":"string"},"id":{"description":"Wanted id of the node or proxy.","type":"string","pattern":"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"},"publicKey":{"description":"Public half of an nkey of a user; its seed never leaves the machine that made it.","type":"string","pattern":"^U[A-Z2-7]{55}$"}}};
+const pattern165 = new RegExp("^U[A-Z2-7]{55}$", "u");
 
-function validate163(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate165(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:join-request" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate163.evaluated;
+const evaluated0 = validate165.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -16102,7 +16307,7 @@ vErrors.push(err3);
 errors++;
 }
 if(!((data0 === "agent") || (data0 === "proxy"))){
-const err4 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/enum",keyword:"enum",params:{allowedValues: schema237.properties.kind.enum},message:"must be equal to one of the allowed values"};
+const err4 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/enum",keyword:"enum",params:{allowedValues: schema239.properties.kind.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err4];
 }
@@ -16140,7 +16345,7 @@ errors++;
 if(data.publicKey !== undefined){
 let data2 = data.publicKey;
 if(typeof data2 === "string"){
-if(!pattern164.test(data2)){
+if(!pattern165.test(data2)){
 const err7 = {instancePath:instancePath+"/publicKey",schemaPath:"#/properties/publicKey/pattern",keyword:"pattern",params:{pattern: "^U[A-Z2-7]{55}$"},message:"must match pattern \""+"^U[A-Z2-7]{55}$"+"\""};
 if(vErrors === null){
 vErrors = [err7];
@@ -16173,19 +16378,19 @@ vErrors.push(err9);
 }
 errors++;
 }
-validate163.errors = vErrors;
+validate165.errors = vErrors;
 return errors === 0;
 }
-validate163.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate165.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const joinTokenReply = validate164;
-const schema238 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:join-token-reply","title":"JoinTokenReply","description":"What a token holds beside its key.","type":"object","additionalProperties":true,"required":["id","servers","ca","expires"],"properties":{"id":{"type":"string"},"servers":{"description":"Where other machines reach the cluster: tls://host:port, or nats://host:port without TLS.","type":"array","minItems":1,"items":{"type":"string"}},"ca":{"description":"Certificate of the cluster's authority, PEM; null without TLS.","type":["string","null"]},"expires":{"description":"Milliseconds since 1970 by the clock of the machine that keeps the users.","type":"integer"}}};
+export const joinTokenReply = validate166;
+const schema240 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:join-token-reply","title":"JoinTokenReply","description":"What a token holds beside its key.","type":"object","additionalProperties":true,"required":["id","servers","ca","expires"],"properties":{"id":{"type":"string"},"servers":{"description":"Where other machines reach the cluster: tls://host:port, or nats://host:port without TLS.","type":"array","minItems":1,"items":{"type":"string"}},"ca":{"description":"Certificate of the cluster's authority, PEM; null without TLS.","type":["string","null"]},"expires":{"description":"Milliseconds since 1970 by the clock of the machine that keeps the users.","type":"integer"}}};
 
-function validate164(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate166(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:join-token-reply" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate164.evaluated;
+const evaluated0 = validate166.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -16286,7 +16491,7 @@ errors++;
 if(data.ca !== undefined){
 let data3 = data.ca;
 if((typeof data3 !== "string") && (data3 !== null)){
-const err8 = {instancePath:instancePath+"/ca",schemaPath:"#/properties/ca/type",keyword:"type",params:{type: schema238.properties.ca.type},message:"must be string,null"};
+const err8 = {instancePath:instancePath+"/ca",schemaPath:"#/properties/ca/type",keyword:"type",params:{type: schema240.properties.ca.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err8];
 }
@@ -16320,19 +16525,19 @@ vErrors.push(err10);
 }
 errors++;
 }
-validate164.errors = vErrors;
+validate166.errors = vErrors;
 return errors === 0;
 }
-validate164.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate166.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const joinTokenRequest = validate165;
-const schema239 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:join-token-request","title":"JoinTokenRequest","description":"Asks on join.token for a token; the key inside it is made by the asker.","type":"object","additionalProperties":true,"required":["kind","publicKey","ttlMs","uses"],"properties":{"kind":{"description":"What the machine will run.","enum":["agent","proxy"],"type":"string"},"publicKey":{"description":"Public half of an nkey of a user; its seed never leaves the machine that made it.","type":"string","pattern":"^U[A-Z2-7]{55}$"},"ttlMs":{"description":"How long it may be used, milliseconds.","type":"integer","minimum":1000,"maximum":2592000000},"uses":{"description":"How many machines may come with it.","type":"integer","minimum":1,"maximum":1000}}};
+export const joinTokenRequest = validate167;
+const schema241 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:join-token-request","title":"JoinTokenRequest","description":"Asks on join.token for a token; the key inside it is made by the asker.","type":"object","additionalProperties":true,"required":["kind","publicKey","ttlMs","uses"],"properties":{"kind":{"description":"What the machine will run.","enum":["agent","proxy"],"type":"string"},"publicKey":{"description":"Public half of an nkey of a user; its seed never leaves the machine that made it.","type":"string","pattern":"^U[A-Z2-7]{55}$"},"ttlMs":{"description":"How long it may be used, milliseconds.","type":"integer","minimum":1000,"maximum":2592000000},"uses":{"description":"How many machines may come with it.","type":"integer","minimum":1,"maximum":1000}}};
 
-function validate165(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate167(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:join-token-request" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate165.evaluated;
+const evaluated0 = validate167.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -16393,7 +16598,7 @@ vErrors.push(err4);
 errors++;
 }
 if(!((data0 === "agent") || (data0 === "proxy"))){
-const err5 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/enum",keyword:"enum",params:{allowedValues: schema239.properties.kind.enum},message:"must be equal to one of the allowed values"};
+const err5 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/enum",keyword:"enum",params:{allowedValues: schema241.properties.kind.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err5];
 }
@@ -16406,7 +16611,7 @@ errors++;
 if(data.publicKey !== undefined){
 let data1 = data.publicKey;
 if(typeof data1 === "string"){
-if(!pattern164.test(data1)){
+if(!pattern165.test(data1)){
 const err6 = {instancePath:instancePath+"/publicKey",schemaPath:"#/properties/publicKey/pattern",keyword:"pattern",params:{pattern: "^U[A-Z2-7]{55}$"},message:"must match pattern \""+"^U[A-Z2-7]{55}$"+"\""};
 if(vErrors === null){
 vErrors = [err6];
@@ -16509,19 +16714,19 @@ vErrors.push(err14);
 }
 errors++;
 }
-validate165.errors = vErrors;
+validate167.errors = vErrors;
 return errors === 0;
 }
-validate165.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate167.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const leaderBeat = validate166;
-const schema240 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:leader-beat","title":"LeaderBeat","description":"The leader's beat on `leader`, each 500 ms.","type":"object","additionalProperties":true,"required":["logId","epoch","sequence","leader"],"properties":{"logId":{"type":"string"},"epoch":{"type":"integer","minimum":1},"sequence":{"type":"integer","minimum":1},"leader":{"type":"string"},"resigned":{"description":"True in the last beat of a leader that was told to stop.","type":"boolean"}}};
+export const leaderBeat = validate168;
+const schema242 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:leader-beat","title":"LeaderBeat","description":"The leader's beat on `leader`, each 500 ms.","type":"object","additionalProperties":true,"required":["logId","epoch","sequence","leader"],"properties":{"logId":{"type":"string"},"epoch":{"type":"integer","minimum":1},"sequence":{"type":"integer","minimum":1},"leader":{"type":"string"},"resigned":{"description":"True in the last beat of a leader that was told to stop.","type":"boolean"}}};
 
-function validate166(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate168(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:leader-beat" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate166.evaluated;
+const evaluated0 = validate168.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -16666,19 +16871,19 @@ vErrors.push(err11);
 }
 errors++;
 }
-validate166.errors = vErrors;
+validate168.errors = vErrors;
 return errors === 0;
 }
-validate166.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate168.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const listReply = validate167;
-const schema241 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:list-reply","title":"ListReply","description":"Objects as they are in KV, oldest name first.","type":"object","additionalProperties":true,"required":["epoch","sequence","items"],"properties":{"epoch":{"type":"integer","minimum":1},"sequence":{"type":"integer","minimum":1},"items":{"type":"array","items":{"type":"object","additionalProperties":true}},"next":{"type":"string"}}};
+export const listReply = validate169;
+const schema243 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:list-reply","title":"ListReply","description":"Objects as they are in KV, oldest name first.","type":"object","additionalProperties":true,"required":["epoch","sequence","items"],"properties":{"epoch":{"type":"integer","minimum":1},"sequence":{"type":"integer","minimum":1},"items":{"type":"array","items":{"type":"object","additionalProperties":true}},"next":{"type":"string"}}};
 
-function validate167(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate169(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:list-reply" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate167.evaluated;
+const evaluated0 = validate169.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -16820,19 +17025,19 @@ vErrors.push(err10);
 }
 errors++;
 }
-validate167.errors = vErrors;
+validate169.errors = vErrors;
 return errors === 0;
 }
-validate167.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate169.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const listRequest = validate168;
-const schema242 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:list-request","title":"ListRequest","description":"api.<ns or _>.<resource>.list and .get:  lists all namespaces. Pages are cut by size.","type":"object","additionalProperties":true,"required":[],"properties":{"name":{"description":"For get: the object.","type":"string"},"after":{"description":"The `next` of the page before.","type":"string"},"limit":{"type":"integer","minimum":1,"maximum":1000},"minSeq":{"description":"Answer only from a state at least this new.","type":"integer","minimum":0}}};
+export const listRequest = validate170;
+const schema244 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:list-request","title":"ListRequest","description":"api.<ns or _>.<resource>.list and .get:  lists all namespaces. Pages are cut by size.","type":"object","additionalProperties":true,"required":[],"properties":{"name":{"description":"For get: the object.","type":"string"},"after":{"description":"The `next` of the page before.","type":"string"},"limit":{"type":"integer","minimum":1,"maximum":1000},"minSeq":{"description":"Answer only from a state at least this new.","type":"integer","minimum":0}}};
 
-function validate168(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate170(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:list-request" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate168.evaluated;
+const evaluated0 = validate170.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -16935,19 +17140,19 @@ vErrors.push(err7);
 }
 errors++;
 }
-validate168.errors = vErrors;
+validate170.errors = vErrors;
 return errors === 0;
 }
-validate168.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate170.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const logChunk = validate169;
-const schema243 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:log-chunk","title":"LogChunk","description":"Output of a container on node.<id>.log.<pod>.","type":"object","additionalProperties":true,"required":["session","sequence"],"properties":{"session":{"type":"string"},"sequence":{"description":"1, 2, 3 … within the session: a gap is lost output.","type":"integer","minimum":1},"container":{"type":"string"},"stream":{"type":"string","enum":["stdout","stderr"]},"text":{"type":"string"},"times":{"description":"When each line of the text was written, milliseconds since 1970 by the node's clock: one number for each piece that ends with a line feed, and one for what follows the last of them. A piece that goes on with a line of an earlier chunk has that line's time.","type":"array","items":{"type":"integer"}},"end":{"type":"boolean"},"code":{"description":"With end: why it ended early, a code of the catalogue.","type":"string"},"error":{"description":"With code: what happened, as a sentence.","type":"string"}}};
+export const logChunk = validate171;
+const schema245 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:log-chunk","title":"LogChunk","description":"Output of a container on node.<id>.log.<pod>.","type":"object","additionalProperties":true,"required":["session","sequence"],"properties":{"session":{"type":"string"},"sequence":{"description":"1, 2, 3 … within the session: a gap is lost output.","type":"integer","minimum":1},"container":{"type":"string"},"stream":{"type":"string","enum":["stdout","stderr"]},"text":{"type":"string"},"times":{"description":"When each line of the text was written, milliseconds since 1970 by the node's clock: one number for each piece that ends with a line feed, and one for what follows the last of them. A piece that goes on with a line of an earlier chunk has that line's time.","type":"array","items":{"type":"integer"}},"end":{"type":"boolean"},"code":{"description":"With end: why it ended early, a code of the catalogue.","type":"string"},"error":{"description":"With code: what happened, as a sentence.","type":"string"}}};
 
-function validate169(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate171(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:log-chunk" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate169.evaluated;
+const evaluated0 = validate171.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -17037,7 +17242,7 @@ vErrors.push(err6);
 errors++;
 }
 if(!((data3 === "stdout") || (data3 === "stderr"))){
-const err7 = {instancePath:instancePath+"/stream",schemaPath:"#/properties/stream/enum",keyword:"enum",params:{allowedValues: schema243.properties.stream.enum},message:"must be equal to one of the allowed values"};
+const err7 = {instancePath:instancePath+"/stream",schemaPath:"#/properties/stream/enum",keyword:"enum",params:{allowedValues: schema245.properties.stream.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err7];
 }
@@ -17135,19 +17340,19 @@ vErrors.push(err14);
 }
 errors++;
 }
-validate169.errors = vErrors;
+validate171.errors = vErrors;
 return errors === 0;
 }
-validate169.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate171.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const logsCredit = validate170;
-const schema244 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:logs-credit","title":"LogsCredit","description":"node.<id>.cmd.logs-credit: the client took this many chunks. Unheard for 30 s, the session ends.","type":"object","additionalProperties":true,"required":["session","credit"],"properties":{"session":{"type":"string"},"credit":{"type":"integer","minimum":0,"maximum":1000}}};
+export const logsCredit = validate172;
+const schema246 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:logs-credit","title":"LogsCredit","description":"node.<id>.cmd.logs-credit: the client took this many chunks. Unheard for 30 s, the session ends.","type":"object","additionalProperties":true,"required":["session","credit"],"properties":{"session":{"type":"string"},"credit":{"type":"integer","minimum":0,"maximum":1000}}};
 
-function validate170(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate172(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:logs-credit" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate170.evaluated;
+const evaluated0 = validate172.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -17233,19 +17438,19 @@ vErrors.push(err6);
 }
 errors++;
 }
-validate170.errors = vErrors;
+validate172.errors = vErrors;
 return errors === 0;
 }
-validate170.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate172.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const logsRequest = validate171;
-const schema245 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:logs-request","title":"LogsRequest","description":"api.<ns>.pod.logs, passed on to node.<id>.cmd.logs. Chunks come on node.<id>.log.<pod> with this session.","type":"object","additionalProperties":true,"required":["session","name"],"properties":{"session":{"description":"Made by the client.","type":"string","pattern":"^[A-Za-z0-9._-]{8,64}$"},"name":{"description":"The pod.","type":"string"},"container":{"type":"string"},"follow":{"type":"boolean"},"tail":{"type":"integer","minimum":0,"maximum":100000},"sinceMs":{"description":"Only output at most so old, by the node's clock.","type":"integer","minimum":0,"maximum":31536000000},"sinceTime":{"description":"Only output from this time on, milliseconds since 1970. The later one counts when both are given.","type":"integer","minimum":0,"maximum":9007199254740991},"previous":{"description":"The run before the newest one instead; it does not go with follow.","type":"boolean"},"credit":{"description":"Chunks the agent may send before the client grants more.","type":"integer","minimum":1,"maximum":1000}}};
+export const logsRequest = validate173;
+const schema247 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:logs-request","title":"LogsRequest","description":"api.<ns>.pod.logs, passed on to node.<id>.cmd.logs. Chunks come on node.<id>.log.<pod> with this session.","type":"object","additionalProperties":true,"required":["session","name"],"properties":{"session":{"description":"Made by the client.","type":"string","pattern":"^[A-Za-z0-9._-]{8,64}$"},"name":{"description":"The pod.","type":"string"},"container":{"type":"string"},"follow":{"type":"boolean"},"tail":{"type":"integer","minimum":0,"maximum":100000},"sinceMs":{"description":"Only output at most so old, by the node's clock.","type":"integer","minimum":0,"maximum":31536000000},"sinceTime":{"description":"Only output from this time on, milliseconds since 1970. The later one counts when both are given.","type":"integer","minimum":0,"maximum":9007199254740991},"previous":{"description":"The run before the newest one instead; it does not go with follow.","type":"boolean"},"credit":{"description":"Chunks the agent may send before the client grants more.","type":"integer","minimum":1,"maximum":1000}}};
 
-function validate171(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate173(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:logs-request" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate171.evaluated;
+const evaluated0 = validate173.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -17497,20 +17702,20 @@ vErrors.push(err20);
 }
 errors++;
 }
-validate171.errors = vErrors;
+validate173.errors = vErrors;
 return errors === 0;
 }
-validate171.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate173.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const nodeMetrics = validate172;
-const schema246 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:node-metrics","title":"NodeMetrics","description":"Use of a node and its pods on node.<id>.metrics, every 5 s.","type":"object","additionalProperties":true,"required":["time","node","pods"],"properties":{"time":{"type":"integer","minimum":0},"node":{"$ref":"urn:swain:node-metrics#/$defs/Usage"},"pods":{"type":"array","maxItems":1000,"items":{"title":"PodUsage","type":"object","additionalProperties":true,"required":["namespace","name","cpuMillis","memoryBytes"],"properties":{"namespace":{"type":"string"},"name":{"type":"string"},"cpuMillis":{"type":"integer","minimum":0},"memoryBytes":{"type":"integer","minimum":0}}}}},"$defs":{"Usage":{"type":"object","additionalProperties":true,"required":["cpuMillis","memoryBytes"],"properties":{"cpuMillis":{"type":"integer","minimum":0},"memoryBytes":{"type":"integer","minimum":0}}}}};
-const schema247 = {"type":"object","additionalProperties":true,"required":["cpuMillis","memoryBytes"],"properties":{"cpuMillis":{"type":"integer","minimum":0},"memoryBytes":{"type":"integer","minimum":0}}};
+export const nodeMetrics = validate174;
+const schema248 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:node-metrics","title":"NodeMetrics","description":"Use of a node and its pods on node.<id>.metrics, every 5 s.","type":"object","additionalProperties":true,"required":["time","node","pods"],"properties":{"time":{"type":"integer","minimum":0},"node":{"$ref":"urn:swain:node-metrics#/$defs/Usage"},"pods":{"type":"array","maxItems":1000,"items":{"title":"PodUsage","type":"object","additionalProperties":true,"required":["namespace","name","cpuMillis","memoryBytes"],"properties":{"namespace":{"type":"string"},"name":{"type":"string"},"cpuMillis":{"type":"integer","minimum":0},"memoryBytes":{"type":"integer","minimum":0}}}}},"$defs":{"Usage":{"type":"object","additionalProperties":true,"required":["cpuMillis","memoryBytes"],"properties":{"cpuMillis":{"type":"integer","minimum":0},"memoryBytes":{"type":"integer","minimum":0}}}}};
+const schema249 = {"type":"object","additionalProperties":true,"required":["cpuMillis","memoryBytes"],"properties":{"cpuMillis":{"type":"integer","minimum":0},"memoryBytes":{"type":"integer","minimum":0}}};
 
-function validate172(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate174(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:node-metrics" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate172.evaluated;
+const evaluated0 = validate174.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -17824,18 +18029,131 @@ vErrors.push(err25);
 }
 errors++;
 }
-validate172.errors = vErrors;
+validate174.errors = vErrors;
 return errors === 0;
 }
-validate172.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate174.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const problem = validate173;
+export const nodeRequest = validate175;
+const schema250 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:node-request","title":"NodeRequest","description":"api._.node.cordon, .uncordon, .drain and .remove","type":"object","additionalProperties":true,"required":["operation","name"],"properties":{"operation":{"type":"string","pattern":"^[A-Za-z0-9._-]{8,64}$"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"force":{"description":"For remove: also a node that is heard and has pods. They are forgotten, and new ones are made elsewhere.","type":"boolean"}}};
 
-function validate173(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate175(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+/*# sourceURL="urn:swain:node-request" */;
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate175.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.operation === undefined){
+const err0 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "operation"},message:"must have required property '"+"operation"+"'"};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+if(data.name === undefined){
+const err1 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "name"},message:"must have required property '"+"name"+"'"};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+if(data.operation !== undefined){
+let data0 = data.operation;
+if(typeof data0 === "string"){
+if(!pattern4.test(data0)){
+const err2 = {instancePath:instancePath+"/operation",schemaPath:"#/properties/operation/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9._-]{8,64}$"},message:"must match pattern \""+"^[A-Za-z0-9._-]{8,64}$"+"\""};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+}
+else {
+const err3 = {instancePath:instancePath+"/operation",schemaPath:"#/properties/operation/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+}
+if(data.name !== undefined){
+let data1 = data.name;
+if(typeof data1 === "string"){
+if(!pattern5.test(data1)){
+const err4 = {instancePath:instancePath+"/name",schemaPath:"urn:swain:common#/$defs/Name/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"},message:"must match pattern \""+"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"+"\""};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+}
+else {
+const err5 = {instancePath:instancePath+"/name",schemaPath:"urn:swain:common#/$defs/Name/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+}
+}
+if(data.force !== undefined){
+if(typeof data.force !== "boolean"){
+const err6 = {instancePath:instancePath+"/force",schemaPath:"#/properties/force/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+}
+}
+else {
+const err7 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err7];
+}
+else {
+vErrors.push(err7);
+}
+errors++;
+}
+validate175.errors = vErrors;
+return errors === 0;
+}
+validate175.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+export const problem = validate176;
+
+function validate176(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:problem" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate173.evaluated;
+const evaluated0 = validate176.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -17955,19 +18273,19 @@ vErrors.push(err9);
 }
 errors++;
 }
-validate173.errors = vErrors;
+validate176.errors = vErrors;
 return errors === 0;
 }
-validate173.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate176.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const proxyHeartbeat = validate174;
-const schema249 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:proxy-heartbeat","title":"ProxyHeartbeat","description":"A proxy's sign of life on proxy.<id>.heartbeat, each second and at once when it applied a change.","type":"object","additionalProperties":true,"required":["services","open"],"properties":{"services":{"description":"Per service (namespace/name) it serves: per endpoints key part (head, 0, 1 …) the sequence it has applied; 0 = not loaded yet.","type":"object","additionalProperties":{"type":"object","additionalProperties":{"type":"integer","minimum":0}}},"open":{"description":"Open connections per pod (namespace/name) that is no endpoint any more.","type":"object","additionalProperties":{"type":"integer","minimum":0}},"number":{"description":"Counts the heartbeats of a running proxy, so that a lost one is noticed.","type":"integer","minimum":1},"partial":{"description":"services names only those that changed since the heartbeat before. A whole one follows within 3 s.","type":"boolean"},"dropped":{"description":"With partial: services it serves no more.","type":"array","items":{"type":"string"}},"leaving":{"description":"The last one: the proxy ends.","type":"boolean"}}};
+export const proxyHeartbeat = validate177;
+const schema253 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:proxy-heartbeat","title":"ProxyHeartbeat","description":"A proxy's sign of life on proxy.<id>.heartbeat, each second and at once when it applied a change.","type":"object","additionalProperties":true,"required":["services","open"],"properties":{"services":{"description":"Per service (namespace/name) it serves: per endpoints key part (head, 0, 1 …) the sequence it has applied; 0 = not loaded yet.","type":"object","additionalProperties":{"type":"object","additionalProperties":{"type":"integer","minimum":0}}},"open":{"description":"Open connections per pod (namespace/name) that is no endpoint any more.","type":"object","additionalProperties":{"type":"integer","minimum":0}},"number":{"description":"Counts the heartbeats of a running proxy, so that a lost one is noticed.","type":"integer","minimum":1},"partial":{"description":"services names only those that changed since the heartbeat before. A whole one follows within 3 s.","type":"boolean"},"dropped":{"description":"With partial: services it serves no more.","type":"array","items":{"type":"string"}},"leaving":{"description":"The last one: the proxy ends.","type":"boolean"}}};
 
-function validate174(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate177(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:proxy-heartbeat" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate174.evaluated;
+const evaluated0 = validate177.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -18178,20 +18496,20 @@ vErrors.push(err15);
 }
 errors++;
 }
-validate174.errors = vErrors;
+validate177.errors = vErrors;
 return errors === 0;
 }
-validate174.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate177.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const proxyMetrics = validate175;
-const schema250 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:proxy-metrics","title":"ProxyMetrics","description":"What a proxy serves and how much, on proxy.<id>.metrics, every 5 s. Counts begin with the proxy's start.","type":"object","additionalProperties":true,"required":["time","routes"],"properties":{"time":{"type":"integer","minimum":0},"routes":{"type":"array","maxItems":1000,"items":{"$ref":"urn:swain:proxy-metrics#/$defs/ProxyRoute"}},"omitted":{"description":"Routes and backends left out, for size.","type":"integer","minimum":0}},"$defs":{"ProxyRoute":{"description":"One port of a service at one address. open, total, failed, refused and waiting are of the whole service.","type":"object","additionalProperties":true,"required":["service","open","total","failed","refused","waiting","backends"],"properties":{"service":{"description":"namespace/name","type":"string"},"port":{"description":"The service's port, when one was chosen.","type":"string"},"listen":{"description":"host:port; left out while it cannot listen.","type":"string"},"reason":{"description":"Why it does not listen: a code.","type":"string"},"open":{"description":"Open connections.","type":"integer","minimum":0},"total":{"description":"Connections taken.","type":"integer","minimum":0},"failed":{"description":"Closed because no backend took them.","type":"integer","minimum":0},"refused":{"description":"Closed because there was no room in time (CONNECTIONS_FULL).","type":"integer","minimum":0},"waiting":{"description":"Clients that wait for room.","type":"integer","minimum":0},"backends":{"type":"array","items":{"$ref":"urn:swain:proxy-metrics#/$defs/ProxyBackend"}}}},"ProxyBackend":{"type":"object","additionalProperties":true,"required":["pod","address","state","open","total","failed","bytesIn","bytesOut"],"properties":{"pod":{"description":"namespace/name","type":"string"},"address":{"description":"host:port it is reached at.","type":"string"},"state":{"description":"up, checking (no result yet), down (fails its check), ejected (left out after failed connects) or draining (no endpoint any more).","type":"string"},"open":{"type":"integer","minimum":0},"total":{"type":"integer","minimum":0},"failed":{"description":"Connects that failed.","type":"integer","minimum":0},"bytesIn":{"description":"Sent by clients.","type":"integer","minimum":0},"bytesOut":{"description":"Sent to clients.","type":"integer","minimum":0},"message":{"description":"Why the last check failed.","type":"string"}}}}};
-const schema251 = {"description":"One port of a service at one address. open, total, failed, refused and waiting are of the whole service.","type":"object","additionalProperties":true,"required":["service","open","total","failed","refused","waiting","backends"],"properties":{"service":{"description":"namespace/name","type":"string"},"port":{"description":"The service's port, when one was chosen.","type":"string"},"listen":{"description":"host:port; left out while it cannot listen.","type":"string"},"reason":{"description":"Why it does not listen: a code.","type":"string"},"open":{"description":"Open connections.","type":"integer","minimum":0},"total":{"description":"Connections taken.","type":"integer","minimum":0},"failed":{"description":"Closed because no backend took them.","type":"integer","minimum":0},"refused":{"description":"Closed because there was no room in time (CONNECTIONS_FULL).","type":"integer","minimum":0},"waiting":{"description":"Clients that wait for room.","type":"integer","minimum":0},"backends":{"type":"array","items":{"$ref":"urn:swain:proxy-metrics#/$defs/ProxyBackend"}}}};
-const schema252 = {"type":"object","additionalProperties":true,"required":["pod","address","state","open","total","failed","bytesIn","bytesOut"],"properties":{"pod":{"description":"namespace/name","type":"string"},"address":{"description":"host:port it is reached at.","type":"string"},"state":{"description":"up, checking (no result yet), down (fails its check), ejected (left out after failed connects) or draining (no endpoint any more).","type":"string"},"open":{"type":"integer","minimum":0},"total":{"type":"integer","minimum":0},"failed":{"description":"Connects that failed.","type":"integer","minimum":0},"bytesIn":{"description":"Sent by clients.","type":"integer","minimum":0},"bytesOut":{"description":"Sent to clients.","type":"integer","minimum":0},"message":{"description":"Why the last check failed.","type":"string"}}};
+export const proxyMetrics = validate178;
+const schema254 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:proxy-metrics","title":"ProxyMetrics","description":"What a proxy serves and how much, on proxy.<id>.metrics, every 5 s. Counts begin with the proxy's start.","type":"object","additionalProperties":true,"required":["time","routes"],"properties":{"time":{"type":"integer","minimum":0},"routes":{"type":"array","maxItems":1000,"items":{"$ref":"urn:swain:proxy-metrics#/$defs/ProxyRoute"}},"omitted":{"description":"Routes and backends left out, for size.","type":"integer","minimum":0}},"$defs":{"ProxyRoute":{"description":"One port of a service at one address. open, total, failed, refused and waiting are of the whole service.","type":"object","additionalProperties":true,"required":["service","open","total","failed","refused","waiting","backends"],"properties":{"service":{"description":"namespace/name","type":"string"},"port":{"description":"The service's port, when one was chosen.","type":"string"},"listen":{"description":"host:port; left out while it cannot listen.","type":"string"},"reason":{"description":"Why it does not listen: a code.","type":"string"},"open":{"description":"Open connections.","type":"integer","minimum":0},"total":{"description":"Connections taken.","type":"integer","minimum":0},"failed":{"description":"Closed because no backend took them.","type":"integer","minimum":0},"refused":{"description":"Closed because there was no room in time (CONNECTIONS_FULL).","type":"integer","minimum":0},"waiting":{"description":"Clients that wait for room.","type":"integer","minimum":0},"backends":{"type":"array","items":{"$ref":"urn:swain:proxy-metrics#/$defs/ProxyBackend"}}}},"ProxyBackend":{"type":"object","additionalProperties":true,"required":["pod","address","state","open","total","failed","bytesIn","bytesOut"],"properties":{"pod":{"description":"namespace/name","type":"string"},"address":{"description":"host:port it is reached at.","type":"string"},"state":{"description":"up, checking (no result yet), down (fails its check), ejected (left out after failed connects) or draining (no endpoint any more).","type":"string"},"open":{"type":"integer","minimum":0},"total":{"type":"integer","minimum":0},"failed":{"description":"Connects that failed.","type":"integer","minimum":0},"bytesIn":{"description":"Sent by clients.","type":"integer","minimum":0},"bytesOut":{"description":"Sent to clients.","type":"integer","minimum":0},"message":{"description":"Why the last check failed.","type":"string"}}}}};
+const schema255 = {"description":"One port of a service at one address. open, total, failed, refused and waiting are of the whole service.","type":"object","additionalProperties":true,"required":["service","open","total","failed","refused","waiting","backends"],"properties":{"service":{"description":"namespace/name","type":"string"},"port":{"description":"The service's port, when one was chosen.","type":"string"},"listen":{"description":"host:port; left out while it cannot listen.","type":"string"},"reason":{"description":"Why it does not listen: a code.","type":"string"},"open":{"description":"Open connections.","type":"integer","minimum":0},"total":{"description":"Connections taken.","type":"integer","minimum":0},"failed":{"description":"Closed because no backend took them.","type":"integer","minimum":0},"refused":{"description":"Closed because there was no room in time (CONNECTIONS_FULL).","type":"integer","minimum":0},"waiting":{"description":"Clients that wait for room.","type":"integer","minimum":0},"backends":{"type":"array","items":{"$ref":"urn:swain:proxy-metrics#/$defs/ProxyBackend"}}}};
+const schema256 = {"type":"object","additionalProperties":true,"required":["pod","address","state","open","total","failed","bytesIn","bytesOut"],"properties":{"pod":{"description":"namespace/name","type":"string"},"address":{"description":"host:port it is reached at.","type":"string"},"state":{"description":"up, checking (no result yet), down (fails its check), ejected (left out after failed connects) or draining (no endpoint any more).","type":"string"},"open":{"type":"integer","minimum":0},"total":{"type":"integer","minimum":0},"failed":{"description":"Connects that failed.","type":"integer","minimum":0},"bytesIn":{"description":"Sent by clients.","type":"integer","minimum":0},"bytesOut":{"description":"Sent to clients.","type":"integer","minimum":0},"message":{"description":"Why the last check failed.","type":"string"}}};
 
-function validate176(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate179(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate176.evaluated;
+const evaluated0 = validate179.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -18737,17 +19055,17 @@ vErrors.push(err45);
 }
 errors++;
 }
-validate176.errors = vErrors;
+validate179.errors = vErrors;
 return errors === 0;
 }
-validate176.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate179.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate175(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate178(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:proxy-metrics" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate175.evaluated;
+const evaluated0 = validate178.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -18815,8 +19133,8 @@ errors++;
 }
 const len0 = data1.length;
 for(let i0=0; i0<len0; i0++){
-if(!(validate176(data1[i0], {instancePath:instancePath+"/routes/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate176.errors : vErrors.concat(validate176.errors);
+if(!(validate179(data1[i0], {instancePath:instancePath+"/routes/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate179.errors : vErrors.concat(validate179.errors);
 errors = vErrors.length;
 }
 }
@@ -18868,18 +19186,18 @@ vErrors.push(err8);
 }
 errors++;
 }
-validate175.errors = vErrors;
+validate178.errors = vErrors;
 return errors === 0;
 }
-validate175.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate178.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const report = validate178;
-const schema253 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:report","title":"Report","description":"Pods that changed, on node.<id>.report; one in flight per agent, answered after the append.","type":"object","additionalProperties":true,"required":["bootId","sequence","logId","pods"],"properties":{"bootId":{"type":"string"},"sequence":{"description":"Counts up within a boot; the leader refuses an older one.","type":"integer","minimum":1},"logId":{"type":"string"},"pods":{"type":"array","maxItems":500,"items":{"title":"PodReport","type":"object","additionalProperties":true,"required":["namespace","name","state","observed"],"properties":{"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"state":{"$ref":"urn:swain:pod-message#/$defs/ObservedState"},"observed":{"$ref":"urn:swain:pod-message#/$defs/PodObserved"}}}}}};
+export const report = validate181;
+const schema257 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:report","title":"Report","description":"Pods that changed, on node.<id>.report; one in flight per agent, answered after the append.","type":"object","additionalProperties":true,"required":["bootId","sequence","logId","pods"],"properties":{"bootId":{"type":"string"},"sequence":{"description":"Counts up within a boot; the leader refuses an older one.","type":"integer","minimum":1},"logId":{"type":"string"},"pods":{"type":"array","maxItems":500,"items":{"title":"PodReport","type":"object","additionalProperties":true,"required":["namespace","name","state","observed"],"properties":{"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"state":{"$ref":"urn:swain:pod-message#/$defs/ObservedState"},"observed":{"$ref":"urn:swain:pod-message#/$defs/PodObserved"}}}}}};
 
-function validate179(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate182(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate179.evaluated;
+const evaluated0 = validate182.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -19006,8 +19324,8 @@ errors++;
 }
 const len0 = data4.length;
 for(let i0=0; i0<len0; i0++){
-if(!(validate147(data4[i0], {instancePath:instancePath+"/addresses/" + i0,parentData:data4,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate147.errors : vErrors.concat(validate147.errors);
+if(!(validate149(data4[i0], {instancePath:instancePath+"/addresses/" + i0,parentData:data4,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate149.errors : vErrors.concat(validate149.errors);
 errors = vErrors.length;
 }
 }
@@ -19038,8 +19356,8 @@ errors++;
 }
 const len1 = data6.length;
 for(let i1=0; i1<len1; i1++){
-if(!(validate149(data6[i1], {instancePath:instancePath+"/containers/" + i1,parentData:data6,parentDataProperty:i1,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate149.errors : vErrors.concat(validate149.errors);
+if(!(validate151(data6[i1], {instancePath:instancePath+"/containers/" + i1,parentData:data6,parentDataProperty:i1,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate151.errors : vErrors.concat(validate151.errors);
 errors = vErrors.length;
 }
 }
@@ -19066,17 +19384,17 @@ vErrors.push(err13);
 }
 errors++;
 }
-validate179.errors = vErrors;
+validate182.errors = vErrors;
 return errors === 0;
 }
-validate179.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate182.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate178(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate181(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:report" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate178.evaluated;
+const evaluated0 = validate181.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -19293,7 +19611,7 @@ vErrors.push(err17);
 errors++;
 }
 if(!(((((((data7 === "pulling") || (data7 === "starting")) || (data7 === "running")) || (data7 === "ready")) || (data7 === "backoff")) || (data7 === "stopped")) || (data7 === "failed"))){
-const err18 = {instancePath:instancePath+"/pods/" + i0+"/state",schemaPath:"urn:swain:pod-message#/$defs/ObservedState/enum",keyword:"enum",params:{allowedValues: schema215.enum},message:"must be equal to one of the allowed values"};
+const err18 = {instancePath:instancePath+"/pods/" + i0+"/state",schemaPath:"urn:swain:pod-message#/$defs/ObservedState/enum",keyword:"enum",params:{allowedValues: schema217.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err18];
 }
@@ -19304,8 +19622,8 @@ errors++;
 }
 }
 if(data4.observed !== undefined){
-if(!(validate179(data4.observed, {instancePath:instancePath+"/pods/" + i0+"/observed",parentData:data4,parentDataProperty:"observed",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate179.errors : vErrors.concat(validate179.errors);
+if(!(validate182(data4.observed, {instancePath:instancePath+"/pods/" + i0+"/observed",parentData:data4,parentDataProperty:"observed",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate182.errors : vErrors.concat(validate182.errors);
 errors = vErrors.length;
 }
 }
@@ -19344,19 +19662,19 @@ vErrors.push(err21);
 }
 errors++;
 }
-validate178.errors = vErrors;
+validate181.errors = vErrors;
 return errors === 0;
 }
-validate178.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate181.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const scaleRequest = validate183;
-const schema258 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:scale-request","title":"ScaleRequest","description":"api.<ns>.workload.scale","type":"object","additionalProperties":true,"required":["operation","name","replicas"],"properties":{"operation":{"type":"string","pattern":"^[A-Za-z0-9._-]{8,64}$"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"replicas":{"type":"integer","minimum":0,"maximum":10000}}};
+export const scaleRequest = validate186;
+const schema262 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:scale-request","title":"ScaleRequest","description":"api.<ns>.workload.scale","type":"object","additionalProperties":true,"required":["operation","name","replicas"],"properties":{"operation":{"type":"string","pattern":"^[A-Za-z0-9._-]{8,64}$"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"replicas":{"type":"integer","minimum":0,"maximum":10000}}};
 
-function validate183(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate186(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:scale-request" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate183.evaluated;
+const evaluated0 = validate186.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -19490,19 +19808,19 @@ vErrors.push(err10);
 }
 errors++;
 }
-validate183.errors = vErrors;
+validate186.errors = vErrors;
 return errors === 0;
 }
-validate183.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate186.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const sync = validate184;
-const schema260 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:sync","title":"Sync","description":"An agent's request for its whole assignment on node.<id>.sync, a page at a time; answered with an Assign of base 0.","type":"object","additionalProperties":true,"required":["logId","generation"],"properties":{"logId":{"type":"string"},"generation":{"description":"What the agent holds.","type":"integer","minimum":0},"after":{"description":"The `next` of the page before; left out for the first.","type":"string"}}};
+export const sync = validate187;
+const schema264 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:sync","title":"Sync","description":"An agent's request for its whole assignment on node.<id>.sync, a page at a time; answered with an Assign of base 0.","type":"object","additionalProperties":true,"required":["logId","generation"],"properties":{"logId":{"type":"string"},"generation":{"description":"What the agent holds.","type":"integer","minimum":0},"after":{"description":"The `next` of the page before; left out for the first.","type":"string"}}};
 
-function validate184(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate187(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:sync" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate184.evaluated;
+const evaluated0 = validate187.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -19590,19 +19908,19 @@ vErrors.push(err6);
 }
 errors++;
 }
-validate184.errors = vErrors;
+validate187.errors = vErrors;
 return errors === 0;
 }
-validate184.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate187.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const topReply = validate185;
-const schema261 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:top-reply","title":"TopReply","description":"The answer to api.<ns or _>.pod.top and api._.node.top: what pods and nodes use, as last measured. The request is a list-request.","type":"object","additionalProperties":true,"required":["epoch","sequence","items"],"properties":{"epoch":{"type":"integer","minimum":1},"sequence":{"type":"integer","minimum":1},"next":{"type":"string"},"items":{"type":"array","items":{"title":"TopItem","type":"object","additionalProperties":true,"required":["name","reserve"],"properties":{"namespace":{"description":"Of a pod.","type":"string"},"name":{"type":"string"},"workload":{"description":"Of a pod.","type":"string"},"node":{"description":"Of a pod that has one.","type":"string"},"use":{"description":"Absent when there is no fresh figure.","$ref":"urn:swain:node-metrics#/$defs/Usage"},"reserve":{"description":"What the use is compared with: a pod's requests, a node's capacity.","$ref":"urn:swain:node-metrics#/$defs/Usage"},"ageMs":{"description":"How long ago the figure came.","type":"integer","minimum":0}}}}}};
+export const topReply = validate188;
+const schema265 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:top-reply","title":"TopReply","description":"The answer to api.<ns or _>.pod.top and api._.node.top: what pods and nodes use, as last measured. The request is a list-request.","type":"object","additionalProperties":true,"required":["epoch","sequence","items"],"properties":{"epoch":{"type":"integer","minimum":1},"sequence":{"type":"integer","minimum":1},"next":{"type":"string"},"items":{"type":"array","items":{"title":"TopItem","type":"object","additionalProperties":true,"required":["name","reserve"],"properties":{"namespace":{"description":"Of a pod.","type":"string"},"name":{"type":"string"},"workload":{"description":"Of a pod.","type":"string"},"node":{"description":"Of a pod that has one.","type":"string"},"use":{"description":"Absent when there is no fresh figure.","$ref":"urn:swain:node-metrics#/$defs/Usage"},"reserve":{"description":"What the use is compared with: a pod's requests, a node's capacity.","$ref":"urn:swain:node-metrics#/$defs/Usage"},"ageMs":{"description":"How long ago the figure came.","type":"integer","minimum":0}}}}}};
 
-function validate185(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate188(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:top-reply" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate185.evaluated;
+const evaluated0 = validate188.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -20007,8 +20325,8 @@ vErrors.push(err32);
 }
 errors++;
 }
-validate185.errors = vErrors;
+validate188.errors = vErrors;
 return errors === 0;
 }
-validate185.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate188.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 

@@ -4458,7 +4458,7 @@ return errors === 0;
 validate73.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const nodeObject = validate77;
-const schema102 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:node-object","title":"NodeObject","description":"Bucket nodes, key <id>.","type":"object","additionalProperties":true,"required":["apiVersion","kind","metadata","facts","status","logId","sequence"],"properties":{"apiVersion":{"const":"swain/v1","type":"string"},"logId":{"type":"string"},"sequence":{"description":"Of the last event that changed this object.","type":"integer","minimum":1},"metadata":{"$ref":"urn:swain:state-common#/$defs/ObjectMeta"},"kind":{"const":"Node","type":"string"},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"},"status":{"title":"NodeStatus","type":"object","additionalProperties":false,"required":["state","since","reason","message","assignment","reserved","pods"],"properties":{"state":{"type":"string","enum":["ready","unknown"]},"since":{"description":"Milliseconds since 1970.","type":"integer"},"reason":{"type":"string"},"message":{"type":"string"},"assignment":{"description":"Generation of its assignment.","type":"integer","minimum":0},"reserved":{"title":"Reserved","type":"object","additionalProperties":false,"required":["cpuMillis","memoryBytes"],"properties":{"cpuMillis":{"type":"integer"},"memoryBytes":{"type":"integer"}}},"pods":{"type":"integer","minimum":0}}}}};
+const schema102 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:node-object","title":"NodeObject","description":"Bucket nodes, key <id>.","type":"object","additionalProperties":true,"required":["apiVersion","kind","metadata","facts","status","logId","sequence"],"properties":{"apiVersion":{"const":"swain/v1","type":"string"},"logId":{"type":"string"},"sequence":{"description":"Of the last event that changed this object.","type":"integer","minimum":1},"metadata":{"$ref":"urn:swain:state-common#/$defs/ObjectMeta"},"kind":{"const":"Node","type":"string"},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"},"status":{"title":"NodeStatus","type":"object","additionalProperties":false,"required":["state","since","reason","message","assignment","reserved","pods"],"properties":{"state":{"type":"string","enum":["ready","unknown"]},"mode":{"description":"active: takes new pods. cordoned: takes none. draining: its pods move away, too.","type":"string","enum":["active","cordoned","draining"]},"since":{"description":"Milliseconds since 1970.","type":"integer"},"reason":{"type":"string"},"message":{"type":"string"},"assignment":{"description":"Generation of its assignment.","type":"integer","minimum":0},"reserved":{"title":"Reserved","type":"object","additionalProperties":false,"required":["cpuMillis","memoryBytes"],"properties":{"cpuMillis":{"type":"integer"},"memoryBytes":{"type":"integer"}}},"pods":{"type":"integer","minimum":0}}}}};
 
 function validate78(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -5342,7 +5342,7 @@ vErrors.push(err20);
 errors++;
 }
 for(const key0 in data6){
-if(!(((((((key0 === "state") || (key0 === "since")) || (key0 === "reason")) || (key0 === "message")) || (key0 === "assignment")) || (key0 === "reserved")) || (key0 === "pods"))){
+if(!((((((((key0 === "state") || (key0 === "mode")) || (key0 === "since")) || (key0 === "reason")) || (key0 === "message")) || (key0 === "assignment")) || (key0 === "reserved")) || (key0 === "pods"))){
 const err21 = {instancePath:instancePath+"/status",schemaPath:"#/properties/status/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err21];
@@ -5376,10 +5376,10 @@ vErrors.push(err23);
 errors++;
 }
 }
-if(data6.since !== undefined){
-let data8 = data6.since;
-if(!(((typeof data8 == "number") && (!(data8 % 1) && !isNaN(data8))) && (isFinite(data8)))){
-const err24 = {instancePath:instancePath+"/status/since",schemaPath:"#/properties/status/properties/since/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(data6.mode !== undefined){
+let data8 = data6.mode;
+if(typeof data8 !== "string"){
+const err24 = {instancePath:instancePath+"/status/mode",schemaPath:"#/properties/status/properties/mode/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err24];
 }
@@ -5388,10 +5388,8 @@ vErrors.push(err24);
 }
 errors++;
 }
-}
-if(data6.reason !== undefined){
-if(typeof data6.reason !== "string"){
-const err25 = {instancePath:instancePath+"/status/reason",schemaPath:"#/properties/status/properties/reason/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(!(((data8 === "active") || (data8 === "cordoned")) || (data8 === "draining"))){
+const err25 = {instancePath:instancePath+"/status/mode",schemaPath:"#/properties/status/properties/mode/enum",keyword:"enum",params:{allowedValues: schema102.properties.status.properties.mode.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err25];
 }
@@ -5401,9 +5399,10 @@ vErrors.push(err25);
 errors++;
 }
 }
-if(data6.message !== undefined){
-if(typeof data6.message !== "string"){
-const err26 = {instancePath:instancePath+"/status/message",schemaPath:"#/properties/status/properties/message/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(data6.since !== undefined){
+let data9 = data6.since;
+if(!(((typeof data9 == "number") && (!(data9 % 1) && !isNaN(data9))) && (isFinite(data9)))){
+const err26 = {instancePath:instancePath+"/status/since",schemaPath:"#/properties/status/properties/since/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err26];
 }
@@ -5413,10 +5412,9 @@ vErrors.push(err26);
 errors++;
 }
 }
-if(data6.assignment !== undefined){
-let data11 = data6.assignment;
-if(!(((typeof data11 == "number") && (!(data11 % 1) && !isNaN(data11))) && (isFinite(data11)))){
-const err27 = {instancePath:instancePath+"/status/assignment",schemaPath:"#/properties/status/properties/assignment/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(data6.reason !== undefined){
+if(typeof data6.reason !== "string"){
+const err27 = {instancePath:instancePath+"/status/reason",schemaPath:"#/properties/status/properties/reason/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err27];
 }
@@ -5425,9 +5423,10 @@ vErrors.push(err27);
 }
 errors++;
 }
-if((typeof data11 == "number") && (isFinite(data11))){
-if(data11 < 0 || isNaN(data11)){
-const err28 = {instancePath:instancePath+"/status/assignment",schemaPath:"#/properties/status/properties/assignment/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+}
+if(data6.message !== undefined){
+if(typeof data6.message !== "string"){
+const err28 = {instancePath:instancePath+"/status/message",schemaPath:"#/properties/status/properties/message/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err28];
 }
@@ -5437,12 +5436,10 @@ vErrors.push(err28);
 errors++;
 }
 }
-}
-if(data6.reserved !== undefined){
-let data12 = data6.reserved;
-if(data12 && typeof data12 == "object" && !Array.isArray(data12)){
-if(data12.cpuMillis === undefined){
-const err29 = {instancePath:instancePath+"/status/reserved",schemaPath:"#/properties/status/properties/reserved/required",keyword:"required",params:{missingProperty: "cpuMillis"},message:"must have required property '"+"cpuMillis"+"'"};
+if(data6.assignment !== undefined){
+let data12 = data6.assignment;
+if(!(((typeof data12 == "number") && (!(data12 % 1) && !isNaN(data12))) && (isFinite(data12)))){
+const err29 = {instancePath:instancePath+"/status/assignment",schemaPath:"#/properties/status/properties/assignment/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err29];
 }
@@ -5451,8 +5448,9 @@ vErrors.push(err29);
 }
 errors++;
 }
-if(data12.memoryBytes === undefined){
-const err30 = {instancePath:instancePath+"/status/reserved",schemaPath:"#/properties/status/properties/reserved/required",keyword:"required",params:{missingProperty: "memoryBytes"},message:"must have required property '"+"memoryBytes"+"'"};
+if((typeof data12 == "number") && (isFinite(data12))){
+if(data12 < 0 || isNaN(data12)){
+const err30 = {instancePath:instancePath+"/status/assignment",schemaPath:"#/properties/status/properties/assignment/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
 if(vErrors === null){
 vErrors = [err30];
 }
@@ -5461,9 +5459,13 @@ vErrors.push(err30);
 }
 errors++;
 }
-for(const key1 in data12){
-if(!((key1 === "cpuMillis") || (key1 === "memoryBytes"))){
-const err31 = {instancePath:instancePath+"/status/reserved",schemaPath:"#/properties/status/properties/reserved/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"};
+}
+}
+if(data6.reserved !== undefined){
+let data13 = data6.reserved;
+if(data13 && typeof data13 == "object" && !Array.isArray(data13)){
+if(data13.cpuMillis === undefined){
+const err31 = {instancePath:instancePath+"/status/reserved",schemaPath:"#/properties/status/properties/reserved/required",keyword:"required",params:{missingProperty: "cpuMillis"},message:"must have required property '"+"cpuMillis"+"'"};
 if(vErrors === null){
 vErrors = [err31];
 }
@@ -5472,11 +5474,8 @@ vErrors.push(err31);
 }
 errors++;
 }
-}
-if(data12.cpuMillis !== undefined){
-let data13 = data12.cpuMillis;
-if(!(((typeof data13 == "number") && (!(data13 % 1) && !isNaN(data13))) && (isFinite(data13)))){
-const err32 = {instancePath:instancePath+"/status/reserved/cpuMillis",schemaPath:"#/properties/status/properties/reserved/properties/cpuMillis/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(data13.memoryBytes === undefined){
+const err32 = {instancePath:instancePath+"/status/reserved",schemaPath:"#/properties/status/properties/reserved/required",keyword:"required",params:{missingProperty: "memoryBytes"},message:"must have required property '"+"memoryBytes"+"'"};
 if(vErrors === null){
 vErrors = [err32];
 }
@@ -5485,11 +5484,9 @@ vErrors.push(err32);
 }
 errors++;
 }
-}
-if(data12.memoryBytes !== undefined){
-let data14 = data12.memoryBytes;
-if(!(((typeof data14 == "number") && (!(data14 % 1) && !isNaN(data14))) && (isFinite(data14)))){
-const err33 = {instancePath:instancePath+"/status/reserved/memoryBytes",schemaPath:"#/properties/status/properties/reserved/properties/memoryBytes/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+for(const key1 in data13){
+if(!((key1 === "cpuMillis") || (key1 === "memoryBytes"))){
+const err33 = {instancePath:instancePath+"/status/reserved",schemaPath:"#/properties/status/properties/reserved/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err33];
 }
@@ -5499,9 +5496,10 @@ vErrors.push(err33);
 errors++;
 }
 }
-}
-else {
-const err34 = {instancePath:instancePath+"/status/reserved",schemaPath:"#/properties/status/properties/reserved/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(data13.cpuMillis !== undefined){
+let data14 = data13.cpuMillis;
+if(!(((typeof data14 == "number") && (!(data14 % 1) && !isNaN(data14))) && (isFinite(data14)))){
+const err34 = {instancePath:instancePath+"/status/reserved/cpuMillis",schemaPath:"#/properties/status/properties/reserved/properties/cpuMillis/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err34];
 }
@@ -5511,10 +5509,10 @@ vErrors.push(err34);
 errors++;
 }
 }
-if(data6.pods !== undefined){
-let data15 = data6.pods;
+if(data13.memoryBytes !== undefined){
+let data15 = data13.memoryBytes;
 if(!(((typeof data15 == "number") && (!(data15 % 1) && !isNaN(data15))) && (isFinite(data15)))){
-const err35 = {instancePath:instancePath+"/status/pods",schemaPath:"#/properties/status/properties/pods/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+const err35 = {instancePath:instancePath+"/status/reserved/memoryBytes",schemaPath:"#/properties/status/properties/reserved/properties/memoryBytes/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err35];
 }
@@ -5523,9 +5521,10 @@ vErrors.push(err35);
 }
 errors++;
 }
-if((typeof data15 == "number") && (isFinite(data15))){
-if(data15 < 0 || isNaN(data15)){
-const err36 = {instancePath:instancePath+"/status/pods",schemaPath:"#/properties/status/properties/pods/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+}
+}
+else {
+const err36 = {instancePath:instancePath+"/status/reserved",schemaPath:"#/properties/status/properties/reserved/type",keyword:"type",params:{type: "object"},message:"must be object"};
 if(vErrors === null){
 vErrors = [err36];
 }
@@ -5535,10 +5534,10 @@ vErrors.push(err36);
 errors++;
 }
 }
-}
-}
-else {
-const err37 = {instancePath:instancePath+"/status",schemaPath:"#/properties/status/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(data6.pods !== undefined){
+let data16 = data6.pods;
+if(!(((typeof data16 == "number") && (!(data16 % 1) && !isNaN(data16))) && (isFinite(data16)))){
+const err37 = {instancePath:instancePath+"/status/pods",schemaPath:"#/properties/status/properties/pods/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err37];
 }
@@ -5547,15 +5546,39 @@ vErrors.push(err37);
 }
 errors++;
 }
-}
-}
-else {
-const err38 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if((typeof data16 == "number") && (isFinite(data16))){
+if(data16 < 0 || isNaN(data16)){
+const err38 = {instancePath:instancePath+"/status/pods",schemaPath:"#/properties/status/properties/pods/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
 if(vErrors === null){
 vErrors = [err38];
 }
 else {
 vErrors.push(err38);
+}
+errors++;
+}
+}
+}
+}
+else {
+const err39 = {instancePath:instancePath+"/status",schemaPath:"#/properties/status/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err39];
+}
+else {
+vErrors.push(err39);
+}
+errors++;
+}
+}
+}
+else {
+const err40 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err40];
+}
+else {
+vErrors.push(err40);
 }
 errors++;
 }

@@ -43,7 +43,7 @@ export type PodName = string
  * @maxItems 16
  */
 export type ExternalAddresses = ExternalAddress[]
-export type EventItem = (ClusterCreated | LeaderElected | NodeRegistered | NodeChanged | WorkloadApplied | WorkloadScaled | WorkloadHalted | WorkloadChanged | ServiceApplied | ServiceDeleted | EndpointRegistered | EndpointRemoved | AutoscalerApplied | AutoscalerDeleted | AutoscalerScaled | PodPending | PodAssigned | PodReported | PodStopping | PodChanged)
+export type EventItem = (ClusterCreated | LeaderElected | NodeRegistered | NodeChanged | NodeManaged | WorkloadApplied | WorkloadScaled | WorkloadHalted | WorkloadChanged | ServiceApplied | ServiceDeleted | EndpointRegistered | EndpointRemoved | AutoscalerApplied | AutoscalerDeleted | AutoscalerScaled | PodPending | PodAssigned | PodReported | PodStopping | PodChanged)
 /**
  * The states an agent can see.
  */
@@ -105,6 +105,7 @@ ClusterCreated?: ClusterCreated
 LeaderElected?: LeaderElected
 NodeRegistered?: NodeRegistered
 NodeChanged?: NodeChanged
+NodeManaged?: NodeManaged
 WorkloadApplied?: WorkloadApplied
 WorkloadScaled?: WorkloadScaled
 WorkloadHalted?: WorkloadHalted
@@ -137,6 +138,7 @@ LogsRequest?: LogsRequest
 NodeFacts?: NodeFacts
 Usage?: Usage
 NodeMetrics?: NodeMetrics
+NodeRequest?: NodeRequest
 PodName?: PodName
 ObservedState?: ObservedState
 PodAddress?: PodAddress
@@ -617,7 +619,7 @@ export interface ChangeResult {
 kind: string
 namespace: string
 name: string
-action: ("created" | "configured" | "unchanged" | "scaled" | "deleted")
+action: ("created" | "configured" | "unchanged" | "scaled" | "deleted" | "cordoned" | "uncordoned" | "draining" | "removed" | "undone")
 /**
  * Something the asker should know about it.
  */
@@ -914,6 +916,16 @@ verb: ("unknown" | "ready")
 name: Name
 reason?: string
 message?: string
+}
+/**
+ * cordoned: takes no new pods, keeps those it has. draining: they move away, too; with a reason, why some cannot. uncordoned: takes pods again. removed: forgotten, and its pods with it.
+ */
+export interface NodeManaged {
+kind: "node"
+verb: ("cordoned" | "draining" | "uncordoned" | "removed")
+name: Name
+reason: string
+message: string
 }
 export interface WorkloadApplied {
 kind: "workload"
@@ -1430,6 +1442,18 @@ memoryBytes: number
 [k: string]: unknown
 }
 /**
+ * api._.node.cordon, .uncordon, .drain and .remove
+ */
+export interface NodeRequest {
+operation: string
+name: Name
+/**
+ * For remove: also a node that is heard and has pods. They are forgotten, and new ones are made elsewhere.
+ */
+force?: boolean
+[k: string]: unknown
+}
+/**
  * A proxy's sign of life on proxy.<id>.heartbeat, each second and at once when it applied a change.
  */
 export interface ProxyHeartbeat {
@@ -1784,6 +1808,10 @@ status: NodeStatus
 }
 export interface NodeStatus {
 state: ("ready" | "unknown")
+/**
+ * active: takes new pods. cordoned: takes none. draining: its pods move away, too.
+ */
+mode?: ("active" | "cordoned" | "draining")
 /**
  * Milliseconds since 1970.
  */

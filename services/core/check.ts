@@ -19,8 +19,8 @@ import {
   type Template,
 } from "./model.ts";
 import { type Candidate, candidatesOf, hostPortsOf, take } from "./scheduler/room.ts";
-import { isLive, mayFollow } from "./transitions.ts";
 import type { TermTime } from "./view.ts";
+import { isDraining, isLive, mayFollow } from "./transitions.ts";
 
 export interface Violation {
   /** Position in the items. */
@@ -32,7 +32,7 @@ export interface Violation {
 
 /** Everything the items would break; empty when they may be written. Without `time` cooldowns are not looked at. */
 export function check(state: ReadState, items: readonly EventItem[], time?: TermTime): Violation[] {
-  const checker = new Checker(state);
+  const checker = new Checker(state, items);
   if (items.length > limits.eventItems) checker.violate(0, "TOO_MANY_ITEMS", `${items.length} items in one event`);
   for (const [index, item] of items.entries()) checker.item(index, item);
   checker.violations.push(...checkAutoscale(state, items, time));
@@ -49,8 +49,14 @@ class Checker {
   private readonly ended = new Set<Key>();
   private readonly registered = new Set<string>();
 
-  constructor(state: ReadState) {
+  /** Nodes the event removes: what runs there is forgotten with them. */
+  private readonly leaving: ReadonlySet<string>;
+
+  constructor(state: ReadState, items: readonly EventItem[]) {
     this.state = state;
+    this.leaving = new Set(
+      items.flatMap((item) => (item.kind === "node" && item.verb === "removed" ? [item.name] : [])),
+    );
   }
 
   violate(index: number, code: string, message: string): void {
@@ -61,6 +67,7 @@ class Checker {
     if (item.kind === "node" && item.verb !== "registered" && !this.state.nodes.has(item.name)) {
       this.violate(index, "UNKNOWN_NODE", `node ${item.name} is not in the state`);
     }
+    if (item.kind === "node" && item.verb === "removed") this.nodeRemoved(index, item.name);
     if (item.kind === "workload" && item.verb === "removed") this.removed(index, keyOf(item.namespace, item.name));
     if (item.kind === "endpoint") this.endpoint(index, item);
     if (item.kind !== "pod") return;
@@ -106,7 +113,7 @@ class Checker {
   private gone(index: number, key: Key): void {
     const pod = this.state.pods.get(key);
     this.ended.add(key);
-    if (pod === undefined || pod.node === null) return;
+    if (pod === undefined || pod.node === null || this.leaving.has(pod.node)) return;
     const state = this.states.get(key) ?? pod.state;
     const abandoned = state === "lost" && this.state.workloads.get(pod.workload)?.deleting === true;
     if (state !== "stopped" && !abandoned) {
@@ -117,6 +124,12 @@ class Checker {
   private removed(index: number, workload: Key): void {
     const left = [...(this.state.workloads.get(workload)?.pods ?? [])].filter((pod) => !this.ended.has(pod));
     if (left.length > 0) this.violate(index, "REMOVED_WITH_PODS", `workload ${workload} still has ${left.length} pods`);
+  }
+
+  /** Every pod of a removed node is named: nothing disappears in silence. */
+  private nodeRemoved(index: number, node: string): void {
+    const left = [...(this.state.nodes.get(node)?.pods ?? [])].filter((pod) => !this.ended.has(pod));
+    if (left.length > 0) this.violate(index, "REMOVED_WITH_PODS", `node ${node} still has ${left.length} pods`);
   }
 
   private assigned(index: number, key: Key, item: PodAssigned): void {
@@ -135,7 +148,10 @@ class Checker {
     this.roomFor(index, key, item.node, workload, template);
   }
 
-  /** At most one living pod of a template in a slot, and at most two templates during a change. */
+  /**
+   * At most one living pod of a template in a slot, and at most two templates during a change. One that is to leave a
+   * draining node does not count: its copy must be ready before it may go.
+   */
   private slotFree(index: number, key: Key, item: PodAssigned, workload: Key): void {
     const inSlot = this.othersInSlot(key, workload, item.slot);
     if (inSlot.some((template) => template === item.template)) {
@@ -148,6 +164,7 @@ class Checker {
     for (const other of this.state.workloads.get(workload)?.pods ?? []) {
       const pod = this.state.pods.get(other);
       if (other === key || pod === undefined || pod.slot !== slot || !isLive(pod) || this.ended.has(other)) continue;
+      if (isDraining(this.state, pod)) continue;
       templates.push(pod.template);
     }
     for (const [other, made] of this.made) {
@@ -163,6 +180,8 @@ class Checker {
     const candidates = [...this.nodes.values()];
     const candidate = this.nodes.get(id);
     if (candidate === undefined) return this.violate(index, "UNKNOWN_NODE", `pod ${key} goes to no node: ${id}`);
+    if (candidate.node.mode !== "active")
+      this.violate(index, "NODE_CORDONED", `pod ${key} goes to cordoned node ${id}`);
     if (candidate.node.state !== "ready") this.violate(index, "NODE_UNHEARD", `pod ${key} goes to unheard node ${id}`);
     if (template.hostPorts.some((port) => hostPortsOf(this.state, candidates, candidate).has(port))) {
       this.violate(index, "HOST_PORT_TAKEN", `pod ${key} needs a hostPort that is taken on ${id}`);
@@ -180,11 +199,24 @@ class Checker {
   private stopping(index: number, key: Key, item: PodStopping): void {
     const pod = this.state.pods.get(key);
     this.ended.add(key);
-    if (pod === undefined || item.reason !== "TEMPLATE_CHANGED" || pod.state !== "ready") return;
+    if (pod === undefined || pod.state !== "ready") return;
+    if (item.reason === "NODE_DRAINED") return this.drained(index, key, pod);
+    if (item.reason !== "TEMPLATE_CHANGED") return;
     const workload = this.state.workloads.get(pod.workload);
     if ((workload?.template.hostPorts.length ?? 0) > 0) return;
     const successor = [...(workload?.pods ?? [])].some((other) => this.succeeds(other, pod));
     if (!successor) this.violate(index, "BELOW_READY", `pod ${key} would stop without a ready successor`);
+  }
+
+  /** A drain takes a serving pod out only for one in its slot that is ready and stays. */
+  private drained(index: number, key: Key, pod: ReadPod): void {
+    const copy = [...(this.state.workloads.get(pod.workload)?.pods ?? [])].some((other) => {
+      const record = this.state.pods.get(other);
+      if (other === key || record === undefined || record.slot !== pod.slot || this.ended.has(other)) return false;
+      const serves = record.state === "ready" || record.state === "stopped";
+      return isLive(record) && serves && !isDraining(this.state, record);
+    });
+    if (!copy) this.violate(index, "BELOW_READY", `pod ${key} would leave its node without a ready copy`);
   }
 
   private succeeds(other: Key, pod: ReadPod): boolean {

@@ -31,6 +31,11 @@ export interface NodeRecord {
   since: number;
   reason: string;
   message: string;
+  /** What operators decided: whether it takes new pods, and whether those it has should leave. */
+  mode: "active" | "cordoned" | "draining";
+  /** Why a drain does not go on, or that it is over. */
+  modeReason: string;
+  modeMessage: string;
   /** Sequence of the last event that changed what this node should run. */
   assignment: number;
   /** Sum of the requests of pods that hold room here. */

@@ -217,8 +217,9 @@ export function nodeObject(state: ReadState, id: string): Projected<NodeObject> 
     status: {
       state: node.state,
       since: node.since,
-      reason: node.reason,
-      message: node.message,
+      mode: node.mode,
+      reason: node.reason || node.modeReason,
+      message: node.reason === "" ? node.modeMessage : node.message,
       assignment: node.assignment,
       reserved: node.reserved,
       pods: node.pods.size,

@@ -1,5 +1,5 @@
 // The closed table of pod states: what may follow what. `unknown` is not in it: it is how a pod is shown while its node is unheard.
-import type { PodStateName, ReadPod } from "./model.ts";
+import type { PodStateName, ReadPod, ReadState } from "./model.ts";
 
 type Stored = Exclude<PodStateName, "unknown">;
 
@@ -38,6 +38,11 @@ export function isEndpoint(pod: ReadPod): boolean {
 /** True while the pod's requests and fixed ports are taken on its node. */
 export function holdsRoom(pod: ReadPod): boolean {
   return pod.node !== null && !pod.ended;
+}
+
+/** True while the pod's node is being drained. */
+export function isDraining(state: ReadState, pod: ReadPod): boolean {
+  return pod.node !== null && state.nodes.get(pod.node)?.mode === "draining";
 }
 
 /** The state people are shown. */

@@ -92,6 +92,16 @@ export const errorKinds = {
   UNSCHEDULABLE: kind(1, true, "Read the message: each filter says how many nodes it refused and why."),
   TOO_LARGE_FOR_ANY_NODE: kind(1, true, "Lower the request, or add a larger node."),
   NODE_UNHEARD: kind(1, true, "Check the node and its agent; its pods are replaced after lostAfter."),
+  NODE_IN_USE: kind(
+    1,
+    false,
+    "Drain it first (`swain node drain NODE --wait`), or stop its agent; --force removes it all the same.",
+  ),
+  DRAIN_BLOCKED: kind(
+    1,
+    true,
+    "Make room on another node (add one, lower requests, free the port), or give the pods up: `swain node uncordon` ends the drain.",
+  ),
   NODE_ID_DOUBLED: kind(1, true, "Two agents use one node id: stop one of them, or give it another id with --id."),
   MASS_LOSS_HELD: kind(
     1,
@@ -163,6 +173,8 @@ export const errorKinds = {
   STOPPED: kind(1, false, "Nothing to do."),
   COMPLETED: kind(1, false, "Nothing to do."),
   DRAINED: kind(1, false, "Nothing to do."),
+  NODE_DRAINED: kind(1, false, "Nothing to do."),
+  NODE_REMOVED: kind(1, false, "Nothing to do."),
   // local
   PORT_IN_USE: kind(1, true, "Choose another port, or stop what listens there."),
   CONNECT_FAILED: kind(1, true, "Check that something listens there."),

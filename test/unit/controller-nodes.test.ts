@@ -221,6 +221,8 @@ describe("heartbeats", () => {
 describe("the assigner", () => {
   let assigner: Assigner;
   let held: number;
+  /** What the agent holds after it has registered. */
+  let registered: number;
   const assigns = (): Assign[] => bus.sent.map(({ value }) => value as Assign);
   const generation = (): number => cluster.state.nodes.get("n1")?.assignment ?? -1;
 
@@ -235,7 +237,8 @@ describe("the assigner", () => {
   };
 
   beforeEach(() => {
-    held = 0;
+    registered = generation();
+    held = registered;
     assigner = new Assigner(context, cluster.state, () => true);
     bus.answer = async (_subject, value) => {
       const assign = value as Assign;
@@ -245,11 +248,11 @@ describe("the assigner", () => {
   });
 
   it("sends only what changed since what the agent holds", async () => {
-    assigner.onHeard("n1", { bootId: "b", logId: "", generation: 0 });
+    assigner.onHeard("n1", { bootId: "b", logId: cluster.state.logId, generation: registered });
     await change("one");
     await change("two");
     const [first, second] = assigns();
-    expect(first).toMatchObject({ base: 0, generation: first?.generation });
+    expect(first).toMatchObject({ base: registered, generation: first?.generation });
     expect(second).toMatchObject({ base: first?.generation, generation: generation() });
     expect(second?.items.map(({ workload }) => workload)).toEqual(["two"]);
     expect(held).toBe(generation());
@@ -262,13 +265,13 @@ describe("the assigner", () => {
   });
 
   it("sends again, with everything since the same base, when a heartbeat shows that the command was lost", async () => {
-    assigner.onHeard("n1", { bootId: "b", logId: "", generation: 0 });
+    assigner.onHeard("n1", { bootId: "b", logId: cluster.state.logId, generation: registered });
     const obey = bus.answer;
     bus.answer = () => Promise.reject(new SwainError("TIMEOUT", "lost"));
     await change("one");
     expect(bus.sent).toHaveLength(1);
     bus.answer = obey;
-    assigner.onHeard("n1", { bootId: "b", logId: "", generation: 0 });
+    assigner.onHeard("n1", { bootId: "b", logId: cluster.state.logId, generation: registered });
     await settle();
     expect(bus.sent).toHaveLength(2);
     expect(assigns()[1]).toEqual(assigns()[0]);
@@ -276,7 +279,7 @@ describe("the assigner", () => {
   });
 
   it("makes an agent that forgot everything pull, and goes on from there", async () => {
-    assigner.onHeard("n1", { bootId: "b", logId: "", generation: 0 });
+    assigner.onHeard("n1", { bootId: "b", logId: cluster.state.logId, generation: registered });
     await change("one");
     assigner.onHeard("n1", { bootId: "c", logId: "", generation: 0 });
     await settle();
@@ -288,7 +291,7 @@ describe("the assigner", () => {
   });
 
   it("keeps one command in flight per node and forgets nothing that comes meanwhile", async () => {
-    assigner.onHeard("n1", { bootId: "b", logId: "", generation: 0 });
+    assigner.onHeard("n1", { bootId: "b", logId: cluster.state.logId, generation: registered });
     const obey = bus.answer;
     const release: (() => void)[] = [];
     bus.answer = async (subject, value) => {

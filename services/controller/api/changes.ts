@@ -1,7 +1,8 @@
-// Verbs that change something: apply, scale, delete. Answered when the change is in the log, not when it is done.
-import { applyRequest, deleteRequest, scaleRequest } from "../../../schemas/generated/messages.js";
+// Verbs that change something: apply, scale, delete, and what operators decide about nodes. Answered when the change is in the log, not when it is done.
+import { applyRequest, deleteRequest, nodeRequest, scaleRequest } from "../../../schemas/generated/messages.js";
 import { admitApply } from "../../core/admit/apply.ts";
 import { admitDelete, admitScale } from "../../core/admit/change.ts";
+import { admitMode, admitRemoval } from "../../core/admit/node.ts";
 import { checked, namespaced } from "./request.ts";
 import type { Handler } from "./request.ts";
 
@@ -16,6 +17,18 @@ export const scale: Handler = (host, request) => {
   const { operation, name, replicas } = checked(scaleRequest, "scale-request", request.body);
   const namespace = namespaced(request);
   return host.change(operation, (state) => admitScale(state, namespace, name, replicas));
+};
+
+export const setMode =
+  (mode: "cordoned" | "uncordoned" | "draining"): Handler =>
+  (host, request) => {
+    const { operation, name } = checked(nodeRequest, "node-request", request.body);
+    return host.change(operation, (state) => admitMode(state, name, mode));
+  };
+
+export const removeNode: Handler = (host, request) => {
+  const { operation, name, force } = checked(nodeRequest, "node-request", request.body);
+  return host.change(operation, (state) => admitRemoval(state, name, force === true));
 };
 
 export const remove =

@@ -1,5 +1,5 @@
 // Every verb of the API: `api.<namespace or _>.<resource>.<verb>`.
-import { apply, remove, scale } from "./changes.ts";
+import { apply, remove, removeNode, scale, setMode } from "./changes.ts";
 import { deregister, register } from "./endpoints.ts";
 import { listEvents } from "./events.ts";
 import { logs } from "./logs.ts";
@@ -32,6 +32,10 @@ export const handlers: ReadonlyMap<string, Handler> = new Map<string, Handler>([
   ["node.list", list("node")],
   ["node.get", get("node")],
   ["proxy.list", listProxies],
+  ["node.cordon", setMode("cordoned")],
+  ["node.uncordon", setMode("uncordoned")],
+  ["node.drain", setMode("draining")],
+  ["node.remove", removeNode],
   ["event.list", listEvents],
   ["cluster.status", status],
 ]);

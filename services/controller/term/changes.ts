@@ -134,6 +134,9 @@ function itemsOf(event: unknown): EventItem[] {
 
 /** What an item did, as far as the log tells: whether an applied object was new is not in it. */
 function resultOf(item: EventItem): ChangeResult[] {
+  if (item.kind === "node" && item.verb !== "registered" && item.verb !== "unknown" && item.verb !== "ready") {
+    return [{ kind: "Node", namespace: "", name: item.name, action: item.verb }];
+  }
   if (item.kind !== "workload" && item.kind !== "service" && item.kind !== "autoscaler") return [];
   const action = item.verb === "applied" ? "configured" : item.verb === "scaled" ? "scaled" : "deleted";
   const kind = { workload: "Workload", service: "Service", autoscaler: "Autoscaler" }[item.kind];

@@ -1,7 +1,10 @@
-// Admission of what an agent says about its node.
-import type { EventItem, NodeFacts } from "../../../schemas/generated/types.ts";
-import type { ReadState } from "../model.ts";
+// Admission of what concerns a node: what its agent says about it, and what operators decide about it.
+import type { ChangeResult, EventItem, NodeFacts } from "../../../schemas/generated/types.ts";
+import { limits } from "../../bus/limits.ts";
+import { SwainError } from "../../kernel/errors.ts";
+import type { ReadNode, ReadState } from "../model.ts";
 import { same } from "../same.ts";
+import type { Admitted } from "./apply.ts";
 
 /** Registers a node, or notes that its facts changed; empty when the state has them already. */
 export function admitFacts(state: ReadState, node: string, facts: NodeFacts): EventItem[] {
@@ -9,3 +12,59 @@ export function admitFacts(state: ReadState, node: string, facts: NodeFacts): Ev
   if (known !== undefined && same(known.facts, facts)) return [];
   return [{ kind: "node", verb: "registered", name: node, facts }];
 }
+
+/** Cordon, uncordon or drain. Throws NOT_FOUND. */
+export function admitMode(state: ReadState, id: string, verb: "cordoned" | "uncordoned" | "draining"): Admitted {
+  const node = nodeOf(state, id);
+  const wanted = verb === "uncordoned" ? "active" : verb;
+  const unchanged = node.mode === wanted;
+  return {
+    items: unchanged ? [] : [{ kind: "node", verb, name: id, reason: "", message: "" }],
+    results: [resultOf(id, unchanged ? "unchanged" : verb)],
+  };
+}
+
+/**
+ * Removes a node that is unheard, or cordoned and empty; with `force` any. Its pods are forgotten with it, and workloads
+ * that miss them get new ones. Throws NOT_FOUND or NODE_IN_USE.
+ */
+export function admitRemoval(state: ReadState, id: string, force: boolean): Admitted {
+  const node = nodeOf(state, id);
+  if (!force) refuseInUse(state, node);
+  if (node.pods.size >= limits.eventItems) {
+    const message = `Node ${id} has ${node.pods.size} pods; at most ${limits.eventItems - 1} are forgotten at once.`;
+    throw new SwainError("NODE_IN_USE", message);
+  }
+  const message = `Node ${id} was removed.`;
+  const pods = [...node.pods].flatMap((key): EventItem[] => {
+    const pod = state.pods.get(key);
+    if (pod === undefined) return [];
+    const { namespace, name } = pod;
+    return [{ kind: "pod", verb: "removed", namespace, name, reason: "NODE_REMOVED", message }];
+  });
+  return {
+    items: [...pods, { kind: "node", verb: "removed", name: id, reason: "", message: "" }],
+    results: [resultOf(id, "removed")],
+  };
+}
+
+function refuseInUse(state: ReadState, node: ReadNode): void {
+  if (node.state === "unknown") return;
+  const running = [...node.pods].filter((key) => state.pods.get(key)?.ended === false).length;
+  if (node.mode === "cordoned" && running === 0) return;
+  const why = running > 0 ? `runs ${running} ${running === 1 ? "pod" : "pods"}` : "takes new pods";
+  throw new SwainError("NODE_IN_USE", `Node ${node.id} is heard and ${why}.`);
+}
+
+function nodeOf(state: ReadState, id: string): ReadNode {
+  const node = state.nodes.get(id);
+  if (node === undefined) throw new SwainError("NOT_FOUND", `There is no node ${id}.`);
+  return node;
+}
+
+const resultOf = (name: string, action: ChangeResult["action"]): ChangeResult => ({
+  kind: "Node",
+  namespace: "",
+  name,
+  action,
+});

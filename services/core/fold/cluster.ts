@@ -1,8 +1,9 @@
 // Items about nodes.
-import type { NodeChanged, NodeRegistered } from "../../../schemas/generated/types.ts";
+import type { NodeChanged, NodeManaged, NodeRegistered } from "../../../schemas/generated/types.ts";
 import type { NodeRecord } from "../model.ts";
 import { refreshPod } from "../endpoints.ts";
 import { type FoldContext, touchNode, touchPod } from "./context.ts";
+import { removePod } from "./pod.ts";
 
 export function nodeRegistered(context: FoldContext, item: NodeRegistered): void {
   const { state, sequence, time, touched } = context;
@@ -15,7 +16,11 @@ export function nodeRegistered(context: FoldContext, item: NodeRegistered): void
       since: time,
       reason: "",
       message: "",
-      assignment: 0,
+      mode: "active",
+      modeReason: "",
+      modeMessage: "",
+      // An agent that still holds an earlier assignment, of before its node was removed, is told that it is over.
+      assignment: sequence,
       reserved: { cpuMillis: 0, memoryBytes: 0 },
       pods: new Set(),
       seq: sequence,
@@ -48,4 +53,27 @@ export function nodeChanged(context: FoldContext, item: NodeChanged): void {
     pod.unheard = unheard;
     touchPod(context, pod);
   }
+}
+
+export function nodeManaged(context: FoldContext, item: NodeManaged): void {
+  const { state } = context;
+  const node = state.nodes.get(item.name);
+  if (node === undefined) return;
+  touchNode(context, node);
+  if (item.verb !== "removed") {
+    node.mode = item.verb === "uncordoned" ? "active" : item.verb;
+    node.modeReason = item.reason;
+    node.modeMessage = item.message;
+    // Its pods are looked at anew.
+    for (const key of node.pods) {
+      const pod = state.pods.get(key);
+      if (pod !== undefined) context.touched.workloads.add(pod.workload);
+    }
+    return;
+  }
+  for (const key of node.pods) {
+    const pod = state.pods.get(key);
+    if (pod !== undefined) removePod(context, pod);
+  }
+  state.nodes.delete(node.id);
 }

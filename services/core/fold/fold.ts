@@ -5,7 +5,7 @@ import { event as isEvent } from "../../../schemas/generated/messages.js";
 import { limits } from "../../bus/limits.ts";
 import { nothingTouched, type State, type Touched } from "../model.ts";
 import { autoscalerApplied, autoscalerDeleted, autoscalerScaled } from "./autoscaler.ts";
-import { nodeChanged, nodeRegistered } from "./cluster.ts";
+import { nodeChanged, nodeManaged, nodeRegistered } from "./cluster.ts";
 import type { FoldContext } from "./context.ts";
 import { podAssigned, podChanged, podPending, podReported, podStopping } from "./pod.ts";
 import { endpointRegistered, endpointRemoved, serviceApplied, serviceDeleted } from "./service.ts";
@@ -101,8 +101,7 @@ function applyItem(context: FoldContext, item: EventItem): void {
       context.state.leader = item.name;
       return;
     case "node":
-      if (item.verb === "registered") nodeRegistered(context, item);
-      else nodeChanged(context, item);
+      applyNode(context, item);
       return;
     case "workload":
       applyWorkload(context, item);
@@ -120,6 +119,18 @@ function applyItem(context: FoldContext, item: EventItem): void {
       return;
     case "pod":
       applyPod(context, item);
+  }
+}
+
+function applyNode(context: FoldContext, item: Extract<EventItem, { kind: "node" }>): void {
+  switch (item.verb) {
+    case "registered":
+      return nodeRegistered(context, item);
+    case "unknown":
+    case "ready":
+      return nodeChanged(context, item);
+    default:
+      return nodeManaged(context, item);
   }
 }
 

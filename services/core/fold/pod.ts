@@ -145,7 +145,8 @@ export function podChanged(context: FoldContext, item: PodChanged): void {
   if (!told) tellStop(context, pod);
 }
 
-function removePod(context: FoldContext, pod: PodRecord): void {
+/** Forgets a pod. */
+export function removePod(context: FoldContext, pod: PodRecord): void {
   const { state, sequence, touched } = context;
   const workload = state.workloads.get(pod.workload);
   takeRoom(context, pod, workload, -1);

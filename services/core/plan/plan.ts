@@ -5,9 +5,12 @@ import { limits } from "../../bus/limits.ts";
 import { type Key, keyOf, type ReadState, type ReadWorkload } from "../model.ts";
 import type { Plan, View } from "../view.ts";
 import { drain } from "./drain.ts";
+import { evacuate } from "./evacuate.ts";
 import { expire } from "./expire.ts";
 import { liveness } from "./liveness.ts";
+import { draining } from "./nodes.ts";
 import { missing, Placer, slotsOf, surplus } from "./reconcile.ts";
+import type { Refusal } from "./reconcile.ts";
 import { rollout } from "./rollout.ts";
 import { stopItem } from "./stop.ts";
 
@@ -28,8 +31,10 @@ export function plan(state: ReadState, view: View, attention: ReadonlySet<Key> |
   const keys = attention === "all" ? [...state.workloads.keys()] : [...attention];
   const ended = keys.flatMap((key) => collect(state, key)).slice(0, planItems);
   if (ended.length > 0) return { cause: "reconcile", items: ended, wakeInMs: 0 };
-  const { items, wakeInMs } = converge(state, view, withPending(state, keys));
+  const { items, wakeInMs, looked } = converge(state, view, withWaiting(state, keys));
   if (items.length > 0) return { cause: "reconcile", items, wakeInMs: 0 };
+  const told = draining(state, looked, view.now);
+  if (told.length > 0) return { cause: "drain", items: told.slice(0, planItems), wakeInMs: 0 };
   return {
     cause: "reconcile",
     items: [],
@@ -69,8 +74,16 @@ function collect(state: ReadState, key: Key): EventItem[] {
   return items;
 }
 
-function withPending(state: ReadState, keys: readonly Key[]): Set<Key> {
+/** The workloads that wait for room anywhere: those with pods that have no node, and with pods that should leave theirs. */
+function withWaiting(state: ReadState, keys: readonly Key[]): Set<Key> {
   const all = new Set(keys);
+  for (const node of state.nodes.values()) {
+    if (node.mode !== "draining") continue;
+    for (const pod of node.pods) {
+      const workload = state.pods.get(pod)?.workload;
+      if (workload !== undefined) all.add(workload);
+    }
+  }
   for (const pod of state.pending) {
     const workload = state.pods.get(pod)?.workload;
     if (workload !== undefined) all.add(workload);
@@ -82,25 +95,34 @@ function converge(
   state: ReadState,
   view: View,
   keys: ReadonlySet<Key>,
-): { items: EventItem[]; wakeInMs: number | null } {
+): { items: EventItem[]; wakeInMs: number | null; looked: Map<Key, Refusal | null> } {
   const placer = new Placer(state, planItems);
+  const looked = new Map<Key, Refusal | null>();
   const stops: EventItem[] = [];
   const wakes: (number | null)[] = [];
   for (const key of keys) {
     const workload = state.workloads.get(key);
     if (workload === undefined) continue;
-    if (placer.full || stops.length >= planItems) return { items: cut(stops, placer), wakeInMs: 0 };
+    if (placer.full || stops.length >= planItems) return { items: cut(stops, placer), wakeInMs: 0, looked };
     if (workload.deleting) stops.push(...stopAll(state, workload));
-    else wakes.push(one(state, view, workload, placer, stops));
+    else wakes.push(one(state, view, workload, { placer, stops, looked }));
   }
-  return { items: cut(stops, placer), wakeInMs: earliest(wakes) };
+  return { items: cut(stops, placer), wakeInMs: earliest(wakes), looked };
 }
 
 /** Stops first: they free what new pods may need, and a cut plan goes on in the next one. */
 const cut = (stops: readonly EventItem[], placer: Placer): EventItem[] =>
   [...stops, ...placer.items].slice(0, planItems);
 
-function one(state: ReadState, view: View, workload: ReadWorkload, placer: Placer, stops: EventItem[]): number | null {
+/** What a plan in the making has so far. */
+interface Making {
+  readonly placer: Placer;
+  readonly stops: EventItem[];
+  /** Workloads whose evacuation was tried, and why their next pod found no node. */
+  readonly looked: Map<Key, Refusal | null>;
+}
+
+function one(state: ReadState, view: View, workload: ReadWorkload, { placer, stops, looked }: Making): number | null {
   const slots = slotsOf(state, workload);
   const excess = surplus(state, workload, slots);
   stops.push(...excess);
@@ -114,7 +136,11 @@ function one(state: ReadState, view: View, workload: ReadWorkload, placer: Place
   const step = rollout(state, workload, slots, view.now);
   stops.push(...step.items);
   if (step.create !== null) placer.create(workload, step.create);
-  return step.wakeInMs;
+  if (step.items.length > 0 || step.create !== null || step.wakeInMs !== null) return step.wakeInMs;
+  const moved = evacuate(state, workload, slots, placer, view.now);
+  stops.push(...moved.items);
+  looked.set(keyOf(workload.namespace, workload.name), moved.refusal);
+  return moved.wakeInMs;
 }
 
 function stopAll(state: ReadState, workload: ReadWorkload): EventItem[] {

@@ -70,6 +70,12 @@ function healingTemplate(state: ReadState, workload: ReadWorkload): Template {
   return ((best === null ? undefined : workload.templates.get(best)) ?? workload.template) as Template;
 }
 
+/** Why a pod finds no node. */
+export interface Refusal {
+  readonly reason: string;
+  readonly message: string;
+}
+
 /** Places new and pending pods, one after the other, each seeing the room the ones before it took. */
 export class Placer {
   readonly items: EventItem[] = [];
@@ -78,7 +84,7 @@ export class Placer {
   private candidates: Candidate[] | null = null;
   private counter: number;
   /** A template that found no node will find none for its next pod either. */
-  private readonly refused = new Map<string, { reason: string; message: string }>();
+  private readonly refused = new Map<string, Refusal>();
 
   /** At most `room` items are made. */
   constructor(state: ReadState, room: number) {
@@ -96,6 +102,26 @@ export class Placer {
     if (this.full) return;
     this.counter += 1;
     this.add(workload, template, slot, `${workload.name}-${this.counter}`, null);
+  }
+
+  /** A copy of a pod that is to leave its node; without room for it nothing is made, and the refusal is returned. */
+  move(workload: ReadWorkload, { slot, template }: NewPod): Refusal | null {
+    if (this.full) return null;
+    const found = this.find(workload, keyOf(workload.namespace, workload.name), template, slot);
+    if (!("node" in found)) return found;
+    this.counter += 1;
+    const { namespace, name } = workload;
+    this.items.push({
+      kind: "pod",
+      verb: "assigned",
+      namespace,
+      name: `${name}-${this.counter}`,
+      workload: name,
+      slot,
+      template: template.generation,
+      node: found.node,
+    });
+    return null;
   }
 
   /** A pod that waits for a node; nothing is said when nothing changed. */
@@ -144,12 +170,7 @@ export class Placer {
     return answer;
   }
 
-  private find(
-    workload: ReadWorkload,
-    key: Key,
-    template: Template,
-    slot: number,
-  ): { node: string } | { reason: string; message: string } {
+  private find(workload: ReadWorkload, key: Key, template: Template, slot: number): { node: string } | Refusal {
     const id = `${key}@${template.generation}`;
     const known = this.refused.get(id);
     if (known !== undefined) return known;

@@ -18,6 +18,13 @@ const healthy: Filter = {
   explain: () => "unheard",
 };
 
+const active: Filter = {
+  name: "active",
+  applies: () => true,
+  check: (_template, { node }) => node.mode === "active",
+  explain: () => "cordoned",
+};
+
 /** Whether a node of that runtime can run every container of the template. */
 export function runs(runtime: "docker" | "process" | "sim", template: Template): boolean {
   if (runtime === "sim") return true;
@@ -87,4 +94,4 @@ const hostPort: Filter = {
 const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 1024 / 1024)}Mi`;
 
 /** In the order in which they are asked; a node's refusal is counted at the first one that refuses. */
-export const filters: readonly Filter[] = [healthy, runtime, selector, podCount, cpu, memory, hostPort];
+export const filters: readonly Filter[] = [healthy, active, runtime, selector, podCount, cpu, memory, hostPort];

@@ -1,0 +1,85 @@
+// Evacuation: pods leave a draining node one at a time for each workload. A copy in the same slot becomes ready elsewhere
+// before the old pod leaves the endpoints. What cannot move is said (`nodes.ts`), and nothing is stopped for it.
+import type { EventItem } from "../../../schemas/generated/types.ts";
+import type { ReadPod, ReadState, ReadWorkload, Template } from "../model.ts";
+import { parseDurationMs } from "../quantity.ts";
+import { isDraining, isLive } from "../transitions.ts";
+import type { NewPod, Placer, Refusal, Slots } from "./reconcile.ts";
+import { stopItem } from "./stop.ts";
+
+export interface EvacuateStep {
+  readonly items: readonly EventItem[];
+  /** Why there is no node for the next copy. */
+  readonly refusal: Refusal | null;
+  /** Milliseconds until the copy in progress is late; null when none is. */
+  readonly wakeInMs: number | null;
+}
+
+const isDone = (pod: ReadPod): boolean => pod.state === "stopped";
+const isServing = (pod: ReadPod): boolean => pod.state === "ready" && !pod.unheard;
+
+/** The next step for one workload. A copy is placed through `placer`. */
+export function evacuate(
+  state: ReadState,
+  workload: ReadWorkload,
+  slots: Slots,
+  placer: Placer,
+  now: number,
+): EvacuateStep {
+  const items: EventItem[] = [];
+  let next: NewPod | null = null;
+  let inProgress: number | null = null;
+  for (const [slot, pods] of slots.live) {
+    const movers = pods.filter((pod) => isDraining(state, pod) && !isDone(pod));
+    const copies = pods.filter((pod) => !isDraining(state, pod));
+    if (movers.length === 0) items.push(...doubled(state, copies));
+    else if (copies.some((pod) => isServing(pod) || isDone(pod))) {
+      const message = "Its node is drained, and a copy is ready elsewhere.";
+      items.push(...movers.map((pod) => stopItem(state, pod, "NODE_DRAINED", message)));
+    } else if (copies.length > 0) inProgress = lateIn(workload, copies, now);
+    else next ??= { slot, template: templateOf(workload, movers) };
+  }
+  // One at a time: nothing else of this workload moves before the copy in progress is ready.
+  if (items.length > 0 || inProgress !== null || next === null) {
+    return { items, refusal: null, wakeInMs: inProgress !== null && inProgress > 0 ? inProgress : null };
+  }
+  return { items, refusal: placer.move(workload, next), wakeInMs: null };
+}
+
+/** A drain that was ended half-way leaves two pods of one template in a slot: the one that serves, or is older, stays. */
+function doubled(state: ReadState, pods: readonly ReadPod[]): EventItem[] {
+  return pods.flatMap((pod, index) => {
+    const yields = pods.some((other, at) => {
+      if (other === pod || other.template !== pod.template) return false;
+      const served = Number(isServing(other)) - Number(isServing(pod));
+      return served > 0 || (served === 0 && at < index);
+    });
+    const message = "The drain was ended, and the other pod of its slot stays.";
+    return yields ? [stopItem(state, pod, "NODE_DRAINED", message)] : [];
+  });
+}
+
+/** Milliseconds until a copy that is not ready is late; 0 or less when it is. */
+const lateIn = (workload: ReadWorkload, copies: readonly ReadPod[], now: number): number =>
+  Math.max(...copies.map((pod) => pod.created)) + parseDurationMs(workload.spec.progressDeadline ?? "60s") - now;
+
+/** A copy is made from the template of the pod it takes over for: a drain changes no template. */
+function templateOf(workload: ReadWorkload, movers: readonly ReadPod[]): Template {
+  const newest = Math.max(...movers.map((pod) => pod.template));
+  return (workload.templates.get(newest) ?? workload.template) as Template;
+}
+
+/** Why a pod does not leave its draining node; null while nothing hinders it. */
+export function hindrance(state: ReadState, pod: ReadPod, refusal: Refusal | null, now: number): string | null {
+  const workload = state.workloads.get(pod.workload);
+  if (workload === undefined || pod.desired !== "run") return null;
+  const copies = [...workload.pods].flatMap((key) => {
+    const other = state.pods.get(key);
+    return other !== undefined && other.slot === pod.slot && isLive(other) && !isDraining(state, other) ? [other] : [];
+  });
+  const late = copies.find((copy) => copy.state === "failed" || lateIn(workload, [copy], now) <= 0);
+  if (late !== undefined) {
+    return `its copy ${late.name} is ${late.state}${late.message === "" ? "." : `: ${late.message}`}`;
+  }
+  return copies.length > 0 || refusal === null ? null : `${refusal.reason}: ${refusal.message}`;
+}

@@ -1,0 +1,167 @@
+// Cordon, drain and removal of nodes, decided in the core.
+import { describe, expect, it } from "vitest";
+import { admitMode, admitRemoval } from "../../services/core/admit/node.ts";
+import { nodeObject } from "../../services/core/project.ts";
+import { isLive } from "../../services/core/transitions.ts";
+import { serviceManifest, TestCluster, workloadManifest } from "../support/core.ts";
+
+const nodes = { n1: {}, n2: {}, n3: {} };
+
+function running(spec: object = {}, of: Record<string, object> = nodes): TestCluster {
+  const cluster = new TestCluster(of);
+  cluster.apply(workloadManifest("web", { replicas: 6, ...spec }), serviceManifest("web"));
+  cluster.converge();
+  return cluster;
+}
+
+const set = (cluster: TestCluster, node: string, mode: "cordoned" | "uncordoned" | "draining"): void => {
+  cluster.write("api", admitMode(cluster.state, node, mode).items);
+  cluster.settle();
+};
+const on = (cluster: TestCluster, node: string): string[] =>
+  cluster.pods().flatMap((pod) => (pod.node === node ? [pod.name] : []));
+const served = (cluster: TestCluster): number =>
+  cluster.state.services.get("default/web")?.shards.get(0)?.pods.size ?? 0;
+const mode = (cluster: TestCluster, node: string): unknown => nodeObject(cluster.state, node)?.status;
+
+describe("a cordoned node", () => {
+  it("keeps its pods and gets no new ones, and the scheduler says why", () => {
+    const cluster = running();
+    set(cluster, "n1", "cordoned");
+    expect(on(cluster, "n1")).toHaveLength(2);
+    cluster.apply(workloadManifest("web", { replicas: 12 }));
+    cluster.converge();
+    expect(on(cluster, "n1")).toHaveLength(2);
+    set(cluster, "n2", "cordoned");
+    set(cluster, "n3", "cordoned");
+    cluster.apply(workloadManifest("web", { replicas: 13 }));
+    const pending = cluster.pods().find((pod) => pod.state === "pending");
+    expect(pending?.message).toBe("No node fits (0 of 3): 3 cordoned.");
+    set(cluster, "n1", "uncordoned");
+    expect(cluster.pods().find((pod) => pod.name === pending?.name)?.node).toBe("n1");
+  });
+});
+
+describe("a draining node", () => {
+  it("loses its pods one at a time, and never goes below the promised ready count", () => {
+    const cluster = running();
+    set(cluster, "n1", "draining");
+    for (let round = 0; on(cluster, "n1").length > 0 && round < 200; round++) {
+      expect(served(cluster)).toBeGreaterThanOrEqual(6);
+      expect(cluster.pods().filter(isLive).length).toBeLessThanOrEqual(7);
+      if (round % 2 === 0) cluster.obey();
+      cluster.pass(500);
+    }
+    expect(on(cluster, "n1")).toEqual([]);
+    cluster.converge();
+    expect(mode(cluster, "n1")).toMatchObject({ mode: "cordoned", reason: "DRAINED", pods: 0 });
+    expect(cluster.pods()).toHaveLength(6);
+    expect(served(cluster)).toBe(6);
+  });
+
+  it("keeps what finds no other place and says why, until there is one", () => {
+    const cluster = running({ replicas: 1 }, { n1: {} });
+    set(cluster, "n1", "draining");
+    cluster.pass(5000);
+    expect(served(cluster)).toBe(1);
+    const events = cluster.log.length;
+    expect(mode(cluster, "n1")).toMatchObject({
+      mode: "draining",
+      reason: "DRAIN_BLOCKED",
+      message: "Pod web-1 cannot move: UNSCHEDULABLE: No node fits (0 of 1): 1 cordoned.",
+    });
+    cluster.pass(60_000);
+    expect(cluster.log).toHaveLength(events);
+    cluster.join("n2");
+    cluster.converge();
+    expect(on(cluster, "n2")).toEqual(["web-2"]);
+    expect(mode(cluster, "n1")).toMatchObject({ mode: "cordoned", reason: "DRAINED" });
+  });
+
+  it("explains a fixed port that no other machine has free", () => {
+    const ports = [{ name: "http", containerPort: 80, hostPort: 8080 }];
+    const cluster = running({ replicas: 2, containers: [{ name: "main", image: "app:1", ports }] }, { n1: {}, n2: {} });
+    set(cluster, "n1", "draining");
+    cluster.pass(1000);
+    expect(mode(cluster, "n1")).toMatchObject({
+      reason: "DRAIN_BLOCKED",
+      message:
+        "Pod web-1 cannot move: UNSCHEDULABLE: No node fits (0 of 2): 1 cordoned, 1 with hostPort 8080 taken by another pod of the same machine.",
+    });
+    expect(served(cluster)).toBe(2);
+  });
+
+  it("says so when a copy does not become ready, and goes back to one pod per slot when the drain is ended", () => {
+    const cluster = running({ replicas: 2 });
+    const [old] = on(cluster, "n1");
+    set(cluster, "n1", "draining");
+    cluster.converge((pod) => pod.name !== old && Number(pod.name.split("-")[1]) > 2);
+    expect(served(cluster)).toBe(2);
+    expect(mode(cluster, "n1")).toMatchObject({
+      mode: "draining",
+      message: "Pod web-1 cannot move: its copy web-3 is failed: No such image.",
+    });
+    set(cluster, "n1", "uncordoned");
+    cluster.converge();
+    expect(
+      cluster
+        .pods()
+        .filter(isLive)
+        .map(({ name }) => name),
+    ).toEqual(["web-1", "web-2"]);
+    expect(mode(cluster, "n1")).toMatchObject({ mode: "active", reason: "" });
+  });
+
+  it("lets a template change go on, with new pods elsewhere", () => {
+    const cluster = running({ replicas: 3 });
+    set(cluster, "n1", "draining");
+    cluster.apply(workloadManifest("web", { replicas: 3, containers: [{ name: "main", image: "app:2" }] }));
+    cluster.converge();
+    expect(on(cluster, "n1")).toEqual([]);
+    expect(cluster.pods()).toHaveLength(3);
+    expect(mode(cluster, "n1")).toMatchObject({ mode: "cordoned" });
+  });
+});
+
+describe("removing a node", () => {
+  const remove = (cluster: TestCluster, node: string, force = false): void => {
+    cluster.write("api", admitRemoval(cluster.state, node, force).items);
+    cluster.settle();
+  };
+
+  it("is refused while the node is heard and in use", () => {
+    const cluster = running();
+    expect(() => admitRemoval(cluster.state, "n1", false)).toThrow("Node n1 is heard and runs 2 pods.");
+    expect(() => admitRemoval(cluster.state, "n9", false)).toThrow("There is no node n9.");
+    set(cluster, "n1", "draining");
+    cluster.converge();
+    remove(cluster, "n1");
+    expect([...cluster.state.nodes.keys()]).toEqual(["n2", "n3"]);
+    const idle = new TestCluster(nodes);
+    expect(() => admitRemoval(idle.state, "n1", false)).toThrow("Node n1 is heard and takes new pods.");
+  });
+
+  it("completes what waited for a lost node", () => {
+    const cluster = running();
+    cluster.silent.add("n1");
+    cluster.pass(30_000);
+    cluster.converge();
+    expect(cluster.pods().filter((pod) => pod.state === "lost")).toHaveLength(2);
+    remove(cluster, "n1");
+    expect(cluster.pods()).toHaveLength(6);
+    expect(cluster.pods().every((pod) => pod.state === "ready")).toBe(true);
+  });
+
+  it("by force makes its pods anew elsewhere; an agent that comes back is told an assignment newer than the one it had", () => {
+    const cluster = running();
+    const before = cluster.state.nodes.get("n1")?.assignment ?? 0;
+    remove(cluster, "n1", true);
+    expect(served(cluster)).toBe(4);
+    cluster.converge();
+    expect(served(cluster)).toBe(6);
+    cluster.join("n1");
+    const node = cluster.state.nodes.get("n1");
+    expect(node?.assignment).toBeGreaterThan(before);
+    expect(node).toMatchObject({ mode: "active", reserved: { cpuMillis: 0, memoryBytes: 0 } });
+  });
+});
