@@ -1,12 +1,15 @@
 // What the commands controller, agent and proxy have in common: they run one part of Swain in the foreground until a
 // signal ends it, and say on standard output when it is ready.
 import { hostname } from "node:os";
+import type { ArgsDef } from "citty";
 import type { Role } from "../services/bus/embedded/roles.ts";
 import type { JoinKind } from "../services/bus/join-token.ts";
 import type { Insight, Observed } from "../services/kernel/insight.ts";
 import type { Running } from "../services/kernel/running.ts";
 import { SwainError } from "../services/kernel/errors.ts";
 import type { StatusServer } from "../services/kernel/node/status-server.ts";
+import { logFormats, logLevels } from "../services/kernel/log.ts";
+import type { LogFormat, Logger, LogLevel } from "../services/kernel/log.ts";
 import { aborted } from "./abort.ts";
 import type { Call } from "./command.ts";
 import { dataFolder, localCluster, localPaths } from "./local/layout.ts";
@@ -15,6 +18,7 @@ import type { JoinWish } from "./join.ts";
 import { readJoined } from "./local/joined-file.ts";
 import type { Joined } from "./local/joined-file.ts";
 import { clusterArgs, resolveSettings } from "./settings.ts";
+import { notifySystemd } from "./notify.ts";
 import type { Settings } from "./settings.ts";
 
 /** The options of a part that may join from another machine. */
@@ -38,11 +42,21 @@ export const partArgs = {
 /** How a part is operated. */
 export const operateArgs = {
   http: {
-    type: "string",
+    type: "string" as const,
     valueHint: "ADDR",
     description: "Serve /health, /ready and /metrics at HOST:PORT, or PORT on loopback (default: off)",
   },
-} as const;
+  "log-level": {
+    type: "enum" as const,
+    options: [...logLevels],
+    description: "The least that is logged (SWAIN_LOG; info)",
+  },
+  "log-format": {
+    type: "enum" as const,
+    options: [...logFormats],
+    description: "Of the log on standard error (SWAIN_LOG_FORMAT; pretty on a terminal, else json)",
+  },
+} satisfies ArgsDef;
 
 /** The id of --id, else one made of the hostname. Throws INVALID_ARGUMENT. */
 export function partId(call: Call, prefix: string): string {
@@ -115,6 +129,14 @@ async function joinedPlace(call: Call, wish: JoinWish): Promise<Joined | null> {
   return joinCluster(call, wish);
 }
 
+/** The log of a part: --log-level and --log-format. */
+export async function partLog(call: Call): Promise<Logger> {
+  const { processLogger } = await import("../services/kernel/node/log.ts");
+  const level = call.option("log-level") as LogLevel | undefined;
+  const format = call.option("log-format") as LogFormat | undefined;
+  return processLogger({ ...(level === undefined ? {} : { level }), ...(format === undefined ? {} : { format }) });
+}
+
 /** Starts it, says so, and stops it in order on a signal. Throws what starting it or running it throws. */
 export async function runPart<T extends Running & Observed>(
   call: Call,
@@ -127,9 +149,13 @@ export async function runPart<T extends Running & Observed>(
   try {
     running = await start();
     const words = [ready(running), ...(status === undefined ? [] : [`http=${status.address}`])];
-    if (!call.signal.aborted) call.terminal.out(`swain-ready ${words.join(" ")}\n`);
+    if (!call.signal.aborted) {
+      call.terminal.out(`swain-ready ${words.join(" ")}\n`);
+      await notifySystemd(call, "READY=1");
+    }
     await Promise.race([running.closed, aborted(call.signal)]);
   } finally {
+    if (running !== undefined) await notifySystemd(call, "STOPPING=1");
     await running?.stop();
     await status?.close();
   }

@@ -4,7 +4,7 @@ import type { Call } from "../command.ts";
 import { wholeNumber } from "../local/numbers.ts";
 import { runtimes } from "../local/runtime.ts";
 import type { RuntimeChoice } from "../local/runtime.ts";
-import { joinArgs, operateArgs, partArgs, partPlace, runPart } from "../part.ts";
+import { joinArgs, operateArgs, partArgs, partLog, partPlace, runPart } from "../part.ts";
 
 export default command({
   name: "agent",
@@ -67,6 +67,7 @@ async function agent(call: Call): Promise<void> {
   const { startAgent } = await import("../../services/agent/main.ts");
   const { server, cluster, creds } = settings;
   const advertise = call.option("advertise");
+  const log = await partLog(call);
   const start = (): ReturnType<typeof startAgent> =>
     startAgent({
       server,
@@ -77,6 +78,7 @@ async function agent(call: Call): Promise<void> {
       split,
       nodes,
       labels,
+      log,
       stopPods: call.flag("stop-pods"),
       ...(creds === undefined ? {} : { creds }),
       ...(engine === undefined ? {} : { engine }),

@@ -1,7 +1,7 @@
 import { SwainError } from "../../services/kernel/errors.ts";
 import { command } from "../command.ts";
 import type { Call } from "../command.ts";
-import { operateArgs, partId, runPart } from "../part.ts";
+import { operateArgs, partId, partLog, runPart } from "../part.ts";
 import { clusterArgs, resolveSettings } from "../settings.ts";
 
 export default command({
@@ -28,7 +28,14 @@ async function controller(call: Call): Promise<void> {
   const id = partId(call, "controller-");
   const { server, cluster, creds } = await resolveSettings(call, "controller");
   const { startController } = await import("../../services/controller/main.ts");
-  const options = { server, cluster, id, replicas: Number(replicas ?? "1"), signal: call.signal };
+  const options = {
+    server,
+    cluster,
+    id,
+    replicas: Number(replicas ?? "1"),
+    log: await partLog(call),
+    signal: call.signal,
+  };
   const start = (): ReturnType<typeof startController> =>
     startController(creds === undefined ? options : { ...options, creds });
   await runPart(call, start, () => `controller ${id} cluster ${cluster}`);

@@ -46,6 +46,8 @@ export async function launchPart(options: LaunchOptions): Promise<Launched> {
   const child = spawn(process.execPath, [...process.execArgv, programPath, ...options.args], {
     stdio: ["ignore", descriptor, descriptor],
     detached: true,
+    // Its log is a file for people, unless somebody wants it otherwise.
+    env: { SWAIN_LOG_FORMAT: "pretty", ...process.env },
   });
   closeSync(descriptor);
   const state = { ended: false };

@@ -12,7 +12,7 @@ import { sleep } from "../kernel/clock.ts";
 import { asSwainError, SwainError } from "../kernel/errors.ts";
 import type { Insight, Observed } from "../kernel/insight.ts";
 import { Lifecycle } from "../kernel/lifecycle.ts";
-import type { Logger, LogLevel } from "../kernel/log.ts";
+import type { Logger } from "../kernel/log.ts";
 import { systemClock } from "../kernel/node/clock.ts";
 import { systemDisk } from "../kernel/node/disk.ts";
 import { hostFact } from "../kernel/node/host.ts";
@@ -56,7 +56,6 @@ export interface StartAgentOptions {
   /** Stop and remove the pods when the agent is stopped. */
   readonly stopPods?: boolean;
   readonly labels?: Readonly<Record<string, string>>;
-  readonly logLevel?: LogLevel;
   readonly log?: Logger;
 }
 
@@ -74,7 +73,7 @@ export async function startAgent(options: StartAgentOptions): Promise<Running & 
   }
   const split = options.split ?? 1;
   if (!Number.isInteger(split) || split < 1) throw new SwainError("INVALID_ARGUMENT", "split is a whole number from 1");
-  const log = options.log ?? processLogger(options.logLevel === undefined ? {} : { level: options.logLevel });
+  const log = options.log ?? processLogger();
   const facts: Facts = {
     hostname: hostname(),
     host: hostFact(),

@@ -16,7 +16,7 @@ afterEach(() => {
 });
 
 test("every event is one line with its fields, also one with line breaks in it", () => {
-  const log = processLogger({ level: "info" }).with({ node: "n1" });
+  const log = processLogger({ level: "info", format: "pretty" }).with({ node: "n1" });
   log.info("first\nsecond", { path: "/a b", count: 2, absent: undefined });
   expect(written).toHaveLength(1);
   expect(written[0]).toMatch(/^\S+Z info {2}first second node=n1 path="\/a b" count=2\n$/);
@@ -48,6 +48,31 @@ test("SWAIN_LOG says the least that is written; info is the default", () => {
 });
 
 test("as JSON it is one object per line", () => {
-  processLogger({ level: "info", json: true }).warn("full", { code: "LOG_FULL" });
+  processLogger({ level: "info", format: "json" }).warn("full", { code: "LOG_FULL" });
   expect(JSON.parse(written.join(""))).toMatchObject({ level: "warn", message: "full", code: "LOG_FULL" });
+});
+
+test("away from a terminal it is JSON, unless SWAIN_LOG_FORMAT or the option says otherwise", () => {
+  const isJson = (log = processLogger()): boolean => {
+    written.length = 0;
+    log.info("hello");
+    return written[0]?.startsWith("{") === true;
+  };
+  const terminal = process.stderr.isTTY;
+  process.stderr.isTTY = false;
+  expect(isJson()).toBe(true);
+  process.stderr.isTTY = true;
+  expect(isJson()).toBe(false);
+  process.stderr.isTTY = terminal;
+  vi.stubEnv("SWAIN_LOG_FORMAT", "json");
+  expect(isJson()).toBe(true);
+  expect(isJson(processLogger({ format: "pretty" }))).toBe(false);
+});
+
+test.each(["json", "pretty"] as const)("a secret stays out of a %s line, wherever it comes from", (format) => {
+  const seed = `SUA${"B".repeat(55)}`;
+  const log = processLogger({ format });
+  log.error(`cannot reach nats://admin:hunter2@10.0.0.1:4222 with ${seed}`, { server: "tls://token@host:4222", seed });
+  expect(written.join("")).not.toMatch(/hunter2|token@|SUAB/);
+  expect(written.join("")).toContain("nats://***@10.0.0.1:4222");
 });

@@ -1,7 +1,8 @@
 // A process's own log lines: one per event, to stderr, so that stdout stays free for what a command prints.
 import { createConsola, LogLevels } from "consola/core";
 import type { ConsolaInstance, LogObject } from "consola/core";
-import type { LogFields, Logger, LogLevel } from "../log.ts";
+import { logFormats, withoutSecrets } from "../log.ts";
+import type { LogFields, LogFormat, Logger, LogLevel } from "../log.ts";
 
 const levels: Readonly<Record<LogLevel, number>> = {
   debug: LogLevels.debug,
@@ -13,25 +14,31 @@ const levels: Readonly<Record<LogLevel, number>> = {
 interface LogOptions {
   /** The least that is written; by default what SWAIN_LOG says, else info. */
   readonly level?: LogLevel;
-  /** One JSON object per line instead of text for people. */
-  readonly json?: boolean;
+  /** By default what SWAIN_LOG_FORMAT says, else pretty on a terminal and JSON anywhere else. */
+  readonly format?: LogFormat;
 }
 
 /** A logger that writes to stderr. */
 export function processLogger(options: LogOptions = {}): Logger {
   const level = options.level ?? levelOf(process.env["SWAIN_LOG"]) ?? "info";
-  const line = options.json === true ? jsonLine : textLine;
+  const format =
+    options.format ?? formatOf(process.env["SWAIN_LOG_FORMAT"]) ?? (process.stderr.isTTY ? "pretty" : "json");
+  const line = format === "json" ? jsonLine : textLine;
   const consola = createConsola({
     level: levels[level],
     // Consola holds back repeated lines; here every event has its line.
     throttle: 0,
-    reporters: [{ log: (entry) => void process.stderr.write(`${line(entry)}\n`) }],
+    reporters: [{ log: (entry) => void process.stderr.write(`${withoutSecrets(line(entry))}\n`) }],
   });
   return loggerOf(consola, {});
 }
 
 function levelOf(text: string | undefined): LogLevel | undefined {
   return text !== undefined && Object.hasOwn(levels, text) ? (text as LogLevel) : undefined;
+}
+
+function formatOf(text: string | undefined): LogFormat | undefined {
+  return logFormats.find((format) => format === text);
 }
 
 function loggerOf(consola: ConsolaInstance, base: LogFields): Logger {
