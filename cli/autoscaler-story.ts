@@ -1,8 +1,20 @@
 // What `describe autoscaler/N` tells: the last change and why, what is seen now, and why nothing is done about it.
 import type { AutoscalerObject, AutoscaleMetric } from "../schemas/generated/types.ts";
+import type { Client } from "./client.ts";
 import { because } from "./output/rows.ts";
 import { table } from "./output/table.ts";
 import { ageText, cpuText, memoryText } from "./output/units.ts";
+
+/** The autoscaler that owns a workload's replicas, as facts about the workload; none when it has none. */
+export async function ownerFacts(client: Client, namespace: string, workload: string): Promise<[string, string][]> {
+  const all = (await client.list(namespace, "autoscaler")) as unknown as AutoscalerObject[];
+  return all
+    .filter(({ spec }) => spec.workload === workload)
+    .map(({ metadata, spec, status }) => [
+      "Autoscaler",
+      `${metadata.name}, ${spec.minReplicas} to ${spec.maxReplicas} replicas, ${status.now.reason}`,
+    ]);
+}
 
 export function autoscalerFacts({ metadata, spec, status }: AutoscalerObject, now: number): [string, string][] {
   const { last } = status;

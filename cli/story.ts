@@ -9,7 +9,7 @@ import type {
   WorkloadObject,
 } from "../schemas/generated/types.ts";
 import { errorKinds, isCode } from "../services/kernel/errors.ts";
-import { autoscalerFacts, metricSection } from "./autoscaler-story.ts";
+import { autoscalerFacts, metricSection, ownerFacts } from "./autoscaler-story.ts";
 import type { ApiObject, Client } from "./client.ts";
 import { feedEvent } from "./events.ts";
 import type { Resource } from "./kinds.ts";
@@ -47,7 +47,7 @@ export async function story(client: Client, of: StoryOf): Promise<string> {
       const pods = await podsWhere(client, namespace, ({ spec }) => spec.workload === name);
       const reasons = [workload.status, ...pods.map(({ status }) => status)];
       return [
-        facts(workloadFacts(workload), of.color),
+        facts([...workloadFacts(workload), ...(await ownerFacts(client, namespace, name))], of.color),
         await specText("Containers", workload.spec.containers),
         podSection(pods, view),
         reasonSection(reasons),

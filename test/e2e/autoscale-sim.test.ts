@@ -95,6 +95,7 @@ describe("an autoscaler in a cluster", () => {
     });
     expect(story).toMatch(/^Last change: +.* ago from 5 to 7: ABOVE_TARGET: CPU is at 150 % of its request/m);
     expect(story).toMatch(/^ +cpu +1050m +700m +150% +50% +7 +0 +0 +21$/m);
+    expect(await cluster.ok("describe", "workload/web")).toMatch(/^Autoscaler: +web, 2 to 7 replicas, AT_MAXIMUM$/m);
     expect(story).toContain("AT_MAXIMUM: Raise maxReplicas if the pods cannot keep up.");
   });
 

@@ -285,3 +285,79 @@ test("a server that is not there is exit code 4 and says where the address came 
     "error: NATS_UNREACHABLE: no NATS server answers at nats://127.0.0.1:1 (from SWAIN_SERVER)\n",
   );
 });
+
+test("top shows the busiest first, with shares of the requests, and a dash where there is no figure", async () => {
+  const pod = (name: string, use: object | undefined, cpuMillis: number): object => ({
+    namespace: "shop",
+    name,
+    workload: "web",
+    node: "n1",
+    reserve: { cpuMillis, memoryBytes: 64 * 1024 * 1024 },
+    ...(use === undefined ? {} : { use, ageMs: 10 }),
+  });
+  leader.on("_.pod.top", () => ({
+    epoch: 1,
+    sequence: 1,
+    items: [
+      pod("calm", { cpuMillis: 5, memoryBytes: 32 * 1024 * 1024 }, 100),
+      pod("silent", undefined, 100),
+      pod("busy", { cpuMillis: 250, memoryBytes: 64 * 1024 * 1024 }, 0),
+    ],
+  }));
+  expect((await leader.run(["top", "pods", "-A"])).stdout).toBe(
+    [
+      "NAMESPACE   NAME     NODE   CPU    CPU%   MEMORY   MEMORY%",
+      "shop        busy     n1     250m   -      64Mi     100%",
+      "shop        calm     n1     5m     5%     32Mi     50%",
+      "shop        silent   n1     -      -      -        -",
+      "",
+    ].join("\n"),
+  );
+  expect((await leader.run(["top", "services"])).code).toBe(2);
+});
+
+test("scale says what an autoscaler will make of it", async () => {
+  const results = [{ kind: "Workload", namespace: "default", name: "web", action: "scaled", note: "it may change it" }];
+  leader.on("default.workload.scale", () => ({ epoch: 1, sequence: 7, results }));
+  const { stdout, stderr } = await leader.run(["scale", "workload/web", "--replicas", "3"]);
+  expect({ stdout, stderr }).toEqual({ stdout: "workload default/web scaled to 3\n", stderr: "it may change it\n" });
+});
+
+test("autoscale makes what is not there, and changes only what is named in what is", async () => {
+  const manifests: unknown[] = [];
+  leader.on("_.manifest.apply", ({ documents }) => {
+    manifests.push(...(documents as unknown[]));
+    return accepted("configured", "Autoscaler");
+  });
+  leader.on("default.autoscaler.get", () => {
+    throw new SwainError("NOT_FOUND", "There is no autoscaler web.");
+  });
+  const made = await leader.run([
+    "autoscale",
+    "workload/web",
+    "--cpu",
+    "70",
+    "--mem",
+    "80",
+    "--min",
+    "2",
+    "--max",
+    "10",
+  ]);
+  expect(made).toEqual({ code: 0, stdout: "autoscaler default/web configured\n", stderr: "" });
+  const spec = { workload: "web", minReplicas: 2, maxReplicas: 10, cpu: 70, memory: 80 };
+  expect(manifests).toEqual([
+    { apiVersion: "swain/v1", kind: "Autoscaler", metadata: { name: "web", namespace: "default" }, spec },
+  ]);
+  expect((await leader.run(["autoscale", "workload/web", "--cpu", "70"])).code).toBe(2);
+  leader.on("default.autoscaler.get", () => ({
+    epoch: 1,
+    sequence: 7,
+    items: [{ metadata: { name: "web", namespace: "default", labels: { a: "b" } }, spec: { ...spec, cooldown: "5m" } }],
+  }));
+  expect((await leader.run(["autoscale", "workload/web", "--max", "20"])).code).toBe(0);
+  expect(manifests[1]).toMatchObject({
+    metadata: { labels: { a: "b" } },
+    spec: { ...spec, maxReplicas: 20, cooldown: "5m" },
+  });
+});

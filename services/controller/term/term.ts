@@ -101,7 +101,7 @@ export class Term {
     this.changes = new Changes(context, state, wake);
     this.usage = new UsageStore(context, state);
     const time = (): TermTime => ({ now: this.clock.now(), termAgeMs: this.clock.age() });
-    this.autoscaling = new Autoscaling(context, state, this.usage, time);
+    this.autoscaling = new Autoscaling(context, state, this.usage, time, wake);
     this.sequences = new Sequences(context, state, () => this.guard.suspect());
     this.liveness = new Liveness(context, state, () => this.look());
     const boots = new Boots(context);
@@ -191,10 +191,7 @@ export class Term {
       this.answer(subjects.node.report("*"), (message) => this.reports.onMessage(message)),
       this.answer(subjects.node.sync("*"), (message) => this.sync(message)),
       bus.subscribe(subjects.node.metrics("*"), (message) => this.usage.onMessage(message)),
-      clock.every(limits.metricsMs, () => {
-        this.autoscaling.look();
-        this.signal.wake();
-      }),
+      clock.every(limits.metricsMs, () => this.autoscaling.look()),
       bus.subscribe(subjects.proxy.heartbeat("*"), (message) => this.proxies.onHeartbeat(message)),
       bus.subscribe(subjects.proxy.metrics("*"), (message) => this.proxies.onMetrics(message)),
       bus.subscribe(subjects.leader, (message) => this.onBeat(message)),

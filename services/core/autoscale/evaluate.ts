@@ -117,7 +117,7 @@ function explain(facts: Facts, cooldown: number): Told {
   }
   if (desired === replicas) return explainRest(facts, seen);
   if (cooldown > 0) {
-    const message = `${desired} replicas are wanted, ${seconds(cooldown)} of the cooldown of ${spec.cooldown} are left. ${seen}.`;
+    const message = `${desired} replicas come when the cooldown of ${spec.cooldown} is over. ${seen}.`;
     return { reason: "COOLDOWN", message };
   }
   const steps = [
@@ -150,8 +150,6 @@ function explainRest({ spec, metrics, replicas, asked, recommended }: Facts, see
   const blind = metrics.find(({ reason }) => reason !== "");
   return { reason: blind === undefined ? "ON_TARGET" : (blind.reason as Code), message: `${seen}.` };
 }
-
-const seconds = (ms: number): string => `${Math.ceil(ms / 1000)} s`;
 
 const resourceNames: Readonly<Record<Resource, string>> = { cpu: "CPU", memory: "memory" };
 

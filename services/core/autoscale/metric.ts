@@ -84,13 +84,11 @@ function recommend(seen: {
   const { replicas, percent, target, tolerance } = seen;
   // During a template change there may be more pods than replicas.
   const measured = Math.min(seen.pods, replicas);
-  const near = (ratio: number): boolean => exact(Math.abs(ratio - 1) * 100) <= tolerance;
-  if (near(percent / target)) return replicas;
   const isUp = percent > target;
   const filler = isUp ? 0 : Math.max(100, target);
   const wanted = (measured * percent + (replicas - measured) * filler) / target;
-  // With the others filled in, it may be near enough after all, or point the other way.
-  if (near(wanted / replicas)) return replicas;
+  // With the others filled in it may be near enough, or point the other way: then there are as many as there should be.
+  if (exact(Math.abs(wanted / replicas - 1) * 100) <= tolerance) return replicas;
   const count = Math.ceil(exact(wanted));
   return isUp ? Math.max(replicas, count) : Math.min(replicas, count);
 }
