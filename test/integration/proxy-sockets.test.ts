@@ -9,7 +9,7 @@ import { Lifecycle } from "../../services/kernel/lifecycle.ts";
 import { handleCarrier } from "../../services/kernel/node/sockets-handles.ts";
 import { streamCarrier } from "../../services/kernel/node/sockets-streams.ts";
 import { socketsOver } from "../../services/kernel/node/sockets.ts";
-import type { Listener, PipeResult } from "../../services/kernel/sockets.ts";
+import type { Connection, Listener, PipeResult } from "../../services/kernel/sockets.ts";
 
 const host = "127.0.0.1";
 const cleanups: (() => unknown)[] = [];
@@ -93,6 +93,46 @@ describe.each([
     await vi.waitFor(() =>
       expect(results).toEqual([{ bytesSent: body.length, bytesReceived: answer.length, failed: false }]),
     );
+  });
+
+  it("tells both ends of a connection, what it carried so far, and sends a word before the client's first", async () => {
+    let far: Connection | undefined;
+    let near: Connection | undefined;
+    const got: Buffer[] = [];
+    const to = await backend((socket) => {
+      socket.on("data", (data) => got.push(data));
+      socket.write("hello");
+    });
+    const listener = await sockets.listen(host, 0, (connection) => {
+      near = connection;
+      void sockets.connect(host, to, 2000).then((other) => {
+        far = other;
+        other.send(Buffer.from("before "));
+        return connection.pipe(other);
+      });
+    });
+    cleanups.push(() => listener.close());
+    const socket = await client(listener.port);
+    socket.write("after");
+    await vi.waitFor(() => expect(Buffer.concat(got).toString()).toBe("before after"));
+    expect(near?.peer()).toEqual({ address: host, port: socket.localPort });
+    expect(near?.local()).toEqual({ address: host, port: listener.port });
+    expect(far?.peer()).toEqual({ address: host, port: to });
+    await vi.waitFor(() => expect([near?.carried, far?.carried]).toEqual([5, 5]));
+    socket.resetAndDestroy();
+    await vi.waitFor(() => expect([near?.peer(), far?.local()]).toEqual([undefined, undefined]));
+  });
+
+  it("gives the first line of an answer, and says when there is none", async () => {
+    const line = await backend((socket) =>
+      socket.once("data", (data) => socket.write(`you said ${data.toString()}\r\nmore`)),
+    );
+    const mute = await backend(() => {});
+    const ends = await backend((socket) => socket.end("half a line"));
+    const ask = (port: number): Promise<string> => sockets.ask(host, port, Buffer.from("hi"), 300);
+    expect(await ask(line)).toBe("you said hi");
+    await expect(ask(mute)).rejects.toMatchObject({ code: "CONNECT_TIMEOUT" });
+    await expect(ask(ends)).rejects.toMatchObject({ code: "CONNECT_FAILED" });
   });
 
   it("goes on taking a client's body after the backend has ended its side", async () => {

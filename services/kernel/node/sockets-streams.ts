@@ -84,13 +84,15 @@ class StreamConnection implements Connection {
   }
 
   peer(): SocketEnd | undefined {
-    const { remoteAddress: address, remotePort: port } = this.socket;
-    return address === undefined || port === undefined ? undefined : { address, port };
+    // Node remembers them past the end.
+    const { remoteAddress: address, remotePort: port, destroyed } = this.socket;
+    return destroyed || address === undefined || port === undefined ? undefined : { address, port };
   }
 
   local(): SocketEnd | undefined {
-    const { localAddress: address, localPort: port } = this.socket;
-    return address === undefined || port === undefined ? undefined : { address, port };
+    // Node remembers them past the end.
+    const { localAddress: address, localPort: port, destroyed } = this.socket;
+    return destroyed || address === undefined || port === undefined ? undefined : { address, port };
   }
 
   send(data: Uint8Array): void {
