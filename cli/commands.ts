@@ -79,6 +79,12 @@ export const commands: readonly TableEntry[] = [
   },
   { name: "logs", group: "Objects", summary: "Show the output of a pod", load: () => import("./commands/logs.ts") },
   {
+    name: "exec",
+    group: "Objects",
+    summary: "Run a program in a pod",
+    load: () => import("./commands/exec.ts"),
+  },
+  {
     name: "events",
     group: "Objects",
     summary: "Show what happened, and follow what happens",

@@ -1,6 +1,6 @@
 // Generated from schemas/**/*.schema.json by `npm run generate`. Do not edit.
 import type { Validator } from "./validator.ts";
-import type { Accepted, ApiError, ApplyRequest, Assign, AssignReply, DeleteRequest, EndpointDeregisterRequest, EndpointRegisterRequest, Event, Feed, Heartbeat, JoinReply, JoinRequest, JoinTokenReply, JoinTokenRequest, LeaderBeat, ListReply, ListRequest, LogChunk, LogsCredit, LogsRequest, NodeMetrics, NodeRequest, Problem, ProxyHeartbeat, ProxyMetrics, Report, ScaleRequest, Sync, TopReply } from "./types.ts";
+import type { Accepted, ApiError, ApplyRequest, Assign, AssignReply, DeleteRequest, EndpointDeregisterRequest, EndpointRegisterRequest, Event, ExecInput, ExecOutput, ExecRequest, Feed, Heartbeat, JoinReply, JoinRequest, JoinTokenReply, JoinTokenRequest, LeaderBeat, ListReply, ListRequest, LogChunk, LogsCredit, LogsRequest, NodeMetrics, NodeRequest, Problem, ProxyHeartbeat, ProxyMetrics, Report, ScaleRequest, Sync, TopReply } from "./types.ts";
 
 export declare const accepted: Validator<Accepted>;
 export declare const apiError: Validator<ApiError>;
@@ -11,6 +11,9 @@ export declare const deleteRequest: Validator<DeleteRequest>;
 export declare const endpointDeregisterRequest: Validator<EndpointDeregisterRequest>;
 export declare const endpointRegisterRequest: Validator<EndpointRegisterRequest>;
 export declare const event: Validator<Event>;
+export declare const execInput: Validator<ExecInput>;
+export declare const execOutput: Validator<ExecOutput>;
+export declare const execRequest: Validator<ExecRequest>;
 export declare const feed: Validator<Feed>;
 export declare const heartbeat: Validator<Heartbeat>;
 export declare const joinReply: Validator<JoinReply>;

@@ -15210,14 +15210,725 @@ return errors === 0;
 }
 validate73.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const feed = validate160;
-const schema234 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:feed","title":"FeedEvent","description":"One item of an acknowledged event as a CloudEvent on feed.<ns or _>.<kind>.<name>.<verb>.","type":"object","additionalProperties":true,"required":["specversion","id","source","type","subject","time","datacontenttype","sequence","index","data"],"properties":{"specversion":{"const":"1.0","type":"string"},"id":{"description":"<log id>.<sequence>.<index>","type":"string"},"source":{"description":"swain/<cluster>","type":"string"},"type":{"description":"swain.<kind>.<verb>","type":"string"},"subject":{"description":"<namespace or _>/<kind>/<name>","type":"string"},"time":{"type":"string"},"datacontenttype":{"const":"application/json","type":"string"},"sequence":{"type":"integer","minimum":1},"index":{"type":"integer","minimum":0},"cause":{"type":"string"},"operation":{"type":"string"},"data":{"type":"object"}}};
+export const execInput = validate160;
+const schema234 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:exec-input","title":"ExecInput","description":"From the client on node.<id>.exec.<session>.in. Unheard for 30 s, the session ends and its program with it; an empty message is a sign of life.","type":"object","additionalProperties":true,"properties":{"sequence":{"description":"Of a message with data or eof: 1, 2, 3 … within the session. A gap is lost input and ends the session. At most 32 may be under way that the agent has not said it took.","type":"integer","minimum":1},"data":{"description":"Bytes by base64, at most 16 KiB of them.","type":"string","pattern":"^[A-Za-z0-9+/]{0,21846}={0,2}$"},"eof":{"description":"Nothing more comes: the program's input is closed.","type":"boolean"},"credit":{"description":"The client took so many more pieces of output.","type":"integer","minimum":0,"maximum":1000},"columns":{"type":"integer","minimum":1,"maximum":10000},"rows":{"type":"integer","minimum":1,"maximum":10000},"close":{"description":"The client leaves: the program is ended.","type":"boolean"}}};
+const pattern162 = new RegExp("^[A-Za-z0-9+/]{0,21846}={0,2}$", "u");
 
 function validate160(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
-/*# sourceURL="urn:swain:feed" */;
+/*# sourceURL="urn:swain:exec-input" */;
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate160.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.sequence !== undefined){
+let data0 = data.sequence;
+if(!(((typeof data0 == "number") && (!(data0 % 1) && !isNaN(data0))) && (isFinite(data0)))){
+const err0 = {instancePath:instancePath+"/sequence",schemaPath:"#/properties/sequence/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+if((typeof data0 == "number") && (isFinite(data0))){
+if(data0 < 1 || isNaN(data0)){
+const err1 = {instancePath:instancePath+"/sequence",schemaPath:"#/properties/sequence/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+}
+}
+if(data.data !== undefined){
+let data1 = data.data;
+if(typeof data1 === "string"){
+if(!pattern162.test(data1)){
+const err2 = {instancePath:instancePath+"/data",schemaPath:"#/properties/data/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9+/]{0,21846}={0,2}$"},message:"must match pattern \""+"^[A-Za-z0-9+/]{0,21846}={0,2}$"+"\""};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+}
+else {
+const err3 = {instancePath:instancePath+"/data",schemaPath:"#/properties/data/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+}
+if(data.eof !== undefined){
+if(typeof data.eof !== "boolean"){
+const err4 = {instancePath:instancePath+"/eof",schemaPath:"#/properties/eof/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+}
+if(data.credit !== undefined){
+let data3 = data.credit;
+if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
+const err5 = {instancePath:instancePath+"/credit",schemaPath:"#/properties/credit/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+}
+if((typeof data3 == "number") && (isFinite(data3))){
+if(data3 > 1000 || isNaN(data3)){
+const err6 = {instancePath:instancePath+"/credit",schemaPath:"#/properties/credit/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+if(data3 < 0 || isNaN(data3)){
+const err7 = {instancePath:instancePath+"/credit",schemaPath:"#/properties/credit/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(vErrors === null){
+vErrors = [err7];
+}
+else {
+vErrors.push(err7);
+}
+errors++;
+}
+}
+}
+if(data.columns !== undefined){
+let data4 = data.columns;
+if(!(((typeof data4 == "number") && (!(data4 % 1) && !isNaN(data4))) && (isFinite(data4)))){
+const err8 = {instancePath:instancePath+"/columns",schemaPath:"#/properties/columns/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err8];
+}
+else {
+vErrors.push(err8);
+}
+errors++;
+}
+if((typeof data4 == "number") && (isFinite(data4))){
+if(data4 > 10000 || isNaN(data4)){
+const err9 = {instancePath:instancePath+"/columns",schemaPath:"#/properties/columns/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
+if(vErrors === null){
+vErrors = [err9];
+}
+else {
+vErrors.push(err9);
+}
+errors++;
+}
+if(data4 < 1 || isNaN(data4)){
+const err10 = {instancePath:instancePath+"/columns",schemaPath:"#/properties/columns/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(vErrors === null){
+vErrors = [err10];
+}
+else {
+vErrors.push(err10);
+}
+errors++;
+}
+}
+}
+if(data.rows !== undefined){
+let data5 = data.rows;
+if(!(((typeof data5 == "number") && (!(data5 % 1) && !isNaN(data5))) && (isFinite(data5)))){
+const err11 = {instancePath:instancePath+"/rows",schemaPath:"#/properties/rows/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err11];
+}
+else {
+vErrors.push(err11);
+}
+errors++;
+}
+if((typeof data5 == "number") && (isFinite(data5))){
+if(data5 > 10000 || isNaN(data5)){
+const err12 = {instancePath:instancePath+"/rows",schemaPath:"#/properties/rows/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
+if(vErrors === null){
+vErrors = [err12];
+}
+else {
+vErrors.push(err12);
+}
+errors++;
+}
+if(data5 < 1 || isNaN(data5)){
+const err13 = {instancePath:instancePath+"/rows",schemaPath:"#/properties/rows/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(vErrors === null){
+vErrors = [err13];
+}
+else {
+vErrors.push(err13);
+}
+errors++;
+}
+}
+}
+if(data.close !== undefined){
+if(typeof data.close !== "boolean"){
+const err14 = {instancePath:instancePath+"/close",schemaPath:"#/properties/close/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"};
+if(vErrors === null){
+vErrors = [err14];
+}
+else {
+vErrors.push(err14);
+}
+errors++;
+}
+}
+}
+else {
+const err15 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err15];
+}
+else {
+vErrors.push(err15);
+}
+errors++;
+}
+validate160.errors = vErrors;
+return errors === 0;
+}
+validate160.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+export const execOutput = validate161;
+const schema235 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:exec-output","title":"ExecOutput","description":"From the agent on node.<id>.exec.<session>.out. With neither data nor end it only grants input.","type":"object","additionalProperties":true,"required":["sequence"],"properties":{"sequence":{"description":"1, 2, 3 … within the session: a gap is lost output.","type":"integer","minimum":1},"stream":{"type":"string","enum":["stdout","stderr"]},"data":{"description":"Bytes by base64.","type":"string"},"taken":{"description":"The program took so many more pieces of input.","type":"integer","minimum":0},"end":{"type":"boolean"},"exitCode":{"description":"With end: the program's exit code, 128 + signal when one ended it.","type":"integer"},"code":{"description":"With end: why there is no exit code, a code of the catalogue.","type":"string"},"error":{"description":"With code: what happened, as a sentence.","type":"string"}}};
+
+function validate161(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+/*# sourceURL="urn:swain:exec-output" */;
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate161.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.sequence === undefined){
+const err0 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "sequence"},message:"must have required property '"+"sequence"+"'"};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+if(data.sequence !== undefined){
+let data0 = data.sequence;
+if(!(((typeof data0 == "number") && (!(data0 % 1) && !isNaN(data0))) && (isFinite(data0)))){
+const err1 = {instancePath:instancePath+"/sequence",schemaPath:"#/properties/sequence/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+if((typeof data0 == "number") && (isFinite(data0))){
+if(data0 < 1 || isNaN(data0)){
+const err2 = {instancePath:instancePath+"/sequence",schemaPath:"#/properties/sequence/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+}
+}
+if(data.stream !== undefined){
+let data1 = data.stream;
+if(typeof data1 !== "string"){
+const err3 = {instancePath:instancePath+"/stream",schemaPath:"#/properties/stream/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+if(!((data1 === "stdout") || (data1 === "stderr"))){
+const err4 = {instancePath:instancePath+"/stream",schemaPath:"#/properties/stream/enum",keyword:"enum",params:{allowedValues: schema235.properties.stream.enum},message:"must be equal to one of the allowed values"};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+}
+if(data.data !== undefined){
+if(typeof data.data !== "string"){
+const err5 = {instancePath:instancePath+"/data",schemaPath:"#/properties/data/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+}
+}
+if(data.taken !== undefined){
+let data3 = data.taken;
+if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
+const err6 = {instancePath:instancePath+"/taken",schemaPath:"#/properties/taken/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+if((typeof data3 == "number") && (isFinite(data3))){
+if(data3 < 0 || isNaN(data3)){
+const err7 = {instancePath:instancePath+"/taken",schemaPath:"#/properties/taken/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(vErrors === null){
+vErrors = [err7];
+}
+else {
+vErrors.push(err7);
+}
+errors++;
+}
+}
+}
+if(data.end !== undefined){
+if(typeof data.end !== "boolean"){
+const err8 = {instancePath:instancePath+"/end",schemaPath:"#/properties/end/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"};
+if(vErrors === null){
+vErrors = [err8];
+}
+else {
+vErrors.push(err8);
+}
+errors++;
+}
+}
+if(data.exitCode !== undefined){
+let data5 = data.exitCode;
+if(!(((typeof data5 == "number") && (!(data5 % 1) && !isNaN(data5))) && (isFinite(data5)))){
+const err9 = {instancePath:instancePath+"/exitCode",schemaPath:"#/properties/exitCode/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err9];
+}
+else {
+vErrors.push(err9);
+}
+errors++;
+}
+}
+if(data.code !== undefined){
+if(typeof data.code !== "string"){
+const err10 = {instancePath:instancePath+"/code",schemaPath:"#/properties/code/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err10];
+}
+else {
+vErrors.push(err10);
+}
+errors++;
+}
+}
+if(data.error !== undefined){
+if(typeof data.error !== "string"){
+const err11 = {instancePath:instancePath+"/error",schemaPath:"#/properties/error/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err11];
+}
+else {
+vErrors.push(err11);
+}
+errors++;
+}
+}
+}
+else {
+const err12 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err12];
+}
+else {
+vErrors.push(err12);
+}
+errors++;
+}
+validate161.errors = vErrors;
+return errors === 0;
+}
+validate161.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+export const execRequest = validate162;
+const schema236 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:exec-request","title":"ExecRequest","description":"api.<ns>.pod.exec, passed on to node.<id>.cmd.exec: run a program in a container. What it prints comes on node.<id>.exec.<session>.out, what it reads goes to node.<id>.exec.<session>.in.","type":"object","additionalProperties":true,"required":["session","name","command"],"properties":{"session":{"description":"Made by the client.","type":"string","pattern":"^[A-Za-z0-9_-]{8,64}$"},"name":{"description":"The pod.","type":"string"},"namespace":{"description":"Set by the leader, from the subject.","type":"string"},"epoch":{"description":"Set by the leader: its term. An agent refuses an older one than it knows.","type":"integer","minimum":1},"container":{"description":"Default: the first.","type":"string"},"command":{"description":"The program and its arguments; no shell is between.","type":"array","minItems":1,"maxItems":256,"items":{"type":"string"}},"tty":{"description":"Give it a terminal. Its two output streams are then one.","type":"boolean"},"stdin":{"description":"Its input stays open for what the client sends.","type":"boolean"},"columns":{"type":"integer","minimum":1,"maximum":10000},"rows":{"type":"integer","minimum":1,"maximum":10000},"credit":{"description":"Pieces of output the agent may send before the client grants more.","type":"integer","minimum":1,"maximum":1000}}};
+const pattern163 = new RegExp("^[A-Za-z0-9_-]{8,64}$", "u");
+
+function validate162(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+/*# sourceURL="urn:swain:exec-request" */;
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate162.evaluated;
+if(evaluated0.dynamicProps){
+evaluated0.props = undefined;
+}
+if(evaluated0.dynamicItems){
+evaluated0.items = undefined;
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.session === undefined){
+const err0 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "session"},message:"must have required property '"+"session"+"'"};
+if(vErrors === null){
+vErrors = [err0];
+}
+else {
+vErrors.push(err0);
+}
+errors++;
+}
+if(data.name === undefined){
+const err1 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "name"},message:"must have required property '"+"name"+"'"};
+if(vErrors === null){
+vErrors = [err1];
+}
+else {
+vErrors.push(err1);
+}
+errors++;
+}
+if(data.command === undefined){
+const err2 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "command"},message:"must have required property '"+"command"+"'"};
+if(vErrors === null){
+vErrors = [err2];
+}
+else {
+vErrors.push(err2);
+}
+errors++;
+}
+if(data.session !== undefined){
+let data0 = data.session;
+if(typeof data0 === "string"){
+if(!pattern163.test(data0)){
+const err3 = {instancePath:instancePath+"/session",schemaPath:"#/properties/session/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9_-]{8,64}$"},message:"must match pattern \""+"^[A-Za-z0-9_-]{8,64}$"+"\""};
+if(vErrors === null){
+vErrors = [err3];
+}
+else {
+vErrors.push(err3);
+}
+errors++;
+}
+}
+else {
+const err4 = {instancePath:instancePath+"/session",schemaPath:"#/properties/session/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err4];
+}
+else {
+vErrors.push(err4);
+}
+errors++;
+}
+}
+if(data.name !== undefined){
+if(typeof data.name !== "string"){
+const err5 = {instancePath:instancePath+"/name",schemaPath:"#/properties/name/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err5];
+}
+else {
+vErrors.push(err5);
+}
+errors++;
+}
+}
+if(data.namespace !== undefined){
+if(typeof data.namespace !== "string"){
+const err6 = {instancePath:instancePath+"/namespace",schemaPath:"#/properties/namespace/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err6];
+}
+else {
+vErrors.push(err6);
+}
+errors++;
+}
+}
+if(data.epoch !== undefined){
+let data3 = data.epoch;
+if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
+const err7 = {instancePath:instancePath+"/epoch",schemaPath:"#/properties/epoch/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err7];
+}
+else {
+vErrors.push(err7);
+}
+errors++;
+}
+if((typeof data3 == "number") && (isFinite(data3))){
+if(data3 < 1 || isNaN(data3)){
+const err8 = {instancePath:instancePath+"/epoch",schemaPath:"#/properties/epoch/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(vErrors === null){
+vErrors = [err8];
+}
+else {
+vErrors.push(err8);
+}
+errors++;
+}
+}
+}
+if(data.container !== undefined){
+if(typeof data.container !== "string"){
+const err9 = {instancePath:instancePath+"/container",schemaPath:"#/properties/container/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err9];
+}
+else {
+vErrors.push(err9);
+}
+errors++;
+}
+}
+if(data.command !== undefined){
+let data5 = data.command;
+if(Array.isArray(data5)){
+if(data5.length > 256){
+const err10 = {instancePath:instancePath+"/command",schemaPath:"#/properties/command/maxItems",keyword:"maxItems",params:{limit: 256},message:"must NOT have more than 256 items"};
+if(vErrors === null){
+vErrors = [err10];
+}
+else {
+vErrors.push(err10);
+}
+errors++;
+}
+if(data5.length < 1){
+const err11 = {instancePath:instancePath+"/command",schemaPath:"#/properties/command/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"};
+if(vErrors === null){
+vErrors = [err11];
+}
+else {
+vErrors.push(err11);
+}
+errors++;
+}
+const len0 = data5.length;
+for(let i0=0; i0<len0; i0++){
+if(typeof data5[i0] !== "string"){
+const err12 = {instancePath:instancePath+"/command/" + i0,schemaPath:"#/properties/command/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err12];
+}
+else {
+vErrors.push(err12);
+}
+errors++;
+}
+}
+}
+else {
+const err13 = {instancePath:instancePath+"/command",schemaPath:"#/properties/command/type",keyword:"type",params:{type: "array"},message:"must be array"};
+if(vErrors === null){
+vErrors = [err13];
+}
+else {
+vErrors.push(err13);
+}
+errors++;
+}
+}
+if(data.tty !== undefined){
+if(typeof data.tty !== "boolean"){
+const err14 = {instancePath:instancePath+"/tty",schemaPath:"#/properties/tty/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"};
+if(vErrors === null){
+vErrors = [err14];
+}
+else {
+vErrors.push(err14);
+}
+errors++;
+}
+}
+if(data.stdin !== undefined){
+if(typeof data.stdin !== "boolean"){
+const err15 = {instancePath:instancePath+"/stdin",schemaPath:"#/properties/stdin/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"};
+if(vErrors === null){
+vErrors = [err15];
+}
+else {
+vErrors.push(err15);
+}
+errors++;
+}
+}
+if(data.columns !== undefined){
+let data9 = data.columns;
+if(!(((typeof data9 == "number") && (!(data9 % 1) && !isNaN(data9))) && (isFinite(data9)))){
+const err16 = {instancePath:instancePath+"/columns",schemaPath:"#/properties/columns/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err16];
+}
+else {
+vErrors.push(err16);
+}
+errors++;
+}
+if((typeof data9 == "number") && (isFinite(data9))){
+if(data9 > 10000 || isNaN(data9)){
+const err17 = {instancePath:instancePath+"/columns",schemaPath:"#/properties/columns/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
+if(vErrors === null){
+vErrors = [err17];
+}
+else {
+vErrors.push(err17);
+}
+errors++;
+}
+if(data9 < 1 || isNaN(data9)){
+const err18 = {instancePath:instancePath+"/columns",schemaPath:"#/properties/columns/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(vErrors === null){
+vErrors = [err18];
+}
+else {
+vErrors.push(err18);
+}
+errors++;
+}
+}
+}
+if(data.rows !== undefined){
+let data10 = data.rows;
+if(!(((typeof data10 == "number") && (!(data10 % 1) && !isNaN(data10))) && (isFinite(data10)))){
+const err19 = {instancePath:instancePath+"/rows",schemaPath:"#/properties/rows/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err19];
+}
+else {
+vErrors.push(err19);
+}
+errors++;
+}
+if((typeof data10 == "number") && (isFinite(data10))){
+if(data10 > 10000 || isNaN(data10)){
+const err20 = {instancePath:instancePath+"/rows",schemaPath:"#/properties/rows/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000},message:"must be <= 10000"};
+if(vErrors === null){
+vErrors = [err20];
+}
+else {
+vErrors.push(err20);
+}
+errors++;
+}
+if(data10 < 1 || isNaN(data10)){
+const err21 = {instancePath:instancePath+"/rows",schemaPath:"#/properties/rows/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(vErrors === null){
+vErrors = [err21];
+}
+else {
+vErrors.push(err21);
+}
+errors++;
+}
+}
+}
+if(data.credit !== undefined){
+let data11 = data.credit;
+if(!(((typeof data11 == "number") && (!(data11 % 1) && !isNaN(data11))) && (isFinite(data11)))){
+const err22 = {instancePath:instancePath+"/credit",schemaPath:"#/properties/credit/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err22];
+}
+else {
+vErrors.push(err22);
+}
+errors++;
+}
+if((typeof data11 == "number") && (isFinite(data11))){
+if(data11 > 1000 || isNaN(data11)){
+const err23 = {instancePath:instancePath+"/credit",schemaPath:"#/properties/credit/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+if(vErrors === null){
+vErrors = [err23];
+}
+else {
+vErrors.push(err23);
+}
+errors++;
+}
+if(data11 < 1 || isNaN(data11)){
+const err24 = {instancePath:instancePath+"/credit",schemaPath:"#/properties/credit/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(vErrors === null){
+vErrors = [err24];
+}
+else {
+vErrors.push(err24);
+}
+errors++;
+}
+}
+}
+}
+else {
+const err25 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err25];
+}
+else {
+vErrors.push(err25);
+}
+errors++;
+}
+validate162.errors = vErrors;
+return errors === 0;
+}
+validate162.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+
+export const feed = validate163;
+const schema237 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:feed","title":"FeedEvent","description":"One item of an acknowledged event as a CloudEvent on feed.<ns or _>.<kind>.<name>.<verb>.","type":"object","additionalProperties":true,"required":["specversion","id","source","type","subject","time","datacontenttype","sequence","index","data"],"properties":{"specversion":{"const":"1.0","type":"string"},"id":{"description":"<log id>.<sequence>.<index>","type":"string"},"source":{"description":"swain/<cluster>","type":"string"},"type":{"description":"swain.<kind>.<verb>","type":"string"},"subject":{"description":"<namespace or _>/<kind>/<name>","type":"string"},"time":{"type":"string"},"datacontenttype":{"const":"application/json","type":"string"},"sequence":{"type":"integer","minimum":1},"index":{"type":"integer","minimum":0},"cause":{"type":"string"},"operation":{"type":"string"},"data":{"type":"object"}}};
+
+function validate163(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+/*# sourceURL="urn:swain:feed" */;
+let vErrors = null;
+let errors = 0;
+const evaluated0 = validate163.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -15529,18 +16240,18 @@ vErrors.push(err26);
 }
 errors++;
 }
-validate160.errors = vErrors;
+validate163.errors = vErrors;
 return errors === 0;
 }
-validate160.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate163.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const heartbeat = validate161;
-const schema235 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:heartbeat","title":"Heartbeat","description":"An agent's sign of life on node.<id>.heartbeat, each second.","type":"object","additionalProperties":true,"required":["bootId","logId","generation","facts"],"properties":{"bootId":{"description":"New at each start of the agent.","type":"string"},"logId":{"description":"The log the agent follows; empty when it follows none yet.","type":"string"},"generation":{"description":"The assignment it holds.","type":"integer","minimum":0},"reported":{"description":"Sequence of its last acknowledged report.","type":"integer","minimum":0},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"}}};
+export const heartbeat = validate164;
+const schema238 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:heartbeat","title":"Heartbeat","description":"An agent's sign of life on node.<id>.heartbeat, each second.","type":"object","additionalProperties":true,"required":["bootId","logId","generation","facts"],"properties":{"bootId":{"description":"New at each start of the agent.","type":"string"},"logId":{"description":"The log the agent follows; empty when it follows none yet.","type":"string"},"generation":{"description":"The assignment it holds.","type":"integer","minimum":0},"reported":{"description":"Sequence of its last acknowledged report.","type":"integer","minimum":0},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"}}};
 
-function validate162(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate165(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate162.evaluated;
+const evaluated0 = validate165.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -15986,17 +16697,17 @@ vErrors.push(err37);
 }
 errors++;
 }
-validate162.errors = vErrors;
+validate165.errors = vErrors;
 return errors === 0;
 }
-validate162.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate165.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate161(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate164(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:heartbeat" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate161.evaluated;
+const evaluated0 = validate164.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -16119,8 +16830,8 @@ errors++;
 }
 }
 if(data.facts !== undefined){
-if(!(validate162(data.facts, {instancePath:instancePath+"/facts",parentData:data,parentDataProperty:"facts",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate162.errors : vErrors.concat(validate162.errors);
+if(!(validate165(data.facts, {instancePath:instancePath+"/facts",parentData:data,parentDataProperty:"facts",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate165.errors : vErrors.concat(validate165.errors);
 errors = vErrors.length;
 }
 }
@@ -16135,19 +16846,19 @@ vErrors.push(err10);
 }
 errors++;
 }
-validate161.errors = vErrors;
+validate164.errors = vErrors;
 return errors === 0;
 }
-validate161.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate164.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const joinReply = validate164;
-const schema238 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:join-reply","title":"JoinReply","description":"The server knows the key from now on.","type":"object","additionalProperties":true,"required":["cluster","kind","id"],"properties":{"cluster":{"type":"string"},"kind":{"description":"What the machine will run.","enum":["agent","proxy"],"type":"string"},"id":{"type":"string"}}};
+export const joinReply = validate167;
+const schema241 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:join-reply","title":"JoinReply","description":"The server knows the key from now on.","type":"object","additionalProperties":true,"required":["cluster","kind","id"],"properties":{"cluster":{"type":"string"},"kind":{"description":"What the machine will run.","enum":["agent","proxy"],"type":"string"},"id":{"type":"string"}}};
 
-function validate164(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate167(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:join-reply" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate164.evaluated;
+const evaluated0 = validate167.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -16210,7 +16921,7 @@ vErrors.push(err4);
 errors++;
 }
 if(!((data1 === "agent") || (data1 === "proxy"))){
-const err5 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/enum",keyword:"enum",params:{allowedValues: schema238.properties.kind.enum},message:"must be equal to one of the allowed values"};
+const err5 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/enum",keyword:"enum",params:{allowedValues: schema241.properties.kind.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err5];
 }
@@ -16243,20 +16954,20 @@ vErrors.push(err7);
 }
 errors++;
 }
-validate164.errors = vErrors;
+validate167.errors = vErrors;
 return errors === 0;
 }
-validate164.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate167.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const joinRequest = validate165;
-const schema239 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:join-request","title":"JoinRequest","description":"Asks on join.ask.<token> to become a part of the cluster.","type":"object","additionalProperties":true,"required":["kind","id","publicKey"],"properties":{"kind":{"description":"What the machine will run.","enum":["agent","proxy"],"type":"string"},"id":{"description":"Wanted id of the node or proxy.","type":"string","pattern":"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"},"publicKey":{"description":"Public half of an nkey of a user; its seed never leaves the machine that made it.","type":"string","pattern":"^U[A-Z2-7]{55}$"}}};
-const pattern165 = new RegExp("^U[A-Z2-7]{55}$", "u");
+export const joinRequest = validate168;
+const schema242 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:join-request","title":"JoinRequest","description":"Asks on join.ask.<token> to become a part of the cluster.","type":"object","additionalProperties":true,"required":["kind","id","publicKey"],"properties":{"kind":{"description":"What the machine will run.","enum":["agent","proxy"],"type":"string"},"id":{"description":"Wanted id of the node or proxy.","type":"string","pattern":"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"},"publicKey":{"description":"Public half of an nkey of a user; its seed never leaves the machine that made it.","type":"string","pattern":"^U[A-Z2-7]{55}$"}}};
+const pattern167 = new RegExp("^U[A-Z2-7]{55}$", "u");
 
-function validate165(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate168(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:join-request" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate165.evaluated;
+const evaluated0 = validate168.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -16307,7 +17018,7 @@ vErrors.push(err3);
 errors++;
 }
 if(!((data0 === "agent") || (data0 === "proxy"))){
-const err4 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/enum",keyword:"enum",params:{allowedValues: schema239.properties.kind.enum},message:"must be equal to one of the allowed values"};
+const err4 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/enum",keyword:"enum",params:{allowedValues: schema242.properties.kind.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err4];
 }
@@ -16345,7 +17056,7 @@ errors++;
 if(data.publicKey !== undefined){
 let data2 = data.publicKey;
 if(typeof data2 === "string"){
-if(!pattern165.test(data2)){
+if(!pattern167.test(data2)){
 const err7 = {instancePath:instancePath+"/publicKey",schemaPath:"#/properties/publicKey/pattern",keyword:"pattern",params:{pattern: "^U[A-Z2-7]{55}$"},message:"must match pattern \""+"^U[A-Z2-7]{55}$"+"\""};
 if(vErrors === null){
 vErrors = [err7];
@@ -16378,19 +17089,19 @@ vErrors.push(err9);
 }
 errors++;
 }
-validate165.errors = vErrors;
+validate168.errors = vErrors;
 return errors === 0;
 }
-validate165.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate168.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const joinTokenReply = validate166;
-const schema240 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:join-token-reply","title":"JoinTokenReply","description":"What a token holds beside its key.","type":"object","additionalProperties":true,"required":["id","servers","ca","expires"],"properties":{"id":{"type":"string"},"servers":{"description":"Where other machines reach the cluster: tls://host:port, or nats://host:port without TLS.","type":"array","minItems":1,"items":{"type":"string"}},"ca":{"description":"Certificate of the cluster's authority, PEM; null without TLS.","type":["string","null"]},"expires":{"description":"Milliseconds since 1970 by the clock of the machine that keeps the users.","type":"integer"}}};
+export const joinTokenReply = validate169;
+const schema243 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:join-token-reply","title":"JoinTokenReply","description":"What a token holds beside its key.","type":"object","additionalProperties":true,"required":["id","servers","ca","expires"],"properties":{"id":{"type":"string"},"servers":{"description":"Where other machines reach the cluster: tls://host:port, or nats://host:port without TLS.","type":"array","minItems":1,"items":{"type":"string"}},"ca":{"description":"Certificate of the cluster's authority, PEM; null without TLS.","type":["string","null"]},"expires":{"description":"Milliseconds since 1970 by the clock of the machine that keeps the users.","type":"integer"}}};
 
-function validate166(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate169(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:join-token-reply" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate166.evaluated;
+const evaluated0 = validate169.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -16491,7 +17202,7 @@ errors++;
 if(data.ca !== undefined){
 let data3 = data.ca;
 if((typeof data3 !== "string") && (data3 !== null)){
-const err8 = {instancePath:instancePath+"/ca",schemaPath:"#/properties/ca/type",keyword:"type",params:{type: schema240.properties.ca.type},message:"must be string,null"};
+const err8 = {instancePath:instancePath+"/ca",schemaPath:"#/properties/ca/type",keyword:"type",params:{type: schema243.properties.ca.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err8];
 }
@@ -16525,19 +17236,19 @@ vErrors.push(err10);
 }
 errors++;
 }
-validate166.errors = vErrors;
+validate169.errors = vErrors;
 return errors === 0;
 }
-validate166.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate169.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const joinTokenRequest = validate167;
-const schema241 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:join-token-request","title":"JoinTokenRequest","description":"Asks on join.token for a token; the key inside it is made by the asker.","type":"object","additionalProperties":true,"required":["kind","publicKey","ttlMs","uses"],"properties":{"kind":{"description":"What the machine will run.","enum":["agent","proxy"],"type":"string"},"publicKey":{"description":"Public half of an nkey of a user; its seed never leaves the machine that made it.","type":"string","pattern":"^U[A-Z2-7]{55}$"},"ttlMs":{"description":"How long it may be used, milliseconds.","type":"integer","minimum":1000,"maximum":2592000000},"uses":{"description":"How many machines may come with it.","type":"integer","minimum":1,"maximum":1000}}};
+export const joinTokenRequest = validate170;
+const schema244 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:join-token-request","title":"JoinTokenRequest","description":"Asks on join.token for a token; the key inside it is made by the asker.","type":"object","additionalProperties":true,"required":["kind","publicKey","ttlMs","uses"],"properties":{"kind":{"description":"What the machine will run.","enum":["agent","proxy"],"type":"string"},"publicKey":{"description":"Public half of an nkey of a user; its seed never leaves the machine that made it.","type":"string","pattern":"^U[A-Z2-7]{55}$"},"ttlMs":{"description":"How long it may be used, milliseconds.","type":"integer","minimum":1000,"maximum":2592000000},"uses":{"description":"How many machines may come with it.","type":"integer","minimum":1,"maximum":1000}}};
 
-function validate167(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate170(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:join-token-request" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate167.evaluated;
+const evaluated0 = validate170.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -16598,7 +17309,7 @@ vErrors.push(err4);
 errors++;
 }
 if(!((data0 === "agent") || (data0 === "proxy"))){
-const err5 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/enum",keyword:"enum",params:{allowedValues: schema241.properties.kind.enum},message:"must be equal to one of the allowed values"};
+const err5 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/enum",keyword:"enum",params:{allowedValues: schema244.properties.kind.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err5];
 }
@@ -16611,7 +17322,7 @@ errors++;
 if(data.publicKey !== undefined){
 let data1 = data.publicKey;
 if(typeof data1 === "string"){
-if(!pattern165.test(data1)){
+if(!pattern167.test(data1)){
 const err6 = {instancePath:instancePath+"/publicKey",schemaPath:"#/properties/publicKey/pattern",keyword:"pattern",params:{pattern: "^U[A-Z2-7]{55}$"},message:"must match pattern \""+"^U[A-Z2-7]{55}$"+"\""};
 if(vErrors === null){
 vErrors = [err6];
@@ -16714,19 +17425,19 @@ vErrors.push(err14);
 }
 errors++;
 }
-validate167.errors = vErrors;
+validate170.errors = vErrors;
 return errors === 0;
 }
-validate167.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate170.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const leaderBeat = validate168;
-const schema242 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:leader-beat","title":"LeaderBeat","description":"The leader's beat on `leader`, each 500 ms.","type":"object","additionalProperties":true,"required":["logId","epoch","sequence","leader"],"properties":{"logId":{"type":"string"},"epoch":{"type":"integer","minimum":1},"sequence":{"type":"integer","minimum":1},"leader":{"type":"string"},"resigned":{"description":"True in the last beat of a leader that was told to stop.","type":"boolean"}}};
+export const leaderBeat = validate171;
+const schema245 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:leader-beat","title":"LeaderBeat","description":"The leader's beat on `leader`, each 500 ms.","type":"object","additionalProperties":true,"required":["logId","epoch","sequence","leader"],"properties":{"logId":{"type":"string"},"epoch":{"type":"integer","minimum":1},"sequence":{"type":"integer","minimum":1},"leader":{"type":"string"},"resigned":{"description":"True in the last beat of a leader that was told to stop.","type":"boolean"}}};
 
-function validate168(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate171(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:leader-beat" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate168.evaluated;
+const evaluated0 = validate171.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -16871,19 +17582,19 @@ vErrors.push(err11);
 }
 errors++;
 }
-validate168.errors = vErrors;
+validate171.errors = vErrors;
 return errors === 0;
 }
-validate168.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate171.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const listReply = validate169;
-const schema243 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:list-reply","title":"ListReply","description":"Objects as they are in KV, oldest name first.","type":"object","additionalProperties":true,"required":["epoch","sequence","items"],"properties":{"epoch":{"type":"integer","minimum":1},"sequence":{"type":"integer","minimum":1},"items":{"type":"array","items":{"type":"object","additionalProperties":true}},"next":{"type":"string"}}};
+export const listReply = validate172;
+const schema246 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:list-reply","title":"ListReply","description":"Objects as they are in KV, oldest name first.","type":"object","additionalProperties":true,"required":["epoch","sequence","items"],"properties":{"epoch":{"type":"integer","minimum":1},"sequence":{"type":"integer","minimum":1},"items":{"type":"array","items":{"type":"object","additionalProperties":true}},"next":{"type":"string"}}};
 
-function validate169(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate172(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:list-reply" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate169.evaluated;
+const evaluated0 = validate172.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -17025,19 +17736,19 @@ vErrors.push(err10);
 }
 errors++;
 }
-validate169.errors = vErrors;
+validate172.errors = vErrors;
 return errors === 0;
 }
-validate169.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate172.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const listRequest = validate170;
-const schema244 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:list-request","title":"ListRequest","description":"api.<ns or _>.<resource>.list and .get:  lists all namespaces. Pages are cut by size.","type":"object","additionalProperties":true,"required":[],"properties":{"name":{"description":"For get: the object.","type":"string"},"after":{"description":"The `next` of the page before.","type":"string"},"limit":{"type":"integer","minimum":1,"maximum":1000},"minSeq":{"description":"Answer only from a state at least this new.","type":"integer","minimum":0}}};
+export const listRequest = validate173;
+const schema247 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:list-request","title":"ListRequest","description":"api.<ns or _>.<resource>.list and .get:  lists all namespaces. Pages are cut by size.","type":"object","additionalProperties":true,"required":[],"properties":{"name":{"description":"For get: the object.","type":"string"},"after":{"description":"The `next` of the page before.","type":"string"},"limit":{"type":"integer","minimum":1,"maximum":1000},"minSeq":{"description":"Answer only from a state at least this new.","type":"integer","minimum":0}}};
 
-function validate170(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate173(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:list-request" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate170.evaluated;
+const evaluated0 = validate173.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -17140,19 +17851,19 @@ vErrors.push(err7);
 }
 errors++;
 }
-validate170.errors = vErrors;
+validate173.errors = vErrors;
 return errors === 0;
 }
-validate170.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate173.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const logChunk = validate171;
-const schema245 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:log-chunk","title":"LogChunk","description":"Output of a container on node.<id>.log.<pod>.","type":"object","additionalProperties":true,"required":["session","sequence"],"properties":{"session":{"type":"string"},"sequence":{"description":"1, 2, 3 … within the session: a gap is lost output.","type":"integer","minimum":1},"container":{"type":"string"},"stream":{"type":"string","enum":["stdout","stderr"]},"text":{"type":"string"},"times":{"description":"When each line of the text was written, milliseconds since 1970 by the node's clock: one number for each piece that ends with a line feed, and one for what follows the last of them. A piece that goes on with a line of an earlier chunk has that line's time.","type":"array","items":{"type":"integer"}},"end":{"type":"boolean"},"code":{"description":"With end: why it ended early, a code of the catalogue.","type":"string"},"error":{"description":"With code: what happened, as a sentence.","type":"string"}}};
+export const logChunk = validate174;
+const schema248 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:log-chunk","title":"LogChunk","description":"Output of a container on node.<id>.log.<pod>.","type":"object","additionalProperties":true,"required":["session","sequence"],"properties":{"session":{"type":"string"},"sequence":{"description":"1, 2, 3 … within the session: a gap is lost output.","type":"integer","minimum":1},"container":{"type":"string"},"stream":{"type":"string","enum":["stdout","stderr"]},"text":{"type":"string"},"times":{"description":"When each line of the text was written, milliseconds since 1970 by the node's clock: one number for each piece that ends with a line feed, and one for what follows the last of them. A piece that goes on with a line of an earlier chunk has that line's time.","type":"array","items":{"type":"integer"}},"end":{"type":"boolean"},"code":{"description":"With end: why it ended early, a code of the catalogue.","type":"string"},"error":{"description":"With code: what happened, as a sentence.","type":"string"}}};
 
-function validate171(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate174(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:log-chunk" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate171.evaluated;
+const evaluated0 = validate174.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -17242,7 +17953,7 @@ vErrors.push(err6);
 errors++;
 }
 if(!((data3 === "stdout") || (data3 === "stderr"))){
-const err7 = {instancePath:instancePath+"/stream",schemaPath:"#/properties/stream/enum",keyword:"enum",params:{allowedValues: schema245.properties.stream.enum},message:"must be equal to one of the allowed values"};
+const err7 = {instancePath:instancePath+"/stream",schemaPath:"#/properties/stream/enum",keyword:"enum",params:{allowedValues: schema248.properties.stream.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err7];
 }
@@ -17340,19 +18051,19 @@ vErrors.push(err14);
 }
 errors++;
 }
-validate171.errors = vErrors;
+validate174.errors = vErrors;
 return errors === 0;
 }
-validate171.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate174.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const logsCredit = validate172;
-const schema246 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:logs-credit","title":"LogsCredit","description":"node.<id>.cmd.logs-credit: the client took this many chunks. Unheard for 30 s, the session ends.","type":"object","additionalProperties":true,"required":["session","credit"],"properties":{"session":{"type":"string"},"credit":{"type":"integer","minimum":0,"maximum":1000}}};
+export const logsCredit = validate175;
+const schema249 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:logs-credit","title":"LogsCredit","description":"node.<id>.cmd.logs-credit: the client took this many chunks. Unheard for 30 s, the session ends.","type":"object","additionalProperties":true,"required":["session","credit"],"properties":{"session":{"type":"string"},"credit":{"type":"integer","minimum":0,"maximum":1000}}};
 
-function validate172(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate175(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:logs-credit" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate172.evaluated;
+const evaluated0 = validate175.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -17438,19 +18149,19 @@ vErrors.push(err6);
 }
 errors++;
 }
-validate172.errors = vErrors;
+validate175.errors = vErrors;
 return errors === 0;
 }
-validate172.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate175.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const logsRequest = validate173;
-const schema247 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:logs-request","title":"LogsRequest","description":"api.<ns>.pod.logs, passed on to node.<id>.cmd.logs. Chunks come on node.<id>.log.<pod> with this session.","type":"object","additionalProperties":true,"required":["session","name"],"properties":{"session":{"description":"Made by the client.","type":"string","pattern":"^[A-Za-z0-9._-]{8,64}$"},"name":{"description":"The pod.","type":"string"},"container":{"type":"string"},"follow":{"type":"boolean"},"tail":{"type":"integer","minimum":0,"maximum":100000},"sinceMs":{"description":"Only output at most so old, by the node's clock.","type":"integer","minimum":0,"maximum":31536000000},"sinceTime":{"description":"Only output from this time on, milliseconds since 1970. The later one counts when both are given.","type":"integer","minimum":0,"maximum":9007199254740991},"previous":{"description":"The run before the newest one instead; it does not go with follow.","type":"boolean"},"credit":{"description":"Chunks the agent may send before the client grants more.","type":"integer","minimum":1,"maximum":1000}}};
+export const logsRequest = validate176;
+const schema250 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:logs-request","title":"LogsRequest","description":"api.<ns>.pod.logs, passed on to node.<id>.cmd.logs. Chunks come on node.<id>.log.<pod> with this session.","type":"object","additionalProperties":true,"required":["session","name"],"properties":{"session":{"description":"Made by the client.","type":"string","pattern":"^[A-Za-z0-9._-]{8,64}$"},"name":{"description":"The pod.","type":"string"},"namespace":{"description":"Set by the leader, from the subject.","type":"string"},"container":{"type":"string"},"follow":{"type":"boolean"},"tail":{"type":"integer","minimum":0,"maximum":100000},"sinceMs":{"description":"Only output at most so old, by the node's clock.","type":"integer","minimum":0,"maximum":31536000000},"sinceTime":{"description":"Only output from this time on, milliseconds since 1970. The later one counts when both are given.","type":"integer","minimum":0,"maximum":9007199254740991},"previous":{"description":"The run before the newest one instead; it does not go with follow.","type":"boolean"},"credit":{"description":"Chunks the agent may send before the client grants more.","type":"integer","minimum":1,"maximum":1000}}};
 
-function validate173(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate176(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:logs-request" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate173.evaluated;
+const evaluated0 = validate176.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -17515,9 +18226,9 @@ vErrors.push(err4);
 errors++;
 }
 }
-if(data.container !== undefined){
-if(typeof data.container !== "string"){
-const err5 = {instancePath:instancePath+"/container",schemaPath:"#/properties/container/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(data.namespace !== undefined){
+if(typeof data.namespace !== "string"){
+const err5 = {instancePath:instancePath+"/namespace",schemaPath:"#/properties/namespace/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err5];
 }
@@ -17527,9 +18238,9 @@ vErrors.push(err5);
 errors++;
 }
 }
-if(data.follow !== undefined){
-if(typeof data.follow !== "boolean"){
-const err6 = {instancePath:instancePath+"/follow",schemaPath:"#/properties/follow/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"};
+if(data.container !== undefined){
+if(typeof data.container !== "string"){
+const err6 = {instancePath:instancePath+"/container",schemaPath:"#/properties/container/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err6];
 }
@@ -17539,10 +18250,9 @@ vErrors.push(err6);
 errors++;
 }
 }
-if(data.tail !== undefined){
-let data4 = data.tail;
-if(!(((typeof data4 == "number") && (!(data4 % 1) && !isNaN(data4))) && (isFinite(data4)))){
-const err7 = {instancePath:instancePath+"/tail",schemaPath:"#/properties/tail/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(data.follow !== undefined){
+if(typeof data.follow !== "boolean"){
+const err7 = {instancePath:instancePath+"/follow",schemaPath:"#/properties/follow/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"};
 if(vErrors === null){
 vErrors = [err7];
 }
@@ -17551,9 +18261,11 @@ vErrors.push(err7);
 }
 errors++;
 }
-if((typeof data4 == "number") && (isFinite(data4))){
-if(data4 > 100000 || isNaN(data4)){
-const err8 = {instancePath:instancePath+"/tail",schemaPath:"#/properties/tail/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100000},message:"must be <= 100000"};
+}
+if(data.tail !== undefined){
+let data5 = data.tail;
+if(!(((typeof data5 == "number") && (!(data5 % 1) && !isNaN(data5))) && (isFinite(data5)))){
+const err8 = {instancePath:instancePath+"/tail",schemaPath:"#/properties/tail/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err8];
 }
@@ -17562,8 +18274,9 @@ vErrors.push(err8);
 }
 errors++;
 }
-if(data4 < 0 || isNaN(data4)){
-const err9 = {instancePath:instancePath+"/tail",schemaPath:"#/properties/tail/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if((typeof data5 == "number") && (isFinite(data5))){
+if(data5 > 100000 || isNaN(data5)){
+const err9 = {instancePath:instancePath+"/tail",schemaPath:"#/properties/tail/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100000},message:"must be <= 100000"};
 if(vErrors === null){
 vErrors = [err9];
 }
@@ -17572,12 +18285,8 @@ vErrors.push(err9);
 }
 errors++;
 }
-}
-}
-if(data.sinceMs !== undefined){
-let data5 = data.sinceMs;
-if(!(((typeof data5 == "number") && (!(data5 % 1) && !isNaN(data5))) && (isFinite(data5)))){
-const err10 = {instancePath:instancePath+"/sinceMs",schemaPath:"#/properties/sinceMs/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(data5 < 0 || isNaN(data5)){
+const err10 = {instancePath:instancePath+"/tail",schemaPath:"#/properties/tail/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
 if(vErrors === null){
 vErrors = [err10];
 }
@@ -17586,9 +18295,12 @@ vErrors.push(err10);
 }
 errors++;
 }
-if((typeof data5 == "number") && (isFinite(data5))){
-if(data5 > 31536000000 || isNaN(data5)){
-const err11 = {instancePath:instancePath+"/sinceMs",schemaPath:"#/properties/sinceMs/maximum",keyword:"maximum",params:{comparison: "<=", limit: 31536000000},message:"must be <= 31536000000"};
+}
+}
+if(data.sinceMs !== undefined){
+let data6 = data.sinceMs;
+if(!(((typeof data6 == "number") && (!(data6 % 1) && !isNaN(data6))) && (isFinite(data6)))){
+const err11 = {instancePath:instancePath+"/sinceMs",schemaPath:"#/properties/sinceMs/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err11];
 }
@@ -17597,8 +18309,9 @@ vErrors.push(err11);
 }
 errors++;
 }
-if(data5 < 0 || isNaN(data5)){
-const err12 = {instancePath:instancePath+"/sinceMs",schemaPath:"#/properties/sinceMs/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if((typeof data6 == "number") && (isFinite(data6))){
+if(data6 > 31536000000 || isNaN(data6)){
+const err12 = {instancePath:instancePath+"/sinceMs",schemaPath:"#/properties/sinceMs/maximum",keyword:"maximum",params:{comparison: "<=", limit: 31536000000},message:"must be <= 31536000000"};
 if(vErrors === null){
 vErrors = [err12];
 }
@@ -17607,12 +18320,8 @@ vErrors.push(err12);
 }
 errors++;
 }
-}
-}
-if(data.sinceTime !== undefined){
-let data6 = data.sinceTime;
-if(!(((typeof data6 == "number") && (!(data6 % 1) && !isNaN(data6))) && (isFinite(data6)))){
-const err13 = {instancePath:instancePath+"/sinceTime",schemaPath:"#/properties/sinceTime/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(data6 < 0 || isNaN(data6)){
+const err13 = {instancePath:instancePath+"/sinceMs",schemaPath:"#/properties/sinceMs/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
 if(vErrors === null){
 vErrors = [err13];
 }
@@ -17621,9 +18330,12 @@ vErrors.push(err13);
 }
 errors++;
 }
-if((typeof data6 == "number") && (isFinite(data6))){
-if(data6 > 9007199254740991 || isNaN(data6)){
-const err14 = {instancePath:instancePath+"/sinceTime",schemaPath:"#/properties/sinceTime/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"};
+}
+}
+if(data.sinceTime !== undefined){
+let data7 = data.sinceTime;
+if(!(((typeof data7 == "number") && (!(data7 % 1) && !isNaN(data7))) && (isFinite(data7)))){
+const err14 = {instancePath:instancePath+"/sinceTime",schemaPath:"#/properties/sinceTime/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err14];
 }
@@ -17632,8 +18344,9 @@ vErrors.push(err14);
 }
 errors++;
 }
-if(data6 < 0 || isNaN(data6)){
-const err15 = {instancePath:instancePath+"/sinceTime",schemaPath:"#/properties/sinceTime/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if((typeof data7 == "number") && (isFinite(data7))){
+if(data7 > 9007199254740991 || isNaN(data7)){
+const err15 = {instancePath:instancePath+"/sinceTime",schemaPath:"#/properties/sinceTime/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991},message:"must be <= 9007199254740991"};
 if(vErrors === null){
 vErrors = [err15];
 }
@@ -17642,11 +18355,8 @@ vErrors.push(err15);
 }
 errors++;
 }
-}
-}
-if(data.previous !== undefined){
-if(typeof data.previous !== "boolean"){
-const err16 = {instancePath:instancePath+"/previous",schemaPath:"#/properties/previous/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"};
+if(data7 < 0 || isNaN(data7)){
+const err16 = {instancePath:instancePath+"/sinceTime",schemaPath:"#/properties/sinceTime/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
 if(vErrors === null){
 vErrors = [err16];
 }
@@ -17656,10 +18366,10 @@ vErrors.push(err16);
 errors++;
 }
 }
-if(data.credit !== undefined){
-let data8 = data.credit;
-if(!(((typeof data8 == "number") && (!(data8 % 1) && !isNaN(data8))) && (isFinite(data8)))){
-const err17 = {instancePath:instancePath+"/credit",schemaPath:"#/properties/credit/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+}
+if(data.previous !== undefined){
+if(typeof data.previous !== "boolean"){
+const err17 = {instancePath:instancePath+"/previous",schemaPath:"#/properties/previous/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"};
 if(vErrors === null){
 vErrors = [err17];
 }
@@ -17668,9 +18378,11 @@ vErrors.push(err17);
 }
 errors++;
 }
-if((typeof data8 == "number") && (isFinite(data8))){
-if(data8 > 1000 || isNaN(data8)){
-const err18 = {instancePath:instancePath+"/credit",schemaPath:"#/properties/credit/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
+}
+if(data.credit !== undefined){
+let data9 = data.credit;
+if(!(((typeof data9 == "number") && (!(data9 % 1) && !isNaN(data9))) && (isFinite(data9)))){
+const err18 = {instancePath:instancePath+"/credit",schemaPath:"#/properties/credit/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err18];
 }
@@ -17679,8 +18391,9 @@ vErrors.push(err18);
 }
 errors++;
 }
-if(data8 < 1 || isNaN(data8)){
-const err19 = {instancePath:instancePath+"/credit",schemaPath:"#/properties/credit/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if((typeof data9 == "number") && (isFinite(data9))){
+if(data9 > 1000 || isNaN(data9)){
+const err19 = {instancePath:instancePath+"/credit",schemaPath:"#/properties/credit/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000},message:"must be <= 1000"};
 if(vErrors === null){
 vErrors = [err19];
 }
@@ -17689,11 +18402,8 @@ vErrors.push(err19);
 }
 errors++;
 }
-}
-}
-}
-else {
-const err20 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(data9 < 1 || isNaN(data9)){
+const err20 = {instancePath:instancePath+"/credit",schemaPath:"#/properties/credit/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err20];
 }
@@ -17702,20 +18412,33 @@ vErrors.push(err20);
 }
 errors++;
 }
-validate173.errors = vErrors;
+}
+}
+}
+else {
+const err21 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err21];
+}
+else {
+vErrors.push(err21);
+}
+errors++;
+}
+validate176.errors = vErrors;
 return errors === 0;
 }
-validate173.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate176.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const nodeMetrics = validate174;
-const schema248 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:node-metrics","title":"NodeMetrics","description":"Use of a node and its pods on node.<id>.metrics, every 5 s.","type":"object","additionalProperties":true,"required":["time","node","pods"],"properties":{"time":{"type":"integer","minimum":0},"node":{"$ref":"urn:swain:node-metrics#/$defs/Usage"},"pods":{"type":"array","maxItems":1000,"items":{"title":"PodUsage","type":"object","additionalProperties":true,"required":["namespace","name","cpuMillis","memoryBytes"],"properties":{"namespace":{"type":"string"},"name":{"type":"string"},"cpuMillis":{"type":"integer","minimum":0},"memoryBytes":{"type":"integer","minimum":0}}}}},"$defs":{"Usage":{"type":"object","additionalProperties":true,"required":["cpuMillis","memoryBytes"],"properties":{"cpuMillis":{"type":"integer","minimum":0},"memoryBytes":{"type":"integer","minimum":0}}}}};
-const schema249 = {"type":"object","additionalProperties":true,"required":["cpuMillis","memoryBytes"],"properties":{"cpuMillis":{"type":"integer","minimum":0},"memoryBytes":{"type":"integer","minimum":0}}};
+export const nodeMetrics = validate177;
+const schema251 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:node-metrics","title":"NodeMetrics","description":"Use of a node and its pods on node.<id>.metrics, every 5 s.","type":"object","additionalProperties":true,"required":["time","node","pods"],"properties":{"time":{"type":"integer","minimum":0},"node":{"$ref":"urn:swain:node-metrics#/$defs/Usage"},"pods":{"type":"array","maxItems":1000,"items":{"title":"PodUsage","type":"object","additionalProperties":true,"required":["namespace","name","cpuMillis","memoryBytes"],"properties":{"namespace":{"type":"string"},"name":{"type":"string"},"cpuMillis":{"type":"integer","minimum":0},"memoryBytes":{"type":"integer","minimum":0}}}}},"$defs":{"Usage":{"type":"object","additionalProperties":true,"required":["cpuMillis","memoryBytes"],"properties":{"cpuMillis":{"type":"integer","minimum":0},"memoryBytes":{"type":"integer","minimum":0}}}}};
+const schema252 = {"type":"object","additionalProperties":true,"required":["cpuMillis","memoryBytes"],"properties":{"cpuMillis":{"type":"integer","minimum":0},"memoryBytes":{"type":"integer","minimum":0}}};
 
-function validate174(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate177(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:node-metrics" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate174.evaluated;
+const evaluated0 = validate177.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -18029,19 +18752,19 @@ vErrors.push(err25);
 }
 errors++;
 }
-validate174.errors = vErrors;
+validate177.errors = vErrors;
 return errors === 0;
 }
-validate174.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate177.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const nodeRequest = validate175;
-const schema250 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:node-request","title":"NodeRequest","description":"api._.node.cordon, .uncordon, .drain and .remove","type":"object","additionalProperties":true,"required":["operation","name"],"properties":{"operation":{"type":"string","pattern":"^[A-Za-z0-9._-]{8,64}$"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"force":{"description":"For remove: also a node that is heard and has pods. They are forgotten, and new ones are made elsewhere.","type":"boolean"}}};
+export const nodeRequest = validate178;
+const schema253 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:node-request","title":"NodeRequest","description":"api._.node.cordon, .uncordon, .drain and .remove","type":"object","additionalProperties":true,"required":["operation","name"],"properties":{"operation":{"type":"string","pattern":"^[A-Za-z0-9._-]{8,64}$"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"force":{"description":"For remove: also a node that is heard and has pods. They are forgotten, and new ones are made elsewhere.","type":"boolean"}}};
 
-function validate175(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate178(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:node-request" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate175.evaluated;
+const evaluated0 = validate178.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -18142,18 +18865,18 @@ vErrors.push(err7);
 }
 errors++;
 }
-validate175.errors = vErrors;
+validate178.errors = vErrors;
 return errors === 0;
 }
-validate175.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate178.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const problem = validate176;
+export const problem = validate179;
 
-function validate176(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate179(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:problem" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate176.evaluated;
+const evaluated0 = validate179.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -18273,19 +18996,19 @@ vErrors.push(err9);
 }
 errors++;
 }
-validate176.errors = vErrors;
+validate179.errors = vErrors;
 return errors === 0;
 }
-validate176.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate179.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const proxyHeartbeat = validate177;
-const schema253 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:proxy-heartbeat","title":"ProxyHeartbeat","description":"A proxy's sign of life on proxy.<id>.heartbeat, each second and at once when it applied a change.","type":"object","additionalProperties":true,"required":["services","open"],"properties":{"services":{"description":"Per service (namespace/name) it serves: per endpoints key part (head, 0, 1 …) the sequence it has applied; 0 = not loaded yet.","type":"object","additionalProperties":{"type":"object","additionalProperties":{"type":"integer","minimum":0}}},"open":{"description":"Open connections per pod (namespace/name) that is no endpoint any more.","type":"object","additionalProperties":{"type":"integer","minimum":0}},"number":{"description":"Counts the heartbeats of a running proxy, so that a lost one is noticed.","type":"integer","minimum":1},"partial":{"description":"services names only those that changed since the heartbeat before. A whole one follows within 3 s.","type":"boolean"},"dropped":{"description":"With partial: services it serves no more.","type":"array","items":{"type":"string"}},"leaving":{"description":"The last one: the proxy ends.","type":"boolean"}}};
+export const proxyHeartbeat = validate180;
+const schema256 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:proxy-heartbeat","title":"ProxyHeartbeat","description":"A proxy's sign of life on proxy.<id>.heartbeat, each second and at once when it applied a change.","type":"object","additionalProperties":true,"required":["services","open"],"properties":{"services":{"description":"Per service (namespace/name) it serves: per endpoints key part (head, 0, 1 …) the sequence it has applied; 0 = not loaded yet.","type":"object","additionalProperties":{"type":"object","additionalProperties":{"type":"integer","minimum":0}}},"open":{"description":"Open connections per pod (namespace/name) that is no endpoint any more.","type":"object","additionalProperties":{"type":"integer","minimum":0}},"number":{"description":"Counts the heartbeats of a running proxy, so that a lost one is noticed.","type":"integer","minimum":1},"partial":{"description":"services names only those that changed since the heartbeat before. A whole one follows within 3 s.","type":"boolean"},"dropped":{"description":"With partial: services it serves no more.","type":"array","items":{"type":"string"}},"leaving":{"description":"The last one: the proxy ends.","type":"boolean"}}};
 
-function validate177(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate180(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:proxy-heartbeat" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate177.evaluated;
+const evaluated0 = validate180.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -18496,20 +19219,20 @@ vErrors.push(err15);
 }
 errors++;
 }
-validate177.errors = vErrors;
+validate180.errors = vErrors;
 return errors === 0;
 }
-validate177.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate180.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const proxyMetrics = validate178;
-const schema254 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:proxy-metrics","title":"ProxyMetrics","description":"What a proxy serves and how much, on proxy.<id>.metrics, every 5 s. Counts begin with the proxy's start.","type":"object","additionalProperties":true,"required":["time","routes"],"properties":{"time":{"type":"integer","minimum":0},"routes":{"type":"array","maxItems":1000,"items":{"$ref":"urn:swain:proxy-metrics#/$defs/ProxyRoute"}},"omitted":{"description":"Routes and backends left out, for size.","type":"integer","minimum":0}},"$defs":{"ProxyRoute":{"description":"One port of a service at one address. open, total, failed, refused and waiting are of the whole service.","type":"object","additionalProperties":true,"required":["service","open","total","failed","refused","waiting","backends"],"properties":{"service":{"description":"namespace/name","type":"string"},"port":{"description":"The service's port, when one was chosen.","type":"string"},"listen":{"description":"host:port; left out while it cannot listen.","type":"string"},"reason":{"description":"Why it does not listen: a code.","type":"string"},"open":{"description":"Open connections.","type":"integer","minimum":0},"total":{"description":"Connections taken.","type":"integer","minimum":0},"failed":{"description":"Closed because no backend took them.","type":"integer","minimum":0},"refused":{"description":"Closed because there was no room in time (CONNECTIONS_FULL).","type":"integer","minimum":0},"waiting":{"description":"Clients that wait for room.","type":"integer","minimum":0},"backends":{"type":"array","items":{"$ref":"urn:swain:proxy-metrics#/$defs/ProxyBackend"}}}},"ProxyBackend":{"type":"object","additionalProperties":true,"required":["pod","address","state","open","total","failed","bytesIn","bytesOut"],"properties":{"pod":{"description":"namespace/name","type":"string"},"address":{"description":"host:port it is reached at.","type":"string"},"state":{"description":"up, checking (no result yet), down (fails its check), ejected (left out after failed connects) or draining (no endpoint any more).","type":"string"},"open":{"type":"integer","minimum":0},"total":{"type":"integer","minimum":0},"failed":{"description":"Connects that failed.","type":"integer","minimum":0},"bytesIn":{"description":"Sent by clients.","type":"integer","minimum":0},"bytesOut":{"description":"Sent to clients.","type":"integer","minimum":0},"message":{"description":"Why the last check failed.","type":"string"}}}}};
-const schema255 = {"description":"One port of a service at one address. open, total, failed, refused and waiting are of the whole service.","type":"object","additionalProperties":true,"required":["service","open","total","failed","refused","waiting","backends"],"properties":{"service":{"description":"namespace/name","type":"string"},"port":{"description":"The service's port, when one was chosen.","type":"string"},"listen":{"description":"host:port; left out while it cannot listen.","type":"string"},"reason":{"description":"Why it does not listen: a code.","type":"string"},"open":{"description":"Open connections.","type":"integer","minimum":0},"total":{"description":"Connections taken.","type":"integer","minimum":0},"failed":{"description":"Closed because no backend took them.","type":"integer","minimum":0},"refused":{"description":"Closed because there was no room in time (CONNECTIONS_FULL).","type":"integer","minimum":0},"waiting":{"description":"Clients that wait for room.","type":"integer","minimum":0},"backends":{"type":"array","items":{"$ref":"urn:swain:proxy-metrics#/$defs/ProxyBackend"}}}};
-const schema256 = {"type":"object","additionalProperties":true,"required":["pod","address","state","open","total","failed","bytesIn","bytesOut"],"properties":{"pod":{"description":"namespace/name","type":"string"},"address":{"description":"host:port it is reached at.","type":"string"},"state":{"description":"up, checking (no result yet), down (fails its check), ejected (left out after failed connects) or draining (no endpoint any more).","type":"string"},"open":{"type":"integer","minimum":0},"total":{"type":"integer","minimum":0},"failed":{"description":"Connects that failed.","type":"integer","minimum":0},"bytesIn":{"description":"Sent by clients.","type":"integer","minimum":0},"bytesOut":{"description":"Sent to clients.","type":"integer","minimum":0},"message":{"description":"Why the last check failed.","type":"string"}}};
+export const proxyMetrics = validate181;
+const schema257 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:proxy-metrics","title":"ProxyMetrics","description":"What a proxy serves and how much, on proxy.<id>.metrics, every 5 s. Counts begin with the proxy's start.","type":"object","additionalProperties":true,"required":["time","routes"],"properties":{"time":{"type":"integer","minimum":0},"routes":{"type":"array","maxItems":1000,"items":{"$ref":"urn:swain:proxy-metrics#/$defs/ProxyRoute"}},"omitted":{"description":"Routes and backends left out, for size.","type":"integer","minimum":0}},"$defs":{"ProxyRoute":{"description":"One port of a service at one address. open, total, failed, refused and waiting are of the whole service.","type":"object","additionalProperties":true,"required":["service","open","total","failed","refused","waiting","backends"],"properties":{"service":{"description":"namespace/name","type":"string"},"port":{"description":"The service's port, when one was chosen.","type":"string"},"listen":{"description":"host:port; left out while it cannot listen.","type":"string"},"reason":{"description":"Why it does not listen: a code.","type":"string"},"open":{"description":"Open connections.","type":"integer","minimum":0},"total":{"description":"Connections taken.","type":"integer","minimum":0},"failed":{"description":"Closed because no backend took them.","type":"integer","minimum":0},"refused":{"description":"Closed because there was no room in time (CONNECTIONS_FULL).","type":"integer","minimum":0},"waiting":{"description":"Clients that wait for room.","type":"integer","minimum":0},"backends":{"type":"array","items":{"$ref":"urn:swain:proxy-metrics#/$defs/ProxyBackend"}}}},"ProxyBackend":{"type":"object","additionalProperties":true,"required":["pod","address","state","open","total","failed","bytesIn","bytesOut"],"properties":{"pod":{"description":"namespace/name","type":"string"},"address":{"description":"host:port it is reached at.","type":"string"},"state":{"description":"up, checking (no result yet), down (fails its check), ejected (left out after failed connects) or draining (no endpoint any more).","type":"string"},"open":{"type":"integer","minimum":0},"total":{"type":"integer","minimum":0},"failed":{"description":"Connects that failed.","type":"integer","minimum":0},"bytesIn":{"description":"Sent by clients.","type":"integer","minimum":0},"bytesOut":{"description":"Sent to clients.","type":"integer","minimum":0},"message":{"description":"Why the last check failed.","type":"string"}}}}};
+const schema258 = {"description":"One port of a service at one address. open, total, failed, refused and waiting are of the whole service.","type":"object","additionalProperties":true,"required":["service","open","total","failed","refused","waiting","backends"],"properties":{"service":{"description":"namespace/name","type":"string"},"port":{"description":"The service's port, when one was chosen.","type":"string"},"listen":{"description":"host:port; left out while it cannot listen.","type":"string"},"reason":{"description":"Why it does not listen: a code.","type":"string"},"open":{"description":"Open connections.","type":"integer","minimum":0},"total":{"description":"Connections taken.","type":"integer","minimum":0},"failed":{"description":"Closed because no backend took them.","type":"integer","minimum":0},"refused":{"description":"Closed because there was no room in time (CONNECTIONS_FULL).","type":"integer","minimum":0},"waiting":{"description":"Clients that wait for room.","type":"integer","minimum":0},"backends":{"type":"array","items":{"$ref":"urn:swain:proxy-metrics#/$defs/ProxyBackend"}}}};
+const schema259 = {"type":"object","additionalProperties":true,"required":["pod","address","state","open","total","failed","bytesIn","bytesOut"],"properties":{"pod":{"description":"namespace/name","type":"string"},"address":{"description":"host:port it is reached at.","type":"string"},"state":{"description":"up, checking (no result yet), down (fails its check), ejected (left out after failed connects) or draining (no endpoint any more).","type":"string"},"open":{"type":"integer","minimum":0},"total":{"type":"integer","minimum":0},"failed":{"description":"Connects that failed.","type":"integer","minimum":0},"bytesIn":{"description":"Sent by clients.","type":"integer","minimum":0},"bytesOut":{"description":"Sent to clients.","type":"integer","minimum":0},"message":{"description":"Why the last check failed.","type":"string"}}};
 
-function validate179(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate182(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate179.evaluated;
+const evaluated0 = validate182.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -19055,17 +19778,17 @@ vErrors.push(err45);
 }
 errors++;
 }
-validate179.errors = vErrors;
+validate182.errors = vErrors;
 return errors === 0;
 }
-validate179.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate182.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate178(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate181(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:proxy-metrics" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate178.evaluated;
+const evaluated0 = validate181.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -19133,8 +19856,8 @@ errors++;
 }
 const len0 = data1.length;
 for(let i0=0; i0<len0; i0++){
-if(!(validate179(data1[i0], {instancePath:instancePath+"/routes/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate179.errors : vErrors.concat(validate179.errors);
+if(!(validate182(data1[i0], {instancePath:instancePath+"/routes/" + i0,parentData:data1,parentDataProperty:i0,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate182.errors : vErrors.concat(validate182.errors);
 errors = vErrors.length;
 }
 }
@@ -19186,18 +19909,18 @@ vErrors.push(err8);
 }
 errors++;
 }
-validate178.errors = vErrors;
+validate181.errors = vErrors;
 return errors === 0;
 }
-validate178.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate181.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const report = validate181;
-const schema257 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:report","title":"Report","description":"Pods that changed, on node.<id>.report; one in flight per agent, answered after the append.","type":"object","additionalProperties":true,"required":["bootId","sequence","logId","pods"],"properties":{"bootId":{"type":"string"},"sequence":{"description":"Counts up within a boot; the leader refuses an older one.","type":"integer","minimum":1},"logId":{"type":"string"},"pods":{"type":"array","maxItems":500,"items":{"title":"PodReport","type":"object","additionalProperties":true,"required":["namespace","name","state","observed"],"properties":{"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"state":{"$ref":"urn:swain:pod-message#/$defs/ObservedState"},"observed":{"$ref":"urn:swain:pod-message#/$defs/PodObserved"}}}}}};
+export const report = validate184;
+const schema260 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:report","title":"Report","description":"Pods that changed, on node.<id>.report; one in flight per agent, answered after the append.","type":"object","additionalProperties":true,"required":["bootId","sequence","logId","pods"],"properties":{"bootId":{"type":"string"},"sequence":{"description":"Counts up within a boot; the leader refuses an older one.","type":"integer","minimum":1},"logId":{"type":"string"},"pods":{"type":"array","maxItems":500,"items":{"title":"PodReport","type":"object","additionalProperties":true,"required":["namespace","name","state","observed"],"properties":{"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"state":{"$ref":"urn:swain:pod-message#/$defs/ObservedState"},"observed":{"$ref":"urn:swain:pod-message#/$defs/PodObserved"}}}}}};
 
-function validate182(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate185(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate182.evaluated;
+const evaluated0 = validate185.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -19384,17 +20107,17 @@ vErrors.push(err13);
 }
 errors++;
 }
-validate182.errors = vErrors;
+validate185.errors = vErrors;
 return errors === 0;
 }
-validate182.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate185.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate181(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate184(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:report" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate181.evaluated;
+const evaluated0 = validate184.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -19622,8 +20345,8 @@ errors++;
 }
 }
 if(data4.observed !== undefined){
-if(!(validate182(data4.observed, {instancePath:instancePath+"/pods/" + i0+"/observed",parentData:data4,parentDataProperty:"observed",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate182.errors : vErrors.concat(validate182.errors);
+if(!(validate185(data4.observed, {instancePath:instancePath+"/pods/" + i0+"/observed",parentData:data4,parentDataProperty:"observed",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate185.errors : vErrors.concat(validate185.errors);
 errors = vErrors.length;
 }
 }
@@ -19662,19 +20385,19 @@ vErrors.push(err21);
 }
 errors++;
 }
-validate181.errors = vErrors;
+validate184.errors = vErrors;
 return errors === 0;
 }
-validate181.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate184.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const scaleRequest = validate186;
-const schema262 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:scale-request","title":"ScaleRequest","description":"api.<ns>.workload.scale","type":"object","additionalProperties":true,"required":["operation","name","replicas"],"properties":{"operation":{"type":"string","pattern":"^[A-Za-z0-9._-]{8,64}$"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"replicas":{"type":"integer","minimum":0,"maximum":10000}}};
+export const scaleRequest = validate189;
+const schema265 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:scale-request","title":"ScaleRequest","description":"api.<ns>.workload.scale","type":"object","additionalProperties":true,"required":["operation","name","replicas"],"properties":{"operation":{"type":"string","pattern":"^[A-Za-z0-9._-]{8,64}$"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"replicas":{"type":"integer","minimum":0,"maximum":10000}}};
 
-function validate186(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate189(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:scale-request" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate186.evaluated;
+const evaluated0 = validate189.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -19808,19 +20531,19 @@ vErrors.push(err10);
 }
 errors++;
 }
-validate186.errors = vErrors;
+validate189.errors = vErrors;
 return errors === 0;
 }
-validate186.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate189.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const sync = validate187;
-const schema264 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:sync","title":"Sync","description":"An agent's request for its whole assignment on node.<id>.sync, a page at a time; answered with an Assign of base 0.","type":"object","additionalProperties":true,"required":["logId","generation"],"properties":{"logId":{"type":"string"},"generation":{"description":"What the agent holds.","type":"integer","minimum":0},"after":{"description":"The `next` of the page before; left out for the first.","type":"string"}}};
+export const sync = validate190;
+const schema267 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:sync","title":"Sync","description":"An agent's request for its whole assignment on node.<id>.sync, a page at a time; answered with an Assign of base 0.","type":"object","additionalProperties":true,"required":["logId","generation"],"properties":{"logId":{"type":"string"},"generation":{"description":"What the agent holds.","type":"integer","minimum":0},"after":{"description":"The `next` of the page before; left out for the first.","type":"string"}}};
 
-function validate187(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate190(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:sync" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate187.evaluated;
+const evaluated0 = validate190.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -19908,19 +20631,19 @@ vErrors.push(err6);
 }
 errors++;
 }
-validate187.errors = vErrors;
+validate190.errors = vErrors;
 return errors === 0;
 }
-validate187.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate190.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-export const topReply = validate188;
-const schema265 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:top-reply","title":"TopReply","description":"The answer to api.<ns or _>.pod.top and api._.node.top: what pods and nodes use, as last measured. The request is a list-request.","type":"object","additionalProperties":true,"required":["epoch","sequence","items"],"properties":{"epoch":{"type":"integer","minimum":1},"sequence":{"type":"integer","minimum":1},"next":{"type":"string"},"items":{"type":"array","items":{"title":"TopItem","type":"object","additionalProperties":true,"required":["name","reserve"],"properties":{"namespace":{"description":"Of a pod.","type":"string"},"name":{"type":"string"},"workload":{"description":"Of a pod.","type":"string"},"node":{"description":"Of a pod that has one.","type":"string"},"use":{"description":"Absent when there is no fresh figure.","$ref":"urn:swain:node-metrics#/$defs/Usage"},"reserve":{"description":"What the use is compared with: a pod's requests, a node's capacity.","$ref":"urn:swain:node-metrics#/$defs/Usage"},"ageMs":{"description":"How long ago the figure came.","type":"integer","minimum":0}}}}}};
+export const topReply = validate191;
+const schema268 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:top-reply","title":"TopReply","description":"The answer to api.<ns or _>.pod.top and api._.node.top: what pods and nodes use, as last measured. The request is a list-request.","type":"object","additionalProperties":true,"required":["epoch","sequence","items"],"properties":{"epoch":{"type":"integer","minimum":1},"sequence":{"type":"integer","minimum":1},"next":{"type":"string"},"items":{"type":"array","items":{"title":"TopItem","type":"object","additionalProperties":true,"required":["name","reserve"],"properties":{"namespace":{"description":"Of a pod.","type":"string"},"name":{"type":"string"},"workload":{"description":"Of a pod.","type":"string"},"node":{"description":"Of a pod that has one.","type":"string"},"use":{"description":"Absent when there is no fresh figure.","$ref":"urn:swain:node-metrics#/$defs/Usage"},"reserve":{"description":"What the use is compared with: a pod's requests, a node's capacity.","$ref":"urn:swain:node-metrics#/$defs/Usage"},"ageMs":{"description":"How long ago the figure came.","type":"integer","minimum":0}}}}}};
 
-function validate188(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate191(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:top-reply" */;
 let vErrors = null;
 let errors = 0;
-const evaluated0 = validate188.evaluated;
+const evaluated0 = validate191.evaluated;
 if(evaluated0.dynamicProps){
 evaluated0.props = undefined;
 }
@@ -20325,8 +21048,8 @@ vErrors.push(err32);
 }
 errors++;
 }
-validate188.errors = vErrors;
+validate191.errors = vErrors;
 return errors === 0;
 }
-validate188.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
+validate191.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 

@@ -123,6 +123,9 @@ PodReported?: PodReported
 PodStopping?: PodStopping
 PodChanged?: PodChanged
 Event?: Event
+ExecInput?: ExecInput
+ExecOutput?: ExecOutput
+ExecRequest?: ExecRequest
 Feed?: Feed
 Heartbeat?: Heartbeat
 JoinReply?: JoinReply
@@ -1177,6 +1180,113 @@ items: EventItem[]
 [k: string]: unknown
 }
 /**
+ * From the client on node.<id>.exec.<session>.in. Unheard for 30 s, the session ends and its program with it; an empty message is a sign of life.
+ */
+export interface ExecInput {
+/**
+ * Of a message with data or eof: 1, 2, 3 … within the session. A gap is lost input and ends the session. At most 32 may be under way that the agent has not said it took.
+ */
+sequence?: number
+/**
+ * Bytes by base64, at most 16 KiB of them.
+ */
+data?: string
+/**
+ * Nothing more comes: the program's input is closed.
+ */
+eof?: boolean
+/**
+ * The client took so many more pieces of output.
+ */
+credit?: number
+columns?: number
+rows?: number
+/**
+ * The client leaves: the program is ended.
+ */
+close?: boolean
+[k: string]: unknown
+}
+/**
+ * From the agent on node.<id>.exec.<session>.out. With neither data nor end it only grants input.
+ */
+export interface ExecOutput {
+/**
+ * 1, 2, 3 … within the session: a gap is lost output.
+ */
+sequence: number
+stream?: ("stdout" | "stderr")
+/**
+ * Bytes by base64.
+ */
+data?: string
+/**
+ * The program took so many more pieces of input.
+ */
+taken?: number
+end?: boolean
+/**
+ * With end: the program's exit code, 128 + signal when one ended it.
+ */
+exitCode?: number
+/**
+ * With end: why there is no exit code, a code of the catalogue.
+ */
+code?: string
+/**
+ * With code: what happened, as a sentence.
+ */
+error?: string
+[k: string]: unknown
+}
+/**
+ * api.<ns>.pod.exec, passed on to node.<id>.cmd.exec: run a program in a container. What it prints comes on node.<id>.exec.<session>.out, what it reads goes to node.<id>.exec.<session>.in.
+ */
+export interface ExecRequest {
+/**
+ * Made by the client.
+ */
+session: string
+/**
+ * The pod.
+ */
+name: string
+/**
+ * Set by the leader, from the subject.
+ */
+namespace?: string
+/**
+ * Set by the leader: its term. An agent refuses an older one than it knows.
+ */
+epoch?: number
+/**
+ * Default: the first.
+ */
+container?: string
+/**
+ * The program and its arguments; no shell is between.
+ * 
+ * @minItems 1
+ * @maxItems 256
+ */
+command: string[]
+/**
+ * Give it a terminal. Its two output streams are then one.
+ */
+tty?: boolean
+/**
+ * Its input stays open for what the client sends.
+ */
+stdin?: boolean
+columns?: number
+rows?: number
+/**
+ * Pieces of output the agent may send before the client grants more.
+ */
+credit?: number
+[k: string]: unknown
+}
+/**
  * One item of an acknowledged event as a CloudEvent on feed.<ns or _>.<kind>.<name>.<verb>.
  */
 export interface Feed {
@@ -1396,6 +1506,10 @@ session: string
  * The pod.
  */
 name: string
+/**
+ * Set by the leader, from the subject.
+ */
+namespace?: string
 container?: string
 follow?: boolean
 tail?: number

@@ -6,12 +6,13 @@ import type { Bus } from "../bus/port.ts";
 import { limits } from "../bus/limits.ts";
 import { subjectsOf } from "../bus/subjects.ts";
 import type { Cancel } from "../kernel/clock.ts";
-import { asSwainError } from "../kernel/errors.ts";
+import { asSwainError, SwainError } from "../kernel/errors.ts";
 import type { Held, Verdict } from "./assignment.ts";
 import { judge, nothingHeld } from "./assignment.ts";
 import { bounds } from "./bounds.ts";
 import { serveCommands } from "./commands.ts";
 import type { AgentView } from "./figures.ts";
+import { ExecSessions } from "./exec.ts";
 import { Journal } from "./journal.ts";
 import { LogSessions } from "./logs.ts";
 import { measure } from "./metrics.ts";
@@ -50,6 +51,7 @@ class NodeAgent implements Agent {
   private readonly reporter: Reporter;
   private readonly syncer: Syncer;
   private readonly sessions: LogSessions;
+  private readonly programs: ExecSessions;
   private held: Held = nothingHeld;
   private kept: ReadonlyMap<string, KeptRecord> = new Map();
   private pods: Pods | null = null;
@@ -78,6 +80,10 @@ class NodeAgent implements Agent {
     this.driver = measuredDriver(driver, clock, ports.meter);
     this.journal = new Journal(ports.disk, options.data, clock, log, ports.meter);
     this.sessions = new LogSessions(clock);
+    this.programs = new ExecSessions(clock, log, {
+      output: (session) => subjects.execOutput(options.node, session),
+      input: (session) => subjects.execInput(options.node, session),
+    });
     this.reporter = new Reporter({
       clock,
       random,
@@ -139,6 +145,12 @@ class NodeAgent implements Agent {
           return true;
         },
         credit: (credit) => this.sessions.credit(credit),
+        exec: async (request) => {
+          this.heed(request.epoch ?? this.epoch);
+          if (this.pods === null) return false;
+          await this.programs.open(request, this.pods, bulk);
+          return true;
+        },
       }),
       bus.onState((state) => {
         if (state !== "connected") return;
@@ -163,6 +175,7 @@ class NodeAgent implements Agent {
     this.syncer.close();
     this.reporter.close();
     this.sessions.close();
+    this.programs.close();
     await this.line;
     if (options.stopPods === true) await this.pods?.stopAll();
     await this.pods?.close();
@@ -255,6 +268,11 @@ class NodeAgent implements Agent {
       this.syncer.now();
     }
     this.follow(message.epoch);
+  }
+
+  /** What is not in the log is done for the newest leader alone. Throws NO_LEADER. */
+  private heed(epoch: number): void {
+    if (epoch < this.epoch) throw new SwainError("NO_LEADER", `the leader of epoch ${epoch} was followed by another`);
   }
 
   /** Another log is not followed: it may be an empty one, and everything would be stopped. */

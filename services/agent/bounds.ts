@@ -35,6 +35,11 @@ export const bounds = {
   logCredit: 64,
   /** Without a sign from the client for this long, its log session ends. */
   logSilentMs: 30_000,
+  /** Programs run in pods by people: each has a process, two subscriptions and some buffers. */
+  execSessions: 20,
+  execCredit: 64,
+  /** Without a sign from the client for this long, the program it runs is ended. */
+  execSilentMs: 30_000,
   /** Restarts of one sync because the assignment changed between its pages. */
   syncRestarts: 5,
   /** Pages of one sync: at least one pod each, and no node holds more. */

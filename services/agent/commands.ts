@@ -1,7 +1,7 @@
-// Answers what the leader asks of this node: assign, ping, logs, logs-credit. A malformed message gets a coded error and
+// Answers what the leader asks of this node: assign, ping, logs, logs-credit, exec. A malformed message gets a coded error and
 // is otherwise ignored. Called by `agent.ts`.
-import type { Assign, AssignReply, LogsCredit, LogsRequest } from "../../schemas/generated/types.ts";
-import { assign, logsCredit, logsRequest } from "../../schemas/generated/messages.js";
+import type { Assign, AssignReply, ExecRequest, LogsCredit, LogsRequest } from "../../schemas/generated/types.ts";
+import { assign, execRequest, logsCredit, logsRequest } from "../../schemas/generated/messages.js";
 import type { Bus, BusMessage } from "../bus/port.ts";
 import { respond, respondError } from "../bus/respond.ts";
 import type { Cancel } from "../kernel/clock.ts";
@@ -15,6 +15,8 @@ export interface CommandTarget {
   /** Begins to send; false when no pod was ever here. Throws NOT_FOUND, BUSY, INVALID_REQUEST. */
   logs(request: LogsRequest): boolean;
   credit(credit: LogsCredit): void;
+  /** Resolves when the program runs, with false when no pod was ever here. Rejects with NOT_FOUND, BUSY, NO_LEADER … */
+  exec(request: ExecRequest): Promise<boolean>;
 }
 
 /** Serves the commands until cancelled. `inbox`: the only place this node may answer to. */
@@ -43,6 +45,10 @@ async function answer(verb: string, message: BusMessage, target: CommandTarget):
     case "logs":
       if (!logsRequest(body)) throw malformed(verb);
       if (!target.logs(body)) throw new SwainError("NOT_FOUND", `pod ${body.name} is not on this node`);
+      return {};
+    case "exec":
+      if (!execRequest(body)) throw malformed(verb);
+      if (!(await target.exec(body))) throw new SwainError("NOT_FOUND", `pod ${body.name} is not on this node`);
       return {};
     case "logs-credit":
       if (logsCredit(body)) target.credit(body);

@@ -3,6 +3,7 @@
 import type { LogChunk, LogsCredit, LogsRequest } from "../../schemas/generated/types.ts";
 import type { Bus } from "../bus/port.ts";
 import { limits } from "../bus/limits.ts";
+import { keyOf } from "../core/model.ts";
 import type { Cancel, Clock } from "../kernel/clock.ts";
 import { asSwainError, SwainError } from "../kernel/errors.ts";
 import { bounds } from "./bounds.ts";
@@ -37,7 +38,8 @@ export class LogSessions {
         details: { retryAfterMs: 1000 },
       });
     }
-    const found = pods.containersOf(request.name);
+    const { namespace } = request;
+    const found = pods.containersOf(namespace === undefined ? request.name : keyOf(namespace, request.name));
     if (found === undefined) throw new SwainError("NOT_FOUND", `pod ${request.name} is not on this node`);
     const name = request.container ?? found.pod.containers[0]?.name;
     if (!found.pod.containers.some((container) => container.name === name)) {

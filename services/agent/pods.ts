@@ -150,6 +150,20 @@ export class Pods {
     return undefined;
   }
 
+  /** A container that runs now; by default the pod's first. `pod` is `namespace/name`. Throws NOT_FOUND, NOT_RUNNING_NOW. */
+  runningContainer(pod: string, wanted: string | undefined): { pod: string; container: ContainerInfo } {
+    const found = this.containersOf(pod);
+    if (found === undefined) throw new SwainError("NOT_FOUND", `pod ${pod} is not on this node`);
+    const names = found.pod.containers.map(({ name }) => name);
+    const name = wanted ?? names[0] ?? "";
+    if (!names.includes(name)) {
+      throw new SwainError("NOT_FOUND", `pod ${pod} has no container ${name}, only ${names.join(", ")}`);
+    }
+    const container = found.containers.find((one) => one.name === name);
+    if (container?.state !== "running") throw new SwainError("NOT_RUNNING_NOW", `container ${name} does not run now`);
+    return { pod, container };
+  }
+
   /** Running containers by pod. */
   running(): { pod: AssignedPod; ids: string[] }[] {
     return [...this.runners.values()].flatMap((runner) => {

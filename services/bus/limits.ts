@@ -18,6 +18,10 @@ export const limits = {
   endpointTtlMostMs: 600_000,
   /** One chunk of log output. */
   logChunkBytes: 32 * 1024,
+  /** One piece of a program's input or output: small enough that typing stays ahead of a flood. */
+  execChunkBytes: 16 * 1024,
+  /** Pieces of input under way: half a MiB at most waits for a program that does not read. */
+  execInputWindow: 32,
   heartbeatMs: 1000,
   /** Agents measure, and autoscalers look, this often. */
   metricsMs: 5000,

@@ -27,6 +27,9 @@ export function subjectsOf(cluster: string) {
       heartbeat: (id: string): string => `${node(id)}.heartbeat`,
       metrics: (id: string): string => `${node(id)}.metrics`,
       log: (id: string, pod: string): string => `${node(id)}.log.${pod}`,
+      /** What a program run in a pod prints, and what it reads. */
+      execOutput: (id: string, session: string): string => `${node(id)}.exec.${session}.out`,
+      execInput: (id: string, session: string): string => `${node(id)}.exec.${session}.in`,
       inbox: (id: string): string => `${node(id)}.inbox.`,
     },
     proxy: {

@@ -129,6 +129,8 @@ export const errorKinds = {
   ENGINE_UNREACHABLE: kind(1, true, "Start the container engine of the node; nothing is deleted meanwhile."),
   ENGINE_ERROR: kind(1, true, "Read the engine's message."),
   NO_PREVIOUS_RUN: kind(3, false, "It ran only once, or what it printed before is gone: leave out --previous."),
+  EXEC_UNSUPPORTED: kind(1, false, "Run it on a node with containers or processes; a terminal needs `script` there."),
+  NOT_RUNNING_NOW: kind(1, true, "Wait until the pod runs: `swain get pods`."),
   EXITED: kind(1, true, "Look at the pod's logs: `swain logs pod/NAME`."),
   OOM_KILLED: kind(1, true, "Raise limits.memory, or make the program use less."),
   EXIT_UNOBSERVED: kind(1, true, "The process ended while nobody watched; its exit code is not known."),

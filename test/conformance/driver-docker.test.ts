@@ -38,6 +38,7 @@ await describeEngine("the docker driver", (engine) => {
         noCommand: { image: testImage, command: ["no-such-command"] },
         serves: { ...shell(page), ports: [{ name: "http", containerPort: 8080 }] },
         prints: shell("echo line 1; echo line 2; sleep 0.3; echo problem >&2; echo line 3"),
+        shells: shell("sleep 1000"),
         counts: shell('printf . >> /dots; cat /dots; echo; echo "run ends"'),
         noImage: { image: "localhost/swain-no-such-image:none" },
         burns: shell("while :; do :; done"),

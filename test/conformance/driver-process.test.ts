@@ -30,6 +30,7 @@ driverConformance(
       noCommand: { process: { command: ["no-such-command"] } },
       serves: { process: { command: ["node", "-e", server] }, ports: [{ name: "http", containerPort: 80 }] },
       prints: shell("echo line 1; echo line 2; sleep 0.3; echo problem >&2; echo line 3"),
+      shells: shell("sleep 1000"),
       counts: shell(
         `printf . >> ${data}/dots.$(basename $SWAIN_POD); cat ${data}/dots.$(basename $SWAIN_POD); echo; echo "run ends"`,
       ),

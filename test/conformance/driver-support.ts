@@ -2,14 +2,16 @@
 import { randomBytes } from "node:crypto";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
-import { expect } from "vitest";
+import { expect, it } from "vitest";
 import type { Container } from "../../schemas/generated/types.ts";
 import type {
   ContainerInfo,
   ContainerSpec,
   Driver,
   DriverIdentity,
+  ExecRun,
   LogOptions,
+  TerminalSize,
 } from "../../services/agent/runtime/driver.ts";
 import { SwainError } from "../../services/kernel/errors.ts";
 
@@ -32,6 +34,8 @@ export interface DriverCapabilities {
     readonly prints?: Program;
     /** Prints a line with one dot more at each run, then `run ends`, and then ends. */
     readonly counts?: Program;
+    /** Can run `sh` beside itself; absent where nothing can be run. */
+    readonly shells?: Program;
     /** Its image is nowhere. */
     readonly noImage?: Program;
     /** Uses a full core. */
@@ -152,6 +156,28 @@ export async function readLogs(driver: Driver, id: string, follow: boolean, tail
   return text;
 }
 
+/** Runs a program in a container to its end; `input` goes to it, null gives it none. */
+export async function exec(
+  driver: Driver,
+  id: string,
+  command: readonly string[],
+  options: { input?: string; tty?: TerminalSize; signal?: AbortSignal; onStart?: (run: ExecRun) => void } = {},
+) {
+  const pieces = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[] };
+  const { input, tty = null, signal = AbortSignal.timeout(15_000) } = options;
+  const run = await driver.exec(id, { command, tty, stdin: input !== undefined, signal }, async (stream, data) => {
+    pieces[stream].push(data);
+  });
+  options.onStart?.(run);
+  if (input !== undefined) {
+    await run.write(Buffer.from(input));
+    if (tty === null) run.endInput();
+  }
+  const code = await run.ended;
+  const [stdout, stderr] = [pieces.stdout, pieces.stderr].map((all) => Buffer.concat(all).toString());
+  return { code, stdout, stderr };
+}
+
 /** Each line of the output, with its time. */
 export async function readLines(driver: Driver, id: string, options: Partial<LogOptions> = {}) {
   const lines: { stream: string; text: string; time: number }[] = [];
@@ -207,3 +233,7 @@ export async function occupied(port: number): Promise<() => Promise<void>> {
       server.close(() => resolve());
     });
 }
+
+/** A test of what only some drivers have; for the others there is no such test, rather than a skipped one. */
+export const promise = (has: unknown): ((title: string, test: () => Promise<void>, timeout?: number) => void) =>
+  has === undefined || has === false ? () => {} : (title, test, timeout) => it(title, test, timeout);

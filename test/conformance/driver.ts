@@ -11,6 +11,7 @@ import {
   nextSecond,
   occupied,
   patience,
+  promise,
   readLines,
   readLogs,
   ready,
@@ -18,11 +19,8 @@ import {
   runReady,
   specOf,
 } from "./driver-support.ts";
+import { execSuite } from "./driver-exec.ts";
 import type { DriverCapabilities, DriverFixture } from "./driver-support.ts";
-
-/** A test of what only some drivers have; for the others there is no such test, rather than a skipped one. */
-const promise = (has: unknown): ((title: string, test: () => Promise<void>, timeout?: number) => void) =>
-  has === undefined || has === false ? () => {} : (title, test, timeout) => it(title, test, timeout);
 
 /** The suite of one driver: `makeDriver` gives drivers that share an engine or data folder. */
 export function driverConformance(
@@ -40,6 +38,7 @@ export function driverConformance(
     isolationSuite(stage, fixture);
     watchSuite(stage, fixture);
     outputSuite(stage, fixture);
+    execSuite(stage, fixture);
   });
 }
 

@@ -217,6 +217,9 @@ describeServers("the roles of the embedded server", (binary) => {
   test.each([
     ["the api", subjects.api("_", "manifest", "apply"), false],
     ["credit for logs", subjects.node.command("n1", "logs-credit"), false],
+    ["input for a program", subjects.node.execInput("n1", "session-1"), false],
+    ["output in a program's name", subjects.node.execOutput("n1", "session-1"), true],
+    ["the command to run a program", subjects.node.command("n1", "exec"), true],
     ["discovery", "$SRV.PING", false],
     ["an event", subjects.event("pod", "default", "web-1", "placed"), true],
     ["the feed", subjects.feed("default", "pod", "web-1", "ready"), true],
@@ -231,16 +234,14 @@ describeServers("the roles of the embedded server", (binary) => {
     expect(await refusesPublish("operator", subject)).toBe(expected);
   });
 
-  test("an operator sees feed, events, leader and logs", async () => {
-    for (const subject of [
-      subjects.feedAll,
-      subjects.eventAll,
-      subjects.leader,
-      subjects.node.log("*", "*"),
-      subjects.proxy.metrics("*"),
-    ]) {
-      expect(await refusesSubscribe("operator", subject)).toBe(false);
-    }
+  test("an operator sees feed, events, leader, logs and what programs print, but nobody's input", async () => {
+    const { log, execOutput, execInput } = subjects.node;
+    const seen = [subjects.feedAll, subjects.eventAll, subjects.leader, log("*", "*"), execOutput("*", "*")];
+    seen.push(subjects.proxy.metrics("*"));
+    for (const subject of seen) expect(await refusesSubscribe("operator", subject)).toBe(false);
+    expect(await refusesSubscribe("operator", execInput("*", "*"))).toBe(true);
+    expect(await refusesSubscribe("proxy", execOutput("*", "*"))).toBe(true);
+    expect(await refusesPublish("proxy", execInput("n1", "session-1"))).toBe(true);
   });
 
   test("an operator reads the log and every bucket", async () => {

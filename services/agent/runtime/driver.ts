@@ -78,6 +78,38 @@ export interface LogOptions {
   readonly signal: AbortSignal;
 }
 
+/** A program to run in a running container. */
+export interface ExecOptions {
+  /** The program and its arguments; no shell is between. */
+  readonly command: readonly string[];
+  /** The size of its terminal; null gives it none. */
+  readonly tty: TerminalSize | null;
+  /** Whether its input stays open for `write`. */
+  readonly stdin: boolean;
+  /** Ends the program. */
+  readonly signal: AbortSignal;
+}
+
+export interface TerminalSize {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/** A program that runs in a container. */
+export interface ExecRun {
+  /** Hands over input; resolves when there is room for more. What a program that ended does not read is lost. */
+  write(data: Uint8Array): Promise<void>;
+  /** Closes its input. */
+  endInput(): void;
+  /** Tells its terminal the new size; without a terminal it does nothing. Never rejects. */
+  resize(size: TerminalSize): Promise<void>;
+  /** Its exit code, after all of its output was handed over. Rejects when it was broken off. */
+  readonly ended: Promise<number>;
+}
+
+/** Takes output; the next piece waits for the promise. */
+export type OnExecOutput = (stream: "stdout" | "stderr", data: Uint8Array) => Promise<void>;
+
 /**
  * Errors are SwainErrors: ENGINE_UNREACHABLE (nothing is known, nothing was done), IMAGE_NOT_FOUND, IMAGE_PULL_DENIED,
  * IMAGE_PULL_TIMEOUT, IMAGE_PULL_FAILED, IMAGE_NEVER_PULLED, REGISTRY_UNREACHABLE, DISK_FULL, PORT_TAKEN,
@@ -111,6 +143,11 @@ export interface Driver {
    * asked for and there is none.
    */
   logs(id: string, options: LogOptions, onOutput: OnOutput): Promise<void>;
+  /**
+   * Runs a program beside the container's own, with its environment, user and folder. Rejects with NOT_RUNNING_NOW,
+   * COMMAND_NOT_FOUND or EXEC_UNSUPPORTED.
+   */
+  exec(id: string, options: ExecOptions, onOutput: OnExecOutput): Promise<ExecRun>;
   /** Releases connections and watchers; containers stay as they are. */
   close(): Promise<void>;
 }

@@ -97,6 +97,8 @@ function operator(subjects: Subjects): Permissions {
       subjects.apiAll,
       subjects.join.token,
       subjects.node.command("*", "logs-credit"),
+      // What a program reads is of a session that the leader opened: the agent knows no other.
+      subjects.node.execInput("*", "*"),
       "$SRV.>",
       "$JS.API.INFO",
       "$JS.API.STREAM.NAMES",
@@ -110,6 +112,7 @@ function operator(subjects: Subjects): Permissions {
       subjects.leader,
       subjects.endpointsAll,
       subjects.node.log("*", "*"),
+      subjects.node.execOutput("*", "*"),
       subjects.node.heartbeat("*"),
       subjects.node.metrics("*"),
       subjects.proxy.heartbeat("*"),

@@ -2,6 +2,7 @@
 import { apply, remove, removeNode, scale, setMode } from "./changes.ts";
 import { deregister, register } from "./endpoints.ts";
 import { listEvents } from "./events.ts";
+import { exec } from "./exec.ts";
 import { logs } from "./logs.ts";
 import { get, list } from "./objects.ts";
 import { listProxies } from "./proxies.ts";
@@ -20,6 +21,7 @@ export const handlers: ReadonlyMap<string, Handler> = new Map<string, Handler>([
   ["pod.list", list("pod")],
   ["pod.get", get("pod")],
   ["pod.logs", logs],
+  ["pod.exec", exec],
   ["pod.top", topPods],
   ["node.top", topNodes],
   ["workload.list", list("workload")],

@@ -12,7 +12,10 @@ import type {
   Driver,
   DriverEvents,
   DriverIdentity,
+  ExecOptions,
+  ExecRun,
   LogOptions,
+  OnExecOutput,
 } from "../driver.ts";
 import type { OnOutput } from "../output.ts";
 import { forEachLimited } from "../limited.ts";
@@ -21,6 +24,7 @@ import { createContainer } from "./create.ts";
 import { Engine, engineName } from "./engine.ts";
 import type { EngineVersion } from "./engine.ts";
 import { watchEvents } from "./events.ts";
+import { runExec } from "./exec.ts";
 import { isForChosenPort, missingFolder, startFailure } from "./failures.ts";
 import { boundFolders, containerInfo, networkOwner } from "./inspect.ts";
 import type { Inspected } from "./inspect.ts";
@@ -185,6 +189,12 @@ class DockerDriver implements Driver {
     const lines = window === null ? 0 : await readRun(this.engine, id, window, options, onOutput);
     if (lines > 0 || window?.sure === true) return;
     throw new SwainError("NO_PREVIOUS_RUN", `container ${id} has no output of an earlier run`);
+  }
+
+  async exec(id: string, options: ExecOptions, onOutput: OnExecOutput): Promise<ExecRun> {
+    const found = await this.calls.inspect(id);
+    if (found === null) throw new SwainError("NOT_RUNNING_NOW", `there is no container ${id} of this node`);
+    return runExec({ engine: this.engine, clock: this.options.clock }, found.Id, options, onOutput);
   }
 
   async close(): Promise<void> {

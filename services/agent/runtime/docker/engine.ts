@@ -2,6 +2,7 @@
 // It knows HTTP and status codes, and nothing about containers. Used by every file of this folder.
 import { Agent } from "node:http";
 import type { IncomingMessage } from "node:http";
+import { Socket } from "node:net";
 import type Dockerode from "dockerode";
 import type { Clock } from "../../../kernel/clock.ts";
 import { SwainError } from "../../../kernel/errors.ts";
@@ -22,6 +23,8 @@ export interface EngineCall {
   readonly body?: object;
   /** Credentials for a registry, sent in a header of this call. */
   readonly auth?: RegistryAuth;
+  /** The connection itself becomes the answer, for both directions. */
+  readonly hijack?: boolean;
   /** Milliseconds until the answer (of a stream: its first byte) must be there. */
   readonly timeout: number;
   /** Ends the call early; it then rejects with the signal's reason. */
@@ -94,6 +97,11 @@ export class Engine {
     return this.run<IncomingMessage>(call, true);
   }
 
+  /** The connection after the answer's head, for both directions; destroy it to end the call. */
+  connection(call: EngineCall): Promise<Socket> {
+    return this.run<Socket>({ ...call, hijack: true }, true);
+  }
+
   /** Ends every call under way. */
   close(): void {
     this.closed = true;
@@ -131,7 +139,7 @@ export class Engine {
           reject(this.failure(call.what, error));
         } else {
           settle();
-          if (isStream) this.handOver(data as IncomingMessage, call, controller);
+          if (isStream) this.handOver(data as IncomingMessage | Socket, call, controller);
           resolve(data as T);
         }
       });
@@ -139,12 +147,13 @@ export class Engine {
   }
 
   /** From here on the stream's reader owns it; closing the engine or aborting the call still ends it. */
-  private handOver(stream: IncomingMessage, call: EngineCall, controller: AbortController): void {
+  private handOver(stream: IncomingMessage | Socket, call: EngineCall, controller: AbortController): void {
     const end = (): void => {
       controller.abort();
       stream.destroy();
     };
-    stream.socket.setKeepAlive(true, 15_000);
+    const socket = stream instanceof Socket ? stream : stream.socket;
+    socket.setKeepAlive(true, 15_000);
     this.open.add(end);
     call.signal?.addEventListener("abort", end, { once: true });
     stream.once("close", () => {
@@ -218,6 +227,7 @@ function dial(docker: Dockerode, call: EngineCall, isStream: boolean, signal: Ab
       abortSignal: signal,
       isStream,
       ...(call.auth === undefined ? {} : { authconfig: call.auth }),
+      ...(call.hijack === true ? { hijack: true, openStdin: true } : {}),
       statusCodes: ok,
     },
     done,

@@ -13,9 +13,13 @@ import type {
   Driver,
   DriverEvents,
   DriverIdentity,
+  ExecOptions,
+  ExecRun,
   LogOptions,
+  OnExecOutput,
 } from "../driver.ts";
 import type { OnOutput } from "../output.ts";
+import { runExec } from "./exec.ts";
 import { hasBegun, kill, runState, terminate } from "./group.ts";
 import type { RunState } from "./group.ts";
 import { checkCommand, launchOf, launchWrapper } from "./launch.ts";
@@ -189,6 +193,18 @@ class ProcessDriver implements Driver {
     const folders = runs.map((run) => this.store.runFolder(id, run));
     const running = async (): Promise<boolean> => (await this.find(id))?.state?.state === "running";
     await readOutput(folders, options, onOutput, { clock: this.clock, running });
+  }
+
+  async exec(id: string, options: ExecOptions, onOutput: OnExecOutput): Promise<ExecRun> {
+    const found = await this.find(id);
+    const run = found?.run;
+    if (!run || found.state?.state !== "running") throw new SwainError("NOT_RUNNING_NOW", `process ${id} does not run`);
+    const running = async (): Promise<boolean> => {
+      const now = await this.find(id);
+      return now?.run?.number === run.number && now.state?.state === "running";
+    };
+    const launch = { ...launchOf(id, found.stored.spec, run), command: options.command };
+    return runExec({ clock: this.clock, running }, launch, options, onOutput);
   }
 
   async close(): Promise<void> {

@@ -18,6 +18,8 @@ const fallbackPath = "/usr/local/bin:/usr/bin:/bin";
 
 /** Variables of the program, and its folder. */
 export interface Launch {
+  /** Words before the command that give it its user and bounds; empty when it needs none. */
+  readonly prefix: readonly string[];
   readonly command: readonly string[];
   readonly folder: string;
   readonly env: Readonly<Record<string, string>>;
@@ -32,6 +34,7 @@ export function launchOf(id: string, spec: ContainerSpec, run: Run): Launch {
   const own = Object.fromEntries((spec.container.env ?? []).map(({ name, value }) => [name, value]));
   const ports = portVariables(run.ports.map(({ name, hostPort }) => ({ name, port: hostPort })));
   return {
+    prefix: [],
     command: source.command,
     folder: resolve(source.workingDir ?? "/"),
     env: { PATH: fallbackPath, ...inherited, ...own, ...spec.env, ...ports, [runVariable]: runMark(id, run) },
@@ -56,6 +59,15 @@ export async function checkCommand(launch: Launch): Promise<void> {
   }
 }
 
+/** Where programs of the system itself are looked for, whatever PATH the agent has. */
+const systemFolders = ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin"];
+
+/** The path of one of the system's own programs, null when it is not there. */
+export async function findProgram(name: string): Promise<string | null> {
+  for (const folder of systemFolders) if (await isProgram(join(folder, name))) return join(folder, name);
+  return null;
+}
+
 async function isProgram(path: string): Promise<boolean> {
   try {
     await access(path, constants.X_OK);
@@ -71,7 +83,7 @@ export async function launchWrapper(store: ProcessStore, id: string, run: Run, l
   const stdout = await open(join(store.runFolder(id, run), "stdout.log"), "a", 0o600);
   const stderr = await open(join(store.runFolder(id, run), "stderr.log"), "a", 0o600);
   try {
-    const args = ["-c", wrapperScript, "swain-process", store.runFolder(id, run), ...launch.command];
+    const args = ["-c", wrapperScript, "swain-process", store.runFolder(id, run), ...launch.prefix, ...launch.command];
     const child = spawn("/bin/sh", args, {
       cwd: launch.folder,
       env: launch.env,

@@ -159,6 +159,10 @@ class SimDriver implements Driver {
     }
   }
 
+  async exec(): Promise<never> {
+    throw new SwainError("EXEC_UNSUPPORTED", "a simulated container has no programs");
+  }
+
   async close(): Promise<void> {
     for (const cancel of this.cancels) cancel();
     this.cancels.clear();

@@ -1,0 +1,185 @@
+// Runs a program in a container. The engine turns the connection of the call into the program's streams: raw with a
+// terminal, else in frames of both output streams. Its exit code is asked for afterwards.
+import { readFile } from "node:fs/promises";
+import type { Socket } from "node:net";
+import { sleep } from "../../../kernel/clock.ts";
+import type { Clock } from "../../../kernel/clock.ts";
+import { SwainError } from "../../../kernel/errors.ts";
+import type { ExecOptions, ExecRun, OnExecOutput, TerminalSize } from "../driver.ts";
+import { statusOf } from "./engine.ts";
+import type { Engine } from "./engine.ts";
+import { timeouts } from "./timeouts.ts";
+
+interface ExecState {
+  readonly Running: boolean;
+  readonly ExitCode: number | null;
+  readonly Pid: number;
+}
+
+/** The connection may close a moment before the engine has noted the end. */
+const endLooks = { everyMs: 20, times: 250 };
+
+const headBytes = 8;
+
+/** No frame of an engine is larger: anything else is not a stream of frames. */
+const frameBytes = 16 * 1024 * 1024;
+
+/** `id` is a running container of ours. */
+export async function runExec(
+  parts: { readonly engine: Engine; readonly clock: Clock },
+  id: string,
+  options: ExecOptions,
+  onOutput: OnExecOutput,
+): Promise<ExecRun> {
+  const { engine } = parts;
+  const { command, tty, signal } = options;
+  const what = `run a program in ${id}`;
+  const exec = await create(engine, id, options).catch((error: unknown) => {
+    if (statusOf(error) !== 409) throw error;
+    throw new SwainError("NOT_RUNNING_NOW", `container ${id} does not run`, { cause: error });
+  });
+  const socket = await engine.connection({
+    what: `${what}: ${command[0] ?? ""}`,
+    method: "POST",
+    path: `/exec/${exec}/start`,
+    body: { Detach: false, Tty: tty !== null, ...consoleSize(tty) },
+    timeout: timeouts.streamOpens,
+    signal,
+  });
+  const broken = (): void => void end(engine, exec, id, socket);
+  signal.addEventListener("abort", broken, { once: true });
+  if (tty !== null) void firstSize(parts, exec, tty, signal);
+  const ended = read(socket, tty !== null, onOutput)
+    .then(() => exitCode(parts, exec, signal))
+    .finally(() => {
+      signal.removeEventListener("abort", broken);
+      socket.destroy();
+    });
+  return {
+    write: (data) =>
+      new Promise((resolve) => {
+        // A program that has ended reads no more; its end is told by `ended`.
+        if (socket.writable) socket.write(data, () => resolve());
+        else resolve();
+      }),
+    endInput: () => void endInput(parts, exec, socket, signal),
+    resize: async (size) => {
+      if (tty !== null) await resize(engine, exec, size);
+    },
+    ended,
+  };
+}
+
+async function create(engine: Engine, id: string, { command, tty, stdin }: ExecOptions): Promise<string> {
+  const body = {
+    AttachStdin: stdin,
+    AttachStdout: true,
+    AttachStderr: true,
+    Tty: tty !== null,
+    Cmd: command,
+    ...consoleSize(tty),
+    ...(tty === null ? {} : { Env: ["TERM=xterm"] }),
+  };
+  const call = { what: `run a program in ${id}`, method: "POST", path: `/containers/${id}/exec`, body } as const;
+  return (await engine.ask<{ Id: string }>({ ...call, timeout: timeouts.read })).Id;
+}
+
+/** For engines that take the first size with the call (from API 1.42). */
+const consoleSize = (tty: TerminalSize | null): object =>
+  tty === null ? {} : { ConsoleSize: [tty.rows, tty.columns] };
+
+/** Older engines take a size only when the program runs, which is a moment after the connection stands. */
+async function firstSize(
+  { engine, clock }: { readonly engine: Engine; readonly clock: Clock },
+  exec: string,
+  size: TerminalSize,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let time = 0; time < endLooks.times && !signal.aborted; time += 1) {
+    if (await resize(engine, exec, size)) return;
+    await sleep(clock, endLooks.everyMs, signal).catch(() => {});
+  }
+}
+
+/** False when it was not taken, which spoils the picture, not the session. */
+async function resize(engine: Engine, exec: string, { columns, rows }: TerminalSize): Promise<boolean> {
+  const query = { w: columns, h: rows };
+  const call = { what: "resize a terminal", method: "POST", path: `/exec/${exec}/resize`, query } as const;
+  return engine.ask({ ...call, timeout: timeouts.read }).then(
+    () => true,
+    () => false,
+  );
+}
+
+function look(engine: Engine, exec: string): Promise<ExecState> {
+  const call = {
+    what: "inspect a program",
+    method: "GET",
+    path: `/exec/${exec}/json`,
+    timeout: timeouts.read,
+  } as const;
+  return engine.ask<ExecState>(call);
+}
+
+/** An engine takes a half-closed connection for a client that left, until the program runs. */
+async function endInput(
+  { engine, clock }: { readonly engine: Engine; readonly clock: Clock },
+  exec: string,
+  socket: Socket,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let time = 0; time < endLooks.times && !signal.aborted && socket.writable; time += 1) {
+    const state = await look(engine, exec).catch(() => null);
+    if (state !== null && (state.Pid > 0 || (!state.Running && state.ExitCode !== null))) break;
+    await sleep(clock, endLooks.everyMs, signal).catch(() => {});
+  }
+  socket.end();
+}
+
+async function exitCode({ engine, clock }: { engine: Engine; clock: Clock }, exec: string, signal: AbortSignal) {
+  for (let time = 0; time < endLooks.times; time += 1) {
+    signal.throwIfAborted();
+    const { Running, ExitCode } = await look(engine, exec);
+    if (!Running && ExitCode !== null) return ExitCode;
+    await sleep(clock, endLooks.everyMs, signal);
+  }
+  throw new SwainError("EXIT_UNOBSERVED", "the program closed its output and runs on; its exit code is not known");
+}
+
+/**
+ * Ends the program with its session. The engine has no call for that, and a program may not notice that nobody listens. On
+ * the engine's own machine it is killed by its pid, if that really belongs to the container; elsewhere its streams close.
+ */
+async function end(engine: Engine, exec: string, container: string, socket: Socket): Promise<void> {
+  try {
+    const { Running, Pid } = await look(engine, exec);
+    if (Running && Pid > 1 && (await readFile(`/proc/${Pid}/cgroup`, "utf8")).includes(container)) {
+      process.kill(Pid, "SIGKILL");
+    }
+  } catch {
+    // It has ended, or is out of reach.
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Hands over all output. Resolves at its end. */
+async function read(socket: Socket, raw: boolean, onOutput: OnExecOutput): Promise<void> {
+  let rest: Buffer = Buffer.alloc(0);
+  for await (const chunk of socket) {
+    const bytes = chunk as Buffer;
+    if (raw) {
+      await onOutput("stdout", bytes);
+      continue;
+    }
+    rest = rest.length === 0 ? bytes : Buffer.concat([rest, bytes]);
+    while (rest.length >= headBytes) {
+      const length = rest.readUInt32BE(4);
+      if (length > frameBytes) throw new SwainError("ENGINE_ERROR", "the engine's output cannot be read");
+      if (rest.length < headBytes + length) break;
+      const data = rest.subarray(headBytes, headBytes + length);
+      await onOutput(rest[0] === 2 ? "stderr" : "stdout", data);
+      rest = rest.subarray(headBytes + length);
+    }
+  }
+}
