@@ -14,6 +14,17 @@ export default defineConfig({
       { extends: true, test: { name: "pure", include: ["test/{unit,property,scenario}/**/*.test.ts"] } },
       // A second try in CI, which the report names: a test that fails twice is broken, one that fails once met a stall.
       { extends: true, test: { name: "real", include: real, retry: process.env["CI"] === undefined ? 0 : 1 } },
+      // Measures and fails on nothing but errors; never part of the tests. One after the other, on a machine left alone.
+      {
+        extends: true,
+        test: {
+          name: "bench",
+          include: ["test/bench/*.bench.ts"],
+          globalSetup: "test/bench/support/report.ts",
+          fileParallelism: false,
+          testTimeout: 900_000,
+        },
+      },
     ],
   },
 });
