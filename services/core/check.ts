@@ -5,6 +5,7 @@ import type {
   EndpointRemoved,
   EventItem,
   PodAssigned,
+  PodPending,
   PodStopping,
 } from "../../schemas/generated/types.ts";
 import { limits } from "../bus/limits.ts";
@@ -39,10 +40,16 @@ export function check(state: ReadState, items: readonly EventItem[], time?: Term
   return checker.violations;
 }
 
+interface Nodes {
+  readonly all: readonly Candidate[];
+  readonly byId: ReadonlyMap<string, Candidate>;
+}
+
 class Checker {
   readonly violations: Violation[] = [];
   private readonly state: ReadState;
-  private nodes: Map<string, Candidate> | null = null;
+  private nodes: Nodes | null = null;
+  private readonly slots = new Map<Key, Map<number, Key[]>>();
   /** What earlier items of the same event did. */
   private readonly states = new Map<Key, PodStateName>();
   private readonly made = new Map<Key, { slot: number; template: number; workload: Key }>();
@@ -73,7 +80,7 @@ class Checker {
     if (item.kind !== "pod") return;
     const key = keyOf(item.namespace, item.name);
     if (item.verb === "assigned") this.assigned(index, key, item);
-    else if (item.verb === "pending") this.made.set(key, slotIdOf(item));
+    else if (item.verb === "pending") this.make(key, item);
     else if (!this.state.pods.has(key)) this.violate(index, "UNKNOWN_POD", `pod ${key} is not in the state`);
     else if (item.verb === "removed") this.gone(index, key);
     else if (item.verb !== "drained") {
@@ -144,7 +151,7 @@ class Checker {
       this.violate(index, "ASSIGNED_TWICE", `pod ${key} is on ${known.node} already`);
     }
     this.slotFree(index, key, item, workload);
-    this.made.set(key, slotIdOf(item));
+    this.make(key, item);
     this.roomFor(index, key, item.node, workload, template);
   }
 
@@ -161,24 +168,44 @@ class Checker {
 
   private othersInSlot(key: Key, workload: Key, slot: number): number[] {
     const templates: number[] = [];
-    for (const other of this.state.workloads.get(workload)?.pods ?? []) {
+    for (const other of this.slotsOf(workload).get(slot) ?? []) {
       const pod = this.state.pods.get(other);
-      if (other === key || pod === undefined || pod.slot !== slot || !isLive(pod) || this.ended.has(other)) continue;
-      if (isDraining(this.state, pod)) continue;
-      templates.push(pod.template);
-    }
-    for (const [other, made] of this.made) {
-      if (other !== key && made.workload === workload && made.slot === slot && !this.state.pods.has(other)) {
-        templates.push(made.template);
-      }
+      if (other === key || this.ended.has(other)) continue;
+      if (pod === undefined) templates.push(this.made.get(other)?.template ?? 0);
+      else if (isLive(pod) && !isDraining(this.state, pod)) templates.push(pod.template);
     }
     return templates;
   }
 
+  /** Slot → pods that the state or an earlier item has in it. Made once: an event may place many pods of one workload. */
+  private slotsOf(workload: Key): Map<number, Key[]> {
+    const known = this.slots.get(workload);
+    if (known !== undefined) return known;
+    const slots = new Map<number, Key[]>();
+    this.slots.set(workload, slots);
+    for (const key of this.state.workloads.get(workload)?.pods ?? []) {
+      const pod = this.state.pods.get(key);
+      if (pod !== undefined) addTo(slots, pod.slot, key);
+    }
+    for (const [key, made] of this.made) {
+      if (made.workload === workload && !this.state.pods.has(key)) addTo(slots, made.slot, key);
+    }
+    return slots;
+  }
+
+  /** A pod that an item makes, or gives a node. */
+  private make(key: Key, item: PodAssigned | PodPending): void {
+    const made = slotIdOf(item);
+    const isNew = !this.made.has(key) && !this.state.pods.has(key);
+    this.made.set(key, made);
+    const slots = this.slots.get(made.workload);
+    if (isNew && slots !== undefined) addTo(slots, made.slot, key);
+  }
+
   private roomFor(index: number, key: Key, id: string, workload: Key, template: Template): void {
-    this.nodes ??= new Map(candidatesOf(this.state).map((candidate) => [candidate.node.id, candidate]));
-    const candidates = [...this.nodes.values()];
-    const candidate = this.nodes.get(id);
+    this.nodes ??= indexed(candidatesOf(this.state));
+    const { all: candidates, byId } = this.nodes;
+    const candidate = byId.get(id);
     if (candidate === undefined) return this.violate(index, "UNKNOWN_NODE", `pod ${key} goes to no node: ${id}`);
     if (candidate.node.mode !== "active")
       this.violate(index, "NODE_CORDONED", `pod ${key} goes to cordoned node ${id}`);
@@ -224,6 +251,17 @@ class Checker {
     const done = next?.state === "ready" || next?.state === "stopped";
     return next !== undefined && next.slot === pod.slot && next.template !== pod.template && isLive(next) && done;
   }
+}
+
+const indexed = (all: readonly Candidate[]): Nodes => ({
+  all,
+  byId: new Map(all.map((candidate) => [candidate.node.id, candidate])),
+});
+
+function addTo(slots: Map<number, Key[]>, slot: number, key: Key): void {
+  const keys = slots.get(slot);
+  if (keys === undefined) slots.set(slot, [key]);
+  else keys.push(key);
 }
 
 const slotIdOf = (item: {

@@ -3,7 +3,8 @@ import type { EventItem } from "../../../schemas/generated/types.ts";
 import { type Key, keyOf, type ReadPod, type ReadState, type ReadWorkload, type Template } from "../model.ts";
 import { podNumber } from "../fold/pod.ts";
 import { type Candidate, candidatesOf, take } from "../scheduler/room.ts";
-import { place } from "../scheduler/schedule.ts";
+import type { Ranking } from "../scheduler/ranking.ts";
+import { rank, refusal } from "../scheduler/schedule.ts";
 import { isLive } from "../transitions.ts";
 import { stopItem } from "./stop.ts";
 
@@ -83,6 +84,8 @@ export class Placer {
   private readonly room: number;
   private candidates: Candidate[] | null = null;
   private counter: number;
+  /** The order of nodes for the pods placed last, good until pods of something else are. */
+  private run: { readonly id: string; readonly ranking: Ranking } | null = null;
   /** A template that found no node will find none for its next pod either. */
   private readonly refused = new Map<string, Refusal>();
 
@@ -133,7 +136,7 @@ export class Placer {
 
   private add(workload: ReadWorkload, template: Template, slot: number, name: string, pod: ReadPod | null): void {
     const key = keyOf(workload.namespace, workload.name);
-    const refusal = this.find(workload, key, template, slot);
+    const found = this.find(workload, key, template, slot);
     const base = {
       kind: "pod" as const,
       namespace: workload.namespace,
@@ -142,9 +145,9 @@ export class Placer {
       slot,
       template: template.generation,
     };
-    if ("node" in refusal) this.items.push({ ...base, verb: "assigned", node: refusal.node });
-    else if (pod === null || pod.reason !== refusal.reason || pod.message !== refusal.message) {
-      this.items.push({ ...base, verb: "pending", reason: refusal.reason, message: refusal.message });
+    if ("node" in found) this.items.push({ ...base, verb: "assigned", node: found.node });
+    else if (pod === null || pod.reason !== found.reason || pod.message !== found.message) {
+      this.items.push({ ...base, verb: "pending", reason: found.reason, message: found.message });
     }
   }
 
@@ -152,7 +155,12 @@ export class Placer {
    * Looks at the nodes as if the pod that holds the slot now were gone: in a template change it leaves when its successor
    * is ready, and counting both would push the successor to another node and leave the workload lopsided.
    */
-  private besides<T>(workload: ReadWorkload, key: Key, slot: number, look: (nodes: readonly Candidate[]) => T): T {
+  private besides<T>(
+    workload: ReadWorkload,
+    key: Key,
+    slot: number,
+    look: (nodes: readonly Candidate[], counted: boolean) => T,
+  ): T {
     const candidates = (this.candidates ??= candidatesOf(this.state));
     const held: Candidate[] = [];
     // With one template no slot has two pods, and large workloads need not be searched.
@@ -165,7 +173,7 @@ export class Placer {
     const count = (candidate: Candidate, change: number): void =>
       void candidate.perWorkload.set(key, (candidate.perWorkload.get(key) ?? 0) + change);
     for (const candidate of held) count(candidate, -1);
-    const answer = look(candidates);
+    const answer = look(candidates, held.length > 0);
     for (const candidate of held) count(candidate, 1);
     return answer;
   }
@@ -174,15 +182,20 @@ export class Placer {
     const id = `${key}@${template.generation}`;
     const known = this.refused.get(id);
     if (known !== undefined) return known;
-    const placement = this.besides(workload, key, slot, (candidates) =>
-      place(this.state, candidates, key, template, workload.spec.placement),
-    );
-    if (placement.node === null) {
-      const refusal = { reason: placement.reason, message: placement.message };
-      this.refused.set(id, refusal);
-      return refusal;
+    const found = this.besides(workload, key, slot, (candidates, counted) => {
+      const ranking = counted ? null : this.run?.id === id ? this.run.ranking : null;
+      const nodes = ranking ?? rank(this.state, candidates, key, template, workload.spec.placement);
+      // One that left out what the slot's pod holds is good for this pod alone.
+      this.run = counted ? null : { id, ranking: nodes };
+      return nodes.best();
+    });
+    if (found === null) {
+      const reasons = refusal(this.state, this.candidates ?? [], template);
+      this.refused.set(id, reasons);
+      return reasons;
     }
-    take(this.state, this.candidates ?? [], placement.node, key, template);
-    return { node: placement.node.node.id };
+    take(this.state, this.candidates ?? [], found, key, template);
+    this.run?.ranking.changed();
+    return { node: found.node.id };
   }
 }

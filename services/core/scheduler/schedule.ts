@@ -1,41 +1,43 @@
-// The scheduler: finds a node for one pod, or says in a user's words why there is none.
+// The scheduler: ranks the nodes for pods of one template, or says in a user's words why there is none.
 // Called by reconcile for new and pending pods. It changes nothing but the candidates it is given.
 import type { Code } from "../../kernel/errors.ts";
 import type { Key, ReadState, ReadWorkload, Template } from "../model.ts";
 import { filters } from "./filters.ts";
+import { Ranking } from "./ranking.ts";
 import type { Candidate } from "./room.ts";
-import { better, binpack, type Score, spread } from "./scorers.ts";
+import { binpack, spread } from "./scorers.ts";
 
-export type Placement =
-  | { readonly node: Candidate }
-  | { readonly node: null; readonly reason: Code; readonly message: string };
-
-/** Chooses the node for a pod of that template. Same input, same answer, whatever the order of nodes in the state. */
-export function place(
+/** The nodes for pods of that template, best first. Same input, same order, whatever the order of nodes in the state. */
+export function rank(
   state: ReadState,
   candidates: readonly Candidate[],
   workload: Key,
   template: Template,
   placement: ReadWorkload["spec"]["placement"],
-): Placement {
-  if (candidates.length === 0) {
-    return { node: null, reason: "NO_NODES", message: "No node has joined the cluster yet." };
-  }
+): Ranking {
   const active = filters.filter((filter) => filter.applies(template));
   const score = placement === "binpack" ? binpack : spread;
+  return new Ranking(
+    candidates,
+    (candidate) => active.every((filter) => filter.check(template, candidate, state, candidates)),
+    (candidate) => score(workload, template, candidate),
+  );
+}
+
+/** Why no node was found for a pod of that template. */
+export function refusal(
+  state: ReadState,
+  candidates: readonly Candidate[],
+  template: Template,
+): { reason: Code; message: string } {
+  if (candidates.length === 0) return { reason: "NO_NODES", message: "No node has joined the cluster yet." };
+  const active = filters.filter((filter) => filter.applies(template));
   const refusals = new Map<string, number>();
-  let best: { candidate: Candidate; score: Score } | null = null;
   for (const candidate of candidates) {
     const refusing = active.find((filter) => !filter.check(template, candidate, state, candidates));
-    if (refusing !== undefined) {
-      refusals.set(refusing.name, (refusals.get(refusing.name) ?? 0) + 1);
-      continue;
-    }
-    const points = score(workload, template, candidate);
-    if (best === null || better(points, best.score)) best = { candidate, score: points };
+    if (refusing !== undefined) refusals.set(refusing.name, (refusals.get(refusing.name) ?? 0) + 1);
   }
-  if (best !== null) return { node: best.candidate };
-  return { node: null, ...explain(candidates, template, refusals) };
+  return explain(candidates, template, refusals);
 }
 
 function explain(
