@@ -109,6 +109,12 @@ export const commands: readonly TableEntry[] = [
     load: () => import("./commands/proxy.ts"),
   },
   {
+    name: "doctor",
+    group: "Other",
+    summary: "Look for what is wrong, and say the cure",
+    load: () => import("./commands/doctor.ts"),
+  },
+  {
     name: "state",
     group: "Other",
     summary: "Compare the stored log with its projections",

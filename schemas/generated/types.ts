@@ -1338,6 +1338,10 @@ generation: number
  * Sequence of its last acknowledged report.
  */
 reported?: number
+/**
+ * The sender's clock, milliseconds since 1970. For `swain doctor` alone: no clocks are compared to decide anything.
+ */
+time?: number
 facts: NodeFacts
 [k: string]: unknown
 }
@@ -1422,6 +1426,10 @@ logId: string
 epoch: number
 sequence: number
 leader: string
+/**
+ * The sender's clock, milliseconds since 1970. For `swain doctor` alone: no clocks are compared to decide anything.
+ */
+time?: number
 /**
  * True in the last beat of a leader that was told to stop.
  */

@@ -227,7 +227,8 @@ class NodeAgent implements Agent {
     const facts: NodeFacts = { ...this.options.facts, engine: this.engine };
     const { logId, generation } = this.held;
     const reported = this.reporter.reported;
-    const heartbeat: Heartbeat = { bootId: this.bootId, logId, generation, reported, facts };
+    const time = this.ports.clock.wall();
+    const heartbeat: Heartbeat = { bootId: this.bootId, logId, generation, reported, time, facts };
     bus.publish(subjectsOf(this.options.cluster).node.heartbeat(this.options.node), heartbeat);
   }
 

@@ -189,6 +189,29 @@ export const errorKinds = {
   PART_NOT_STARTED: kind(1, true, "Read the reason above; the log file named has more."),
   DEMO_FAILED: kind(1, true, "Read what was shown above; what looks like a defect of Swain, please report."),
   NOT_RUNNING: kind(3, false, "Start it with `swain up`."),
+  // found by `swain doctor`
+  NODE_JS_TOO_OLD: kind(1, false, "Use Node.js 20.19 or newer."),
+  WRITES_NOT_SYNCED: kind(
+    1,
+    false,
+    "Set `sync_interval: always` in the server's jetstream block (2.10 or newer), or use three replicas: else a power cut may lose the last changes.",
+  ),
+  ROOM_LOW: kind(
+    1,
+    false,
+    "Raise the limit with `nats stream edit`, or give the server more room, before it is used up.",
+  ),
+  CLOCK_SKEW: kind(
+    1,
+    true,
+    "Set the clocks by NTP: times in events and logs are wrong until then, but nothing is decided by them.",
+  ),
+  LIMIT_LOW: kind(
+    1,
+    false,
+    "Raise the limit of open files (`ulimit -n`, LimitNOFILE): each connection takes one or two.",
+  ),
+  KEYS_EXPOSED: kind(1, false, "Take the rights of others away: chmod -R go= on the folder of keys."),
   INTERNAL: kind(1, false, "This is a defect of Swain: please report the message."),
 } as const satisfies Record<string, ErrorKind>;
 

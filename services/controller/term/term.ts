@@ -360,7 +360,14 @@ export class Term {
   private publishBeat(resigned: boolean): void {
     const { bus, subjects, id } = this.context;
     const { logId, epoch, sequence } = this.state;
-    const beat: LeaderBeat = { logId, epoch, sequence, leader: id, ...(resigned ? { resigned } : {}) };
+    const beat: LeaderBeat = {
+      logId,
+      epoch,
+      sequence,
+      leader: id,
+      time: this.context.clock.wall(),
+      ...(resigned ? { resigned } : {}),
+    };
     bus.publish(subjects.leader, beat);
   }
 

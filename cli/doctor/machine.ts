@@ -1,0 +1,140 @@
+// What `doctor` looks at on this machine: Node.js, limits, the data folder, the container engine, ports.
+import { accessSync, constants, readdirSync, readFileSync, statfsSync, statSync } from "node:fs";
+import { createServer } from "node:net";
+import { delimiter, dirname, join } from "node:path";
+import type { Call } from "../command.ts";
+import { localPaths, readRecord } from "../local/layout.ts";
+import { memoryText } from "../output/units.ts";
+import { bad, ok, warn } from "./finding.ts";
+import type { Finding } from "./finding.ts";
+
+/** Package.json's engines: what the code was written for. */
+const leastNode = [20, 19] as const;
+/** A connection through a proxy takes two files; fewer than this are used up by a few hundred clients. */
+const leastFiles = 4096;
+/** The log alone wants to grow that much in a busy week. */
+const leastFreeBytes = 1024 ** 3;
+const leastFreeShare = 0.05;
+
+export function checkNode(): Finding {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  const message = `${process.versions.node} on ${process.platform} ${process.arch}`;
+  const enough = major > leastNode[0] || (major === leastNode[0] && minor >= leastNode[1]);
+  return enough ? ok("Node.js", message) : bad("Node.js", "NODE_JS_TOO_OLD", message);
+}
+
+/** Open files this process may have; null where the system does not tell. */
+export function checkLimits(): Finding | null {
+  let text: string;
+  try {
+    text = readFileSync("/proc/self/limits", "utf8");
+  } catch {
+    return null;
+  }
+  const [, soft = ""] = /^Max open files +(\S+)/m.exec(text) ?? [];
+  if (soft === "unlimited") return ok("limits", "any number of open files");
+  const message = `${soft} open files`;
+  return Number(soft) >= leastFiles ? ok("limits", message) : warn("limits", "LIMIT_LOW", `only ${message}`);
+}
+
+/** Rights and room of the data folder, or of what it would be made in, and the secrecy of its keys. */
+export function checkData(data: string): Finding[] {
+  let there = data;
+  while (!isFolder(there) && dirname(there) !== there) there = dirname(there);
+  const about = there === data ? data : `${data} (not there yet; it would be made in ${there})`;
+  const findings: Finding[] = [];
+  try {
+    accessSync(there, constants.R_OK | constants.W_OK | constants.X_OK);
+    findings.push(roomOf(there, about));
+  } catch {
+    findings.push(bad("data", "DISK_ERROR", `${about} may not be written by this user`));
+  }
+  const exposed = exposedKeys(localPaths(data).creds);
+  if (exposed.length > 0) {
+    findings.push(bad("keys", "KEYS_EXPOSED", `others may read ${exposed.slice(0, 3).join(", ")}`));
+  }
+  return findings;
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+function roomOf(folder: string, about: string): Finding {
+  const { bavail, blocks, bsize } = statfsSync(folder);
+  const free = bavail * bsize;
+  const message = `${about}: ${memoryText(free)} free of ${memoryText(blocks * bsize)}`;
+  const enough = free >= leastFreeBytes && bavail >= blocks * leastFreeShare;
+  return enough ? ok("data", message) : warn("data", "DISK_ERROR", `little room in ${message}`);
+}
+
+function exposedKeys(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+      .map((name) => join(folder, name))
+      .filter((path) => (statSync(path).mode & 0o077) !== 0);
+  } catch {
+    return [];
+  }
+}
+
+/** The container engine; without one, containers cannot run here but processes can. */
+export async function checkEngine(): Promise<Finding> {
+  const { chooseRuntime } = await import("../local/runtime.ts");
+  const { engine, reason } = await chooseRuntime("auto");
+  return engine
+    ? ok("engine", reason)
+    : warn("engine", "ENGINE_UNREACHABLE", `${reason}; nodes here run processes only`);
+}
+
+/** Where no cluster is: could one be started? */
+export async function checkStart(env: Call["env"], data: string): Promise<Finding[]> {
+  if (readRecord(data) !== null) return [];
+  const findings: Finding[] = [];
+  const server = env["SWAIN_NATS_SERVER"] ?? programIn(`${env["PATH"] ?? ""}${delimiter}/usr/sbin`, "nats-server");
+  findings.push(
+    server === undefined
+      ? warn(
+          "program",
+          "NATS_SERVER_MISSING",
+          "no nats-server on PATH; `swain up` would look in its cache and download one",
+        )
+      : ok("program", `${server} for \`swain up\``),
+  );
+  const taken = await isTaken(natsPort);
+  findings.push(
+    taken
+      ? warn("ports", "PORT_IN_USE", `something listens on ${natsPort}; \`swain up\` would take another port`)
+      : ok("ports", `${natsPort} is free`),
+  );
+  return findings;
+}
+
+/** NATS's usual port, which `swain up` tries first. */
+const natsPort = 4222;
+
+function programIn(path: string, name: string): string | undefined {
+  return path
+    .split(delimiter)
+    .map((folder) => join(folder, name))
+    .find((file) => {
+      try {
+        accessSync(file, constants.X_OK);
+        return statSync(file).isFile();
+      } catch {
+        return false;
+      }
+    });
+}
+
+function isTaken(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", () => resolve(true));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(false)));
+  });
+}

@@ -1,0 +1,113 @@
+// `swain doctor`: the built program, with no cluster, with a healthy one, and with what goes wrong.
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { subjectsOf } from "../../services/bus/subjects.ts";
+import { connectTo } from "../support/bus.ts";
+import { swain } from "../support/cluster.ts";
+import type { Result } from "../support/cluster.ts";
+import { SimCluster } from "../support/sim-cluster.ts";
+
+let cluster: SimCluster;
+let folder: string;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "swain-doctor-"));
+  cluster = await SimCluster.start();
+});
+afterAll(async () => {
+  await cluster?.dispose();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+interface Found {
+  readonly check: string;
+  readonly level: string;
+  readonly code?: string;
+  readonly message: string;
+  readonly cure?: string;
+}
+
+/** Without anything of this machine's user: no contexts, no data folder. */
+const alone = { HOME: "/nonexistent", XDG_CONFIG_HOME: "/nonexistent", SWAIN_SERVER: "", SWAIN_DATA: "" };
+const doctor = (...args: string[]): Promise<Result> =>
+  swain(["doctor", ...args], { env: { ...alone, SWAIN_DATA: args.includes("--data") ? "" : folder } });
+
+async function found(...args: string[]): Promise<{ code: number; checks: Map<string, Found> }> {
+  const { code, stdout } = await doctor(...args, "-o", "json");
+  const { healthy, findings } = JSON.parse(stdout) as { healthy: boolean; findings: Found[] };
+  expect(healthy).toBe(code === 0);
+  for (const { level, code: reason, cure } of findings)
+    expect([level === "ok", reason !== undefined]).toEqual([cure === undefined, cure !== undefined]);
+  return { code, checks: new Map(findings.map((finding) => [finding.check, finding])) };
+}
+
+test("without a cluster this machine is looked at, and a server that was named is missed", async () => {
+  const { code, stdout } = await swain(["doctor"], { env: { ...alone, HOME: folder } });
+  expect(stdout).toMatch(/^ok {4}Node\.js +\d+\.\d+/m);
+  expect(stdout).toMatch(/^(ok|warn) +limits +/m);
+  expect(stdout).toMatch(/^(ok|warn) +engine +.*(answers|no container engine)/m);
+  expect(stdout).toMatch(/^(ok|warn) +ports +/m);
+  // A nats-server of somebody else on the usual port would be found; otherwise nothing is broken.
+  if (stdout.includes("no cluster was named")) expect(code).toBe(0);
+  const named = await found("--server", "nats://127.0.0.1:1");
+  expect(named.code).toBe(1);
+  expect(named.checks.get("server")).toMatchObject({ level: "bad", code: "NATS_UNREACHABLE" });
+});
+
+test("a healthy cluster is told to be so, with figures", async () => {
+  const { code, checks } = await found(...cluster.options);
+  expect(code, JSON.stringify([...checks.values()])).toBe(0);
+  expect(checks.get("server")?.message).toMatch(/answers in \d+\.\d ms$/);
+  expect(checks.get("version")?.message).toContain("nats-server 2.");
+  expect(checks.get("JetStream")?.message).toMatch(/ stored in 6 streams$/);
+  expect(checks.get("streams")?.message).toMatch(/^all there; SWAIN_test_EVENTS \S+ of \S+, \d+ records$/);
+  expect(checks.get("leader")?.message).toMatch(/^controller-1 leads in epoch \d+, .* [345] beats in 2\.2 s$/);
+  expect(checks.get("clocks")?.message).toMatch(/^3 compared; at most .* is \d+ ms (ahead of|behind) this machine/);
+  expect(checks.get("nodes")?.message).toBe("2 ready");
+});
+
+test("a clock that is wrong is measured, in either direction", async () => {
+  const bus = await connectTo(cluster.server.url);
+  const subjects = subjectsOf("test");
+  const beat = (node: string, ahead: number): void =>
+    bus.publish(subjects.node.heartbeat(node), { time: Date.now() + ahead });
+  const beating = setInterval(() => (beat("fast", 90_000), beat("slow", -7000)), 200);
+  try {
+    const { stdout, code } = await doctor(...cluster.options);
+    expect(code).toBe(0);
+    const ms = (pattern: RegExp): number => Number(pattern.exec(stdout)?.[1]);
+    const ahead = ms(/^warn {2}clocks +CLOCK_SKEW: node fast is (\d+) ms ahead of this machine$/m);
+    const behind = ms(/^warn {2}clocks +CLOCK_SKEW: node slow is (\d+) ms behind this machine$/m);
+    expect(Math.abs(ahead - 90_000)).toBeLessThan(2000);
+    expect(Math.abs(behind - 7000)).toBeLessThan(2000);
+    expect(stdout).toMatch(/^ {17}Set the clocks by NTP/m);
+  } finally {
+    clearInterval(beating);
+    await bus.close();
+  }
+});
+
+test("keys that others may read, and a folder that is none, are broken", async () => {
+  const data = join(folder, "data");
+  mkdirSync(join(data, "creds"), { recursive: true });
+  writeFileSync(join(data, "creds", "operator.nk"), "", { mode: 0o600 });
+  const { SWAIN_DATA: _, ...env } = alone;
+  const look = async (): Promise<Result> =>
+    swain(["doctor", ...cluster.options], { env: { ...env, SWAIN_DATA: data } });
+  expect((await look()).stdout).not.toContain("KEYS_EXPOSED");
+  chmodSync(join(data, "creds", "operator.nk"), 0o644);
+  const { code, stdout } = await look();
+  expect([code, stdout]).toEqual([
+    1,
+    expect.stringMatching(/^bad +keys +KEYS_EXPOSED: others may read .*operator\.nk$/m),
+  ]);
+  expect(stdout).toMatch(/\n1 broken\.\n$/);
+});
+
+test("a cluster nobody leads is broken", async () => {
+  const { code, checks } = await found("--server", cluster.server.url, "--cluster", "other");
+  expect(code).toBe(1);
+  expect(checks.get("leader")).toMatchObject({ level: "bad", code: "NO_LEADER" });
+  expect(checks.get("streams")).toMatchObject({ level: "bad", code: "JETSTREAM_ERROR" });
+});
