@@ -172,7 +172,7 @@ async function startOne(
     engine: options.engine,
   });
   const agent = createAgent(
-    { ...base, ...runtime, disk: systemDisk, machineUsage: isSim ? null : machineUsage() },
+    { ...base, ...runtime, disk: systemDisk, machineUsage: isSim ? null : machineUsage(options.split ?? 1) },
     // Simulated containers end with this process, so there is nothing a journal could be compared with.
     { cluster: options.cluster, node: id, data: isSim ? null : data, facts },
   );

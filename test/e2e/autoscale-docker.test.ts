@@ -10,13 +10,13 @@ import { describeEngine, testImage } from "../support/docker.ts";
 /** Burns all the CPU it gets while the file is there. */
 const burner = "while :; do if [ -e /control/burn ]; then :; else sleep 1; fi; done";
 
-await describeEngine("an autoscaler on a container engine", () => {
+await describeEngine("an autoscaler on a container engine", (engine) => {
   let cluster: Cluster;
   let control: string;
 
   beforeAll(async () => {
     control = mkdtempSync(join(tmpdir(), "swain-burn-"));
-    cluster = await Cluster.up({ runtime: "docker", nodes: 2 });
+    cluster = await Cluster.up({ runtime: "docker", nodes: 2, args: ["--engine", engine.socket] });
   });
   afterAll(async () => {
     await cluster?.dispose();

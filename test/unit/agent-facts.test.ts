@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { detectAdvertise } from "../../services/agent/facts/advertise.ts";
 import { detectCapacity } from "../../services/agent/facts/capacity.ts";
+import { machineUsage } from "../../services/agent/facts/usage.ts";
 
 const machine = { cpus: 8, memoryBytes: 16 * 2 ** 30 };
 
@@ -64,4 +65,12 @@ describe("the advertised address", () => {
   it("is some address also when the server's name means nothing", async () => {
     expect(await detectAdvertise("nats://no-such-host.invalid:4222")).toMatch(/^[0-9a-f.:]+$/);
   });
+});
+
+it("agents that share a machine share its use, as they share its capacity", () => {
+  const whole = machineUsage(1)().memoryBytes;
+  const half = machineUsage(2)().memoryBytes;
+  // Between the two looks others take and give back memory.
+  expect(half).toBeGreaterThan(whole * 0.3);
+  expect(half).toBeLessThan(whole * 0.7);
 });

@@ -3,15 +3,18 @@ import { readFileSync } from "node:fs";
 import { cpus, freemem, totalmem } from "node:os";
 import type { Usage } from "../../../schemas/generated/types.ts";
 
-/** A reader of the machine's use: CPU since its previous call, memory now. */
-export function machineUsage(): () => Usage {
+/** A reader of the machine's use: CPU since its previous call, memory now; divided by `split` agents, as the capacity is. */
+export function machineUsage(split: number): () => Usage {
   let before = ticks();
   return () => {
     const now = ticks();
     const total = now.total - before.total;
     const busy = total <= 0 ? 0 : (now.busy - before.busy) / total;
     before = now;
-    return { cpuMillis: Math.round(busy * cpus().length * 1000), memoryBytes: totalmem() - available() };
+    return {
+      cpuMillis: Math.round((busy * cpus().length * 1000) / split),
+      memoryBytes: Math.round((totalmem() - available()) / split),
+    };
   };
 }
 
