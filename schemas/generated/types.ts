@@ -352,7 +352,7 @@ resources?: Resources
  */
 volumes?: VolumeMount[]
 /**
- * Missing (the default) asks the registry only when the node has no such image, Always at each start, Never not at all.
+ * Missing (the default) asks the registry only when the node has no such image, Always before each time the container is made, Never not at all.
  */
 imagePullPolicy?: ("Always" | "Missing" | "Never")
 readiness?: Readiness
@@ -708,6 +708,14 @@ desired: ("run" | "stop")
 restartPolicy: ("Always" | "OnFailure" | "Never")
 stopGraceMs: number
 labels?: Labels
+network?: PodNetwork
+/**
+ * Lines added to /etc/hosts.
+ * 
+ * @maxItems 256
+ */
+hosts?: HostEntry[]
+dns?: PodDns
 /**
  * @minItems 1
  * @maxItems 16

@@ -73,6 +73,7 @@ export class Pods {
         remove: new Gate(bounds.removesInFlight),
         probe: new Gate(bounds.probesInFlight),
       },
+      networkOf: (namespace, workload) => this.networkOf(namespace, workload),
       outage: () => this.outageError,
       onOutage: (error) => this.outage(error),
       onReport: (key, report) => hooks.onReport(key, report),
@@ -162,6 +163,17 @@ export class Pods {
     const container = found.containers.find((one) => one.name === name);
     if (container?.state !== "running") throw new SwainError("NOT_RUNNING_NOW", `container ${name} does not run now`);
     return { pod, container };
+  }
+
+  /** The first by name, so that a pod made anew joins the same one again. */
+  private networkOf(namespace: string, workload: string): string | null {
+    const found = [...this.runners.values()].flatMap((runner) => {
+      const { pod, containers } = runner.view();
+      if (pod?.namespace !== namespace || pod.workload !== workload || pod.desired !== "run") return [];
+      const owner = containers.find(({ name, state }) => name === pod.containers[0]?.name && state === "running");
+      return owner === undefined ? [] : [{ name: pod.name, id: owner.id }];
+    });
+    return found.toSorted((a, b) => (a.name < b.name ? -1 : 1))[0]?.id ?? null;
   }
 
   /** Running containers by pod. */

@@ -1,5 +1,5 @@
 // Assignments: what a node is told to run, out of the state. Called by the controller's assigner.
-import type { AssignedPod } from "../../schemas/generated/types.ts";
+import type { AssignedPod, WorkloadSpec } from "../../schemas/generated/types.ts";
 import type { Key, ReadState } from "./model.ts";
 import { parseDurationMs } from "./quantity.ts";
 
@@ -9,6 +9,7 @@ export function assignedPod(state: ReadState, key: Key): AssignedPod | null {
   const workload = pod === undefined ? undefined : state.workloads.get(pod.workload);
   const template = pod === undefined ? undefined : workload?.templates.get(pod.template);
   if (pod === undefined || pod.node === null || template === undefined) return null;
+  const { network, hosts, dns } = template.spec as WorkloadSpec;
   return {
     namespace: pod.namespace,
     name: pod.name,
@@ -19,6 +20,9 @@ export function assignedPod(state: ReadState, key: Key): AssignedPod | null {
     restartPolicy: template.spec.restartPolicy ?? "Always",
     stopGraceMs: parseDurationMs(template.spec.stopGracePeriod ?? "10s"),
     labels: { ...workload?.labels },
+    ...(network === undefined ? {} : { network }),
+    ...(hosts === undefined ? {} : { hosts }),
+    ...(dns === undefined ? {} : { dns }),
     containers: template.spec.containers as AssignedPod["containers"],
   };
 }

@@ -1,26 +1,11 @@
 // What a schema cannot see in a manifest: names given twice, limits below requests, fields that mean nothing together.
 // The document may be malformed anywhere (the schema says so beside this), so every part is read with care.
 import type { ManifestProblem } from "./manifest-problem.ts";
-import { pointerTo } from "./manifest-schema.ts";
+import { at, duplicates, entries, fieldsOf, quantityOf } from "./manifest-place.ts";
+import type { Place } from "./manifest-place.ts";
+import { networkMeaning, sandboxMeaning } from "./manifest-sandbox.ts";
 import { maxDurationMs, maxMemoryBytes, parseCpuMillis, parseDurationMs, parseMemoryBytes } from "./quantity.ts";
 import { leastIntervalMs, mostTimeoutMs } from "./readiness.ts";
-
-type Fields = Readonly<Record<string, unknown>>;
-interface Place {
-  readonly path: string;
-  readonly value: unknown;
-}
-
-const fieldsOf = (value: unknown): Fields =>
-  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Fields) : {};
-
-const at = (place: Place, field: string): Place => ({
-  path: pointerTo(place.path, field),
-  value: fieldsOf(place.value)[field],
-});
-
-const entries = (place: Place): Place[] =>
-  Array.isArray(place.value) ? place.value.map((value, index) => ({ path: pointerTo(place.path, index), value })) : [];
 
 /** Problems of a Workload that its schema does not find. */
 export function workloadMeaning(document: object): ManifestProblem[] {
@@ -41,6 +26,8 @@ export function workloadMeaning(document: object): ManifestProblem[] {
     ),
     ...duplicates(ports, "hostPort", "this hostPort is taken already by another port of the pod"),
     ...containers.flatMap(containerMeaning),
+    ...containers.flatMap(sandboxMeaning),
+    ...networkMeaning(spec, at(at({ path: "", value: document }, "metadata"), "name").value),
     ...containers.flatMap((container) => readinessMeaning(at(container, "readiness"), spec)),
   ];
 }
@@ -49,7 +36,6 @@ function containerMeaning(container: Place): ManifestProblem[] {
   const fields = fieldsOf(container.value);
   const problems: ManifestProblem[] = [
     ...duplicates(entries(at(container, "env")), "name", "this variable is set already"),
-    ...duplicates(entries(at(container, "volumes")), "mountPath", "something is mounted there already"),
     ...["pullDelay", "startDelay", "readyDelay", "exitAfter"].flatMap((field) =>
       longDuration(at(at(container, "sim"), field)),
     ),
@@ -145,16 +131,6 @@ function resourcesMeaning(resources: Place): ManifestProblem[] {
   return problems;
 }
 
-/** The parsed amount; undefined when it is absent or, as the schema tells, not one. */
-function quantityOf(value: unknown, parse: (quantity: string | number) => number): number | undefined {
-  if (typeof value !== "string" && typeof value !== "number") return undefined;
-  try {
-    return parse(value);
-  } catch {
-    return undefined;
-  }
-}
-
 function longDuration(place: Place): ManifestProblem[] {
   const ms =
     typeof place.value === "string" ? quantityOf(place.value, (text) => parseDurationMs(String(text))) : undefined;
@@ -220,17 +196,4 @@ function shortDuration(place: Place): ManifestProblem[] {
   return ms === undefined || ms >= shortestMs
     ? []
     : [{ ...place, code: "OUT_OF_RANGE", message: `this must be at least ${shortestMs}ms` }];
-}
-
-/** The places whose field has a value that an earlier one has. */
-function duplicates(places: readonly Place[], field: string, message: string): ManifestProblem[] {
-  const seen = new Set<unknown>();
-  const problems: ManifestProblem[] = [];
-  for (const place of places) {
-    const { path, value } = at(place, field);
-    if (typeof value !== "string" && typeof value !== "number") continue;
-    if (seen.has(value)) problems.push({ path, code: "DUPLICATE", message, value });
-    seen.add(value);
-  }
-  return problems;
 }

@@ -54,6 +54,8 @@ export interface Template {
   readonly requests: Resources;
   /** Fixed ports it takes on a node. */
   readonly hostPorts: readonly number[];
+  /** The workload whose pods' network its pods share; null for a network of their own. */
+  readonly networkOf: Key | null;
 }
 
 export interface WorkloadRecord {

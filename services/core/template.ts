@@ -1,5 +1,6 @@
 // The pod template of a workload: the part of its spec that a running pod cannot change.
 import type { WorkloadSpec } from "../../schemas/generated/types.ts";
+import { keyOf } from "./model.ts";
 import type { Resources, Template } from "./model.ts";
 import { parseCpuMillis, parseMemoryBytes } from "./quantity.ts";
 import { same } from "./same.ts";
@@ -27,10 +28,13 @@ function requestsOf(spec: WorkloadSpec): Resources {
   return total;
 }
 
-/** The template of a spec, set by the event of that sequence. */
-export function templateOf(spec: WorkloadSpec, generation: number): Template {
+/** The template of a spec in that namespace, set by the event of that sequence. */
+export function templateOf(spec: WorkloadSpec, generation: number, namespace: string): Template {
+  const onHost = spec.network?.mode === "host";
   const hostPorts = spec.containers.flatMap((container) =>
-    (container.ports ?? []).flatMap((port) => (port.hostPort === undefined ? [] : [port.hostPort])),
+    (container.ports ?? []).flatMap(({ hostPort, containerPort }) => hostPort ?? (onHost ? (containerPort ?? []) : [])),
   );
-  return { generation, spec, requests: requestsOf(spec), hostPorts };
+  const { mode, workload = "" } = spec.network ?? {};
+  const networkOf = mode === "pod" ? keyOf(namespace, workload) : null;
+  return { generation, spec, requests: requestsOf(spec), hostPorts, networkOf };
 }

@@ -126,6 +126,13 @@ export const errorKinds = {
   PORT_TAKEN: kind(1, true, "Free the port, or choose another hostPort."),
   COMMAND_NOT_FOUND: kind(1, true, "Check the command: the program is not there or may not be run."),
   MOUNT_FAILED: kind(1, true, "Check that the hostPath exists on the node."),
+  SANDBOX_REFUSED: kind(1, true, "Correct the sandbox field the message names, or what it needs on the node."),
+  GPU_UNAVAILABLE: kind(
+    1,
+    true,
+    "Install the GPU's driver and the engine's toolkit for it, or choose a node that has them.",
+  ),
+  NETWORK_POD_MISSING: kind(1, true, "Start a pod of the workload whose network is shared on the same node."),
   ENGINE_UNREACHABLE: kind(1, true, "Start the container engine of the node; nothing is deleted meanwhile."),
   ENGINE_ERROR: kind(1, true, "Read the engine's message."),
   NO_PREVIOUS_RUN: kind(3, false, "It ran only once, or what it printed before is gone: leave out --previous."),

@@ -60,6 +60,10 @@ const notWanted = (): SwainError => new SwainError("STOPPED", "the pod is not wa
 function specOf(index: number, context: RunnerContext, target: StepTarget) {
   const pod = target.pod();
   if (pod === null) throw notWanted();
+  if (pod.network?.mode === "pod") {
+    const owner = context.networkOf(pod.namespace, pod.network.workload ?? "");
+    return containerSpec(pod, index, context.identity, owner ?? undefined);
+  }
   const first = pod.containers[0]?.name;
   const firstId = target.containers().find((container) => container.name === first)?.id;
   return containerSpec(pod, index, context.identity, firstId);
@@ -77,15 +81,22 @@ async function pull(index: number, context: RunnerContext, target: StepTarget): 
 }
 
 async function create(index: number, context: RunnerContext, target: StepTarget): Promise<void> {
-  const spec = specOf(index, context, target);
-  const id = await context.gates.start.run(async () => {
+  const { id, name } = await context.gates.start.run(async () => {
     stillWanted(context, target);
-    return await context.driver.create(spec);
+    const spec = specOf(index, context, target);
+    if (spec.network?.mode === "pod" && spec.joinNetworkOf === undefined) {
+      const of = spec.network.workload ?? "";
+      throw new SwainError(
+        "NETWORK_POD_MISSING",
+        `no pod of workload ${of} runs on this node, whose network is to be shared`,
+      );
+    }
+    return { id: await context.driver.create(spec), name: spec.container.name };
   });
   target.see(id, {
     id,
     pod: target.key,
-    name: spec.container.name,
+    name,
     state: "created",
     oomKilled: false,
     ports: [],

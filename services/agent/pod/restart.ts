@@ -14,6 +14,8 @@ const lasting: ReadonlySet<Code> = new Set<Code>([
   "PORT_TAKEN",
   "COMMAND_NOT_FOUND",
   "MOUNT_FAILED",
+  "SANDBOX_REFUSED",
+  "GPU_UNAVAILABLE",
 ]);
 
 export function isLasting(code: Code): boolean {

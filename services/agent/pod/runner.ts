@@ -33,6 +33,8 @@ export interface RunnerContext {
     readonly remove: Gate;
     readonly probe: Gate;
   };
+  /** Id of the running container that owns the network of a pod of that workload on this node, or null. */
+  networkOf(namespace: string, workload: string): string | null;
   /** Set while the engine does not answer. */
   outage(): SwainError | null;
   /** The engine did not answer: nobody calls it until it does again. */

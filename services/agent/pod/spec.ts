@@ -10,7 +10,10 @@ export interface NodeIdentity {
   readonly advertise: string;
 }
 
-/** The pod's container number `index`; `firstId` is the id of container 0 for all others. */
+/**
+ * The pod's container number `index`; `firstId` is the id of container 0 for all others, or of the container whose network
+ * the whole pod shares.
+ */
 export function containerSpec(
   pod: AssignedPod,
   index: number,
@@ -31,7 +34,10 @@ export function containerSpec(
       SWAIN_WORKLOAD: pod.workload,
     },
     advertise: identity.advertise,
-    ...(index > 0 && firstId !== undefined ? { joinNetworkOf: firstId } : {}),
+    ...(firstId !== undefined && (index > 0 || pod.network?.mode === "pod") ? { joinNetworkOf: firstId } : {}),
+    ...(pod.network === undefined ? {} : { network: pod.network }),
+    ...(pod.hosts === undefined ? {} : { hosts: pod.hosts }),
+    ...(pod.dns === undefined ? {} : { dns: pod.dns }),
     // The first container owns the network, so it publishes the ports of all.
     ...(index === 0 ? { podPorts: pod.containers.flatMap((one) => one.ports ?? []) } : {}),
     labels: {

@@ -2,7 +2,7 @@
 // A driver keeps no opinion: no restarts, no back-off, no state of its own beyond what the engine holds.
 import type { Cancel } from "../../kernel/clock.ts";
 import type { OnOutput } from "./output.ts";
-import type { Container, ContainerPort } from "../../../schemas/generated/types.ts";
+import type { Container, ContainerPort, HostEntry, PodDns, PodNetwork } from "../../../schemas/generated/types.ts";
 
 /** Whose containers a driver sees and makes. A driver gets it as a function that answers null until it is known. */
 export interface DriverIdentity {
@@ -20,8 +20,14 @@ export interface ContainerSpec {
   readonly env: Readonly<Record<string, string>>;
   /** The address published ports bind to. */
   readonly advertise: string;
-  /** Id of the pod's first container, whose network this one joins. */
+  /** Id of the container whose network this one joins: the pod's first one, or another pod's. */
   readonly joinNetworkOf?: string;
+  /** The pod's network, for the container that owns it. */
+  readonly network?: PodNetwork;
+  /** Lines for /etc/hosts, with the network. */
+  readonly hosts?: readonly HostEntry[];
+  /** Resolver settings, with the network. */
+  readonly dns?: PodDns;
   /** For a pod's first container: the ports of all its containers, which the first one publishes for them. */
   readonly podPorts?: readonly ContainerPort[];
   readonly labels: Readonly<Record<string, string>>;
@@ -113,7 +119,7 @@ export type OnExecOutput = (stream: "stdout" | "stderr", data: Uint8Array) => Pr
 /**
  * Errors are SwainErrors: ENGINE_UNREACHABLE (nothing is known, nothing was done), IMAGE_NOT_FOUND, IMAGE_PULL_DENIED,
  * IMAGE_PULL_TIMEOUT, IMAGE_PULL_FAILED, IMAGE_NEVER_PULLED, REGISTRY_UNREACHABLE, DISK_FULL, PORT_TAKEN,
- * COMMAND_NOT_FOUND, MOUNT_FAILED, NO_PREVIOUS_RUN, ENGINE_ERROR. Codes come from status codes and own checks, not from message text
+ * COMMAND_NOT_FOUND, MOUNT_FAILED, SANDBOX_REFUSED, GPU_UNAVAILABLE, NO_PREVIOUS_RUN, ENGINE_ERROR. Codes come from status codes and own checks, not from message text
  * (but for DISK_FULL, which no engine tells otherwise).
  */
 export interface Driver {

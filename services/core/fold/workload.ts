@@ -18,7 +18,7 @@ export function workloadApplied(context: FoldContext, item: WorkloadApplied): vo
   const key = keyOf(item.namespace, item.name);
   const known = state.workloads.get(key);
   if (known === undefined) {
-    const template = templateOf(item.spec, sequence);
+    const template = templateOf(item.spec, sequence, item.namespace);
     state.workloads.set(key, {
       namespace: item.namespace,
       name: item.name,
@@ -40,7 +40,7 @@ export function workloadApplied(context: FoldContext, item: WorkloadApplied): vo
     known.generation = sequence;
     known.deleting = false;
     known.halted = null;
-    known.template = knownTemplate(known, item.spec) ?? templateOf(item.spec, sequence);
+    known.template = knownTemplate(known, item.spec) ?? templateOf(item.spec, sequence, item.namespace);
     known.templates.set(known.template.generation, known.template);
     forgetTemplates(context, known);
   }

@@ -91,7 +91,25 @@ const hostPort: Filter = {
   explain: (template) => `with hostPort ${template.hostPorts.join(" or ")} taken by another pod of the same machine`,
 };
 
+const networkPod: Filter = {
+  name: "network",
+  applies: (template) => template.networkOf !== null,
+  check: (template, { perWorkload }) => (perWorkload.get(template.networkOf ?? "") ?? 0) > 0,
+  explain: (template) =>
+    `without a pod of workload ${template.networkOf?.split("/")[1] ?? ""}, whose network it shares`,
+};
+
 const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 1024 / 1024)}Mi`;
 
 /** In the order in which they are asked; a node's refusal is counted at the first one that refuses. */
-export const filters: readonly Filter[] = [healthy, active, runtime, selector, podCount, cpu, memory, hostPort];
+export const filters: readonly Filter[] = [
+  healthy,
+  active,
+  runtime,
+  selector,
+  podCount,
+  cpu,
+  memory,
+  hostPort,
+  networkPod,
+];

@@ -1,4 +1,5 @@
 // Makes a container, or finds the one that an earlier, interrupted call made.
+import { readFile } from "node:fs/promises";
 import type Dockerode from "dockerode";
 import { sleep } from "../../../kernel/clock.ts";
 import type { Clock } from "../../../kernel/clock.ts";
@@ -8,10 +9,11 @@ import type { ContainerCalls } from "./calls.ts";
 import { causeOf, statusOf } from "./engine.ts";
 import { createFailure, missingFolder } from "./failures.ts";
 import { parseImage } from "./image.ts";
-import { containerInfo } from "./inspect.ts";
+import { asksForGpus, containerInfo } from "./inspect.ts";
 import type { Inspected } from "./inspect.ts";
 import { containerName, distinctName, isOurs, isSame, labels } from "./labels.ts";
 import { createOptions } from "./options.ts";
+import { seccompOption } from "./sandbox.ts";
 import type { Pulls } from "./pull.ts";
 import { conflictRetry } from "./timeouts.ts";
 
@@ -35,16 +37,18 @@ export async function createContainer(
   identity: DriverIdentity,
 ): Promise<string> {
   const cpus = spec.container.resources?.limits?.cpu === undefined ? 0 : await parts.cpus();
-  const options = createOptions(spec, identity, cpus);
+  const podman = await parts.isPodman();
+  const seccomp = await seccompOption(spec.container.security?.seccomp, podman, readProfile);
+  const options = createOptions(spec, identity, cpus, seccomp);
   let name = containerName(spec, identity);
-  if (await parts.isPodman()) {
+  if (podman) {
     // It would make a folder that is not there, where Docker refuses.
     const folder = await missingFolder((spec.container.volumes ?? []).flatMap(({ hostPath }) => hostPath ?? []));
     if (folder !== null) throw folder;
   }
   for (let time = 0; time < conflictRetry.times; time += 1) {
     try {
-      return await parts.calls.create(name, options);
+      return await made(parts, await parts.calls.create(name, options), spec);
     } catch (error) {
       if (!nameIsTaken(error)) {
         throw await createFailure(
@@ -62,6 +66,23 @@ export async function createContainer(
     if (next.step === "wait") await sleep(parts.clock, conflictRetry.everyMs);
   }
   throw new SwainError("ENGINE_ERROR", `the name ${name} did not become free`);
+}
+
+async function readProfile(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (cause) {
+    throw new SwainError("SANDBOX_REFUSED", `the seccomp profile ${path} cannot be read on this node`, { cause });
+  }
+}
+
+/** The id, when the engine took the request for GPUs: one that passes it over in silence must not seem to have any. */
+async function made(parts: CreateParts, id: string, spec: ContainerSpec): Promise<string> {
+  if (spec.container.gpus === undefined) return id;
+  const found = await parts.calls.inspect(id);
+  if (found === null || asksForGpus(found)) return id;
+  await parts.calls.remove(id);
+  throw new SwainError("GPU_UNAVAILABLE", "this container engine gives no GPUs through its API");
 }
 
 type Step = { step: "use" | "remove"; id: string } | { step: "rename" | "wait" };

@@ -120,6 +120,9 @@ class DockerDriver implements Driver {
     const before = await this.calls.inspect(id);
     if (before === null) throw new SwainError("ENGINE_ERROR", `there is no container ${id} of this node`);
     if (containerInfo(before, null).state !== "running") {
+      // Podman would start the owner of the network along with it.
+      const gone = await this.networkGone(before);
+      if (gone !== null) throw gone;
       try {
         await this.checkFolders(before);
         await this.calls.start(id);
@@ -228,6 +231,19 @@ class DockerDriver implements Driver {
     return new SwainError("ENGINE_ERROR", "the port the engine had chosen was taken meanwhile; another is chosen", {
       cause: failure,
     });
+  }
+
+  /** Why the network it shares cannot be joined, or null. */
+  private async networkGone(found: Inspected): Promise<SwainError | null> {
+    const id = networkOwner(found);
+    if (id === undefined) return null;
+    const owner = await this.calls.inspect(id);
+    if (owner !== null && containerInfo(owner, null).state === "running") return null;
+    const what = "the container whose network is to be shared";
+    if (owner !== null) return new SwainError("NETWORK_POD_MISSING", `${what} does not run`);
+    // Without it this one can never start again: made anew, it joins what is there then.
+    await this.calls.remove(found.Id);
+    return new SwainError("NETWORK_POD_MISSING", `${what} is gone`);
   }
 
   /** The container whose network this one uses: mostly itself, else the pod's first one. */

@@ -5,18 +5,15 @@ import { SwainError } from "../../../kernel/errors.ts";
 import type { Sockets } from "../../../kernel/sockets.ts";
 import type { ContainerSpec } from "../driver.ts";
 import { causeOf, statusOf } from "./engine.ts";
-import { boundFolders, fixedPorts } from "./inspect.ts";
+import { asksForGpus, boundFolders, fixedPorts, givenDevices } from "./inspect.ts";
 import type { Inspected } from "./inspect.ts";
-import { wantedPorts } from "./labels.ts";
+import { wantedLimits, wantedPorts } from "./labels.ts";
 
 /** A shell's codes for "not found" and "may not be run"; the engine sets them when the start itself failed. */
 const commandCodes = new Set([126, 127]);
 
-/** The causes by which Podman says the same. */
-const podmanCauses: ReadonlyMap<string, string> = new Map([
-  ["OCI runtime attempted to invoke a command that was not found", "is not in the image"],
-  ["OCI permission denied", "may not be executed"],
-]);
+/** Podman's cause for the same. Its "permission denied" may be about the command or about a limit, so it tells nothing. */
+const noCommand = "OCI runtime attempted to invoke a command that was not found";
 
 /**
  * What the system calls ENOSPC. Neither engine has a code for it, and the room that was missing may be free again when
@@ -39,7 +36,30 @@ export async function createFailure(
     });
   }
   const folders = (spec.container.volumes ?? []).flatMap(({ hostPath }) => hostPath ?? []);
-  return (await missingFolder(folders, error)) ?? error;
+  const devices = (spec.container.devices ?? []).map(({ hostPath }) => hostPath);
+  return (
+    (await missingFolder(folders, error)) ??
+    (await missingDevice(devices, error)) ??
+    (refused(error) ? sandboxRefused(error, spec) : error)
+  );
+}
+
+/** A call that was understood and not taken: the engine says which field it would not have. */
+const refused = (error: unknown): boolean => statusOf(error) === 400;
+
+const sandboxFields = ["security", "tmpfs", "ulimits", "devices", "gpus", "shmSize"] as const;
+
+function sandboxRefused(error: unknown, { container, network, hosts, dns }: ContainerSpec): unknown {
+  const { pids, cpuShares, cpuSet } = container.resources ?? {};
+  const set = [...sandboxFields.map((field) => container[field]), network, hosts, dns, pids, cpuShares, cpuSet];
+  if (set.every((value) => value === undefined)) return error;
+  return new SwainError("SANDBOX_REFUSED", (error as Error).message, { cause: error });
+}
+
+async function missingDevice(devices: readonly string[], cause: unknown): Promise<SwainError | null> {
+  const missing = await missingFolder(devices);
+  if (missing === null) return null;
+  return new SwainError("SANDBOX_REFUSED", `a device is not there: ${missing.message}`, { cause });
 }
 
 /** The error to throw for a start call that failed; `found` is the container after it. */
@@ -47,15 +67,27 @@ export async function startFailure(error: unknown, found: Inspected | null, sock
   if (statusOf(error) === undefined || found === null) return error;
   const folder = await missingFolder(boundFolders(found), error);
   if (folder !== null) return folder;
+  const device = await missingDevice(givenDevices(found), error);
+  if (device !== null) return device;
   const why = commandFailure(error, found);
   if (why !== null) return new SwainError("COMMAND_NOT_FOUND", `command "${found.Path}" ${why}`, { cause: error });
+  if (asksForGpus(found)) {
+    return new SwainError("GPU_UNAVAILABLE", (error as Error).message, { cause: error });
+  }
   for (const { address, port } of fixedPorts(found)) {
     if (!(await sockets.canBind(address, port))) {
       const message = `port ${port} of ${address} is in use on this node`;
       return new SwainError("PORT_TAKEN", message, { cause: error, details: { port } });
     }
   }
-  return error;
+  if (!hasSandbox(found)) return error;
+  return new SwainError("SANDBOX_REFUSED", (error as Error).message, { cause: error });
+}
+
+/** True when it has rights or limits that a node may be unable to grant. */
+function hasSandbox({ HostConfig: host, Config: config }: Inspected): boolean {
+  const lists = [host.CapAdd, host.SecurityOpt, host.Devices, wantedLimits(config.Labels)] as unknown[];
+  return host.Privileged === true || lists.some((list) => Array.isArray(list) && list.length > 0);
 }
 
 /** True when the failure is about a port that nobody asked for by number. */
@@ -66,8 +98,7 @@ export function isForChosenPort(failure: unknown, found: Inspected): boolean {
 
 /** How the command could not be run, or null when that was not it. */
 function commandFailure(error: unknown, found: Inspected): string | null {
-  const cause = podmanCauses.get(causeOf(error) ?? "");
-  if (cause !== undefined) return cause;
+  if (causeOf(error) === noCommand) return "is not in the image";
   // Bad-request status together with a shell's code: Docker tried and could not run the command.
   if (statusOf(error) !== 400 || !commandCodes.has(found.State.ExitCode)) return null;
   return found.State.ExitCode === 127 ? "is not in the image" : "may not be executed";

@@ -53,6 +53,17 @@ function publishedPorts(
 ): PublishedPort[] {
   return declared.flatMap(({ name, containerPort, hostPort }) => {
     if (containerPort === undefined) return [];
+    // On the node's own network a port is what it is.
+    if (network.HostConfig.NetworkMode === "host") {
+      return [
+        {
+          name,
+          containerPort,
+          hostPort: containerPort,
+          ...(local === undefined ? {} : { local, localPort: containerPort }),
+        },
+      ];
+    }
     const bindings = network.NetworkSettings.Ports[`${containerPort}/tcp`] ?? [];
     const fixed = bindings.find((binding) => Number(binding.HostPort) === hostPort);
     const bound = Number((fixed ?? bindings[0])?.HostPort);
@@ -74,4 +85,14 @@ export function fixedPorts(found: Inspected): { address: string; port: number }[
 /** Folders of the node that the container mounts. */
 export function boundFolders(found: Inspected): string[] {
   return found.Mounts.filter(({ Type }) => Type === "bind").map(({ Source }) => Source);
+}
+
+/** Devices of the node that the container is given. */
+export function givenDevices(found: Inspected): string[] {
+  const devices = (found.HostConfig.Devices ?? []) as { readonly PathOnHost?: string }[];
+  return devices.flatMap(({ PathOnHost }) => PathOnHost ?? []);
+}
+
+export function asksForGpus(found: Inspected): boolean {
+  return ((found.HostConfig.DeviceRequests ?? []) as unknown[]).length > 0;
 }

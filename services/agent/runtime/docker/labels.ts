@@ -12,6 +12,8 @@ export const labels = {
   ports: "swain.ports",
   /** The fixed host ports it publishes, for the whole pod, as JSON. */
   hostPorts: "swain.host-ports",
+  /** Names of the limits it was given, as JSON: an engine shows its own among them. */
+  ulimits: "swain.ulimits",
   /** Hash of what the container was made from: a leftover of another make is not taken for it. */
   spec: "swain.spec",
 } as const;
@@ -48,6 +50,7 @@ export function ourLabels(spec: ContainerSpec, identity: DriverIdentity): Record
     [labels.pod]: spec.pod,
     [labels.container]: spec.container.name,
     [labels.ports]: JSON.stringify(ports),
+    [labels.ulimits]: JSON.stringify((spec.container.ulimits ?? []).map(({ name }) => name)),
     [labels.hostPorts]: JSON.stringify(spec.joinNetworkOf === undefined ? wanted : []),
   };
 }
@@ -56,6 +59,9 @@ export const declaredPorts = (found: LabelMap): DeclaredPort[] => listIn<Declare
 
 /** Host ports that the manifest asked for by number. */
 export const wantedPorts = (found: LabelMap): number[] => listIn<number>(found?.[labels.hostPorts]);
+
+/** Names of the limits that the manifest asked for. */
+export const wantedLimits = (found: LabelMap): string[] => listIn<string>(found?.[labels.ulimits]);
 
 function listIn<T>(text: string | undefined): T[] {
   try {

@@ -5,6 +5,7 @@ import type { ContainerSpec, DriverIdentity } from "../driver.ts";
 import { portVariables } from "../environment.ts";
 import { parseImage } from "./image.ts";
 import { digest, labels, ourLabels, volumeName } from "./labels.ts";
+import { networkOptions, sandboxOptions } from "./sandbox.ts";
 
 /** The engine keeps this much output of a container: 30 MB in three files. */
 const logConfig = { Type: "json-file", Config: { "max-size": "10m", "max-file": "3" } };
@@ -13,13 +14,15 @@ const logConfig = { Type: "json-file", Config: { "max-size": "10m", "max-file": 
 const smallestCpu = 10;
 
 /**
- * Options of the create call, hash label included. `cpus` = what the engine has: a larger limit limits nothing.
+ * Options of the create call, hash label included. `cpus` = what the engine has: a larger limit limits nothing; `seccomp` = what
+ * stands for the profile.
  * No init process: with one, a command that does not exist would look like a container that started and ended.
  */
 export function createOptions(
   spec: ContainerSpec,
   identity: DriverIdentity,
   cpus: number,
+  seccomp?: string,
 ): Dockerode.ContainerCreateOptions {
   const { container } = spec;
   const ports = publishedPorts(spec);
@@ -27,14 +30,16 @@ export function createOptions(
     Image: parseImage(container.image ?? "").text,
     ...(container.command ? { Entrypoint: container.command } : {}),
     ...(container.args ? { Cmd: container.args } : {}),
+    ...(container.security?.user === undefined ? {} : { User: String(container.security.user) }),
     Env: environment(spec),
     Labels: ourLabels(spec, identity),
     ExposedPorts: Object.fromEntries(Object.keys(ports).map((port) => [port, {}])),
     HostConfig: {
       ...resources(spec, cpus),
+      ...sandboxOptions(spec, seccomp),
+      ...networkOptions(spec),
       Mounts: mounts(spec, identity),
       PortBindings: ports,
-      ...(spec.joinNetworkOf === undefined ? {} : { NetworkMode: `container:${spec.joinNetworkOf}` }),
       RestartPolicy: { Name: "" },
       AutoRemove: false,
       LogConfig: logConfig,
@@ -52,7 +57,7 @@ function environment(spec: ContainerSpec): string[] {
 
 /** Ports are published by the container that owns the network: the pod's first. An empty host port = any free one. */
 function publishedPorts(spec: ContainerSpec): Record<string, { HostIp: string; HostPort: string }[]> {
-  if (spec.joinNetworkOf !== undefined) return {};
+  if (spec.joinNetworkOf !== undefined || spec.network?.mode === "host") return {};
   const fixed = new Map<number, Set<number>>();
   for (const { containerPort, hostPort } of spec.podPorts ?? spec.container.ports ?? []) {
     if (containerPort === undefined) continue;
