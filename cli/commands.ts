@@ -5,6 +5,8 @@ export interface TableEntry {
   readonly name: string;
   readonly group: "Cluster" | "Objects" | "Parts" | "Other";
   readonly summary: string;
+  /** Called by programs: not in the overview. */
+  readonly hidden?: true;
   readonly load: () => Promise<{ default: CommandDef }>;
 }
 
@@ -125,6 +127,19 @@ export const commands: readonly TableEntry[] = [
     group: "Cluster",
     summary: "List, drain and remove nodes, and let machines join",
     load: () => import("./commands/node.ts"),
+  },
+  {
+    name: "completion",
+    group: "Other",
+    summary: "Print the completion script of a shell",
+    load: () => import("./commands/completion.ts"),
+  },
+  {
+    name: "complete",
+    group: "Other",
+    summary: "Print what the shell may complete",
+    hidden: true,
+    load: () => import("./commands/complete.ts"),
   },
   { name: "version", group: "Other", summary: "Print the version", load: () => import("./commands/version.ts") },
 ];

@@ -46,7 +46,7 @@ async function run(invocation: Invocation): Promise<number> {
   const wanted = name === "help" ? (ownArgs[0] ?? "") : name;
   const entry = commands.find((known) => known.name === wanted);
   if (entry === undefined) {
-    const names = commands.map((known) => known.name);
+    const names = commands.flatMap((known) => (known.hidden === true ? [] : [known.name]));
     throw new SwainError("INVALID_ARGUMENT", `unknown command "${wanted}"${didYouMean(wanted, names)}`);
   }
   const { default: definition } = await entry.load();

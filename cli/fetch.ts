@@ -1,8 +1,9 @@
 // Reads objects for `get`, `describe` and watches.
 import type { ApiObject, Client } from "./client.ts";
 import type { Resource } from "./kinds.ts";
+import { byName } from "./natural.ts";
 
-/** One object by name, or all of them. Throws NOT_FOUND. */
+/** One object by name, or all of them in the order people list names. Throws NOT_FOUND. */
 export async function fetchObjects(
   client: Client,
   resource: Resource,
@@ -11,5 +12,7 @@ export async function fetchObjects(
   minSeq?: number,
 ): Promise<ApiObject[]> {
   const options = minSeq === undefined ? {} : { minSeq };
-  return name === undefined ? client.list(scope, resource, options) : [await client.get(scope, resource, name, minSeq)];
+  if (name !== undefined) return [await client.get(scope, resource, name, minSeq)];
+  const objects = await client.list(scope, resource, options);
+  return objects.toSorted((a, b) => byName(a as never, b as never));
 }

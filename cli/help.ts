@@ -7,10 +7,11 @@ import type { SwainCommand } from "./command.ts";
 
 /** `swain --help`. Loads no command. */
 export function overview(): string {
-  const width = Math.max(...commands.map(({ name }) => name.length));
-  const groups = [...new Set(commands.map(({ group }) => group))];
+  const shown = commands.filter(({ hidden }) => hidden !== true);
+  const width = Math.max(...shown.map(({ name }) => name.length));
+  const groups = [...new Set(shown.map(({ group }) => group))];
   const sections = groups.map((group) => {
-    const lines = commands
+    const lines = shown
       .filter((entry) => entry.group === group)
       .map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`);
     return [`${group}:`, ...lines].join("\n");

@@ -14,6 +14,10 @@ const words: Readonly<Record<Resource, readonly string[]>> = {
   event: ["event", "events", "ev"],
 };
 
+/** Each kind in its two long words: `pod`, `pods`. */
+export const kindWords = (): (readonly [string, string])[] =>
+  Object.values(words).map(([one = "", many = one]) => [one, many]);
+
 const resources = Object.keys(words) as Resource[];
 
 /** The resource somebody means by that word. Throws INVALID_ARGUMENT. */

@@ -13,6 +13,7 @@ import { autoscalerFacts, metricSection, ownerFacts } from "./autoscaler-story.t
 import type { ApiObject, Client } from "./client.ts";
 import { feedEvent } from "./events.ts";
 import type { Resource } from "./kinds.ts";
+import { byName } from "./natural.ts";
 import { headingsOf, rowsOf } from "./output/objects.ts";
 import type { ObjectView } from "./output/objects.ts";
 import { because, nodeState, podState, servicePorts, stateCell } from "./output/rows.ts";
@@ -102,7 +103,7 @@ export async function story(client: Client, of: StoryOf): Promise<string> {
 }
 
 async function podsWhere(client: Client, scope: string, wanted: (pod: PodObject) => boolean): Promise<PodObject[]> {
-  return ((await client.list(scope, "pod")) as unknown as PodObject[]).filter(wanted);
+  return ((await client.list(scope, "pod")) as unknown as PodObject[]).filter(wanted).toSorted(byName);
 }
 
 function facts(list: readonly Fact[], color: boolean): string {

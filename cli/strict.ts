@@ -8,14 +8,24 @@ import type { Call } from "./command.ts";
 
 type Arguments = Pick<Call, "option" | "options" | "flag" | "positionals">;
 
-const bad = (message: string): SwainError => new SwainError("INVALID_ARGUMENT", message);
+/** All mistakes as one error. */
+function refusal(mistakes: readonly string[]): SwainError {
+  const [first = ""] = mistakes;
+  if (mistakes.length === 1) return new SwainError("INVALID_ARGUMENT", first);
+  const located = mistakes.map((message) => ({ message }));
+  return new SwainError("INVALID_ARGUMENT", `${mistakes.length} mistakes in the command line`, {
+    details: { located },
+  });
+}
+
+const unknownOption = "unknown option ";
 
 const aliasesOf = (definition: ArgDef): readonly string[] => {
   const { alias } = definition as { alias?: string | string[] };
   return alias === undefined ? [] : typeof alias === "string" ? [alias] : alias;
 };
 
-/** The arguments by their definitions. Throws INVALID_ARGUMENT. */
+/** The arguments by their definitions. Throws INVALID_ARGUMENT with everything that is wrong. */
 export function readArguments(rawArgs: readonly string[], definitions: ArgsDef): Arguments {
   const named = Object.entries(definitions).filter(([, definition]) => definition.type !== "positional");
   const words = Object.entries(definitions).filter(([, definition]) => definition.type === "positional");
@@ -24,18 +34,22 @@ export function readArguments(rawArgs: readonly string[], definitions: ArgsDef):
   );
   const values = new Map<string, string[]>();
   const positionals: string[] = [];
+  const mistakes: string[] = [];
   for (const token of tokensOf(rawArgs, named)) {
     if (token.kind === "positional") positionals.push(token.value);
-    else if (token.kind === "option") readOption(token, nameOf, definitions, values);
+    else if (token.kind === "option") mistakes.push(...readOption(token, nameOf, definitions, values));
   }
+  // A word after an option that is not known is most likely its value.
+  const misread = mistakes.some((mistake) => mistake.startsWith(unknownOption));
   const endless = words.at(-1)?.[0].endsWith("...") === true;
   const surplus = endless ? undefined : positionals[words.length];
-  if (surplus !== undefined) throw bad(`"${surplus}" is one argument too many`);
+  if (surplus !== undefined && !misread) mistakes.push(`"${surplus}" is one argument too many`);
   for (const [name, definition] of named) {
     const given = values.get(name);
     if (given === undefined && definition.default !== undefined) values.set(name, [String(definition.default)]);
-    checkChoice(name, definition, given ?? []);
+    mistakes.push(...wrongChoices(name, definition, given ?? []));
   }
+  if (mistakes.length > 0) throw refusal(mistakes);
   const options = (name: string): readonly string[] => values.get(name) ?? [];
   const option = (name: string): string | undefined => options(name).at(-1);
   return { options, option, flag: (name) => option(name) === "true", positionals };
@@ -68,41 +82,44 @@ function tokensOf(rawArgs: readonly string[], named: readonly [string, ArgDef][]
   return parsed.tokens as readonly Token[];
 }
 
+/** Takes the option into the values; gives what is wrong with it. */
 function readOption(
   token: OptionToken,
   nameOf: ReadonlyMap<string, string>,
   definitions: ArgsDef,
   values: Map<string, string[]>,
-): void {
+): string[] {
   const negated = token.name.startsWith("no-") ? nameOf.get(token.name.slice(3)) : undefined;
   const name = nameOf.get(token.name) ?? negated;
   if (name === undefined) {
     const known = [...nameOf.keys()].filter((option) => option.length > 1);
     const meant = token.name.length > 1 ? nearest(token.name, known) : undefined;
-    throw bad(`unknown option ${token.rawName}${meant === undefined ? "" : `; did you mean --${meant}?`}`);
+    return [`${unknownOption}${token.rawName}${meant === undefined ? "" : `; did you mean --${meant}?`}`];
   }
   const list = values.get(name) ?? [];
   values.set(name, list);
   if (definitions[name]?.type === "boolean") {
     const value = token.value ?? (nameOf.has(token.name) ? "true" : "false");
-    if (value !== "true" && value !== "false") throw bad(`${token.rawName} takes no value, but "${value}" was given`);
+    if (value !== "true" && value !== "false") return [`${token.rawName} takes no value, but "${value}" was given`];
     list.push(value);
-    return;
+    return [];
   }
-  if (nameOf.get(token.name) === undefined) throw bad(`unknown option ${token.rawName}`);
+  if (nameOf.get(token.name) === undefined) return [`${unknownOption}${token.rawName}`];
   // A following option is never meant as a value: `--server --wait` has forgotten it. A lone `-` is standard input.
   const forgotten =
     token.value === undefined || (!token.inlineValue && /^-./.test(token.value) && !/^-\d/.test(token.value));
-  if (forgotten) throw bad(`${token.rawName} needs a value`);
+  if (forgotten) return [`${token.rawName} needs a value`];
   list.push(token.value ?? "");
+  return [];
 }
 
-function checkChoice(name: string, definition: ArgDef, given: readonly string[]): void {
+function wrongChoices(name: string, definition: ArgDef, given: readonly string[]): string[] {
   const choices = (definition as { options?: string[] }).options;
-  for (const value of given) {
-    if (choices === undefined || choices.includes(value)) continue;
+  if (choices === undefined) return [];
+  return given.flatMap((value) => {
+    if (choices.includes(value)) return [];
     const meant = nearest(value, choices);
     const help = meant === undefined ? `one of ${choices.join(", ")}` : `did you mean ${meant}?`;
-    throw bad(`"${value}" is no value of --${name}; ${help}`);
-  }
+    return [`"${value}" is no value of --${name}; ${help}`];
+  });
 }

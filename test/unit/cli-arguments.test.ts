@@ -60,6 +60,24 @@ test.each([
   expect(() => read(...args)).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT", message }));
 });
 
+test("everything that is wrong is told at once", async () => {
+  const { code, stderr } = await runCli(["get", "pods", "--wacth", "-o", "jsn", "--server"]);
+  expect(code).toBe(2);
+  expect(stderr).toBe(
+    "unknown option --wacth; did you mean --watch?\n--server needs a value\n" +
+      '"jsn" is no value of --output; did you mean json?\n' +
+      "error: INVALID_ARGUMENT: 3 mistakes in the command line\n  See --help of this command.\n",
+  );
+});
+
+test("every command that talks to a cluster has the options that choose it", async () => {
+  const local = new Set(["up", "down", "demo", "nats-context", "validate", "version", "completion", "complete"]);
+  for (const { name, load } of commands.filter((entry) => !local.has(entry.name))) {
+    const { args } = (await load()).default as SwainCommand;
+    expect(Object.keys(args ?? {}), name).toEqual(expect.arrayContaining(["server", "cluster", "creds", "context"]));
+  }
+});
+
 test("options that choose the cluster may stand before the command", () => {
   expect(splitCommand(["--data", "/d", "--cluster=c", "get", "pods", "-w"])).toEqual({
     name: "get",
@@ -127,8 +145,8 @@ test("version is printed in each spelling", async () => {
 
 test("the overview names every command, and every command has help with examples that parse", async () => {
   const { stdout } = await runCli(["--help"]);
-  for (const { name, load } of commands) {
-    expect(stdout).toContain(`  ${name} `);
+  for (const { name, load, hidden } of commands) {
+    expect(stdout.includes(`  ${name} `)).toBe(hidden !== true);
     const help = await runCli([name, "--help"]);
     expect(help.code, name).toBe(0);
     expect(help.stdout, name).toMatch(/^USAGE swain /m);
@@ -137,7 +155,7 @@ test("the overview names every command, and every command has help with examples
     expect(examples.length, name).toBeGreaterThan(0);
     for (const example of examples) {
       expect(help.stdout).toContain(`  ${example}\n`);
-      const call = /swain (.*?)( &&.*|$)/.exec(example)?.[1]?.split(" ") ?? [];
+      const call = /swain (.*?)(\)| (?:&&|[|>]).*|$)/.exec(example)?.[1]?.split(" ") ?? [];
       const { name: called, rest } = splitCommand(call);
       expect(called, example).toBe(name);
       expect(() => readArguments(rest, args as never), example).not.toThrow();
