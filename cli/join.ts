@@ -1,6 +1,5 @@
 // The joining side: with a token, a machine makes a key of its own, has it entered in the cluster, and keeps what it needs
 // to come back without the token. The seed of the key never leaves the machine.
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { joinReply } from "../schemas/generated/messages.js";
 import type { JoinRequest } from "../schemas/generated/types.ts";
@@ -10,6 +9,7 @@ import { seedFile } from "../services/bus/embedded/roles.ts";
 import { subjectsOf } from "../services/bus/subjects.ts";
 import { asSwainError, SwainError } from "../services/kernel/errors.ts";
 import type { Call } from "./command.ts";
+import { makeFolder } from "../services/kernel/node/folder.ts";
 import { isLoopback } from "./local/addresses.ts";
 import { joinedFile } from "./local/joined-file.ts";
 import type { Joined } from "./local/joined-file.ts";
@@ -43,7 +43,7 @@ export async function joinCluster(call: Call, { kind, id, folder }: JoinWish): P
   const { systemDisk } = await import("../services/kernel/node/disk.ts");
   const { ensureUsers } = await import("../services/bus/embedded/keys.ts");
   const creds = join(folder, "creds");
-  await mkdir(creds, { recursive: true, mode: 0o700 });
+  makeFolder(creds);
   const role = `${kind}-${id}` as const;
   // Kept before it is asked for: when the answer gets lost, the next try asks with the same key.
   const [user] = await ensureUsers(systemDisk, creds, [role]);

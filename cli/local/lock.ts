@@ -1,14 +1,15 @@
 // One supervisor per data folder.
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { SwainError } from "../../services/kernel/errors.ts";
+import { makeFolder } from "../../services/kernel/node/folder.ts";
 import type { LocalPaths, ProcessMark } from "./layout.ts";
 import { isAlive, markOf } from "./processes.ts";
 
 /** Takes the folder for this process; throws ALREADY_RUNNING. The lock of a supervisor that is gone is taken over. */
 export function takeLock(paths: LocalPaths): ProcessMark {
   const own = markOf(process.pid) ?? { pid: process.pid, start: "" };
-  mkdirSync(dirname(paths.lock), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(paths.lock));
   for (;;) {
     try {
       writeFileSync(paths.lock, JSON.stringify(own), { flag: "wx", mode: 0o600 });

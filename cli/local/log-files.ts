@@ -1,15 +1,16 @@
 // Log files of the started processes. Each process writes its file itself, so that its lines are kept also when the
 // supervisor is gone; the supervisor only keeps the files from growing for ever.
 import { closeSync, openSync } from "node:fs";
-import { copyFile, mkdir, open, stat, truncate } from "node:fs/promises";
+import { copyFile, open, stat, truncate } from "node:fs/promises";
 import { dirname } from "node:path";
+import { makeFolder } from "../../services/kernel/node/folder.ts";
 
 /** One older file is kept beside each, so a process never takes more than twice this. */
 const rotateBytes = 10 * 1024 * 1024;
 
 /** Opens a log for appending; the caller closes the descriptor. Also its size, which is where new lines begin. */
 export async function openLog(path: string): Promise<{ descriptor: number; from: number }> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(path));
   const descriptor = openSync(path, "a", 0o600);
   try {
     return { descriptor, from: (await stat(path)).size };

@@ -1,11 +1,11 @@
 // A whole cluster on this machine: nats-server, controllers, agents and a proxy, each a process of its own, started in
 // order, started again when they die, and stopped in order. Not a part of the cluster itself: everything it starts goes on
 // without it. `swain up` and `swain demo` call it.
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { seedFile } from "../../services/bus/embedded/roles.ts";
 import { SwainError } from "../../services/kernel/errors.ts";
 import { systemDisk } from "../../services/kernel/node/disk.ts";
+import { makeFolder } from "../../services/kernel/node/folder.ts";
 import { nodeAddress } from "./addresses.ts";
 import { Child } from "./child.ts";
 import { launchPart } from "./launch.ts";
@@ -67,7 +67,7 @@ export async function startLocal(options: UpOptions): Promise<LocalUp> {
   const paths = localPaths(options.data);
   const own = takeLock(paths);
   try {
-    await mkdir(paths.log, { recursive: true, mode: 0o700 });
+    makeFolder(paths.log);
     const last = readRecord(options.data);
     if (last !== null) await clearLeftovers(last, options);
     const supervisor = new Supervisor(options, paths, own);

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { configText } from "../../services/bus/embedded/config.ts";
 import { hostFact } from "../../services/kernel/node/host.ts";
 import { systemDisk } from "../../services/kernel/node/disk.ts";
+import { makeFolder } from "../../services/kernel/node/folder.ts";
 import { Child } from "../../cli/local/child.ts";
 import type { Launched } from "../../cli/local/launch.ts";
 import { dataFolder, localCluster, localPaths } from "../../cli/local/layout.ts";
@@ -299,4 +300,14 @@ test("what the disk refuses is a DISK_ERROR that names the path", async () => {
     code: "DISK_ERROR",
     message: expect.stringContaining(below) as string,
   });
+});
+
+test("a data folder that cannot be made is refused at once, also below /proc", async () => {
+  for (const path of ["/proc/swain/run", "/proc/self/swain/a/b", join(folder, "file", "a")]) {
+    await writeFile(join(folder, "file"), "");
+    expect(() => makeFolder(path), path).toThrow(expect.objectContaining({ code: "DISK_ERROR" }));
+  }
+  makeFolder(join(folder, "a", "b", "c"));
+  makeFolder(join(folder, "a", "b", "c"));
+  for (const name of ["a", "a/b", "a/b/c"]) expect((await stat(join(folder, name))).mode & 0o777).toBe(0o700);
 });

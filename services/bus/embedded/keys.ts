@@ -1,14 +1,14 @@
 // Keys of the roles: one seed file each, readable by their owner alone.
-import { mkdir } from "node:fs/promises";
 import { nkeys } from "nats";
 import type { Disk } from "../../kernel/disk.ts";
+import { makeFolder } from "../../kernel/node/folder.ts";
 import type { User } from "./config.ts";
 import type { Role } from "./roles.ts";
 import { seedFile } from "./roles.ts";
 
 /** The users of those roles; a key that exists is kept, a missing one is made. Files 0600, folder 0700. */
 export async function ensureUsers(disk: Disk, folder: string, roles: readonly Role[]): Promise<User[]> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder);
   const users: User[] = [];
   for (const role of roles) {
     const path = seedFile(folder, role);

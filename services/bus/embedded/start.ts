@@ -2,10 +2,11 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
-import { mkdir, open } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { createServer } from "node:net";
 import { dirname } from "node:path";
 import { SwainError } from "../../kernel/errors.ts";
+import { makeFolder } from "../../kernel/node/folder.ts";
 import { tlsOptions } from "../tls.ts";
 
 export interface StartOptions {
@@ -48,7 +49,7 @@ const stopMs = 10_000;
  */
 export async function startServer(options: StartOptions): Promise<EmbeddedServer> {
   options.signal?.throwIfAborted();
-  await mkdir(dirname(options.log), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(options.log));
   // A server of an earlier run would answer in the place of the new one.
   if (!(await canBind(options))) throw new SwainError("PORT_IN_USE", `something listens at ${options.url} already`);
   const log = openSync(options.log, "a", 0o600);

@@ -1,9 +1,10 @@
 // The machine's files, for real processes.
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Disk } from "../disk.ts";
 import { SwainError } from "../errors.ts";
+import { makeFolder } from "./folder.ts";
 
 /** Files of this machine. */
 export const systemDisk: Disk = {
@@ -20,7 +21,7 @@ export const systemDisk: Disk = {
     // The name differs on every write: two writers of one path never share a half-written file.
     const draft = `${path}.${randomBytes(6).toString("hex")}.tmp`;
     try {
-      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+      makeFolder(dirname(path));
       const file = await open(draft, "wx", 0o600);
       try {
         await file.writeFile(content);

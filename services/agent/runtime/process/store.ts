@@ -6,9 +6,10 @@
 // The run before the newest is kept for its output.
 // They hold the manifest's variables, so only this user may read them.
 import { createHash } from "node:crypto";
-import { mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { SwainError } from "../../../kernel/errors.ts";
+import { makeFolder } from "../../../kernel/node/folder.ts";
 import type { ContainerSpec, DriverIdentity, PublishedPort } from "../driver.ts";
 
 export interface StoredSpec {
@@ -65,7 +66,7 @@ export class ProcessStore {
 
   async writeSpec(id: string, stored: StoredSpec): Promise<void> {
     await guarded(async () => {
-      await mkdir(this.folder(id), { recursive: true, mode: 0o700 });
+      makeFolder(this.folder(id));
       await writeJson(join(this.folder(id), "spec.json"), stored);
     });
   }
@@ -84,7 +85,7 @@ export class ProcessStore {
   /** Makes the folder of a new run and then names it the newest; the folders of runs before the last one go. */
   async beginRun(id: string, run: Run): Promise<void> {
     await guarded(async () => {
-      await mkdir(this.runFolder(id, run), { recursive: true, mode: 0o700 });
+      makeFolder(this.runFolder(id, run));
       await writeJson(join(this.folder(id), "run.json"), run);
       for (const name of await readdir(this.folder(id))) {
         if (!name.startsWith("run-") || name === `run-${run.number}` || name === `run-${run.number - 1}`) continue;
