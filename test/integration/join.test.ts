@@ -96,6 +96,23 @@ describeServers("joining", (binary) => {
     expect(readFileSync(join(cluster.data, "nats/nats-server.conf"), "utf8")).toContain("swain.default.proxy.edge.>");
   });
 
+  test("removing a node ends its credentials and its connections, and frees its id", async () => {
+    const agent = await start(...agentArgs("web5"), "--join", await token());
+    await until("web5 is ready", async () => (await state("web5")) === "ready");
+    const creds = join(own("web5"), "creds/agent-web5.nk");
+    const inboxPrefix = "swain.default.node.web5.inbox";
+    const bus = await connectTo(cluster.server, { creds, inboxPrefix });
+    expect(bus.state()).toBe("connected");
+    await cluster.ok("node", "rm", "web5", "--force");
+    await until("its connection was closed", async () => bus.state() !== "connected");
+    await bus.close();
+    await expect(connectTo(cluster.server, { creds, inboxPrefix })).rejects.toMatchObject({ code: "NATS_DENIED" });
+    await agent.stop();
+    const line = await token();
+    await start("agent", "--id", "web5", "--runtime", "process", "--data", own("web5-anew"), "--join", line);
+    await until("another machine has the id", async () => (await state("web5")) === "ready");
+  });
+
   test("an expired line lets nobody in", async () => {
     const line = await token("--ttl", "1s");
     const { id } = decodeJoinToken(line);
