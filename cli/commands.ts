@@ -79,6 +79,12 @@ export const commands: readonly TableEntry[] = [
     summary: "Wait until objects are ready, steady, deleted …",
     load: () => import("./commands/wait.ts"),
   },
+  {
+    name: "rollout",
+    group: "Objects",
+    summary: "Follow, list and undo template changes of a workload",
+    load: () => import("./commands/rollout.ts"),
+  },
   { name: "logs", group: "Objects", summary: "Show the output of a pod", load: () => import("./commands/logs.ts") },
   {
     name: "exec",

@@ -153,6 +153,7 @@ ProxyRoute?: ProxyRoute
 ProxyBackend?: ProxyBackend
 ProxyMetrics?: ProxyMetrics
 Report?: Report
+RolloutUndoRequest?: RolloutUndoRequest
 ScaleRequest?: ScaleRequest
 Sync?: Sync
 TopReply?: TopReply
@@ -168,6 +169,7 @@ ProxyObject?: ProxyObject
 ServiceObject?: ServiceObject
 ObjectMeta?: ObjectMeta
 PodState?: PodState
+TemplateObject?: TemplateObject
 WorkloadObject?: WorkloadObject
 }
 export interface AutoscalerSpec {
@@ -1734,6 +1736,18 @@ observed: PodObserved
 [k: string]: unknown
 }
 /**
+ * api.<ns>.workload.undo: applies an earlier template of the workload. Its count and its other rules stay.
+ */
+export interface RolloutUndoRequest {
+operation: string
+name: Name
+/**
+ * The generation of a template of workload.history; left out for the one before the current.
+ */
+to?: number
+[k: string]: unknown
+}
+/**
  * api.<ns>.workload.scale
  */
 export interface ScaleRequest {
@@ -2046,6 +2060,26 @@ endpoints: number
  * How many of them no node runs.
  */
 external?: number
+}
+/**
+ * What api.<ns>.workload.history answers for each template of the workload that is still known, oldest first.
+ */
+export interface TemplateObject {
+/**
+ * Sequence of the event that set it.
+ */
+generation: number
+/**
+ * When it was set last, milliseconds since 1970.
+ */
+time: number
+current: boolean
+/**
+ * Pods that were made from it.
+ */
+pods: number
+spec: WorkloadSpec
+[k: string]: unknown
 }
 /**
  * Bucket workloads, key <namespace>.<name>.

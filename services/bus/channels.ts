@@ -37,6 +37,8 @@ const get = (what: string): Verb => ({
 export const apiVerbs: Readonly<Record<string, Verb>> = {
   "manifest.apply": change("apply-request", "Applies documents, all or none."),
   "workload.scale": change("scale-request", "Sets the number of pods."),
+  "workload.undo": change("rollout-undo-request", "Applies an earlier template; the count stays."),
+  "workload.history": list("the templates of a workload that are still known"),
   "workload.delete": change("delete-request", "Stops all pods and forgets the workload."),
   "service.delete": change("delete-request", "Forgets the service."),
   "endpoint.register": change("endpoint-register-request", "Registers or renews a program on no node as an endpoint."),

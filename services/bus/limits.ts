@@ -49,6 +49,8 @@ export const limits = {
   projectionInFlight: 128,
   /** Requests waiting at the leader before it answers BUSY. */
   inboxRequests: 10_000,
+  /** Templates of a workload that `rollout undo` can bring back: each may be as large as an apply. */
+  templates: 10,
   /** Operations whose ids are remembered. */
   operations: 10_000,
 } as const;

@@ -58,6 +58,14 @@ export interface Template {
   readonly networkOf: Key | null;
 }
 
+/** A template as `rollout undo` may bring it back. */
+export interface PastTemplate {
+  readonly generation: number;
+  /** Event time at which it was set, milliseconds. */
+  readonly time: number;
+  readonly spec: WorkloadSpec;
+}
+
 export interface WorkloadRecord {
   readonly namespace: string;
   readonly name: string;
@@ -69,6 +77,8 @@ export interface WorkloadRecord {
   template: Template;
   /** Templates that pods still use, by generation; the current one is among them. */
   readonly templates: Map<number, Template>;
+  /** The last templates, each once, the one set last at the end; bounded. */
+  readonly history: PastTemplate[];
   /** Keys of its pods, removed ones excepted. */
   readonly pods: Set<Key>;
   deleting: boolean;

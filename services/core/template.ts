@@ -16,6 +16,14 @@ export function sameTemplate(a: WorkloadSpec, b: WorkloadSpec): boolean {
   return same(templatePart(a), templatePart(b));
 }
 
+/** The spec with the template of another: what does not belong to the template stays. */
+export function withTemplateOf(spec: WorkloadSpec, other: WorkloadSpec): WorkloadSpec {
+  const { replicas, placement, lostAfter, drainTimeout, progressDeadline } = spec;
+  const kept = { replicas, placement, lostAfter, drainTimeout, progressDeadline };
+  const given = Object.entries(kept).filter(([, value]) => value !== undefined);
+  return { ...(templatePart(other) as WorkloadSpec), ...Object.fromEntries(given) };
+}
+
 /** Sum of the requests of a pod's containers; a limit without a request counts as the request. */
 function requestsOf(spec: WorkloadSpec): Resources {
   const total = { cpuMillis: 0, memoryBytes: 0 };

@@ -87,6 +87,7 @@ export const errorKinds = {
     true,
     "Deregister endpoints that are not needed, or give some of them a service of their own.",
   ),
+  NO_EARLIER_TEMPLATE: kind(3, false, "See the templates still known with `swain rollout history workload/NAME`."),
   // scheduling and pods
   NO_NODES: kind(1, true, "Start an agent: `swain agent` or `swain up --nodes N`."),
   UNSCHEDULABLE: kind(1, true, "Read the message: each filter says how many nodes it refused and why."),

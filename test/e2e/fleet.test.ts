@@ -44,6 +44,31 @@ describe("a fleet", () => {
     await cluster.ok("scale", `workload/${name}`, "--replicas", "4", "--wait");
   });
 
+  it("undoes a template change that halted, without a failed request and without touching the count", async () => {
+    const before = new Set((await cluster.pods()).map((pod) => pod.metadata.name));
+    const broken = { process: { command: ["/no/such/program"] }, env: [{ name: "VERSION", value: "2" }] };
+    const changed = await cluster.apply([web(name, {}, broken)], "--wait", "--timeout", "30s");
+    expect(changed.code).not.toBe(0);
+    expect(await cluster.ok("rollout", "status", `workload/${name}`)).toMatch(/: halted, .*COMMAND_NOT_FOUND/);
+    const traffic = load(port, 1);
+    expect(await cluster.ok("rollout", "undo", `workload/${name}`, "--wait")).toMatch(
+      /goes back to an earlier template/,
+    );
+    expect((await traffic.stop()).failed).toEqual([]);
+    const after = (await cluster.pods()).filter(({ status }) => status.state === "ready");
+    expect(
+      after
+        .map((pod) => pod.metadata.name)
+        .toSorted()
+        .filter((pod) => before.has(pod)),
+    ).toHaveLength(3);
+    expect(await cluster.ok("rollout", "history", `workload/${name}`)).toMatch(/\n\d+ .* 0 .*\n\d+ .* 3 +yes /);
+    const none = await cluster.run("rollout", "undo", `workload/${name}`, "--to", "1");
+    expect(none.code).toBe(3);
+    expect(none.stderr).toMatch(/NO_EARLIER_TEMPLATE/);
+    await cluster.ok("scale", `workload/${name}`, "--replicas", "4", "--wait");
+  });
+
   it("says why pods do not move instead of waiting in silence", async () => {
     const [pod] = await cluster.pods();
     const from = pod?.spec.node ?? "";

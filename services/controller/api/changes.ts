@@ -1,8 +1,16 @@
-// Verbs that change something: apply, scale, delete, and what operators decide about nodes. Answered when the change is in the log, not when it is done.
-import { applyRequest, deleteRequest, nodeRequest, scaleRequest } from "../../../schemas/generated/messages.js";
+// Verbs that change something: apply, scale, undo, delete, and what operators decide about nodes. Answered when the change is
+// in the log, not when it is done.
+import {
+  applyRequest,
+  deleteRequest,
+  nodeRequest,
+  rolloutUndoRequest,
+  scaleRequest,
+} from "../../../schemas/generated/messages.js";
 import { admitApply } from "../../core/admit/apply.ts";
 import { admitDelete, admitScale } from "../../core/admit/change.ts";
 import { admitMode, admitRemoval } from "../../core/admit/node.ts";
+import { admitUndo } from "../../core/admit/undo.ts";
 import { checked, namespaced } from "./request.ts";
 import type { Handler } from "./request.ts";
 
@@ -17,6 +25,12 @@ export const scale: Handler = (host, request) => {
   const { operation, name, replicas } = checked(scaleRequest, "scale-request", request.body);
   const namespace = namespaced(request);
   return host.change(operation, (state) => admitScale(state, namespace, name, replicas));
+};
+
+export const undo: Handler = (host, request) => {
+  const { operation, name, to } = checked(rolloutUndoRequest, "rollout-undo-request", request.body);
+  const namespace = namespaced(request);
+  return host.change(operation, (state) => admitUndo(state, namespace, name, to));
 };
 
 export const setMode =

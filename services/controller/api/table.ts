@@ -1,6 +1,7 @@
 // Every verb of the API: `api.<namespace or _>.<resource>.<verb>`.
-import { apply, remove, removeNode, scale, setMode } from "./changes.ts";
+import { apply, remove, removeNode, scale, setMode, undo } from "./changes.ts";
 import { deregister, register } from "./endpoints.ts";
+import { history } from "./history.ts";
 import { listEvents } from "./events.ts";
 import { exec } from "./exec.ts";
 import { logs } from "./logs.ts";
@@ -13,6 +14,8 @@ import { topNodes, topPods } from "./top.ts";
 export const handlers: ReadonlyMap<string, Handler> = new Map<string, Handler>([
   ["manifest.apply", apply],
   ["workload.scale", scale],
+  ["workload.undo", undo],
+  ["workload.history", history],
   ["workload.delete", remove("workload")],
   ["service.delete", remove("service")],
   ["autoscaler.delete", remove("autoscaler")],

@@ -7,6 +7,7 @@ import type {
   WorkloadSpec,
 } from "../../../schemas/generated/types.ts";
 import { type Key, keyOf, type Template, type WorkloadRecord } from "../model.ts";
+import { limits } from "../../bus/limits.ts";
 import { growShards } from "../endpoints.ts";
 import { same } from "../same.ts";
 import { sameTemplate, templateOf } from "../template.ts";
@@ -27,6 +28,7 @@ export function workloadApplied(context: FoldContext, item: WorkloadApplied): vo
       generation: sequence,
       template,
       templates: new Map([[sequence, template]]),
+      history: [{ generation: sequence, time: context.time, spec: item.spec }],
       pods: new Set(),
       deleting: false,
       halted: null,
@@ -42,6 +44,7 @@ export function workloadApplied(context: FoldContext, item: WorkloadApplied): vo
     known.halted = null;
     known.template = knownTemplate(known, item.spec) ?? templateOf(item.spec, sequence, item.namespace);
     known.templates.set(known.template.generation, known.template);
+    keepInHistory(context, known);
     forgetTemplates(context, known);
   }
   touchWorkload(context, key);
@@ -60,6 +63,14 @@ function touchPods(context: FoldContext, workload: WorkloadRecord): void {
 function knownTemplate(workload: WorkloadRecord, spec: WorkloadSpec): Template | undefined {
   const candidates = [...workload.templates.values()].filter((template) => sameTemplate(template.spec, spec));
   return candidates.at(-1);
+}
+
+/** The current template goes to the end of the history; what was the same before goes, and what is too old. */
+function keepInHistory({ time }: FoldContext, { history, template }: WorkloadRecord): void {
+  if (history.at(-1)?.generation === template.generation) return;
+  const others = history.filter(({ spec }) => !sameTemplate(spec, template.spec));
+  const { generation, spec } = template;
+  history.splice(0, history.length, ...others.slice(1 - limits.templates), { generation, time, spec });
 }
 
 /** Drops templates no pod uses. */
