@@ -236,10 +236,12 @@ export class Cluster {
         child.kill("SIGKILL");
       }
     }
-    if (this.supervisor.exitCode === null) {
+    // One that was ended by a signal has no exit code, and no event of its end would come any more.
+    if (this.supervisor.exitCode === null && this.supervisor.signalCode === null) {
       const gone = new Promise((resolve) => this.supervisor.once("exit", resolve));
       this.supervisor.kill("SIGTERM");
-      await Promise.race([gone, new Promise((resolve) => setTimeout(resolve, 40_000))]);
+      // An agent gets 60 s for its pods, after the controllers; killed before, the supervisor leaves agents and server behind.
+      await Promise.race([gone, new Promise((resolve) => setTimeout(resolve, 80_000))]);
       this.supervisor.kill("SIGKILL");
     }
     // Whatever outlived its supervisor, if that was ended from outside.
