@@ -3,7 +3,8 @@ import { execFile } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { root, swain } from "../support/cluster.ts";
 import { SimCluster } from "../support/sim-cluster.ts";
 
@@ -79,6 +80,52 @@ test("without a cluster nothing is offered and nothing is said", async () => {
   });
   expect([code, stderr]).toEqual([0, ""]);
   expect(stdout).toMatch(/^:\d+\n$/);
+});
+
+/** Runs a suite with a shell. A missing one is a skip with its reason, in CI a failure. */
+function describeShell(shell: "zsh" | "fish", suite: (run: (program: string) => Promise<string>) => void): void {
+  const env = (): NodeJS.ProcessEnv => ({
+    ...process.env,
+    HOME: folder,
+    PATH: `${folder}${delimiter}${process.env["PATH"] ?? ""}`,
+    SWAIN_SERVER: cluster.server.url,
+    SWAIN_CLUSTER: "test",
+  });
+  const there = (process.env["PATH"] ?? "").split(delimiter).some((path) => existsSync(join(path, shell)));
+  if (there) {
+    const options = shell === "zsh" ? ["-fc"] : ["--no-config", "-c"];
+    // Not waited for in place: the controller runs in this very process.
+    const run = async (program: string): Promise<string> =>
+      (await promisify(execFile)(shell, [...options, program], { env: env() })).stdout;
+    describe(shell, () => suite(run));
+  } else if (process.env["CI"] === undefined) describe.skip(`${shell} not found`, () => test("is skipped", () => {}));
+  else test(shell, () => expect.fail(`${shell} not found`));
+}
+
+describeShell("fish", (run) => {
+  test("fish offers commands, options and names with their descriptions", async () => {
+    const offered = (line: string): Promise<string> =>
+      run(`swain completion fish | source; complete -C${JSON.stringify(line)}`);
+    expect(await offered("swain des")).toBe("describe\tTell the story of one object\n");
+    expect(await offered("swain get --al")).toBe("--all-namespaces\tObjects of every namespace\n");
+    expect(await offered("swain describe workload/w")).toBe("workload/web\n");
+  });
+});
+
+describeShell("zsh", (run) => {
+  test("zsh takes the script and offers what it is given", async () => {
+    // `_describe` needs the line editor; what it is given is what people are offered.
+    const offered = (...words: string[]): Promise<string> =>
+      run(`
+        autoload -Uz compinit; compinit -u -d "$HOME/zcompdump"
+        source <(swain completion zsh)
+        [[ $_comps[swain] == _swain ]] || exit 1
+        _describe() { print -l -- "\${(P@)2}" }
+        words=(swain ${words.map((word) => `'${word}'`).join(" ")}); CURRENT=$#words
+        _swain`);
+    expect(await offered("des")).toBe("describe:Tell the story of one object\n");
+    expect(await offered("describe", "workload/w")).toMatch(/^workload\/web:/);
+  });
 });
 
 test("each shell has its script, another is refused", async () => {
