@@ -20,6 +20,7 @@ import { because, nodeState, podState, servicePorts, stateCell } from "./output/
 import { harmless, table, tableLines } from "./output/table.ts";
 import type { Cell } from "./output/table.ts";
 import { ageText, cpuText, memoryText } from "./output/units.ts";
+import { podWaiting, serviceWaiting, workloadWaiting } from "./waiting.ts";
 import { eventLine } from "./show-events.ts";
 import { backendsText } from "./show-proxies.ts";
 
@@ -48,7 +49,14 @@ export async function story(client: Client, of: StoryOf): Promise<string> {
       const pods = await podsWhere(client, namespace, ({ spec }) => spec.workload === name);
       const reasons = [workload.status, ...pods.map(({ status }) => status)];
       return [
-        facts([...workloadFacts(workload), ...(await ownerFacts(client, namespace, name))], of.color),
+        facts(
+          [
+            ...workloadFacts(workload),
+            ["Waiting for", workloadWaiting(workload, pods)],
+            ...(await ownerFacts(client, namespace, name)),
+          ],
+          of.color,
+        ),
         await specText("Containers", workload.spec.containers),
         podSection(pods, view),
         reasonSection(reasons),
@@ -63,7 +71,7 @@ export async function story(client: Client, of: StoryOf): Promise<string> {
       const isMissing = workload !== undefined && (await client.find(namespace, "workload", workload)) === null;
       const missing = isMissing ? `There is no workload ${workload} in namespace ${namespace}: it has no pods.\n` : "";
       return [
-        facts(serviceFacts(service), of.color),
+        facts([...serviceFacts(service), ["Waiting for", serviceWaiting(service, pods)]], of.color),
         missing,
         workload === undefined ? "" : podSection(pods, view),
         await externalSection(client, namespace, name, now),
@@ -84,7 +92,7 @@ export async function story(client: Client, of: StoryOf): Promise<string> {
     case "pod": {
       const pod = object as unknown as PodObject;
       return [
-        facts(podFacts(pod, now), of.color),
+        facts([...podFacts(pod, now), ["Waiting for", podWaiting(pod, now)]], of.color),
         reasonSection([pod.status]),
         await eventSection(client, namespace, [name], now),
       ].join("");

@@ -82,6 +82,7 @@ test("a request larger than any node is seen with its reason in get, describe, e
   expect(await ok("describe", "workload/web")).toContain(
     "  TOO_LARGE_FOR_ANY_NODE: Lower the request, or add a larger node.\n",
   );
+  expect(await ok("describe", "workload/web")).toMatch(/^Waiting for: +2 pending to go on$/m);
   expect(await ok("events", "--last", "20")).toMatch(/pending +TOO_LARGE_FOR_ANY_NODE: /);
   await ok("delete", "workload/web", "--wait");
 });

@@ -1,0 +1,34 @@
+import { expect, test } from "vitest";
+import { podWaiting, serviceWaiting, workloadWaiting } from "../../cli/waiting.ts";
+import { podObject, workloadObject } from "../support/cli-leader.ts";
+
+const pod = (state: string): never => podObject("web-1", state) as never;
+const workload = (status: object): never => workloadObject(status) as never;
+
+test("a pod says what it waits for and since when, and nothing when it is ready", () => {
+  expect(podWaiting(pod("pulling"), 90_000)).toBe("its image to be there (for 1m30s)");
+  expect(podWaiting(pod("ready"), 90_000)).toBe("");
+});
+
+test("a workload counts the pods that keep it", () => {
+  const pods = [pod("ready"), pod("pulling"), pod("pulling"), pod("backoff")];
+  expect(workloadWaiting(workload({ replicas: 5, pods: 4, updated: 4 }), pods)).toBe(
+    "2 pulling, 1 backoff to go on; 1 pod of the new template; 1 pod to be made",
+  );
+  expect(workloadWaiting(workload({ phase: "steady" }), [])).toBe("");
+  expect(workloadWaiting(workload({ phase: "halted" }), [])).toContain("halted");
+  expect(workloadWaiting(workload({ phase: "deleting", pods: 1, updated: 0 }), [pod("stopping")])).toBe(
+    "1 stopping to go on",
+  );
+});
+
+test("a service without endpoints says whose readiness it waits for", () => {
+  const service = (selector: object | undefined, endpoints: number): never =>
+    ({ spec: { selector }, status: { endpoints } }) as never;
+  expect(serviceWaiting(service({ workload: "web" }, 0), [pod("running")])).toBe(
+    "a ready pod of workload web: 0 of 1 are",
+  );
+  expect(serviceWaiting(service({ workload: "web" }, 0), [])).toBe("pods of workload web");
+  expect(serviceWaiting(service(undefined, 0), [])).toBe("a program to register itself");
+  expect(serviceWaiting(service({ workload: "web" }, 2), [])).toBe("");
+});
