@@ -14,6 +14,7 @@ import { isCode, SwainError } from "../services/kernel/errors.ts";
 import type { Code } from "../services/kernel/errors.ts";
 import type { Ids, Random } from "../services/kernel/ids.ts";
 import { silent } from "../services/kernel/log.ts";
+import { traced } from "../services/kernel/trace.ts";
 import { systemClock } from "../services/kernel/node/clock.ts";
 import { systemIds, systemRandom } from "../services/kernel/node/ids.ts";
 import { untilAborted } from "./abort.ts";
@@ -76,7 +77,9 @@ export class Client {
   /** A change: the same operation id goes with every try, so that it happens once. */
   async change(namespace: string, resource: string, verb: string, body: object): Promise<Accepted> {
     try {
-      return (await this.ask(namespace, resource, verb, { operation: this.ids.next(), ...body })) as Accepted;
+      const ask = (): Promise<Record<string, unknown>> =>
+        this.ask(namespace, resource, verb, { operation: this.ids.next(), ...body });
+      return (await traced(`swain ${resource}.${verb}`, ask, { root: true, kind: "client" })) as Accepted;
     } catch (error) {
       const { name } = body as { name?: unknown };
       throw typeof name === "string" ? await this.withNearest(error, namespace, resource, name) : error;

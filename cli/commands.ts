@@ -31,6 +31,12 @@ export const commands: readonly TableEntry[] = [
     load: () => import("./commands/nats-context.ts"),
   },
   {
+    name: "server-config",
+    group: "Cluster",
+    summary: "Write the configuration of a nats-server of your own",
+    load: () => import("./commands/server-config.ts"),
+  },
+  {
     name: "apply",
     group: "Objects",
     summary: "Create or change objects from manifests",

@@ -8,6 +8,7 @@ import type { Insight, Observed } from "../services/kernel/insight.ts";
 import type { Running } from "../services/kernel/running.ts";
 import { SwainError } from "../services/kernel/errors.ts";
 import type { StatusServer } from "../services/kernel/node/status-server.ts";
+import { listenAddress } from "../services/kernel/listen-address.ts";
 import { logFormats, logLevels } from "../services/kernel/log.ts";
 import type { LogFormat, Logger, LogLevel } from "../services/kernel/log.ts";
 import { aborted } from "./abort.ts";
@@ -165,6 +166,6 @@ export async function runPart<T extends Running & Observed>(
 async function openStatus(call: Call, insight: () => Insight | undefined): Promise<StatusServer | undefined> {
   const text = call.option("http");
   if (text === undefined) return undefined;
-  const { serveStatus, statusAddress } = await import("../services/kernel/node/status-server.ts");
-  return serveStatus(statusAddress(text), insight);
+  const { serveStatus } = await import("../services/kernel/node/status-server.ts");
+  return serveStatus(listenAddress(text, "--http"), insight);
 }

@@ -137,6 +137,7 @@ class NodeAgent implements Agent {
     const subjects = subjectsOf(cluster).node;
     this.cancels.push(
       serveCommands(bus, subjects.commandAll(node), subjects.inbox(node), {
+        now: () => clock.mono(),
         held: () => this.held,
         assign: (assignment) => this.assign(assignment),
         logs: (request) => {

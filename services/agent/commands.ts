@@ -6,9 +6,12 @@ import type { Bus, BusMessage } from "../bus/port.ts";
 import { respond, respondError } from "../bus/respond.ts";
 import type { Cancel } from "../kernel/clock.ts";
 import { asSwainError, SwainError } from "../kernel/errors.ts";
+import { traced, traceOf } from "../kernel/trace.ts";
 
 /** What the agent does for the commands. */
 export interface CommandTarget {
+  /** Monotonic milliseconds. */
+  now(): number;
   held(): { readonly logId: string; readonly generation: number };
   /** Resolves with what is held then. Rejects with DISK_ERROR. */
   assign(assignment: Assign): Promise<{ readonly logId: string; readonly generation: number }>;
@@ -23,7 +26,10 @@ export interface CommandTarget {
 export function serveCommands(bus: Bus, subject: string, inbox: string, target: CommandTarget): Cancel {
   return bus.subscribe(subject, (message) => {
     const verb = message.subject.slice(message.subject.lastIndexOf(".") + 1);
-    void answer(verb, message, target).then(
+    const parent = traceOf(message, target.now());
+    const work = (): Promise<object | null> => answer(verb, message, target);
+    const answered = parent === undefined ? work() : traced(`command ${verb}`, work, { parent, kind: "server" });
+    void answered.then(
       (value) => {
         if (value !== null) respond(bus, message, inbox, value);
       },

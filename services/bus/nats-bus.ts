@@ -5,6 +5,7 @@ import type { Cancel, Clock } from "../kernel/clock.ts";
 import { SwainError } from "../kernel/errors.ts";
 import type { Random } from "../kernel/ids.ts";
 import type { Logger } from "../kernel/log.ts";
+import { tracedHeaders } from "../kernel/trace.ts";
 import { JetStreamBucket } from "./bucket.ts";
 import { CommandRequests } from "./commands.ts";
 import { requestError } from "./errors.ts";
@@ -80,10 +81,11 @@ export class NatsBus implements Bus {
 
   publish(subject: string, value: unknown, options: PublishOptions = {}): void {
     const data = encode(value);
-    this.checkSize(data, options.headers, subject);
+    const traced = tracedHeaders(options.headers, this.parts.clock.mono());
+    this.checkSize(data, traced, subject);
     // The client would keep everything until it reconnects and throw it away then.
     if (this.current !== "connected" || this.connection.isClosed() || this.connection.isDraining()) return;
-    const headers = options.headers === undefined ? undefined : headersOf(options.headers);
+    const headers = traced === undefined ? undefined : headersOf(traced);
     this.connection.publish(subject, data, {
       ...(headers === undefined ? {} : { headers }),
       ...(options.reply === undefined ? {} : { reply: options.reply }),
@@ -96,12 +98,13 @@ export class NatsBus implements Bus {
     options: { timeoutMs: number; headers?: Readonly<Record<string, string>> },
   ): Promise<BusMessage> {
     const data = encode(value);
-    this.checkSize(data, options.headers, subject);
+    const traced = tracedHeaders(options.headers, this.parts.clock.mono());
+    this.checkSize(data, traced, subject);
     const started = this.parts.clock.mono();
     // What is sent while disconnected is thrown away by the client, so it waits here instead.
     if (this.current !== "connected") await this.connected(subject, options.timeoutMs);
     const timeout = Math.max(1, options.timeoutMs - (this.parts.clock.mono() - started));
-    const headers = options.headers === undefined ? undefined : headersOf(options.headers);
+    const headers = traced === undefined ? undefined : headersOf(traced);
     try {
       const inbox = commandInbox(subject);
       const more = headers === undefined ? {} : { headers };

@@ -6,6 +6,7 @@ import { subjectsOf } from "../bus/subjects.ts";
 import { jitteredMs } from "../kernel/backoff.ts";
 import { sleep } from "../kernel/clock.ts";
 import { asSwainError, SwainError } from "../kernel/errors.ts";
+import { listenAddress } from "../kernel/listen-address.ts";
 import type { Logger } from "../kernel/log.ts";
 import { systemClock } from "../kernel/node/clock.ts";
 import { systemDisk } from "../kernel/node/disk.ts";
@@ -140,17 +141,7 @@ function servedService({
     throw new SwainError("INVALID_ARGUMENT", `"${name}" is not a service: write NAME or NAME:PORT`);
   }
   const port = choice !== undefined && /^\d+$/.test(choice) ? Number(choice) : choice;
-  return { service: `${namespace}/${service}`, choice: port, ...address(listen) };
-}
-
-/** `127.0.0.1:8080`, `[::1]:8080`, `host:8080` or `8080`. */
-function address(listen: string): { host: string; port: number } {
-  const match = /^(?:(?:\[([\da-fA-F:.%\w]+)\]|([^:[\]]+)):)?(\d{1,5})$/.exec(listen);
-  const port = Number(match?.[3]);
-  if (match === null || port > 65_535) {
-    throw new SwainError("INVALID_ARGUMENT", `"${listen}" is not an address to listen on: write HOST:PORT or PORT`);
-  }
-  return { host: match[1] ?? match[2] ?? loopback, port };
+  return { service: `${namespace}/${service}`, choice: port, ...listenAddress(listen, "--listen") };
 }
 
 function withResolvers(): { promise: Promise<void>; resolve: () => void; reject: (error: unknown) => void } {

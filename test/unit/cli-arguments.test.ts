@@ -71,7 +71,17 @@ test("everything that is wrong is told at once", async () => {
 });
 
 test("every command that talks to a cluster has the options that choose it", async () => {
-  const local = new Set(["up", "down", "demo", "nats-context", "validate", "version", "completion", "complete"]);
+  const local = new Set([
+    "up",
+    "down",
+    "demo",
+    "nats-context",
+    "server-config",
+    "validate",
+    "version",
+    "completion",
+    "complete",
+  ]);
   for (const { name, load } of commands.filter((entry) => !local.has(entry.name))) {
     const { args } = (await load()).default as SwainCommand;
     expect(Object.keys(args ?? {}), name).toEqual(expect.arrayContaining(["server", "cluster", "creds", "context"]));

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { controllerReady } from "../../services/controller/figures.ts";
 import { counter, histogram, Tally, Timings } from "../../services/kernel/figures.ts";
-import { statusAddress } from "../../services/kernel/node/status-server.ts";
+import { listenAddress } from "../../services/kernel/listen-address.ts";
 import { proxyFigures, proxyReady } from "../../services/proxy/figures.ts";
 
 describe("a tally", () => {
@@ -87,8 +87,8 @@ it.each([
   ["9100", { host: "127.0.0.1", port: 9100 }],
   ["0.0.0.0:9100", { host: "0.0.0.0", port: 9100 }],
   ["[::1]:0", { host: "::1", port: 0 }],
-])("--http %s", (text, address) => expect(statusAddress(text)).toEqual(address));
+])("--http %s", (text, address) => expect(listenAddress(text, "--http")).toEqual(address));
 
 it.each(["", "x", "1:2:3", "70000", ":80"])("--http %j is refused", (text) =>
-  expect(() => statusAddress(text)).toThrow(/HOST:PORT or PORT/),
+  expect(() => listenAddress(text, "--http")).toThrow(/HOST:PORT or PORT/),
 );

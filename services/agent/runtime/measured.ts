@@ -1,6 +1,7 @@
 // A driver around a driver that counts its calls and their errors and takes their time. It changes nothing else.
 import type { Clock } from "../../kernel/clock.ts";
 import { asSwainError } from "../../kernel/errors.ts";
+import { traced } from "../../kernel/trace.ts";
 import type { Meter } from "../figures.ts";
 import type { Driver } from "./driver.ts";
 
@@ -15,7 +16,7 @@ export function measuredDriver(driver: Driver, clock: Clock, meter: Meter): Driv
   const timed = async (call: Call, work: () => Promise<unknown>): Promise<unknown> => {
     const started = clock.mono();
     try {
-      const value = await work();
+      const value = await traced(`engine ${call}`, work, { kind: "client", now: started });
       meter.engineCalls.add(call, "OK");
       return value;
     } catch (error) {

@@ -7,6 +7,7 @@ import { respond, respondError } from "../../bus/respond.ts";
 import { didYouMean } from "../../core/nearest.ts";
 import type { Cancel } from "../../kernel/clock.ts";
 import { SwainError, asSwainError } from "../../kernel/errors.ts";
+import { traced, traceOf } from "../../kernel/trace.ts";
 import { version } from "../../kernel/version.ts";
 import type { Context } from "../ports.ts";
 import { isName } from "../nodes/names.ts";
@@ -87,7 +88,7 @@ export class ApiServer {
     const started = this.context.clock.mono();
     this.inFlight++;
     try {
-      respond(bus, message, clientInbox, await this.answer(message));
+      respond(bus, message, clientInbox, await this.tracedAnswer(message, started));
       this.use(message, started);
     } catch (error) {
       const failure = asSwainError(error);
@@ -96,6 +97,16 @@ export class ApiServer {
     } finally {
       this.inFlight--;
     }
+  }
+
+  private tracedAnswer(message: BusMessage, now: number): Promise<unknown> {
+    const name = message.subject.split(".").slice(4).join(".");
+    const parent = traceOf(message, now);
+    return traced(`api ${handlers.has(name) ? name : "other"}`, () => this.answer(message), {
+      ...(parent === undefined ? {} : { parent }),
+      root: true,
+      kind: "server",
+    });
   }
 
   private async answer(message: BusMessage): Promise<unknown> {

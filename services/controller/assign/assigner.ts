@@ -4,9 +4,11 @@
 import { assignReply } from "../../../schemas/generated/messages.js";
 import type { Assign, AssignedPod } from "../../../schemas/generated/types.ts";
 import { limits } from "../../bus/limits.ts";
+import type { BusMessage } from "../../bus/port.ts";
 import { assignedPod } from "../../core/assignment.ts";
 import type { Key, ReadState, Touched } from "../../core/model.ts";
 import { asSwainError } from "../../kernel/errors.ts";
+import { traced } from "../../kernel/trace.ts";
 import type { Held } from "../nodes/heartbeats.ts";
 import type { Context } from "../ports.ts";
 import { bodyOf, jsonBytes } from "../record.ts";
@@ -125,7 +127,10 @@ export class Assigner {
     let held: number | undefined;
     try {
       const timeoutMs = limits.commandTimeoutMs;
-      const body = bodyOf(await bus.request(subjects.node.command(node, "assign"), message, { timeoutMs }));
+      const subject = subjects.node.command(node, "assign");
+      const ask = (): Promise<BusMessage> => bus.request(subject, message, { timeoutMs });
+      const answer = await traced("command assign", ask, { kind: "client", attributes: { "swain.node": node } });
+      const body = bodyOf(answer);
       if (assignReply(body) && body.logId === this.state.logId) held = body.held;
     } catch (error) {
       this.context.log.debug("an assignment got no answer", { node, code: asSwainError(error).code });

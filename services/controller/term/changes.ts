@@ -4,6 +4,8 @@ import type { Accepted, ChangeResult, EventItem } from "../../../schemas/generat
 import { limits } from "../../bus/limits.ts";
 import type { ReadState } from "../../core/model.ts";
 import { SwainError, asSwainError } from "../../kernel/errors.ts";
+import { activeTrace, inTrace } from "../../kernel/trace.ts";
+import type { Trace } from "../../kernel/trace.ts";
 import type { Context } from "../ports.ts";
 import { parseJson } from "../record.ts";
 import { fitsOneEvent } from "./batch.ts";
@@ -17,6 +19,8 @@ export interface Admission {
 interface Change {
   readonly operation: string | undefined;
   readonly admit: (state: ReadState) => Admission;
+  /** Of the request that asked for it. */
+  readonly trace: Trace;
   resolve(accepted: Accepted): void;
   reject(error: SwainError): void;
 }
@@ -45,7 +49,7 @@ export class Changes {
       return Promise.reject(new SwainError("BUSY", "too many changes wait", { details: { retryAfterMs } }));
     }
     return new Promise((resolve, reject) => {
-      this.queue.push({ operation, admit, resolve, reject });
+      this.queue.push({ operation, admit, trace: activeTrace(), resolve, reject });
       this.onArrival();
     });
   }
@@ -65,7 +69,7 @@ export class Changes {
     try {
       const known = await this.known(change.operation);
       if (known !== undefined) change.resolve(known);
-      else return await this.make(change, writer);
+      else return await inTrace(change.trace, () => this.make(change, writer));
     } catch (error) {
       const failure = asSwainError(error);
       change.reject(failure);

@@ -1,8 +1,11 @@
 // Runs the planner as long as it finds something to do, one event at a time, and remembers when to look again.
+import { keyOf } from "../../core/model.ts";
 import type { Key, ReadState } from "../../core/model.ts";
 import { plan } from "../../core/plan/plan.ts";
 import type { View } from "../../core/view.ts";
 import type { EventItem } from "../../../schemas/generated/types.ts";
+import { activeTrace, inTrace } from "../../kernel/trace.ts";
+import type { Trace } from "../../kernel/trace.ts";
 import type { Context } from "../ports.ts";
 import { firstEvent } from "./batch.ts";
 import type { Committed, TermEnd, Writer } from "./writer.ts";
@@ -19,6 +22,9 @@ const plansInARow = 1000;
 /** A timer of the planner is never shorter, lest a rounding keeps the loop spinning. */
 const leastWaitMs = 10;
 
+/** Workloads whose trace is remembered between two rests. */
+const tracesMost = 1000;
+
 export interface PlannerSources {
   view(): View;
   /** Milliseconds since deadlines were last moved for an own stall. */
@@ -31,6 +37,7 @@ export class Planner {
   private readonly sources: PlannerSources;
   private attention: Set<Key> | "all" = "all";
   private wanted = true;
+  private readonly traces = new Map<Key, Trace>();
   /** Plans written since the last one that found nothing to do. */
   private inARow = 0;
   /** Monotonic time of the next look. */
@@ -49,8 +56,25 @@ export class Planner {
 
   onCommitted({ touched }: Committed): void {
     this.wanted = true;
+    this.remember(touched.workloads);
     if (this.attention === "all") return;
     for (const key of touched.workloads) this.attention.add(key);
+  }
+
+  /** What follows from a traced change belongs to its trace, until there is nothing more to do. */
+  private remember(workloads: ReadonlySet<Key>): void {
+    const trace = activeTrace();
+    if (trace === undefined) return;
+    for (const key of workloads) if (this.traces.size < tracesMost) this.traces.set(key, trace);
+  }
+
+  private traceOf(items: readonly EventItem[]): Trace {
+    if (this.traces.size === 0) return undefined;
+    for (const item of items) {
+      const trace = "workload" in item ? this.traces.get(keyOf(item.namespace, item.workload)) : undefined;
+      if (trace !== undefined) return trace;
+    }
+    return undefined;
   }
 
   /** Milliseconds until it should run again; null when nothing but a change can give it work. */
@@ -80,7 +104,7 @@ export class Planner {
       this.rest(restMs);
       return false;
     }
-    const written = await writer.write(cause, passed);
+    const written = await inTrace(this.traceOf(passed), () => writer.write(cause, passed));
     if (written.kind === "ended") return written.end;
     if (written.kind === "full") this.rest(restMs);
     this.breathe(cause);
@@ -89,6 +113,7 @@ export class Planner {
 
   /** Nothing more to do for now: only what a timer may bring on stays in sight. */
   private settle(wakeInMs: number | null): void {
+    this.traces.clear();
     const keys = this.attention === "all" ? this.state.workloads.keys() : this.attention;
     this.attention = new Set([...keys].filter((key) => this.isChanging(key)));
     if (wakeInMs !== null) this.dueAt = this.context.clock.mono() + Math.max(leastWaitMs, wakeInMs);

@@ -3,6 +3,7 @@ import type { Event, EventItem } from "../../../schemas/generated/types.ts";
 import { check } from "../../core/check.ts";
 import { eventSubjectParts } from "../../core/feed.ts";
 import type { ReadState, Touched } from "../../core/model.ts";
+import { traced } from "../../kernel/trace.ts";
 import type { Appender } from "../append.ts";
 import type { Context } from "../ports.ts";
 import type { TermClock } from "./clock.ts";
@@ -64,7 +65,9 @@ export class Writer {
   async write(cause: string, items: EventItem[], operation?: string): Promise<Written> {
     if (items.length === 0) return { kind: "nothing" };
     const draft = { subject: this.subjectOf(items), event: this.eventOf(cause, items, operation) };
-    const settled = await this.appender.append(() => draft);
+    const settled = await traced("append", () => this.appender.append(() => draft), {
+      attributes: { "swain.cause": cause, "swain.items": items.length },
+    });
     switch (settled.kind) {
       case "committed": {
         const { sequence, folded } = settled;

@@ -3,7 +3,6 @@
 import { createServer } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { SwainError } from "../errors.ts";
 import type { Figure } from "../figures.ts";
 import type { Check, Insight } from "../insight.ts";
 import type { FigureText } from "./prometheus.ts";
@@ -25,16 +24,6 @@ const lookMs = 1000;
 const checkMs = 3000;
 /** Figures may be counted over the whole cluster: those of a moment ago serve all who ask at once. */
 const figuresKeptMs = 500;
-
-const loopback = "127.0.0.1";
-
-/** HOST:PORT, [HOST]:PORT, or PORT alone, which means loopback. Throws INVALID_ARGUMENT. */
-export function statusAddress(text: string): { host: string; port: number } {
-  const match = /^(?:(?:\[([\da-fA-F:.%\w]+)\]|([^:[\]]+)):)?(\d{1,5})$/.exec(text);
-  const port = Number(match?.[3]);
-  if (match !== null && port <= 65_535) return { host: match[1] ?? match[2] ?? loopback, port };
-  throw new SwainError("INVALID_ARGUMENT", `"${text}" is no address for --http: write HOST:PORT or PORT`);
-}
 
 /** Serves what `insight` tells, which is undefined while the part starts. Rejects with PORT_IN_USE or LISTEN_FAILED. */
 export async function serveStatus(

@@ -1,0 +1,56 @@
+import { SwainError } from "../../services/kernel/errors.ts";
+import { command } from "../command.ts";
+import type { Call } from "../command.ts";
+
+export default command({
+  name: "server-config",
+  description:
+    "Write the configuration of a nats-server of your own: a user for each role, with its key and its rights",
+  examples: [
+    "swain server-config --keys /etc/swain --node web1 --node web2 --out /etc/swain/nats-server.conf",
+    "swain server-config --keys ./keys --node web1 --listen 0.0.0.0:4222",
+  ],
+  args: {
+    keys: { type: "string", valueHint: "DIR", description: "Folder of the keys; those that are there are kept" },
+    node: { type: "string", valueHint: "ID", description: "A node whose agent gets a key; repeatable" },
+    out: { type: "string", valueHint: "FILE", description: "Where it is written (default: standard output)" },
+    listen: { type: "string", valueHint: "ADDR", description: "HOST:PORT or PORT (default: 127.0.0.1:4222)" },
+    store: { type: "string", valueHint: "DIR", description: "Folder of the log (default: /var/lib/swain-nats)" },
+    cluster: { type: "string", valueHint: "NAME", description: "Name of the cluster (default: default)" },
+  },
+  run: serverConfig,
+});
+
+async function serverConfig(call: Call): Promise<void> {
+  const keys = call.option("keys");
+  if (keys === undefined) throw new SwainError("INVALID_ARGUMENT", "say where the keys are kept: --keys DIR");
+  const nodes = call.options("node");
+  const wrong = nodes.find((id) => !/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(id));
+  if (wrong !== undefined) {
+    throw new SwainError("INVALID_ARGUMENT", `"${wrong}" is no id: lower-case letters, digits and hyphens, at most 63`);
+  }
+  const { listenAddress } = await import("../../services/kernel/listen-address.ts");
+  const { configText } = await import("../../services/bus/embedded/config.ts");
+  const { ensureUsers } = await import("../../services/bus/embedded/keys.ts");
+  const { systemDisk } = await import("../../services/kernel/node/disk.ts");
+  const { host, port } = listenAddress(call.option("listen") ?? "4222", "--listen");
+  const users = await ensureUsers(systemDisk, keys, [
+    "controller",
+    "operator",
+    "proxy",
+    ...nodes.map((id) => `agent-${id}` as const),
+  ]);
+  const text = configText({
+    cluster: call.option("cluster") ?? "default",
+    host,
+    port,
+    store: call.option("store") ?? "/var/lib/swain-nats",
+    // What runs on a server of one's own is a current one; older ones would take the line for one of theirs and ignore it.
+    syncAlways: true,
+    users,
+  }).replace(/^# Written by .*\n/, "# Written by swain server-config. Keys here are public halves.\n");
+  const out = call.option("out");
+  if (out === undefined) return call.terminal.out(text);
+  await systemDisk.writeAtomic(out, text);
+  call.terminal.err(`${out} is written, and the keys are in ${keys}\n`);
+}
