@@ -30,6 +30,8 @@ export const bounds = {
   repeatSpreadMs: 10_000,
   /** Changes of this long go into one report, so that quick steps make one event. */
   reportGatherMs: 5,
+  /** The progress of a pull is told this often: each time costs an event in the log. */
+  progressMs: 3000,
   reportPods: 500,
   logSessions: 50,
   logCredit: 64,

@@ -1,6 +1,6 @@
 // A tiny image registry on loopback, with one real image and chosen faults, so that pulls are tested without a network.
 import { execFileSync } from "node:child_process";
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { ServerResponse } from "node:http";
@@ -23,8 +23,8 @@ export interface TestRegistry {
 const digest = (data: Buffer): string => `sha256:${createHash("sha256").update(data).digest("hex")}`;
 
 /** Serves `good:1`; `torn:1` whose layer is missing; `denied:1` (401), `forbidden:1` (403); nothing else (404). */
-export async function startRegistry(port = 0): Promise<TestRegistry> {
-  const tar = layer();
+export async function startRegistry(port = 0, layerBytes = 200_000): Promise<TestRegistry> {
+  const tar = layer(layerBytes);
   const zipped = gzipSync(tar);
   const config = Buffer.from(
     JSON.stringify({
@@ -111,11 +111,11 @@ export async function startRegistry(port = 0): Promise<TestRegistry> {
 }
 
 /** A layer nobody else has, so that the engine must always fetch it. */
-function layer(): Buffer {
+function layer(bytes: number): Buffer {
   const folder = mkdtempSync(join(tmpdir(), "swain-layer-"));
   try {
-    writeFileSync(join(folder, "file"), `${Math.random()}\n`.repeat(10_000));
-    return execFileSync("tar", ["-c", "-C", folder, "file"]);
+    writeFileSync(join(folder, "file"), randomBytes(bytes));
+    return execFileSync("tar", ["-c", "-C", folder, "file"], { maxBuffer: 2 * bytes + 100_000 });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

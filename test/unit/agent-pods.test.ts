@@ -56,6 +56,18 @@ describe("the pods of a node", () => {
     expect(world.reports.get(key)).toMatchObject({ state: "ready", observed: { reason: "" } });
   });
 
+  it("tell in their message how far a long pull is, and nothing of it afterwards", async () => {
+    await world.tell([simPod("web-1", { pullDelay: "10s", startDelay: "2s" })]);
+    expect(world.reports.get(key)).toMatchObject({ state: "pulling", observed: { message: "" } });
+    await world.clock.advance(5100);
+    expect(world.reports.get(key)).toMatchObject({
+      state: "pulling",
+      observed: { reason: "", message: "pulling: 5000 of 10000 ms" },
+    });
+    await world.clock.advance(5100);
+    expect(world.reports.get(key)).toMatchObject({ state: "starting", observed: { message: "" } });
+  });
+
   it("are started again at once when they crash, in the same container", async () => {
     await world.tell([simPod("web-1", {})]);
     const { id } = only();

@@ -2,6 +2,7 @@
 import type { AssignedPod } from "../../../schemas/generated/types.ts";
 import type { Key } from "../../core/model.ts";
 import { SwainError } from "../../kernel/errors.ts";
+import { bounds } from "../bounds.ts";
 import type { ContainerInfo } from "../runtime/driver.ts";
 import type { PodRecord } from "./record.ts";
 import { foldSuccess } from "./restart.ts";
@@ -21,6 +22,8 @@ export interface StepTarget {
   record(): PodRecord;
   containers(): readonly ContainerInfo[];
   keep(record: PodRecord): void;
+  /** Says at once what the record says now, while a step is under way. */
+  report(): void;
   see(id: string, info: ContainerInfo | null): void;
 }
 
@@ -73,8 +76,18 @@ async function pull(index: number, context: RunnerContext, target: StepTarget): 
   const spec = specOf(index, context, target);
   await context.gates.pull.run(async () => {
     stillWanted(context, target);
-    const log = (text: string): void => context.log.debug("pulling", { pod: target.key, text });
-    await target.abortable((signal) => context.driver.pull(spec, log, signal));
+    let toldAt = context.clock.mono();
+    const onProgress = (text: string): void => {
+      if (context.clock.mono() - toldAt < bounds.progressMs) return;
+      toldAt = context.clock.mono();
+      target.keep({ ...target.record(), progress: text });
+      target.report();
+    };
+    try {
+      await target.abortable((signal) => context.driver.pull(spec, onProgress, signal));
+    } finally {
+      target.keep({ ...target.record(), progress: "" });
+    }
   });
   const record = target.record();
   target.keep({ ...record, pulled: [...record.pulled, spec.container.name] });

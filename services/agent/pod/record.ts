@@ -52,6 +52,8 @@ export interface PodRecord extends KeptRecord {
   readonly leaving: boolean;
   /** Containers whose image is present. */
   readonly pulled: readonly string[];
+  /** How far the pull under way is, for people; empty when none is, or it has only begun. */
+  readonly progress: string;
   /** Failed steps in a row. */
   readonly attempts: number;
   readonly failure: Failure | null;
@@ -75,6 +77,7 @@ export const freshRecord: PodRecord = {
   halting: false,
   leaving: false,
   pulled: [],
+  progress: "",
   attempts: 0,
   failure: null,
   retryAt: null,

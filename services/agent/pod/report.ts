@@ -48,7 +48,8 @@ function progress(input: ReportInput): PodReport | null {
   if (record.upSince === null) {
     const missing = pod.containers.some(({ name }) => !containers.some((container) => container.name === name));
     const pulling = missing && pod.containers.some(({ name }) => !record.pulled.includes(name));
-    return say(input, pulling ? "pulling" : "starting", record.ended ?? none);
+    const progress = { code: "", message: record.progress };
+    return pulling ? say(input, "pulling", record.ended ?? progress) : say(input, "starting", record.ended ?? none);
   }
   if (isReady(pod, record)) return say(input, "ready", none);
   // Before the first probe answered nothing is said: an adopted pod would look not ready for a moment.

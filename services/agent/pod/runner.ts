@@ -90,6 +90,7 @@ export class PodRunner {
       record: () => this.record,
       containers: () => this.containers,
       keep: (record) => this.keep(record),
+      report: () => this.report(),
       see: (id, info) => this.see(id, info),
     };
   }

@@ -57,8 +57,10 @@ class SimDriver implements Driver {
     this.engine.check();
     const { pullMs, failPull } = behaviourOf(spec.container);
     signal.throwIfAborted();
-    if (pullMs > 0) onProgress(`pulling for ${pullMs} ms`);
-    await this.engine.delay(pullMs, signal);
+    const half = Math.floor(pullMs / 2);
+    await this.engine.delay(half, signal);
+    if (half > 0) onProgress(`pulling: ${half} of ${pullMs} ms`);
+    await this.engine.delay(pullMs - half, signal);
     if (failPull) throw new SwainError("IMAGE_NOT_FOUND", "the manifest asks for a pull that fails");
   }
 
