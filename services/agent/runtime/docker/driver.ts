@@ -197,6 +197,10 @@ class DockerDriver implements Driver {
   async exec(id: string, options: ExecOptions, onOutput: OnExecOutput): Promise<ExecRun> {
     const found = await this.calls.inspect(id);
     if (found === null) throw new SwainError("NOT_RUNNING_NOW", `there is no container ${id} of this node`);
+    // Docker says "conflict", Podman only that something failed.
+    if (containerInfo(found, null).state !== "running") {
+      throw new SwainError("NOT_RUNNING_NOW", `container ${id} does not run`);
+    }
     return runExec({ engine: this.engine, clock: this.options.clock }, found.Id, options, onOutput);
   }
 
