@@ -153,5 +153,17 @@ export const commands: readonly TableEntry[] = [
     hidden: true,
     load: () => import("./commands/complete.ts"),
   },
+  {
+    name: "backup",
+    group: "Cluster",
+    summary: "Write the whole log into one file",
+    load: () => import("./commands/backup.ts"),
+  },
+  {
+    name: "restore",
+    group: "Cluster",
+    summary: "Bring a cluster back from a backup",
+    load: () => import("./commands/restore.ts"),
+  },
   { name: "version", group: "Other", summary: "Print the version", load: () => import("./commands/version.ts") },
 ];

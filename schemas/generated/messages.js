@@ -772,7 +772,7 @@ return errors === 0;
 validate23.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const assign = validate24;
-const schema36 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:assign","title":"Assign","description":"What one node should run: the difference from generation `base`, or everything when base is 0. Sent on node.<id>.cmd.assign; also the answer to node.<id>.sync, in pages.","type":"object","additionalProperties":true,"required":["clusterUid","logId","epoch","generation","base","items","gone"],"properties":{"clusterUid":{"type":"string"},"logId":{"type":"string"},"epoch":{"type":"integer","minimum":1},"generation":{"description":"Sequence of the last event that changed this node's assignment.","type":"integer","minimum":0},"base":{"type":"integer","minimum":0},"items":{"type":"array","maxItems":1000,"items":{"$ref":"urn:swain:assign#/$defs/AssignedPod"}},"gone":{"description":"Pods to forget, as namespace/name.","type":"array","items":{"type":"string"}},"next":{"description":"In a page of an answer to sync: ask again with after = this. Absent on the last page.","type":"string"}},"$defs":{"AssignedPod":{"type":"object","additionalProperties":true,"required":["namespace","name","workload","slot","generation","desired","restartPolicy","stopGraceMs","containers"],"properties":{"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"generation":{"description":"Sequence of the event that last changed this item.","type":"integer","minimum":1},"desired":{"type":"string","enum":["run","stop"]},"restartPolicy":{"type":"string","enum":["Always","OnFailure","Never"]},"stopGraceMs":{"type":"integer","minimum":0},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"network":{"$ref":"urn:swain:workload-manifest#/$defs/PodNetwork"},"hosts":{"description":"Lines added to /etc/hosts.","type":"array","maxItems":256,"items":{"$ref":"urn:swain:workload-manifest#/$defs/HostEntry"}},"dns":{"$ref":"urn:swain:workload-manifest#/$defs/PodDns"},"containers":{"type":"array","minItems":1,"maxItems":16,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Container"}}}}}};
+const schema36 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:assign","title":"Assign","description":"What one node should run: the difference from generation `base`, or everything when base is 0. Sent on node.<id>.cmd.assign; also the answer to node.<id>.sync, in pages.","type":"object","additionalProperties":true,"required":["clusterUid","logId","epoch","generation","base","items","gone"],"properties":{"clusterUid":{"type":"string"},"logId":{"type":"string"},"parents":{"description":"Logs this one was restored from: an agent that followed one of them follows this one.","type":"array","maxItems":8,"items":{"type":"string"}},"epoch":{"type":"integer","minimum":1},"generation":{"description":"Sequence of the last event that changed this node's assignment.","type":"integer","minimum":0},"base":{"type":"integer","minimum":0},"items":{"type":"array","maxItems":1000,"items":{"$ref":"urn:swain:assign#/$defs/AssignedPod"}},"gone":{"description":"Pods to forget, as namespace/name.","type":"array","items":{"type":"string"}},"next":{"description":"In a page of an answer to sync: ask again with after = this. Absent on the last page.","type":"string"}},"$defs":{"AssignedPod":{"type":"object","additionalProperties":true,"required":["namespace","name","workload","slot","generation","desired","restartPolicy","stopGraceMs","containers"],"properties":{"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"generation":{"description":"Sequence of the event that last changed this item.","type":"integer","minimum":1},"desired":{"type":"string","enum":["run","stop"]},"restartPolicy":{"type":"string","enum":["Always","OnFailure","Never"]},"stopGraceMs":{"type":"integer","minimum":0},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"network":{"$ref":"urn:swain:workload-manifest#/$defs/PodNetwork"},"hosts":{"description":"Lines added to /etc/hosts.","type":"array","maxItems":256,"items":{"$ref":"urn:swain:workload-manifest#/$defs/HostEntry"}},"dns":{"$ref":"urn:swain:workload-manifest#/$defs/PodDns"},"containers":{"type":"array","minItems":1,"maxItems":16,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Container"}}}}}};
 const schema37 = {"type":"object","additionalProperties":true,"required":["namespace","name","workload","slot","generation","desired","restartPolicy","stopGraceMs","containers"],"properties":{"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"generation":{"description":"Sequence of the event that last changed this item.","type":"integer","minimum":1},"desired":{"type":"string","enum":["run","stop"]},"restartPolicy":{"type":"string","enum":["Always","OnFailure","Never"]},"stopGraceMs":{"type":"integer","minimum":0},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"network":{"$ref":"urn:swain:workload-manifest#/$defs/PodNetwork"},"hosts":{"description":"Lines added to /etc/hosts.","type":"array","maxItems":256,"items":{"$ref":"urn:swain:workload-manifest#/$defs/HostEntry"}},"dns":{"$ref":"urn:swain:workload-manifest#/$defs/PodDns"},"containers":{"type":"array","minItems":1,"maxItems":16,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Container"}}}};
 const schema39 = {"description":"A DNS label: lower-case letters, digits and hyphens, at most 63.","type":"string","pattern":"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"};
 const schema41 = {"description":"<workload>-<number>, unique in the log for ever.","type":"string","pattern":"^[a-z0-9]([-a-z0-9]{0,78}[a-z0-9])?$"};
@@ -4823,10 +4823,11 @@ vErrors.push(err8);
 errors++;
 }
 }
-if(data.epoch !== undefined){
-let data2 = data.epoch;
-if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
-const err9 = {instancePath:instancePath+"/epoch",schemaPath:"#/properties/epoch/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(data.parents !== undefined){
+let data2 = data.parents;
+if(Array.isArray(data2)){
+if(data2.length > 8){
+const err9 = {instancePath:instancePath+"/parents",schemaPath:"#/properties/parents/maxItems",keyword:"maxItems",params:{limit: 8},message:"must NOT have more than 8 items"};
 if(vErrors === null){
 vErrors = [err9];
 }
@@ -4835,9 +4836,10 @@ vErrors.push(err9);
 }
 errors++;
 }
-if((typeof data2 == "number") && (isFinite(data2))){
-if(data2 < 1 || isNaN(data2)){
-const err10 = {instancePath:instancePath+"/epoch",schemaPath:"#/properties/epoch/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+const len0 = data2.length;
+for(let i0=0; i0<len0; i0++){
+if(typeof data2[i0] !== "string"){
+const err10 = {instancePath:instancePath+"/parents/" + i0,schemaPath:"#/properties/parents/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err10];
 }
@@ -4848,10 +4850,8 @@ errors++;
 }
 }
 }
-if(data.generation !== undefined){
-let data3 = data.generation;
-if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
-const err11 = {instancePath:instancePath+"/generation",schemaPath:"#/properties/generation/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+else {
+const err11 = {instancePath:instancePath+"/parents",schemaPath:"#/properties/parents/type",keyword:"type",params:{type: "array"},message:"must be array"};
 if(vErrors === null){
 vErrors = [err11];
 }
@@ -4860,9 +4860,11 @@ vErrors.push(err11);
 }
 errors++;
 }
-if((typeof data3 == "number") && (isFinite(data3))){
-if(data3 < 0 || isNaN(data3)){
-const err12 = {instancePath:instancePath+"/generation",schemaPath:"#/properties/generation/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+}
+if(data.epoch !== undefined){
+let data4 = data.epoch;
+if(!(((typeof data4 == "number") && (!(data4 % 1) && !isNaN(data4))) && (isFinite(data4)))){
+const err12 = {instancePath:instancePath+"/epoch",schemaPath:"#/properties/epoch/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err12];
 }
@@ -4871,12 +4873,9 @@ vErrors.push(err12);
 }
 errors++;
 }
-}
-}
-if(data.base !== undefined){
-let data4 = data.base;
-if(!(((typeof data4 == "number") && (!(data4 % 1) && !isNaN(data4))) && (isFinite(data4)))){
-const err13 = {instancePath:instancePath+"/base",schemaPath:"#/properties/base/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if((typeof data4 == "number") && (isFinite(data4))){
+if(data4 < 1 || isNaN(data4)){
+const err13 = {instancePath:instancePath+"/epoch",schemaPath:"#/properties/epoch/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err13];
 }
@@ -4885,9 +4884,12 @@ vErrors.push(err13);
 }
 errors++;
 }
-if((typeof data4 == "number") && (isFinite(data4))){
-if(data4 < 0 || isNaN(data4)){
-const err14 = {instancePath:instancePath+"/base",schemaPath:"#/properties/base/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+}
+}
+if(data.generation !== undefined){
+let data5 = data.generation;
+if(!(((typeof data5 == "number") && (!(data5 % 1) && !isNaN(data5))) && (isFinite(data5)))){
+const err14 = {instancePath:instancePath+"/generation",schemaPath:"#/properties/generation/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err14];
 }
@@ -4896,13 +4898,9 @@ vErrors.push(err14);
 }
 errors++;
 }
-}
-}
-if(data.items !== undefined){
-let data5 = data.items;
-if(Array.isArray(data5)){
-if(data5.length > 1000){
-const err15 = {instancePath:instancePath+"/items",schemaPath:"#/properties/items/maxItems",keyword:"maxItems",params:{limit: 1000},message:"must NOT have more than 1000 items"};
+if((typeof data5 == "number") && (isFinite(data5))){
+if(data5 < 0 || isNaN(data5)){
+const err15 = {instancePath:instancePath+"/generation",schemaPath:"#/properties/generation/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
 if(vErrors === null){
 vErrors = [err15];
 }
@@ -4911,16 +4909,12 @@ vErrors.push(err15);
 }
 errors++;
 }
-const len0 = data5.length;
-for(let i0=0; i0<len0; i0++){
-if(!(validate25(data5[i0], {instancePath:instancePath+"/items/" + i0,parentData:data5,parentDataProperty:i0,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate25.errors : vErrors.concat(validate25.errors);
-errors = vErrors.length;
 }
 }
-}
-else {
-const err16 = {instancePath:instancePath+"/items",schemaPath:"#/properties/items/type",keyword:"type",params:{type: "array"},message:"must be array"};
+if(data.base !== undefined){
+let data6 = data.base;
+if(!(((typeof data6 == "number") && (!(data6 % 1) && !isNaN(data6))) && (isFinite(data6)))){
+const err16 = {instancePath:instancePath+"/base",schemaPath:"#/properties/base/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err16];
 }
@@ -4929,14 +4923,9 @@ vErrors.push(err16);
 }
 errors++;
 }
-}
-if(data.gone !== undefined){
-let data7 = data.gone;
-if(Array.isArray(data7)){
-const len1 = data7.length;
-for(let i1=0; i1<len1; i1++){
-if(typeof data7[i1] !== "string"){
-const err17 = {instancePath:instancePath+"/gone/" + i1,schemaPath:"#/properties/gone/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if((typeof data6 == "number") && (isFinite(data6))){
+if(data6 < 0 || isNaN(data6)){
+const err17 = {instancePath:instancePath+"/base",schemaPath:"#/properties/base/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
 if(vErrors === null){
 vErrors = [err17];
 }
@@ -4947,8 +4936,11 @@ errors++;
 }
 }
 }
-else {
-const err18 = {instancePath:instancePath+"/gone",schemaPath:"#/properties/gone/type",keyword:"type",params:{type: "array"},message:"must be array"};
+if(data.items !== undefined){
+let data7 = data.items;
+if(Array.isArray(data7)){
+if(data7.length > 1000){
+const err18 = {instancePath:instancePath+"/items",schemaPath:"#/properties/items/maxItems",keyword:"maxItems",params:{limit: 1000},message:"must NOT have more than 1000 items"};
 if(vErrors === null){
 vErrors = [err18];
 }
@@ -4957,10 +4949,16 @@ vErrors.push(err18);
 }
 errors++;
 }
+const len1 = data7.length;
+for(let i1=0; i1<len1; i1++){
+if(!(validate25(data7[i1], {instancePath:instancePath+"/items/" + i1,parentData:data7,parentDataProperty:i1,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate25.errors : vErrors.concat(validate25.errors);
+errors = vErrors.length;
 }
-if(data.next !== undefined){
-if(typeof data.next !== "string"){
-const err19 = {instancePath:instancePath+"/next",schemaPath:"#/properties/next/type",keyword:"type",params:{type: "string"},message:"must be string"};
+}
+}
+else {
+const err19 = {instancePath:instancePath+"/items",schemaPath:"#/properties/items/type",keyword:"type",params:{type: "array"},message:"must be array"};
 if(vErrors === null){
 vErrors = [err19];
 }
@@ -4970,14 +4968,54 @@ vErrors.push(err19);
 errors++;
 }
 }
-}
-else {
-const err20 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(data.gone !== undefined){
+let data9 = data.gone;
+if(Array.isArray(data9)){
+const len2 = data9.length;
+for(let i2=0; i2<len2; i2++){
+if(typeof data9[i2] !== "string"){
+const err20 = {instancePath:instancePath+"/gone/" + i2,schemaPath:"#/properties/gone/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err20];
 }
 else {
 vErrors.push(err20);
+}
+errors++;
+}
+}
+}
+else {
+const err21 = {instancePath:instancePath+"/gone",schemaPath:"#/properties/gone/type",keyword:"type",params:{type: "array"},message:"must be array"};
+if(vErrors === null){
+vErrors = [err21];
+}
+else {
+vErrors.push(err21);
+}
+errors++;
+}
+}
+if(data.next !== undefined){
+if(typeof data.next !== "string"){
+const err22 = {instancePath:instancePath+"/next",schemaPath:"#/properties/next/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err22];
+}
+else {
+vErrors.push(err22);
+}
+errors++;
+}
+}
+}
+else {
+const err23 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err23];
+}
+else {
+vErrors.push(err23);
 }
 errors++;
 }
@@ -5534,12 +5572,13 @@ return errors === 0;
 validate76.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const event = validate79;
-const schema120 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:event","title":"Event","description":"One decision of the leader, as it is stored in the log.","type":"object","additionalProperties":true,"required":["schema","logId","epoch","id","prev","time","cause","items"],"properties":{"schema":{"const":1,"type":"integer"},"logId":{"type":"string"},"epoch":{"description":"Sequence of the leader.elected event of the term this was written in.","type":"integer","minimum":1},"id":{"type":"string"},"prev":{"description":"Id of the event before this one; empty for the first.","type":"string"},"time":{"description":"Milliseconds since 1970 by the leader's clock of this term.","type":"integer","minimum":0},"cause":{"description":"What made the leader decide: api, report, liveness, reconcile, rollout, drain, autoscale, election.","type":"string"},"operation":{"description":"The client's operation id, when a request caused it.","type":"string"},"items":{"type":"array","minItems":1,"maxItems":1000,"items":{"$ref":"urn:swain:event#/$defs/EventItem"}}},"$defs":{"EventItem":{"oneOf":[{"$ref":"urn:swain:event#/$defs/ClusterCreated"},{"$ref":"urn:swain:event#/$defs/LeaderElected"},{"$ref":"urn:swain:event#/$defs/NodeRegistered"},{"$ref":"urn:swain:event#/$defs/NodeChanged"},{"$ref":"urn:swain:event#/$defs/NodeManaged"},{"$ref":"urn:swain:event#/$defs/WorkloadApplied"},{"$ref":"urn:swain:event#/$defs/WorkloadScaled"},{"$ref":"urn:swain:event#/$defs/WorkloadHalted"},{"$ref":"urn:swain:event#/$defs/WorkloadChanged"},{"$ref":"urn:swain:event#/$defs/ServiceApplied"},{"$ref":"urn:swain:event#/$defs/ServiceDeleted"},{"$ref":"urn:swain:event#/$defs/EndpointRegistered"},{"$ref":"urn:swain:event#/$defs/EndpointRemoved"},{"$ref":"urn:swain:event#/$defs/AutoscalerApplied"},{"$ref":"urn:swain:event#/$defs/AutoscalerDeleted"},{"$ref":"urn:swain:event#/$defs/AutoscalerScaled"},{"$ref":"urn:swain:event#/$defs/PodPending"},{"$ref":"urn:swain:event#/$defs/PodAssigned"},{"$ref":"urn:swain:event#/$defs/PodReported"},{"$ref":"urn:swain:event#/$defs/PodStopping"},{"$ref":"urn:swain:event#/$defs/PodChanged"}]},"ClusterCreated":{"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"cluster","type":"string"},"verb":{"const":"created","type":"string"},"name":{"description":"The cluster's uid; container labels carry it.","type":"string"}}},"LeaderElected":{"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"leader","type":"string"},"verb":{"const":"elected","type":"string"},"name":{"description":"The controller's id.","type":"string"}}},"NodeRegistered":{"type":"object","additionalProperties":false,"required":["kind","verb","name","facts"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"const":"registered","type":"string"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"}}},"NodeChanged":{"description":"unknown: not heard in time. ready: heard again. held and released: a mass loss is being waited out.","type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"type":"string","enum":["unknown","ready"]},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"NodeManaged":{"description":"cordoned: takes no new pods, keeps those it has. draining: they move away, too; with a reason, why some cannot. uncordoned: takes pods again. removed: forgotten, and its pods with it.","type":"object","additionalProperties":false,"required":["kind","verb","name","reason","message"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"type":"string","enum":["cordoned","draining","uncordoned","removed"]},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"WorkloadApplied":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:workload-manifest#/$defs/WorkloadSpec"}}},"WorkloadScaled":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","replicas"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"scaled","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"replicas":{"type":"integer","minimum":0,"maximum":10000}}},"WorkloadHalted":{"description":"A template change stopped because a new pod did not become ready.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","reason","message"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"halted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"WorkloadChanged":{"description":"deleted: asked for; its pods stop. removed: the last pod is gone.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"type":"string","enum":["deleted","removed"]},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}},"ServiceApplied":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"service","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:service-manifest#/$defs/ServiceSpec"}}},"ServiceDeleted":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"service","type":"string"},"verb":{"const":"deleted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}},"EndpointRegistered":{"description":"A program that no node runs serves a service, or serves it at other addresses than before.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","service","addresses","ttlMs"],"properties":{"kind":{"const":"endpoint","type":"string"},"verb":{"const":"registered","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"service":{"$ref":"urn:swain:common#/$defs/Name"},"addresses":{"$ref":"urn:swain:endpoint-register-request#/$defs/ExternalAddresses"},"ttlMs":{"description":"Without a renewal for this long it is removed.","type":"integer","minimum":1}}},"EndpointRemoved":{"description":"EXPIRED: not renewed in time. DEREGISTERED: by its own wish. DELETED: its service was deleted.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","service","reason","message"],"properties":{"kind":{"const":"endpoint","type":"string"},"verb":{"const":"removed","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"service":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"AutoscalerApplied":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:autoscaler-manifest#/$defs/AutoscalerSpec"}}},"AutoscalerDeleted":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"deleted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}},"AutoscalerScaled":{"description":"Why the workload.scaled item beside it in the same event was decided.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","from","replicas","reason","message","metrics"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"scaled","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"from":{"type":"integer","minimum":0,"maximum":10000},"replicas":{"type":"integer","minimum":1,"maximum":10000},"reason":{"type":"string"},"message":{"type":"string"},"metrics":{"type":"array","maxItems":2,"items":{"$ref":"urn:swain:autoscale-message#/$defs/AutoscaleMetric"}}}},"PodPending":{"description":"A pod that has a slot but no node, and why. Makes the pod when it is new.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","slot","template","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"pending","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"template":{"type":"integer","minimum":1},"reason":{"type":"string"},"message":{"type":"string"}}},"PodAssigned":{"description":"A pod is placed on a node. Makes the pod when it is new.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","slot","template","node"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"assigned","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"template":{"description":"Sequence of the event that set the pod template.","type":"integer","minimum":1},"node":{"$ref":"urn:swain:common#/$defs/Name"}}},"PodReported":{"description":"What the agent saw; the verb is the pod's state.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","observed"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"$ref":"urn:swain:pod-message#/$defs/ObservedState"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"observed":{"$ref":"urn:swain:pod-message#/$defs/PodObserved"}}},"PodStopping":{"description":"The pod leaves the endpoints. With drain, the node is told to stop it once the proxies have let go (drained).","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","drain","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"stopping","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"drain":{"type":"boolean"},"reason":{"type":"string"},"message":{"type":"string"}}},"PodChanged":{"description":"drained: proxies let go, the node may stop it. lost: its node is unheard for too long; possibly still running. removed: gone from the node, or never was on one.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"type":"string","enum":["drained","lost","removed"]},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"reason":{"type":"string"},"message":{"type":"string"}}}}};
-const schema121 = {"oneOf":[{"$ref":"urn:swain:event#/$defs/ClusterCreated"},{"$ref":"urn:swain:event#/$defs/LeaderElected"},{"$ref":"urn:swain:event#/$defs/NodeRegistered"},{"$ref":"urn:swain:event#/$defs/NodeChanged"},{"$ref":"urn:swain:event#/$defs/NodeManaged"},{"$ref":"urn:swain:event#/$defs/WorkloadApplied"},{"$ref":"urn:swain:event#/$defs/WorkloadScaled"},{"$ref":"urn:swain:event#/$defs/WorkloadHalted"},{"$ref":"urn:swain:event#/$defs/WorkloadChanged"},{"$ref":"urn:swain:event#/$defs/ServiceApplied"},{"$ref":"urn:swain:event#/$defs/ServiceDeleted"},{"$ref":"urn:swain:event#/$defs/EndpointRegistered"},{"$ref":"urn:swain:event#/$defs/EndpointRemoved"},{"$ref":"urn:swain:event#/$defs/AutoscalerApplied"},{"$ref":"urn:swain:event#/$defs/AutoscalerDeleted"},{"$ref":"urn:swain:event#/$defs/AutoscalerScaled"},{"$ref":"urn:swain:event#/$defs/PodPending"},{"$ref":"urn:swain:event#/$defs/PodAssigned"},{"$ref":"urn:swain:event#/$defs/PodReported"},{"$ref":"urn:swain:event#/$defs/PodStopping"},{"$ref":"urn:swain:event#/$defs/PodChanged"}]};
+const schema120 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:event","title":"Event","description":"One decision of the leader, as it is stored in the log.","type":"object","additionalProperties":true,"required":["schema","logId","epoch","id","prev","time","cause","items"],"properties":{"schema":{"const":1,"type":"integer"},"logId":{"type":"string"},"epoch":{"description":"Sequence of the leader.elected event of the term this was written in.","type":"integer","minimum":1},"id":{"type":"string"},"prev":{"description":"Id of the event before this one; empty for the first.","type":"string"},"time":{"description":"Milliseconds since 1970 by the leader's clock of this term.","type":"integer","minimum":0},"cause":{"description":"What made the leader decide: api, report, liveness, reconcile, rollout, drain, autoscale, election.","type":"string"},"operation":{"description":"The client's operation id, when a request caused it.","type":"string"},"items":{"type":"array","minItems":1,"maxItems":1000,"items":{"$ref":"urn:swain:event#/$defs/EventItem"}}},"$defs":{"EventItem":{"oneOf":[{"$ref":"urn:swain:event#/$defs/ClusterCreated"},{"$ref":"urn:swain:event#/$defs/ClusterRestored"},{"$ref":"urn:swain:event#/$defs/LeaderElected"},{"$ref":"urn:swain:event#/$defs/NodeRegistered"},{"$ref":"urn:swain:event#/$defs/NodeChanged"},{"$ref":"urn:swain:event#/$defs/NodeManaged"},{"$ref":"urn:swain:event#/$defs/WorkloadApplied"},{"$ref":"urn:swain:event#/$defs/WorkloadScaled"},{"$ref":"urn:swain:event#/$defs/WorkloadHalted"},{"$ref":"urn:swain:event#/$defs/WorkloadChanged"},{"$ref":"urn:swain:event#/$defs/ServiceApplied"},{"$ref":"urn:swain:event#/$defs/ServiceDeleted"},{"$ref":"urn:swain:event#/$defs/EndpointRegistered"},{"$ref":"urn:swain:event#/$defs/EndpointRemoved"},{"$ref":"urn:swain:event#/$defs/AutoscalerApplied"},{"$ref":"urn:swain:event#/$defs/AutoscalerDeleted"},{"$ref":"urn:swain:event#/$defs/AutoscalerScaled"},{"$ref":"urn:swain:event#/$defs/PodPending"},{"$ref":"urn:swain:event#/$defs/PodAssigned"},{"$ref":"urn:swain:event#/$defs/PodReported"},{"$ref":"urn:swain:event#/$defs/PodStopping"},{"$ref":"urn:swain:event#/$defs/PodChanged"}]},"ClusterCreated":{"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"cluster","type":"string"},"verb":{"const":"created","type":"string"},"name":{"description":"The cluster's uid; container labels carry it.","type":"string"}}},"ClusterRestored":{"description":"Begins a new log after the records of a backup. Beside it in the event is an election, whose epoch is the event's own sequence.","type":"object","additionalProperties":false,"required":["kind","verb","name","parent","sequence","message"],"properties":{"kind":{"const":"cluster","type":"string"},"verb":{"const":"restored","type":"string"},"name":{"description":"The cluster's uid.","type":"string"},"parent":{"description":"Id of the log that was restored.","type":"string"},"sequence":{"description":"Its last sequence in the backup.","type":"integer","minimum":1},"message":{"type":"string"}}},"LeaderElected":{"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"leader","type":"string"},"verb":{"const":"elected","type":"string"},"name":{"description":"The controller's id.","type":"string"}}},"NodeRegistered":{"type":"object","additionalProperties":false,"required":["kind","verb","name","facts"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"const":"registered","type":"string"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"}}},"NodeChanged":{"description":"unknown: not heard in time. ready: heard again. held and released: a mass loss is being waited out.","type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"type":"string","enum":["unknown","ready"]},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"NodeManaged":{"description":"cordoned: takes no new pods, keeps those it has. draining: they move away, too; with a reason, why some cannot. uncordoned: takes pods again. removed: forgotten, and its pods with it.","type":"object","additionalProperties":false,"required":["kind","verb","name","reason","message"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"type":"string","enum":["cordoned","draining","uncordoned","removed"]},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"WorkloadApplied":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:workload-manifest#/$defs/WorkloadSpec"}}},"WorkloadScaled":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","replicas"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"scaled","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"replicas":{"type":"integer","minimum":0,"maximum":10000}}},"WorkloadHalted":{"description":"A template change stopped because a new pod did not become ready.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","reason","message"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"halted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"WorkloadChanged":{"description":"deleted: asked for; its pods stop. removed: the last pod is gone.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"type":"string","enum":["deleted","removed"]},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}},"ServiceApplied":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"service","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:service-manifest#/$defs/ServiceSpec"}}},"ServiceDeleted":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"service","type":"string"},"verb":{"const":"deleted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}},"EndpointRegistered":{"description":"A program that no node runs serves a service, or serves it at other addresses than before.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","service","addresses","ttlMs"],"properties":{"kind":{"const":"endpoint","type":"string"},"verb":{"const":"registered","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"service":{"$ref":"urn:swain:common#/$defs/Name"},"addresses":{"$ref":"urn:swain:endpoint-register-request#/$defs/ExternalAddresses"},"ttlMs":{"description":"Without a renewal for this long it is removed.","type":"integer","minimum":1}}},"EndpointRemoved":{"description":"EXPIRED: not renewed in time. DEREGISTERED: by its own wish. DELETED: its service was deleted.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","service","reason","message"],"properties":{"kind":{"const":"endpoint","type":"string"},"verb":{"const":"removed","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"service":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"AutoscalerApplied":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:autoscaler-manifest#/$defs/AutoscalerSpec"}}},"AutoscalerDeleted":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"deleted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}},"AutoscalerScaled":{"description":"Why the workload.scaled item beside it in the same event was decided.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","from","replicas","reason","message","metrics"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"scaled","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"from":{"type":"integer","minimum":0,"maximum":10000},"replicas":{"type":"integer","minimum":1,"maximum":10000},"reason":{"type":"string"},"message":{"type":"string"},"metrics":{"type":"array","maxItems":2,"items":{"$ref":"urn:swain:autoscale-message#/$defs/AutoscaleMetric"}}}},"PodPending":{"description":"A pod that has a slot but no node, and why. Makes the pod when it is new.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","slot","template","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"pending","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"template":{"type":"integer","minimum":1},"reason":{"type":"string"},"message":{"type":"string"}}},"PodAssigned":{"description":"A pod is placed on a node. Makes the pod when it is new.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","slot","template","node"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"assigned","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"template":{"description":"Sequence of the event that set the pod template.","type":"integer","minimum":1},"node":{"$ref":"urn:swain:common#/$defs/Name"}}},"PodReported":{"description":"What the agent saw; the verb is the pod's state.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","observed"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"$ref":"urn:swain:pod-message#/$defs/ObservedState"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"observed":{"$ref":"urn:swain:pod-message#/$defs/PodObserved"}}},"PodStopping":{"description":"The pod leaves the endpoints. With drain, the node is told to stop it once the proxies have let go (drained).","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","drain","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"stopping","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"drain":{"type":"boolean"},"reason":{"type":"string"},"message":{"type":"string"}}},"PodChanged":{"description":"drained: proxies let go, the node may stop it. lost: its node is unheard for too long; possibly still running. removed: gone from the node, or never was on one.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"type":"string","enum":["drained","lost","removed"]},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"reason":{"type":"string"},"message":{"type":"string"}}}}};
+const schema121 = {"oneOf":[{"$ref":"urn:swain:event#/$defs/ClusterCreated"},{"$ref":"urn:swain:event#/$defs/ClusterRestored"},{"$ref":"urn:swain:event#/$defs/LeaderElected"},{"$ref":"urn:swain:event#/$defs/NodeRegistered"},{"$ref":"urn:swain:event#/$defs/NodeChanged"},{"$ref":"urn:swain:event#/$defs/NodeManaged"},{"$ref":"urn:swain:event#/$defs/WorkloadApplied"},{"$ref":"urn:swain:event#/$defs/WorkloadScaled"},{"$ref":"urn:swain:event#/$defs/WorkloadHalted"},{"$ref":"urn:swain:event#/$defs/WorkloadChanged"},{"$ref":"urn:swain:event#/$defs/ServiceApplied"},{"$ref":"urn:swain:event#/$defs/ServiceDeleted"},{"$ref":"urn:swain:event#/$defs/EndpointRegistered"},{"$ref":"urn:swain:event#/$defs/EndpointRemoved"},{"$ref":"urn:swain:event#/$defs/AutoscalerApplied"},{"$ref":"urn:swain:event#/$defs/AutoscalerDeleted"},{"$ref":"urn:swain:event#/$defs/AutoscalerScaled"},{"$ref":"urn:swain:event#/$defs/PodPending"},{"$ref":"urn:swain:event#/$defs/PodAssigned"},{"$ref":"urn:swain:event#/$defs/PodReported"},{"$ref":"urn:swain:event#/$defs/PodStopping"},{"$ref":"urn:swain:event#/$defs/PodChanged"}]};
 const schema122 = {"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"cluster","type":"string"},"verb":{"const":"created","type":"string"},"name":{"description":"The cluster's uid; container labels carry it.","type":"string"}}};
-const schema123 = {"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"leader","type":"string"},"verb":{"const":"elected","type":"string"},"name":{"description":"The controller's id.","type":"string"}}};
-const schema124 = {"type":"object","additionalProperties":false,"required":["kind","verb","name","facts"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"const":"registered","type":"string"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"}}};
-const schema127 = {"description":"What an agent found out about its node.","type":"object","additionalProperties":false,"required":["hostname","host","advertise","runtime","engine","capacity","labels","version","arch","os"],"properties":{"hostname":{"type":"string"},"host":{"description":"Equal for agents and proxies that share one machine and network namespace.","type":"string"},"advertise":{"description":"The address other nodes reach.","type":"string"},"runtime":{"type":"string","enum":["docker","process","sim"]},"engine":{"description":"Name and version of the engine behind the driver.","type":"string"},"capacity":{"title":"Capacity","type":"object","additionalProperties":false,"required":["cpuMillis","memoryBytes","pods"],"properties":{"cpuMillis":{"type":"integer","minimum":0},"memoryBytes":{"type":"integer","minimum":0},"pods":{"type":"integer","minimum":0}}},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"version":{"type":"string"},"arch":{"type":"string"},"os":{"type":"string"}}};
+const schema123 = {"description":"Begins a new log after the records of a backup. Beside it in the event is an election, whose epoch is the event's own sequence.","type":"object","additionalProperties":false,"required":["kind","verb","name","parent","sequence","message"],"properties":{"kind":{"const":"cluster","type":"string"},"verb":{"const":"restored","type":"string"},"name":{"description":"The cluster's uid.","type":"string"},"parent":{"description":"Id of the log that was restored.","type":"string"},"sequence":{"description":"Its last sequence in the backup.","type":"integer","minimum":1},"message":{"type":"string"}}};
+const schema124 = {"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"leader","type":"string"},"verb":{"const":"elected","type":"string"},"name":{"description":"The controller's id.","type":"string"}}};
+const schema125 = {"type":"object","additionalProperties":false,"required":["kind","verb","name","facts"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"const":"registered","type":"string"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"}}};
+const schema128 = {"description":"What an agent found out about its node.","type":"object","additionalProperties":false,"required":["hostname","host","advertise","runtime","engine","capacity","labels","version","arch","os"],"properties":{"hostname":{"type":"string"},"host":{"description":"Equal for agents and proxies that share one machine and network namespace.","type":"string"},"advertise":{"description":"The address other nodes reach.","type":"string"},"runtime":{"type":"string","enum":["docker","process","sim"]},"engine":{"description":"Name and version of the engine behind the driver.","type":"string"},"capacity":{"title":"Capacity","type":"object","additionalProperties":false,"required":["cpuMillis","memoryBytes","pods"],"properties":{"cpuMillis":{"type":"integer","minimum":0},"memoryBytes":{"type":"integer","minimum":0},"pods":{"type":"integer","minimum":0}}},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"version":{"type":"string"},"arch":{"type":"string"},"os":{"type":"string"}}};
 
 function validate83(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -5653,7 +5692,7 @@ vErrors.push(err9);
 errors++;
 }
 for(const key0 in data){
-if(!(func1.call(schema127.properties, key0))){
+if(!(func1.call(schema128.properties, key0))){
 const err10 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err10];
@@ -5713,7 +5752,7 @@ vErrors.push(err14);
 errors++;
 }
 if(!(((data3 === "docker") || (data3 === "process")) || (data3 === "sim"))){
-const err15 = {instancePath:instancePath+"/runtime",schemaPath:"#/properties/runtime/enum",keyword:"enum",params:{allowedValues: schema127.properties.runtime.enum},message:"must be equal to one of the allowed values"};
+const err15 = {instancePath:instancePath+"/runtime",schemaPath:"#/properties/runtime/enum",keyword:"enum",params:{allowedValues: schema128.properties.runtime.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err15];
 }
@@ -6152,7 +6191,7 @@ return errors === 0;
 }
 validate81.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema129 = {"description":"unknown: not heard in time. ready: heard again. held and released: a mass loss is being waited out.","type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"type":"string","enum":["unknown","ready"]},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}};
+const schema130 = {"description":"unknown: not heard in time. ready: heard again. held and released: a mass loss is being waited out.","type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"type":"string","enum":["unknown","ready"]},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}};
 
 function validate86(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -6243,7 +6282,7 @@ vErrors.push(err6);
 errors++;
 }
 if(!((data1 === "unknown") || (data1 === "ready"))){
-const err7 = {instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema129.properties.verb.enum},message:"must be equal to one of the allowed values"};
+const err7 = {instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema130.properties.verb.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err7];
 }
@@ -6318,7 +6357,7 @@ return errors === 0;
 }
 validate86.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema131 = {"description":"cordoned: takes no new pods, keeps those it has. draining: they move away, too; with a reason, why some cannot. uncordoned: takes pods again. removed: forgotten, and its pods with it.","type":"object","additionalProperties":false,"required":["kind","verb","name","reason","message"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"type":"string","enum":["cordoned","draining","uncordoned","removed"]},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}};
+const schema132 = {"description":"cordoned: takes no new pods, keeps those it has. draining: they move away, too; with a reason, why some cannot. uncordoned: takes pods again. removed: forgotten, and its pods with it.","type":"object","additionalProperties":false,"required":["kind","verb","name","reason","message"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"type":"string","enum":["cordoned","draining","uncordoned","removed"]},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}};
 
 function validate88(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -6429,7 +6468,7 @@ vErrors.push(err8);
 errors++;
 }
 if(!((((data1 === "cordoned") || (data1 === "draining")) || (data1 === "uncordoned")) || (data1 === "removed"))){
-const err9 = {instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema131.properties.verb.enum},message:"must be equal to one of the allowed values"};
+const err9 = {instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema132.properties.verb.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err9];
 }
@@ -6504,7 +6543,7 @@ return errors === 0;
 }
 validate88.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema133 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:workload-manifest#/$defs/WorkloadSpec"}}};
+const schema134 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:workload-manifest#/$defs/WorkloadSpec"}}};
 const schema49 = {"type":"object","additionalProperties":false,"required":["containers"],"properties":{"replicas":{"description":"How many pods; left out, the current count stays (1 for a new workload).","type":"integer","minimum":0,"maximum":10000},"placement":{"type":"string","enum":["spread","binpack"]},"nodeSelector":{"$ref":"urn:swain:common#/$defs/Labels"},"restartPolicy":{"type":"string","enum":["Always","OnFailure","Never"]},"lostAfter":{"description":"How long a node may be unheard before its pods are replaced (default 15s).","$ref":"urn:swain:common#/$defs/Duration"},"stopGracePeriod":{"description":"From the polite stop to the kill (default 10s).","$ref":"urn:swain:common#/$defs/Duration"},"drainTimeout":{"description":"How long open connections may finish before a pod is stopped (default 10s).","$ref":"urn:swain:common#/$defs/Duration"},"progressDeadline":{"description":"How long a new pod may take to become ready before a template change halts (default 60s).","$ref":"urn:swain:common#/$defs/Duration"},"containers":{"type":"array","minItems":1,"maxItems":16,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Container"}},"network":{"description":"What network its pods get (default: bridge).","$ref":"urn:swain:workload-manifest#/$defs/PodNetwork"},"hosts":{"description":"Lines added to /etc/hosts.","type":"array","maxItems":256,"items":{"$ref":"urn:swain:workload-manifest#/$defs/HostEntry"}},"dns":{"description":"Replaces the resolver settings the engine would give.","$ref":"urn:swain:workload-manifest#/$defs/PodDns"}}};
 
 function validate32(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
@@ -8680,7 +8719,7 @@ return errors === 0;
 }
 validate90.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema143 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","replicas"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"scaled","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"replicas":{"type":"integer","minimum":0,"maximum":10000}}};
+const schema144 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","replicas"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"scaled","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"replicas":{"type":"integer","minimum":0,"maximum":10000}}};
 
 function validate98(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -8902,7 +8941,7 @@ return errors === 0;
 }
 validate98.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema146 = {"description":"A template change stopped because a new pod did not become ready.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","reason","message"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"halted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}};
+const schema147 = {"description":"A template change stopped because a new pod did not become ready.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","reason","message"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"halted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}};
 
 function validate100(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -9123,7 +9162,7 @@ return errors === 0;
 }
 validate100.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema149 = {"description":"deleted: asked for; its pods stop. removed: the last pod is gone.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"type":"string","enum":["deleted","removed"]},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}};
+const schema150 = {"description":"deleted: asked for; its pods stop. removed: the last pod is gone.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"type":"string","enum":["deleted","removed"]},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}};
 
 function validate102(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -9224,7 +9263,7 @@ vErrors.push(err7);
 errors++;
 }
 if(!((data1 === "deleted") || (data1 === "removed"))){
-const err8 = {instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema149.properties.verb.enum},message:"must be equal to one of the allowed values"};
+const err8 = {instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema150.properties.verb.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err8];
 }
@@ -9300,9 +9339,9 @@ return errors === 0;
 }
 validate102.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema152 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"service","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:service-manifest#/$defs/ServiceSpec"}}};
-const schema161 = {"type":"object","additionalProperties":false,"required":["ports"],"properties":{"selector":{"description":"Whose pods serve; left out for a service of external endpoints alone.","type":"object","additionalProperties":false,"required":["workload"],"properties":{"workload":{"description":"The workload of the same namespace whose ready pods serve.","$ref":"urn:swain:common#/$defs/Name"}}},"ports":{"type":"array","minItems":1,"maxItems":16,"items":{"$ref":"urn:swain:service-manifest#/$defs/ServicePort"}},"balance":{"description":"Which backend gets a new connection: the next one (round-robin, default), or the one with the fewest open from this proxy (least-connections).","type":"string","enum":["round-robin","least-connections"]},"sticky":{"description":"source: clients of one address keep their backend while it serves; balance then has no say.","type":"string","enum":["none","source"]},"check":{"description":"Proxies ask each backend themselves and send nothing to one that fails, unless all fail.","$ref":"urn:swain:service-manifest#/$defs/BackendCheck"},"ejection":{"description":"A backend whose connects fail this often in a row gets nothing for a while; the last one left is never ejected.","$ref":"urn:swain:service-manifest#/$defs/Ejection"},"proxyProtocol":{"description":"Tells backends the client's address first, as HAProxy's PROXY protocol does.","type":"string","enum":["none","v1","v2"]},"maxConnections":{"description":"Open connections to the service per proxy; up to 1,000 more wait, 5 s each, and are refused then.","type":"integer","minimum":1,"maximum":1000000},"maxConnectionsPerBackend":{"description":"Open connections to one backend per proxy; a full one is passed over, and when all are full clients wait as above.","type":"integer","minimum":1,"maximum":1000000}}};
-const schema163 = {"type":"object","additionalProperties":false,"required":["port","targetPort"],"properties":{"name":{"$ref":"urn:swain:common#/$defs/PortName"},"port":{"description":"Where the proxy listens.","$ref":"urn:swain:common#/$defs/PortNumber"},"targetPort":{"description":"A port of the pod, by name or by containerPort number.","type":["string","integer"],"minimum":1,"maximum":65535,"pattern":"^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$"}}};
+const schema153 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"service","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:service-manifest#/$defs/ServiceSpec"}}};
+const schema162 = {"type":"object","additionalProperties":false,"required":["ports"],"properties":{"selector":{"description":"Whose pods serve; left out for a service of external endpoints alone.","type":"object","additionalProperties":false,"required":["workload"],"properties":{"workload":{"description":"The workload of the same namespace whose ready pods serve.","$ref":"urn:swain:common#/$defs/Name"}}},"ports":{"type":"array","minItems":1,"maxItems":16,"items":{"$ref":"urn:swain:service-manifest#/$defs/ServicePort"}},"balance":{"description":"Which backend gets a new connection: the next one (round-robin, default), or the one with the fewest open from this proxy (least-connections).","type":"string","enum":["round-robin","least-connections"]},"sticky":{"description":"source: clients of one address keep their backend while it serves; balance then has no say.","type":"string","enum":["none","source"]},"check":{"description":"Proxies ask each backend themselves and send nothing to one that fails, unless all fail.","$ref":"urn:swain:service-manifest#/$defs/BackendCheck"},"ejection":{"description":"A backend whose connects fail this often in a row gets nothing for a while; the last one left is never ejected.","$ref":"urn:swain:service-manifest#/$defs/Ejection"},"proxyProtocol":{"description":"Tells backends the client's address first, as HAProxy's PROXY protocol does.","type":"string","enum":["none","v1","v2"]},"maxConnections":{"description":"Open connections to the service per proxy; up to 1,000 more wait, 5 s each, and are refused then.","type":"integer","minimum":1,"maximum":1000000},"maxConnectionsPerBackend":{"description":"Open connections to one backend per proxy; a full one is passed over, and when all are full clients wait as above.","type":"integer","minimum":1,"maximum":1000000}}};
+const schema164 = {"type":"object","additionalProperties":false,"required":["port","targetPort"],"properties":{"name":{"$ref":"urn:swain:common#/$defs/PortName"},"port":{"description":"Where the proxy listens.","$ref":"urn:swain:common#/$defs/PortNumber"},"targetPort":{"description":"A port of the pod, by name or by containerPort number.","type":["string","integer"],"minimum":1,"maximum":65535,"pattern":"^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$"}}};
 
 function validate109(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -9410,7 +9449,7 @@ errors++;
 if(data.targetPort !== undefined){
 let data2 = data.targetPort;
 if((typeof data2 !== "string") && (!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2))))){
-const err8 = {instancePath:instancePath+"/targetPort",schemaPath:"#/properties/targetPort/type",keyword:"type",params:{type: schema163.properties.targetPort.type},message:"must be string,integer"};
+const err8 = {instancePath:instancePath+"/targetPort",schemaPath:"#/properties/targetPort/type",keyword:"type",params:{type: schema164.properties.targetPort.type},message:"must be string,integer"};
 if(vErrors === null){
 vErrors = [err8];
 }
@@ -9470,7 +9509,7 @@ return errors === 0;
 }
 validate109.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema166 = {"type":"object","additionalProperties":false,"required":["type"],"properties":{"type":{"type":"string","enum":["tcp","http"]},"path":{"description":"For http (default /); 200 to 399 is healthy.","type":"string","pattern":"^/[\\x21-\\x7e]{0,2047}$"},"interval":{"description":"Default 2s.","$ref":"urn:swain:common#/$defs/Duration"},"timeout":{"description":"Default 1s.","$ref":"urn:swain:common#/$defs/Duration"},"rise":{"description":"Successes in a row until it serves again (default 2).","type":"integer","minimum":1,"maximum":100},"fall":{"description":"Failures in a row until it does not (default 3).","type":"integer","minimum":1,"maximum":100}}};
+const schema167 = {"type":"object","additionalProperties":false,"required":["type"],"properties":{"type":{"type":"string","enum":["tcp","http"]},"path":{"description":"For http (default /); 200 to 399 is healthy.","type":"string","pattern":"^/[\\x21-\\x7e]{0,2047}$"},"interval":{"description":"Default 2s.","$ref":"urn:swain:common#/$defs/Duration"},"timeout":{"description":"Default 1s.","$ref":"urn:swain:common#/$defs/Duration"},"rise":{"description":"Successes in a row until it serves again (default 2).","type":"integer","minimum":1,"maximum":100},"fall":{"description":"Failures in a row until it does not (default 3).","type":"integer","minimum":1,"maximum":100}}};
 
 function validate111(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -9518,7 +9557,7 @@ vErrors.push(err2);
 errors++;
 }
 if(!((data0 === "tcp") || (data0 === "http"))){
-const err3 = {instancePath:instancePath+"/type",schemaPath:"#/properties/type/enum",keyword:"enum",params:{allowedValues: schema166.properties.type.enum},message:"must be equal to one of the allowed values"};
+const err3 = {instancePath:instancePath+"/type",schemaPath:"#/properties/type/enum",keyword:"enum",params:{allowedValues: schema167.properties.type.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err3];
 }
@@ -9689,7 +9728,7 @@ return errors === 0;
 }
 validate111.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema169 = {"type":"object","additionalProperties":false,"properties":{"failures":{"description":"Connects failed in a row (default 3).","type":"integer","minimum":1,"maximum":1000},"for":{"description":"How long (default 10s); each further time twice as long, at most ten times.","$ref":"urn:swain:common#/$defs/Duration"}}};
+const schema170 = {"type":"object","additionalProperties":false,"properties":{"failures":{"description":"Connects failed in a row (default 3).","type":"integer","minimum":1,"maximum":1000},"for":{"description":"How long (default 10s); each further time twice as long, at most ten times.","$ref":"urn:swain:common#/$defs/Duration"}}};
 
 function validate113(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -9813,7 +9852,7 @@ vErrors.push(err0);
 errors++;
 }
 for(const key0 in data){
-if(!(func1.call(schema161.properties, key0))){
+if(!(func1.call(schema162.properties, key0))){
 const err1 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err1];
@@ -9941,7 +9980,7 @@ vErrors.push(err10);
 errors++;
 }
 if(!((data4 === "round-robin") || (data4 === "least-connections"))){
-const err11 = {instancePath:instancePath+"/balance",schemaPath:"#/properties/balance/enum",keyword:"enum",params:{allowedValues: schema161.properties.balance.enum},message:"must be equal to one of the allowed values"};
+const err11 = {instancePath:instancePath+"/balance",schemaPath:"#/properties/balance/enum",keyword:"enum",params:{allowedValues: schema162.properties.balance.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err11];
 }
@@ -9964,7 +10003,7 @@ vErrors.push(err12);
 errors++;
 }
 if(!((data5 === "none") || (data5 === "source"))){
-const err13 = {instancePath:instancePath+"/sticky",schemaPath:"#/properties/sticky/enum",keyword:"enum",params:{allowedValues: schema161.properties.sticky.enum},message:"must be equal to one of the allowed values"};
+const err13 = {instancePath:instancePath+"/sticky",schemaPath:"#/properties/sticky/enum",keyword:"enum",params:{allowedValues: schema162.properties.sticky.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err13];
 }
@@ -9999,7 +10038,7 @@ vErrors.push(err14);
 errors++;
 }
 if(!(((data8 === "none") || (data8 === "v1")) || (data8 === "v2"))){
-const err15 = {instancePath:instancePath+"/proxyProtocol",schemaPath:"#/properties/proxyProtocol/enum",keyword:"enum",params:{allowedValues: schema161.properties.proxyProtocol.enum},message:"must be equal to one of the allowed values"};
+const err15 = {instancePath:instancePath+"/proxyProtocol",schemaPath:"#/properties/proxyProtocol/enum",keyword:"enum",params:{allowedValues: schema162.properties.proxyProtocol.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err15];
 }
@@ -10373,7 +10412,7 @@ return errors === 0;
 }
 validate104.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema173 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"service","type":"string"},"verb":{"const":"deleted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}};
+const schema174 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"service","type":"string"},"verb":{"const":"deleted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}};
 
 function validate122(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -10550,7 +10589,7 @@ return errors === 0;
 }
 validate122.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema176 = {"description":"A program that no node runs serves a service, or serves it at other addresses than before.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","service","addresses","ttlMs"],"properties":{"kind":{"const":"endpoint","type":"string"},"verb":{"const":"registered","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"service":{"$ref":"urn:swain:common#/$defs/Name"},"addresses":{"$ref":"urn:swain:endpoint-register-request#/$defs/ExternalAddresses"},"ttlMs":{"description":"Without a renewal for this long it is removed.","type":"integer","minimum":1}}};
+const schema177 = {"description":"A program that no node runs serves a service, or serves it at other addresses than before.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","service","addresses","ttlMs"],"properties":{"kind":{"const":"endpoint","type":"string"},"verb":{"const":"registered","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"service":{"$ref":"urn:swain:common#/$defs/Name"},"addresses":{"$ref":"urn:swain:endpoint-register-request#/$defs/ExternalAddresses"},"ttlMs":{"description":"Without a renewal for this long it is removed.","type":"integer","minimum":1}}};
 
 function validate125(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -11004,7 +11043,7 @@ return errors === 0;
 }
 validate124.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema183 = {"description":"EXPIRED: not renewed in time. DEREGISTERED: by its own wish. DELETED: its service was deleted.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","service","reason","message"],"properties":{"kind":{"const":"endpoint","type":"string"},"verb":{"const":"removed","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"service":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}};
+const schema184 = {"description":"EXPIRED: not renewed in time. DEREGISTERED: by its own wish. DELETED: its service was deleted.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","service","reason","message"],"properties":{"kind":{"const":"endpoint","type":"string"},"verb":{"const":"removed","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"service":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}};
 
 function validate128(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -11260,9 +11299,9 @@ return errors === 0;
 }
 validate128.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema187 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:autoscaler-manifest#/$defs/AutoscalerSpec"}}};
-const schema196 = {"type":"object","additionalProperties":false,"required":["workload","minReplicas","maxReplicas"],"anyOf":[{"required":["cpu"]},{"required":["memory"]}],"properties":{"workload":{"description":"The workload of the same namespace whose replicas it owns.","$ref":"urn:swain:common#/$defs/Name"},"minReplicas":{"type":"integer","minimum":1,"maximum":10000},"maxReplicas":{"type":"integer","minimum":1,"maximum":10000},"cpu":{"description":"Wanted use of the requested CPU, percent.","type":"integer","minimum":1,"maximum":1000},"memory":{"description":"Wanted use of the requested memory, percent.","type":"integer","minimum":1,"maximum":1000},"tolerance":{"description":"No change while use is this near to what is wanted, percent (default 10).","type":"integer","minimum":0,"maximum":100},"cooldown":{"description":"Between two changes (default 60s).","$ref":"urn:swain:common#/$defs/Duration"},"scaleUp":{"description":"Default: at most doubling, or 4 pods where that is more.","$ref":"urn:swain:autoscaler-manifest#/$defs/ScaleStep"},"scaleDown":{"description":"Default: to any lower count, and only to the highest count of the last 5m.","$ref":"urn:swain:autoscaler-manifest#/$defs/ScaleStep"}}};
-const schema199 = {"description":"How far one change may go: the greater of both.","type":"object","additionalProperties":false,"properties":{"percent":{"type":"integer","minimum":1,"maximum":10000},"pods":{"type":"integer","minimum":1,"maximum":10000},"window":{"description":"The least (up) or the most (down) that was recommended in this time is done.","$ref":"urn:swain:common#/$defs/Duration"}}};
+const schema188 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:autoscaler-manifest#/$defs/AutoscalerSpec"}}};
+const schema197 = {"type":"object","additionalProperties":false,"required":["workload","minReplicas","maxReplicas"],"anyOf":[{"required":["cpu"]},{"required":["memory"]}],"properties":{"workload":{"description":"The workload of the same namespace whose replicas it owns.","$ref":"urn:swain:common#/$defs/Name"},"minReplicas":{"type":"integer","minimum":1,"maximum":10000},"maxReplicas":{"type":"integer","minimum":1,"maximum":10000},"cpu":{"description":"Wanted use of the requested CPU, percent.","type":"integer","minimum":1,"maximum":1000},"memory":{"description":"Wanted use of the requested memory, percent.","type":"integer","minimum":1,"maximum":1000},"tolerance":{"description":"No change while use is this near to what is wanted, percent (default 10).","type":"integer","minimum":0,"maximum":100},"cooldown":{"description":"Between two changes (default 60s).","$ref":"urn:swain:common#/$defs/Duration"},"scaleUp":{"description":"Default: at most doubling, or 4 pods where that is more.","$ref":"urn:swain:autoscaler-manifest#/$defs/ScaleStep"},"scaleDown":{"description":"Default: to any lower count, and only to the highest count of the last 5m.","$ref":"urn:swain:autoscaler-manifest#/$defs/ScaleStep"}}};
+const schema200 = {"description":"How far one change may go: the greater of both.","type":"object","additionalProperties":false,"properties":{"percent":{"type":"integer","minimum":1,"maximum":10000},"pods":{"type":"integer","minimum":1,"maximum":10000},"window":{"description":"The least (up) or the most (down) that was recommended in this time is done.","$ref":"urn:swain:common#/$defs/Duration"}}};
 
 function validate135(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -11494,7 +11533,7 @@ vErrors.push(err5);
 errors++;
 }
 for(const key0 in data){
-if(!(func1.call(schema196.properties, key0))){
+if(!(func1.call(schema197.properties, key0))){
 const err6 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err6];
@@ -12036,7 +12075,7 @@ return errors === 0;
 }
 validate130.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema204 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"deleted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}};
+const schema205 = {"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"deleted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}};
 
 function validate144(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -12213,8 +12252,8 @@ return errors === 0;
 }
 validate144.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema207 = {"description":"Why the workload.scaled item beside it in the same event was decided.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","from","replicas","reason","message","metrics"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"scaled","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"from":{"type":"integer","minimum":0,"maximum":10000},"replicas":{"type":"integer","minimum":1,"maximum":10000},"reason":{"type":"string"},"message":{"type":"string"},"metrics":{"type":"array","maxItems":2,"items":{"$ref":"urn:swain:autoscale-message#/$defs/AutoscaleMetric"}}}};
-const schema212 = {"description":"What was seen of one metric of a workload, and how many pods it asks for.","type":"object","additionalProperties":false,"required":["resource","target","use","request","pods","missing","notReady","reason"],"properties":{"resource":{"type":"string","enum":["cpu","memory"]},"target":{"description":"Wanted use of the request, percent.","type":"integer","minimum":1},"use":{"description":"Of the measured pods together: thousandths of a core, or bytes.","type":"integer","minimum":0},"request":{"description":"Of the same pods, in the same unit.","type":"integer","minimum":0},"percent":{"description":"use of request; absent when there is nothing to compute it from.","type":"integer","minimum":0},"pods":{"description":"Ready pods with fresh figures.","type":"integer","minimum":0},"missing":{"description":"Ready pods without fresh figures.","type":"integer","minimum":0},"notReady":{"description":"Replicas that are not ready, or not for long enough.","type":"integer","minimum":0},"recommended":{"description":"Replicas this metric asks for; absent when it cannot tell.","type":"integer","minimum":0},"reason":{"description":"Why it cannot tell; else empty.","type":"string"}}};
+const schema208 = {"description":"Why the workload.scaled item beside it in the same event was decided.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","from","replicas","reason","message","metrics"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"scaled","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"from":{"type":"integer","minimum":0,"maximum":10000},"replicas":{"type":"integer","minimum":1,"maximum":10000},"reason":{"type":"string"},"message":{"type":"string"},"metrics":{"type":"array","maxItems":2,"items":{"$ref":"urn:swain:autoscale-message#/$defs/AutoscaleMetric"}}}};
+const schema213 = {"description":"What was seen of one metric of a workload, and how many pods it asks for.","type":"object","additionalProperties":false,"required":["resource","target","use","request","pods","missing","notReady","reason"],"properties":{"resource":{"type":"string","enum":["cpu","memory"]},"target":{"description":"Wanted use of the request, percent.","type":"integer","minimum":1},"use":{"description":"Of the measured pods together: thousandths of a core, or bytes.","type":"integer","minimum":0},"request":{"description":"Of the same pods, in the same unit.","type":"integer","minimum":0},"percent":{"description":"use of request; absent when there is nothing to compute it from.","type":"integer","minimum":0},"pods":{"description":"Ready pods with fresh figures.","type":"integer","minimum":0},"missing":{"description":"Ready pods without fresh figures.","type":"integer","minimum":0},"notReady":{"description":"Replicas that are not ready, or not for long enough.","type":"integer","minimum":0},"recommended":{"description":"Replicas this metric asks for; absent when it cannot tell.","type":"integer","minimum":0},"reason":{"description":"Why it cannot tell; else empty.","type":"string"}}};
 
 function validate146(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -12328,7 +12367,7 @@ vErrors.push(err9);
 errors++;
 }
 for(const key0 in data){
-if(!(func1.call(schema207.properties, key0))){
+if(!(func1.call(schema208.properties, key0))){
 const err10 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err10];
@@ -12652,7 +12691,7 @@ vErrors.push(err37);
 errors++;
 }
 for(const key1 in data10){
-if(!(func1.call(schema212.properties, key1))){
+if(!(func1.call(schema213.properties, key1))){
 const err38 = {instancePath:instancePath+"/metrics/" + i0,schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err38];
@@ -12676,7 +12715,7 @@ vErrors.push(err39);
 errors++;
 }
 if(!((data11 === "cpu") || (data11 === "memory"))){
-const err40 = {instancePath:instancePath+"/metrics/" + i0+"/resource",schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/properties/resource/enum",keyword:"enum",params:{allowedValues: schema212.properties.resource.enum},message:"must be equal to one of the allowed values"};
+const err40 = {instancePath:instancePath+"/metrics/" + i0+"/resource",schemaPath:"urn:swain:autoscale-message#/$defs/AutoscaleMetric/properties/resource/enum",keyword:"enum",params:{allowedValues: schema213.properties.resource.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err40];
 }
@@ -12938,7 +12977,7 @@ return errors === 0;
 }
 validate146.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema213 = {"description":"A pod that has a slot but no node, and why. Makes the pod when it is new.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","slot","template","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"pending","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"template":{"type":"integer","minimum":1},"reason":{"type":"string"},"message":{"type":"string"}}};
+const schema214 = {"description":"A pod that has a slot but no node, and why. Makes the pod when it is new.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","slot","template","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"pending","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"template":{"type":"integer","minimum":1},"reason":{"type":"string"},"message":{"type":"string"}}};
 
 function validate149(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -13042,7 +13081,7 @@ vErrors.push(err8);
 errors++;
 }
 for(const key0 in data){
-if(!(func1.call(schema213.properties, key0))){
+if(!(func1.call(schema214.properties, key0))){
 const err9 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err9];
@@ -13264,7 +13303,7 @@ return errors === 0;
 }
 validate149.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema217 = {"description":"A pod is placed on a node. Makes the pod when it is new.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","slot","template","node"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"assigned","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"template":{"description":"Sequence of the event that set the pod template.","type":"integer","minimum":1},"node":{"$ref":"urn:swain:common#/$defs/Name"}}};
+const schema218 = {"description":"A pod is placed on a node. Makes the pod when it is new.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","slot","template","node"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"assigned","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"template":{"description":"Sequence of the event that set the pod template.","type":"integer","minimum":1},"node":{"$ref":"urn:swain:common#/$defs/Name"}}};
 
 function validate151(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -13581,10 +13620,10 @@ return errors === 0;
 }
 validate151.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema222 = {"description":"What the agent saw; the verb is the pod's state.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","observed"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"$ref":"urn:swain:pod-message#/$defs/ObservedState"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"observed":{"$ref":"urn:swain:pod-message#/$defs/PodObserved"}}};
-const schema223 = {"description":"The states an agent can see.","type":"string","enum":["pulling","starting","running","ready","backoff","stopped","failed"]};
-const schema226 = {"type":"object","additionalProperties":false,"required":["reason","message","restarts"],"properties":{"reason":{"type":"string"},"message":{"type":"string"},"restarts":{"description":"Starts after the first one.","type":"integer","minimum":0},"exitCode":{"description":"Of the container that ended last.","type":"integer"},"addresses":{"type":"array","maxItems":1024,"items":{"$ref":"urn:swain:pod-message#/$defs/PodAddress"}},"containers":{"type":"array","maxItems":16,"items":{"$ref":"urn:swain:pod-message#/$defs/ContainerObserved"}}}};
-const schema227 = {"description":"Where one declared port answers.","type":"object","additionalProperties":false,"required":["name","host","hostPort"],"properties":{"name":{"$ref":"urn:swain:common#/$defs/PortName"},"containerPort":{"$ref":"urn:swain:common#/$defs/PortNumber"},"host":{"description":"The address other nodes reach (the agent's --advertise).","type":"string"},"hostPort":{"description":"The published port at that address.","$ref":"urn:swain:common#/$defs/PortNumber"},"local":{"description":"The container's own address, reachable from the same host only.","type":"string"},"localPort":{"$ref":"urn:swain:common#/$defs/PortNumber"}}};
+const schema223 = {"description":"What the agent saw; the verb is the pod's state.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","observed"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"$ref":"urn:swain:pod-message#/$defs/ObservedState"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"observed":{"$ref":"urn:swain:pod-message#/$defs/PodObserved"}}};
+const schema224 = {"description":"The states an agent can see.","type":"string","enum":["pulling","starting","running","ready","backoff","stopped","failed"]};
+const schema227 = {"type":"object","additionalProperties":false,"required":["reason","message","restarts"],"properties":{"reason":{"type":"string"},"message":{"type":"string"},"restarts":{"description":"Starts after the first one.","type":"integer","minimum":0},"exitCode":{"description":"Of the container that ended last.","type":"integer"},"addresses":{"type":"array","maxItems":1024,"items":{"$ref":"urn:swain:pod-message#/$defs/PodAddress"}},"containers":{"type":"array","maxItems":16,"items":{"$ref":"urn:swain:pod-message#/$defs/ContainerObserved"}}}};
+const schema228 = {"description":"Where one declared port answers.","type":"object","additionalProperties":false,"required":["name","host","hostPort"],"properties":{"name":{"$ref":"urn:swain:common#/$defs/PortName"},"containerPort":{"$ref":"urn:swain:common#/$defs/PortNumber"},"host":{"description":"The address other nodes reach (the agent's --advertise).","type":"string"},"hostPort":{"description":"The published port at that address.","$ref":"urn:swain:common#/$defs/PortNumber"},"local":{"description":"The container's own address, reachable from the same host only.","type":"string"},"localPort":{"$ref":"urn:swain:common#/$defs/PortNumber"}}};
 
 function validate155(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -13809,7 +13848,7 @@ return errors === 0;
 }
 validate155.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema232 = {"title":"ContainerObserved","type":"object","additionalProperties":false,"required":["name","id"],"properties":{"name":{"$ref":"urn:swain:common#/$defs/Name"},"id":{"description":"The engine's id of the container, or the process id.","type":"string"}}};
+const schema233 = {"title":"ContainerObserved","type":"object","additionalProperties":false,"required":["name","id"],"properties":{"name":{"$ref":"urn:swain:common#/$defs/Name"},"id":{"description":"The engine's id of the container, or the process id.","type":"string"}}};
 
 function validate157(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -14213,7 +14252,7 @@ vErrors.push(err8);
 errors++;
 }
 if(!(((((((data1 === "pulling") || (data1 === "starting")) || (data1 === "running")) || (data1 === "ready")) || (data1 === "backoff")) || (data1 === "stopped")) || (data1 === "failed"))){
-const err9 = {instancePath:instancePath+"/verb",schemaPath:"urn:swain:pod-message#/$defs/ObservedState/enum",keyword:"enum",params:{allowedValues: schema223.enum},message:"must be equal to one of the allowed values"};
+const err9 = {instancePath:instancePath+"/verb",schemaPath:"urn:swain:pod-message#/$defs/ObservedState/enum",keyword:"enum",params:{allowedValues: schema224.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err9];
 }
@@ -14295,7 +14334,7 @@ return errors === 0;
 }
 validate153.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema234 = {"description":"The pod leaves the endpoints. With drain, the node is told to stop it once the proxies have let go (drained).","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","drain","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"stopping","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"drain":{"type":"boolean"},"reason":{"type":"string"},"message":{"type":"string"}}};
+const schema235 = {"description":"The pod leaves the endpoints. With drain, the node is told to stop it once the proxies have let go (drained).","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","drain","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"stopping","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"drain":{"type":"boolean"},"reason":{"type":"string"},"message":{"type":"string"}}};
 
 function validate161(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -14538,7 +14577,7 @@ return errors === 0;
 }
 validate161.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema237 = {"description":"drained: proxies let go, the node may stop it. lost: its node is unheard for too long; possibly still running. removed: gone from the node, or never was on one.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"type":"string","enum":["drained","lost","removed"]},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"reason":{"type":"string"},"message":{"type":"string"}}};
+const schema238 = {"description":"drained: proxies let go, the node may stop it. lost: its node is unheard for too long; possibly still running. removed: gone from the node, or never was on one.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"type":"string","enum":["drained","lost","removed"]},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"reason":{"type":"string"},"message":{"type":"string"}}};
 
 function validate163(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -14659,7 +14698,7 @@ vErrors.push(err9);
 errors++;
 }
 if(!(((data1 === "drained") || (data1 === "lost")) || (data1 === "removed"))){
-const err10 = {instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema237.properties.verb.enum},message:"must be equal to one of the allowed values"};
+const err10 = {instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/enum",keyword:"enum",params:{allowedValues: schema238.properties.verb.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err10];
 }
@@ -14895,7 +14934,7 @@ var props0 = true;
 const _errs11 = errors;
 if(data && typeof data == "object" && !Array.isArray(data)){
 if(data.kind === undefined){
-const err10 = {instancePath,schemaPath:"urn:swain:event#/$defs/LeaderElected/required",keyword:"required",params:{missingProperty: "kind"},message:"must have required property '"+"kind"+"'"};
+const err10 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterRestored/required",keyword:"required",params:{missingProperty: "kind"},message:"must have required property '"+"kind"+"'"};
 if(vErrors === null){
 vErrors = [err10];
 }
@@ -14905,7 +14944,7 @@ vErrors.push(err10);
 errors++;
 }
 if(data.verb === undefined){
-const err11 = {instancePath,schemaPath:"urn:swain:event#/$defs/LeaderElected/required",keyword:"required",params:{missingProperty: "verb"},message:"must have required property '"+"verb"+"'"};
+const err11 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterRestored/required",keyword:"required",params:{missingProperty: "verb"},message:"must have required property '"+"verb"+"'"};
 if(vErrors === null){
 vErrors = [err11];
 }
@@ -14915,7 +14954,7 @@ vErrors.push(err11);
 errors++;
 }
 if(data.name === undefined){
-const err12 = {instancePath,schemaPath:"urn:swain:event#/$defs/LeaderElected/required",keyword:"required",params:{missingProperty: "name"},message:"must have required property '"+"name"+"'"};
+const err12 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterRestored/required",keyword:"required",params:{missingProperty: "name"},message:"must have required property '"+"name"+"'"};
 if(vErrors === null){
 vErrors = [err12];
 }
@@ -14924,9 +14963,8 @@ vErrors.push(err12);
 }
 errors++;
 }
-for(const key1 in data){
-if(!(((key1 === "kind") || (key1 === "verb")) || (key1 === "name"))){
-const err13 = {instancePath,schemaPath:"urn:swain:event#/$defs/LeaderElected/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"};
+if(data.parent === undefined){
+const err13 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterRestored/required",keyword:"required",params:{missingProperty: "parent"},message:"must have required property '"+"parent"+"'"};
 if(vErrors === null){
 vErrors = [err13];
 }
@@ -14935,11 +14973,8 @@ vErrors.push(err13);
 }
 errors++;
 }
-}
-if(data.kind !== undefined){
-let data3 = data.kind;
-if(typeof data3 !== "string"){
-const err14 = {instancePath:instancePath+"/kind",schemaPath:"urn:swain:event#/$defs/LeaderElected/properties/kind/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(data.sequence === undefined){
+const err14 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterRestored/required",keyword:"required",params:{missingProperty: "sequence"},message:"must have required property '"+"sequence"+"'"};
 if(vErrors === null){
 vErrors = [err14];
 }
@@ -14948,8 +14983,8 @@ vErrors.push(err14);
 }
 errors++;
 }
-if("leader" !== data3){
-const err15 = {instancePath:instancePath+"/kind",schemaPath:"urn:swain:event#/$defs/LeaderElected/properties/kind/const",keyword:"const",params:{allowedValue: "leader"},message:"must be equal to constant"};
+if(data.message === undefined){
+const err15 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterRestored/required",keyword:"required",params:{missingProperty: "message"},message:"must have required property '"+"message"+"'"};
 if(vErrors === null){
 vErrors = [err15];
 }
@@ -14958,11 +14993,9 @@ vErrors.push(err15);
 }
 errors++;
 }
-}
-if(data.verb !== undefined){
-let data4 = data.verb;
-if(typeof data4 !== "string"){
-const err16 = {instancePath:instancePath+"/verb",schemaPath:"urn:swain:event#/$defs/LeaderElected/properties/verb/type",keyword:"type",params:{type: "string"},message:"must be string"};
+for(const key1 in data){
+if(!((((((key1 === "kind") || (key1 === "verb")) || (key1 === "name")) || (key1 === "parent")) || (key1 === "sequence")) || (key1 === "message"))){
+const err16 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterRestored/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err16];
 }
@@ -14971,8 +15004,11 @@ vErrors.push(err16);
 }
 errors++;
 }
-if("elected" !== data4){
-const err17 = {instancePath:instancePath+"/verb",schemaPath:"urn:swain:event#/$defs/LeaderElected/properties/verb/const",keyword:"const",params:{allowedValue: "elected"},message:"must be equal to constant"};
+}
+if(data.kind !== undefined){
+let data3 = data.kind;
+if(typeof data3 !== "string"){
+const err17 = {instancePath:instancePath+"/kind",schemaPath:"urn:swain:event#/$defs/ClusterRestored/properties/kind/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err17];
 }
@@ -14981,10 +15017,8 @@ vErrors.push(err17);
 }
 errors++;
 }
-}
-if(data.name !== undefined){
-if(typeof data.name !== "string"){
-const err18 = {instancePath:instancePath+"/name",schemaPath:"urn:swain:event#/$defs/LeaderElected/properties/name/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if("cluster" !== data3){
+const err18 = {instancePath:instancePath+"/kind",schemaPath:"urn:swain:event#/$defs/ClusterRestored/properties/kind/const",keyword:"const",params:{allowedValue: "cluster"},message:"must be equal to constant"};
 if(vErrors === null){
 vErrors = [err18];
 }
@@ -14994,14 +15028,98 @@ vErrors.push(err18);
 errors++;
 }
 }
-}
-else {
-const err19 = {instancePath,schemaPath:"urn:swain:event#/$defs/LeaderElected/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(data.verb !== undefined){
+let data4 = data.verb;
+if(typeof data4 !== "string"){
+const err19 = {instancePath:instancePath+"/verb",schemaPath:"urn:swain:event#/$defs/ClusterRestored/properties/verb/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err19];
 }
 else {
 vErrors.push(err19);
+}
+errors++;
+}
+if("restored" !== data4){
+const err20 = {instancePath:instancePath+"/verb",schemaPath:"urn:swain:event#/$defs/ClusterRestored/properties/verb/const",keyword:"const",params:{allowedValue: "restored"},message:"must be equal to constant"};
+if(vErrors === null){
+vErrors = [err20];
+}
+else {
+vErrors.push(err20);
+}
+errors++;
+}
+}
+if(data.name !== undefined){
+if(typeof data.name !== "string"){
+const err21 = {instancePath:instancePath+"/name",schemaPath:"urn:swain:event#/$defs/ClusterRestored/properties/name/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err21];
+}
+else {
+vErrors.push(err21);
+}
+errors++;
+}
+}
+if(data.parent !== undefined){
+if(typeof data.parent !== "string"){
+const err22 = {instancePath:instancePath+"/parent",schemaPath:"urn:swain:event#/$defs/ClusterRestored/properties/parent/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err22];
+}
+else {
+vErrors.push(err22);
+}
+errors++;
+}
+}
+if(data.sequence !== undefined){
+let data7 = data.sequence;
+if(!(((typeof data7 == "number") && (!(data7 % 1) && !isNaN(data7))) && (isFinite(data7)))){
+const err23 = {instancePath:instancePath+"/sequence",schemaPath:"urn:swain:event#/$defs/ClusterRestored/properties/sequence/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err23];
+}
+else {
+vErrors.push(err23);
+}
+errors++;
+}
+if((typeof data7 == "number") && (isFinite(data7))){
+if(data7 < 1 || isNaN(data7)){
+const err24 = {instancePath:instancePath+"/sequence",schemaPath:"urn:swain:event#/$defs/ClusterRestored/properties/sequence/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(vErrors === null){
+vErrors = [err24];
+}
+else {
+vErrors.push(err24);
+}
+errors++;
+}
+}
+}
+if(data.message !== undefined){
+if(typeof data.message !== "string"){
+const err25 = {instancePath:instancePath+"/message",schemaPath:"urn:swain:event#/$defs/ClusterRestored/properties/message/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err25];
+}
+else {
+vErrors.push(err25);
+}
+errors++;
+}
+}
+}
+else {
+const err26 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterRestored/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err26];
+}
+else {
+vErrors.push(err26);
 }
 errors++;
 }
@@ -15018,12 +15136,120 @@ if(props0 !== true){
 props0 = true;
 }
 }
-const _errs21 = errors;
-if(!(validate81(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate81.errors : vErrors.concat(validate81.errors);
-errors = vErrors.length;
+const _errs27 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.kind === undefined){
+const err27 = {instancePath,schemaPath:"urn:swain:event#/$defs/LeaderElected/required",keyword:"required",params:{missingProperty: "kind"},message:"must have required property '"+"kind"+"'"};
+if(vErrors === null){
+vErrors = [err27];
 }
-var _valid0 = _errs21 === errors;
+else {
+vErrors.push(err27);
+}
+errors++;
+}
+if(data.verb === undefined){
+const err28 = {instancePath,schemaPath:"urn:swain:event#/$defs/LeaderElected/required",keyword:"required",params:{missingProperty: "verb"},message:"must have required property '"+"verb"+"'"};
+if(vErrors === null){
+vErrors = [err28];
+}
+else {
+vErrors.push(err28);
+}
+errors++;
+}
+if(data.name === undefined){
+const err29 = {instancePath,schemaPath:"urn:swain:event#/$defs/LeaderElected/required",keyword:"required",params:{missingProperty: "name"},message:"must have required property '"+"name"+"'"};
+if(vErrors === null){
+vErrors = [err29];
+}
+else {
+vErrors.push(err29);
+}
+errors++;
+}
+for(const key2 in data){
+if(!(((key2 === "kind") || (key2 === "verb")) || (key2 === "name"))){
+const err30 = {instancePath,schemaPath:"urn:swain:event#/$defs/LeaderElected/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key2},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err30];
+}
+else {
+vErrors.push(err30);
+}
+errors++;
+}
+}
+if(data.kind !== undefined){
+let data9 = data.kind;
+if(typeof data9 !== "string"){
+const err31 = {instancePath:instancePath+"/kind",schemaPath:"urn:swain:event#/$defs/LeaderElected/properties/kind/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err31];
+}
+else {
+vErrors.push(err31);
+}
+errors++;
+}
+if("leader" !== data9){
+const err32 = {instancePath:instancePath+"/kind",schemaPath:"urn:swain:event#/$defs/LeaderElected/properties/kind/const",keyword:"const",params:{allowedValue: "leader"},message:"must be equal to constant"};
+if(vErrors === null){
+vErrors = [err32];
+}
+else {
+vErrors.push(err32);
+}
+errors++;
+}
+}
+if(data.verb !== undefined){
+let data10 = data.verb;
+if(typeof data10 !== "string"){
+const err33 = {instancePath:instancePath+"/verb",schemaPath:"urn:swain:event#/$defs/LeaderElected/properties/verb/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err33];
+}
+else {
+vErrors.push(err33);
+}
+errors++;
+}
+if("elected" !== data10){
+const err34 = {instancePath:instancePath+"/verb",schemaPath:"urn:swain:event#/$defs/LeaderElected/properties/verb/const",keyword:"const",params:{allowedValue: "elected"},message:"must be equal to constant"};
+if(vErrors === null){
+vErrors = [err34];
+}
+else {
+vErrors.push(err34);
+}
+errors++;
+}
+}
+if(data.name !== undefined){
+if(typeof data.name !== "string"){
+const err35 = {instancePath:instancePath+"/name",schemaPath:"urn:swain:event#/$defs/LeaderElected/properties/name/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err35];
+}
+else {
+vErrors.push(err35);
+}
+errors++;
+}
+}
+}
+else {
+const err36 = {instancePath,schemaPath:"urn:swain:event#/$defs/LeaderElected/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err36];
+}
+else {
+vErrors.push(err36);
+}
+errors++;
+}
+var _valid0 = _errs27 === errors;
 if(_valid0 && valid0){
 valid0 = false;
 passing0 = [passing0, 2];
@@ -15036,12 +15262,12 @@ if(props0 !== true){
 props0 = true;
 }
 }
-const _errs22 = errors;
-if(!(validate86(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate86.errors : vErrors.concat(validate86.errors);
+const _errs37 = errors;
+if(!(validate81(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate81.errors : vErrors.concat(validate81.errors);
 errors = vErrors.length;
 }
-var _valid0 = _errs22 === errors;
+var _valid0 = _errs37 === errors;
 if(_valid0 && valid0){
 valid0 = false;
 passing0 = [passing0, 3];
@@ -15054,12 +15280,12 @@ if(props0 !== true){
 props0 = true;
 }
 }
-const _errs23 = errors;
-if(!(validate88(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate88.errors : vErrors.concat(validate88.errors);
+const _errs38 = errors;
+if(!(validate86(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate86.errors : vErrors.concat(validate86.errors);
 errors = vErrors.length;
 }
-var _valid0 = _errs23 === errors;
+var _valid0 = _errs38 === errors;
 if(_valid0 && valid0){
 valid0 = false;
 passing0 = [passing0, 4];
@@ -15072,12 +15298,12 @@ if(props0 !== true){
 props0 = true;
 }
 }
-const _errs24 = errors;
-if(!(validate90(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate90.errors : vErrors.concat(validate90.errors);
+const _errs39 = errors;
+if(!(validate88(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate88.errors : vErrors.concat(validate88.errors);
 errors = vErrors.length;
 }
-var _valid0 = _errs24 === errors;
+var _valid0 = _errs39 === errors;
 if(_valid0 && valid0){
 valid0 = false;
 passing0 = [passing0, 5];
@@ -15090,12 +15316,12 @@ if(props0 !== true){
 props0 = true;
 }
 }
-const _errs25 = errors;
-if(!(validate98(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate98.errors : vErrors.concat(validate98.errors);
+const _errs40 = errors;
+if(!(validate90(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate90.errors : vErrors.concat(validate90.errors);
 errors = vErrors.length;
 }
-var _valid0 = _errs25 === errors;
+var _valid0 = _errs40 === errors;
 if(_valid0 && valid0){
 valid0 = false;
 passing0 = [passing0, 6];
@@ -15108,12 +15334,12 @@ if(props0 !== true){
 props0 = true;
 }
 }
-const _errs26 = errors;
-if(!(validate100(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate100.errors : vErrors.concat(validate100.errors);
+const _errs41 = errors;
+if(!(validate98(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate98.errors : vErrors.concat(validate98.errors);
 errors = vErrors.length;
 }
-var _valid0 = _errs26 === errors;
+var _valid0 = _errs41 === errors;
 if(_valid0 && valid0){
 valid0 = false;
 passing0 = [passing0, 7];
@@ -15126,12 +15352,12 @@ if(props0 !== true){
 props0 = true;
 }
 }
-const _errs27 = errors;
-if(!(validate102(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate102.errors : vErrors.concat(validate102.errors);
+const _errs42 = errors;
+if(!(validate100(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate100.errors : vErrors.concat(validate100.errors);
 errors = vErrors.length;
 }
-var _valid0 = _errs27 === errors;
+var _valid0 = _errs42 === errors;
 if(_valid0 && valid0){
 valid0 = false;
 passing0 = [passing0, 8];
@@ -15144,12 +15370,12 @@ if(props0 !== true){
 props0 = true;
 }
 }
-const _errs28 = errors;
-if(!(validate104(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate104.errors : vErrors.concat(validate104.errors);
+const _errs43 = errors;
+if(!(validate102(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate102.errors : vErrors.concat(validate102.errors);
 errors = vErrors.length;
 }
-var _valid0 = _errs28 === errors;
+var _valid0 = _errs43 === errors;
 if(_valid0 && valid0){
 valid0 = false;
 passing0 = [passing0, 9];
@@ -15162,12 +15388,12 @@ if(props0 !== true){
 props0 = true;
 }
 }
-const _errs29 = errors;
-if(!(validate122(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate122.errors : vErrors.concat(validate122.errors);
+const _errs44 = errors;
+if(!(validate104(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate104.errors : vErrors.concat(validate104.errors);
 errors = vErrors.length;
 }
-var _valid0 = _errs29 === errors;
+var _valid0 = _errs44 === errors;
 if(_valid0 && valid0){
 valid0 = false;
 passing0 = [passing0, 10];
@@ -15180,12 +15406,12 @@ if(props0 !== true){
 props0 = true;
 }
 }
-const _errs30 = errors;
-if(!(validate124(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate124.errors : vErrors.concat(validate124.errors);
+const _errs45 = errors;
+if(!(validate122(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate122.errors : vErrors.concat(validate122.errors);
 errors = vErrors.length;
 }
-var _valid0 = _errs30 === errors;
+var _valid0 = _errs45 === errors;
 if(_valid0 && valid0){
 valid0 = false;
 passing0 = [passing0, 11];
@@ -15198,12 +15424,12 @@ if(props0 !== true){
 props0 = true;
 }
 }
-const _errs31 = errors;
-if(!(validate128(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate128.errors : vErrors.concat(validate128.errors);
+const _errs46 = errors;
+if(!(validate124(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate124.errors : vErrors.concat(validate124.errors);
 errors = vErrors.length;
 }
-var _valid0 = _errs31 === errors;
+var _valid0 = _errs46 === errors;
 if(_valid0 && valid0){
 valid0 = false;
 passing0 = [passing0, 12];
@@ -15216,12 +15442,12 @@ if(props0 !== true){
 props0 = true;
 }
 }
-const _errs32 = errors;
-if(!(validate130(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate130.errors : vErrors.concat(validate130.errors);
+const _errs47 = errors;
+if(!(validate128(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate128.errors : vErrors.concat(validate128.errors);
 errors = vErrors.length;
 }
-var _valid0 = _errs32 === errors;
+var _valid0 = _errs47 === errors;
 if(_valid0 && valid0){
 valid0 = false;
 passing0 = [passing0, 13];
@@ -15234,12 +15460,12 @@ if(props0 !== true){
 props0 = true;
 }
 }
-const _errs33 = errors;
-if(!(validate144(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate144.errors : vErrors.concat(validate144.errors);
+const _errs48 = errors;
+if(!(validate130(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate130.errors : vErrors.concat(validate130.errors);
 errors = vErrors.length;
 }
-var _valid0 = _errs33 === errors;
+var _valid0 = _errs48 === errors;
 if(_valid0 && valid0){
 valid0 = false;
 passing0 = [passing0, 14];
@@ -15252,12 +15478,12 @@ if(props0 !== true){
 props0 = true;
 }
 }
-const _errs34 = errors;
-if(!(validate146(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate146.errors : vErrors.concat(validate146.errors);
+const _errs49 = errors;
+if(!(validate144(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate144.errors : vErrors.concat(validate144.errors);
 errors = vErrors.length;
 }
-var _valid0 = _errs34 === errors;
+var _valid0 = _errs49 === errors;
 if(_valid0 && valid0){
 valid0 = false;
 passing0 = [passing0, 15];
@@ -15270,12 +15496,12 @@ if(props0 !== true){
 props0 = true;
 }
 }
-const _errs35 = errors;
-if(!(validate149(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate149.errors : vErrors.concat(validate149.errors);
+const _errs50 = errors;
+if(!(validate146(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate146.errors : vErrors.concat(validate146.errors);
 errors = vErrors.length;
 }
-var _valid0 = _errs35 === errors;
+var _valid0 = _errs50 === errors;
 if(_valid0 && valid0){
 valid0 = false;
 passing0 = [passing0, 16];
@@ -15288,12 +15514,12 @@ if(props0 !== true){
 props0 = true;
 }
 }
-const _errs36 = errors;
-if(!(validate151(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate151.errors : vErrors.concat(validate151.errors);
+const _errs51 = errors;
+if(!(validate149(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate149.errors : vErrors.concat(validate149.errors);
 errors = vErrors.length;
 }
-var _valid0 = _errs36 === errors;
+var _valid0 = _errs51 === errors;
 if(_valid0 && valid0){
 valid0 = false;
 passing0 = [passing0, 17];
@@ -15306,12 +15532,12 @@ if(props0 !== true){
 props0 = true;
 }
 }
-const _errs37 = errors;
-if(!(validate153(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate153.errors : vErrors.concat(validate153.errors);
+const _errs52 = errors;
+if(!(validate151(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate151.errors : vErrors.concat(validate151.errors);
 errors = vErrors.length;
 }
-var _valid0 = _errs37 === errors;
+var _valid0 = _errs52 === errors;
 if(_valid0 && valid0){
 valid0 = false;
 passing0 = [passing0, 18];
@@ -15324,12 +15550,12 @@ if(props0 !== true){
 props0 = true;
 }
 }
-const _errs38 = errors;
-if(!(validate161(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate161.errors : vErrors.concat(validate161.errors);
+const _errs53 = errors;
+if(!(validate153(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate153.errors : vErrors.concat(validate153.errors);
 errors = vErrors.length;
 }
-var _valid0 = _errs38 === errors;
+var _valid0 = _errs53 === errors;
 if(_valid0 && valid0){
 valid0 = false;
 passing0 = [passing0, 19];
@@ -15342,12 +15568,12 @@ if(props0 !== true){
 props0 = true;
 }
 }
-const _errs39 = errors;
-if(!(validate163(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate163.errors : vErrors.concat(validate163.errors);
+const _errs54 = errors;
+if(!(validate161(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate161.errors : vErrors.concat(validate161.errors);
 errors = vErrors.length;
 }
-var _valid0 = _errs39 === errors;
+var _valid0 = _errs54 === errors;
 if(_valid0 && valid0){
 valid0 = false;
 passing0 = [passing0, 20];
@@ -15358,6 +15584,25 @@ valid0 = true;
 passing0 = 20;
 if(props0 !== true){
 props0 = true;
+}
+}
+const _errs55 = errors;
+if(!(validate163(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate163.errors : vErrors.concat(validate163.errors);
+errors = vErrors.length;
+}
+var _valid0 = _errs55 === errors;
+if(_valid0 && valid0){
+valid0 = false;
+passing0 = [passing0, 21];
+}
+else {
+if(_valid0){
+valid0 = true;
+passing0 = 21;
+if(props0 !== true){
+props0 = true;
+}
 }
 }
 }
@@ -15381,12 +15626,12 @@ props0 = true;
 }
 }
 if(!valid0){
-const err20 = {instancePath,schemaPath:"#/oneOf",keyword:"oneOf",params:{passingSchemas: passing0},message:"must match exactly one schema in oneOf"};
+const err37 = {instancePath,schemaPath:"#/oneOf",keyword:"oneOf",params:{passingSchemas: passing0},message:"must match exactly one schema in oneOf"};
 if(vErrors === null){
-vErrors = [err20];
+vErrors = [err37];
 }
 else {
-vErrors.push(err20);
+vErrors.push(err37);
 }
 errors++;
 }
@@ -15692,7 +15937,7 @@ return errors === 0;
 validate79.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const execInput = validate166;
-const schema240 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:exec-input","title":"ExecInput","description":"From the client on node.<id>.exec.<session>.in. Unheard for 30 s, the session ends and its program with it; an empty message is a sign of life.","type":"object","additionalProperties":true,"properties":{"sequence":{"description":"Of a message with data or eof: 1, 2, 3 … within the session. A gap is lost input and ends the session. At most 32 may be under way that the agent has not said it took.","type":"integer","minimum":1},"data":{"description":"Bytes by base64, at most 16 KiB of them.","type":"string","pattern":"^[A-Za-z0-9+/]{0,21846}={0,2}$"},"eof":{"description":"Nothing more comes: the program's input is closed.","type":"boolean"},"credit":{"description":"The client took so many more pieces of output.","type":"integer","minimum":0,"maximum":1000},"columns":{"type":"integer","minimum":1,"maximum":10000},"rows":{"type":"integer","minimum":1,"maximum":10000},"close":{"description":"The client leaves: the program is ended.","type":"boolean"}}};
+const schema241 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:exec-input","title":"ExecInput","description":"From the client on node.<id>.exec.<session>.in. Unheard for 30 s, the session ends and its program with it; an empty message is a sign of life.","type":"object","additionalProperties":true,"properties":{"sequence":{"description":"Of a message with data or eof: 1, 2, 3 … within the session. A gap is lost input and ends the session. At most 32 may be under way that the agent has not said it took.","type":"integer","minimum":1},"data":{"description":"Bytes by base64, at most 16 KiB of them.","type":"string","pattern":"^[A-Za-z0-9+/]{0,21846}={0,2}$"},"eof":{"description":"Nothing more comes: the program's input is closed.","type":"boolean"},"credit":{"description":"The client took so many more pieces of output.","type":"integer","minimum":0,"maximum":1000},"columns":{"type":"integer","minimum":1,"maximum":10000},"rows":{"type":"integer","minimum":1,"maximum":10000},"close":{"description":"The client leaves: the program is ended.","type":"boolean"}}};
 const pattern168 = new RegExp("^[A-Za-z0-9+/]{0,21846}={0,2}$", "u");
 
 function validate166(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
@@ -15903,7 +16148,7 @@ return errors === 0;
 validate166.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const execOutput = validate167;
-const schema241 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:exec-output","title":"ExecOutput","description":"From the agent on node.<id>.exec.<session>.out. With neither data nor end it only grants input.","type":"object","additionalProperties":true,"required":["sequence"],"properties":{"sequence":{"description":"1, 2, 3 … within the session: a gap is lost output.","type":"integer","minimum":1},"stream":{"type":"string","enum":["stdout","stderr"]},"data":{"description":"Bytes by base64.","type":"string"},"taken":{"description":"The program took so many more pieces of input.","type":"integer","minimum":0},"end":{"type":"boolean"},"exitCode":{"description":"With end: the program's exit code, 128 + signal when one ended it.","type":"integer"},"code":{"description":"With end: why there is no exit code, a code of the catalogue.","type":"string"},"error":{"description":"With code: what happened, as a sentence.","type":"string"}}};
+const schema242 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:exec-output","title":"ExecOutput","description":"From the agent on node.<id>.exec.<session>.out. With neither data nor end it only grants input.","type":"object","additionalProperties":true,"required":["sequence"],"properties":{"sequence":{"description":"1, 2, 3 … within the session: a gap is lost output.","type":"integer","minimum":1},"stream":{"type":"string","enum":["stdout","stderr"]},"data":{"description":"Bytes by base64.","type":"string"},"taken":{"description":"The program took so many more pieces of input.","type":"integer","minimum":0},"end":{"type":"boolean"},"exitCode":{"description":"With end: the program's exit code, 128 + signal when one ended it.","type":"integer"},"code":{"description":"With end: why there is no exit code, a code of the catalogue.","type":"string"},"error":{"description":"With code: what happened, as a sentence.","type":"string"}}};
 
 function validate167(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:exec-output" */;
@@ -15965,7 +16210,7 @@ vErrors.push(err3);
 errors++;
 }
 if(!((data1 === "stdout") || (data1 === "stderr"))){
-const err4 = {instancePath:instancePath+"/stream",schemaPath:"#/properties/stream/enum",keyword:"enum",params:{allowedValues: schema241.properties.stream.enum},message:"must be equal to one of the allowed values"};
+const err4 = {instancePath:instancePath+"/stream",schemaPath:"#/properties/stream/enum",keyword:"enum",params:{allowedValues: schema242.properties.stream.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err4];
 }
@@ -16078,7 +16323,7 @@ return errors === 0;
 validate167.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const execRequest = validate168;
-const schema242 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:exec-request","title":"ExecRequest","description":"api.<ns>.pod.exec, passed on to node.<id>.cmd.exec: run a program in a container. What it prints comes on node.<id>.exec.<session>.out, what it reads goes to node.<id>.exec.<session>.in.","type":"object","additionalProperties":true,"required":["session","name","command"],"properties":{"session":{"description":"Made by the client.","type":"string","pattern":"^[A-Za-z0-9_-]{8,64}$"},"name":{"description":"The pod.","type":"string"},"namespace":{"description":"Set by the leader, from the subject.","type":"string"},"epoch":{"description":"Set by the leader: its term. An agent refuses an older one than it knows.","type":"integer","minimum":1},"container":{"description":"Default: the first.","type":"string"},"command":{"description":"The program and its arguments; no shell is between.","type":"array","minItems":1,"maxItems":256,"items":{"type":"string"}},"tty":{"description":"Give it a terminal. Its two output streams are then one.","type":"boolean"},"stdin":{"description":"Its input stays open for what the client sends.","type":"boolean"},"columns":{"type":"integer","minimum":1,"maximum":10000},"rows":{"type":"integer","minimum":1,"maximum":10000},"credit":{"description":"Pieces of output the agent may send before the client grants more.","type":"integer","minimum":1,"maximum":1000}}};
+const schema243 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:exec-request","title":"ExecRequest","description":"api.<ns>.pod.exec, passed on to node.<id>.cmd.exec: run a program in a container. What it prints comes on node.<id>.exec.<session>.out, what it reads goes to node.<id>.exec.<session>.in.","type":"object","additionalProperties":true,"required":["session","name","command"],"properties":{"session":{"description":"Made by the client.","type":"string","pattern":"^[A-Za-z0-9_-]{8,64}$"},"name":{"description":"The pod.","type":"string"},"namespace":{"description":"Set by the leader, from the subject.","type":"string"},"epoch":{"description":"Set by the leader: its term. An agent refuses an older one than it knows.","type":"integer","minimum":1},"container":{"description":"Default: the first.","type":"string"},"command":{"description":"The program and its arguments; no shell is between.","type":"array","minItems":1,"maxItems":256,"items":{"type":"string"}},"tty":{"description":"Give it a terminal. Its two output streams are then one.","type":"boolean"},"stdin":{"description":"Its input stays open for what the client sends.","type":"boolean"},"columns":{"type":"integer","minimum":1,"maximum":10000},"rows":{"type":"integer","minimum":1,"maximum":10000},"credit":{"description":"Pieces of output the agent may send before the client grants more.","type":"integer","minimum":1,"maximum":1000}}};
 const pattern169 = new RegExp("^[A-Za-z0-9_-]{8,64}$", "u");
 
 function validate168(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
@@ -16403,7 +16648,7 @@ return errors === 0;
 validate168.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const feed = validate169;
-const schema243 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:feed","title":"FeedEvent","description":"One item of an acknowledged event as a CloudEvent on feed.<ns or _>.<kind>.<name>.<verb>.","type":"object","additionalProperties":true,"required":["specversion","id","source","type","subject","time","datacontenttype","sequence","index","data"],"properties":{"specversion":{"const":"1.0","type":"string"},"id":{"description":"<log id>.<sequence>.<index>","type":"string"},"source":{"description":"swain/<cluster>","type":"string"},"type":{"description":"swain.<kind>.<verb>","type":"string"},"subject":{"description":"<namespace or _>/<kind>/<name>","type":"string"},"time":{"type":"string"},"datacontenttype":{"const":"application/json","type":"string"},"sequence":{"type":"integer","minimum":1},"index":{"type":"integer","minimum":0},"cause":{"type":"string"},"operation":{"type":"string"},"data":{"type":"object"}}};
+const schema244 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:feed","title":"FeedEvent","description":"One item of an acknowledged event as a CloudEvent on feed.<ns or _>.<kind>.<name>.<verb>.","type":"object","additionalProperties":true,"required":["specversion","id","source","type","subject","time","datacontenttype","sequence","index","data"],"properties":{"specversion":{"const":"1.0","type":"string"},"id":{"description":"<log id>.<sequence>.<index>","type":"string"},"source":{"description":"swain/<cluster>","type":"string"},"type":{"description":"swain.<kind>.<verb>","type":"string"},"subject":{"description":"<namespace or _>/<kind>/<name>","type":"string"},"time":{"type":"string"},"datacontenttype":{"const":"application/json","type":"string"},"sequence":{"type":"integer","minimum":1},"index":{"type":"integer","minimum":0},"cause":{"type":"string"},"operation":{"type":"string"},"data":{"type":"object"}}};
 
 function validate169(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:feed" */;
@@ -16727,7 +16972,7 @@ return errors === 0;
 validate169.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const heartbeat = validate170;
-const schema244 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:heartbeat","title":"Heartbeat","description":"An agent's sign of life on node.<id>.heartbeat, each second.","type":"object","additionalProperties":true,"required":["bootId","logId","generation","facts"],"properties":{"bootId":{"description":"New at each start of the agent.","type":"string"},"logId":{"description":"The log the agent follows; empty when it follows none yet.","type":"string"},"generation":{"description":"The assignment it holds.","type":"integer","minimum":0},"reported":{"description":"Sequence of its last acknowledged report.","type":"integer","minimum":0},"time":{"description":"The sender's clock, milliseconds since 1970. For `swain doctor` alone: no clocks are compared to decide anything.","type":"integer","minimum":0},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"}}};
+const schema245 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:heartbeat","title":"Heartbeat","description":"An agent's sign of life on node.<id>.heartbeat, each second.","type":"object","additionalProperties":true,"required":["bootId","logId","generation","facts"],"properties":{"bootId":{"description":"New at each start of the agent.","type":"string"},"logId":{"description":"The log the agent follows; empty when it follows none yet.","type":"string"},"generation":{"description":"The assignment it holds.","type":"integer","minimum":0},"reported":{"description":"Sequence of its last acknowledged report.","type":"integer","minimum":0},"time":{"description":"The sender's clock, milliseconds since 1970. For `swain doctor` alone: no clocks are compared to decide anything.","type":"integer","minimum":0},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"}}};
 
 function validate171(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -16841,7 +17086,7 @@ vErrors.push(err9);
 errors++;
 }
 for(const key0 in data){
-if(!(func1.call(schema127.properties, key0))){
+if(!(func1.call(schema128.properties, key0))){
 const err10 = {instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err10];
@@ -16901,7 +17146,7 @@ vErrors.push(err14);
 errors++;
 }
 if(!(((data3 === "docker") || (data3 === "process")) || (data3 === "sim"))){
-const err15 = {instancePath:instancePath+"/runtime",schemaPath:"#/properties/runtime/enum",keyword:"enum",params:{allowedValues: schema127.properties.runtime.enum},message:"must be equal to one of the allowed values"};
+const err15 = {instancePath:instancePath+"/runtime",schemaPath:"#/properties/runtime/enum",keyword:"enum",params:{allowedValues: schema128.properties.runtime.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err15];
 }
@@ -17358,7 +17603,7 @@ return errors === 0;
 validate170.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const joinReply = validate173;
-const schema247 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:join-reply","title":"JoinReply","description":"The server knows the key from now on.","type":"object","additionalProperties":true,"required":["cluster","kind","id"],"properties":{"cluster":{"type":"string"},"kind":{"description":"What the machine will run.","enum":["agent","proxy"],"type":"string"},"id":{"type":"string"}}};
+const schema248 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:join-reply","title":"JoinReply","description":"The server knows the key from now on.","type":"object","additionalProperties":true,"required":["cluster","kind","id"],"properties":{"cluster":{"type":"string"},"kind":{"description":"What the machine will run.","enum":["agent","proxy"],"type":"string"},"id":{"type":"string"}}};
 
 function validate173(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:join-reply" */;
@@ -17427,7 +17672,7 @@ vErrors.push(err4);
 errors++;
 }
 if(!((data1 === "agent") || (data1 === "proxy"))){
-const err5 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/enum",keyword:"enum",params:{allowedValues: schema247.properties.kind.enum},message:"must be equal to one of the allowed values"};
+const err5 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/enum",keyword:"enum",params:{allowedValues: schema248.properties.kind.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err5];
 }
@@ -17466,7 +17711,7 @@ return errors === 0;
 validate173.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const joinRequest = validate174;
-const schema248 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:join-request","title":"JoinRequest","description":"Asks on join.ask.<token> to become a part of the cluster.","type":"object","additionalProperties":true,"required":["kind","id","publicKey"],"properties":{"kind":{"description":"What the machine will run.","enum":["agent","proxy"],"type":"string"},"id":{"description":"Wanted id of the node or proxy.","type":"string","pattern":"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"},"publicKey":{"description":"Public half of an nkey of a user; its seed never leaves the machine that made it.","type":"string","pattern":"^U[A-Z2-7]{55}$"}}};
+const schema249 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:join-request","title":"JoinRequest","description":"Asks on join.ask.<token> to become a part of the cluster.","type":"object","additionalProperties":true,"required":["kind","id","publicKey"],"properties":{"kind":{"description":"What the machine will run.","enum":["agent","proxy"],"type":"string"},"id":{"description":"Wanted id of the node or proxy.","type":"string","pattern":"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"},"publicKey":{"description":"Public half of an nkey of a user; its seed never leaves the machine that made it.","type":"string","pattern":"^U[A-Z2-7]{55}$"}}};
 const pattern173 = new RegExp("^U[A-Z2-7]{55}$", "u");
 
 function validate174(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
@@ -17524,7 +17769,7 @@ vErrors.push(err3);
 errors++;
 }
 if(!((data0 === "agent") || (data0 === "proxy"))){
-const err4 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/enum",keyword:"enum",params:{allowedValues: schema248.properties.kind.enum},message:"must be equal to one of the allowed values"};
+const err4 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/enum",keyword:"enum",params:{allowedValues: schema249.properties.kind.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err4];
 }
@@ -17601,7 +17846,7 @@ return errors === 0;
 validate174.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const joinTokenReply = validate175;
-const schema249 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:join-token-reply","title":"JoinTokenReply","description":"What a token holds beside its key.","type":"object","additionalProperties":true,"required":["id","servers","ca","expires"],"properties":{"id":{"type":"string"},"servers":{"description":"Where other machines reach the cluster: tls://host:port, or nats://host:port without TLS.","type":"array","minItems":1,"items":{"type":"string"}},"ca":{"description":"Certificate of the cluster's authority, PEM; null without TLS.","type":["string","null"]},"expires":{"description":"Milliseconds since 1970 by the clock of the machine that keeps the users.","type":"integer"}}};
+const schema250 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:join-token-reply","title":"JoinTokenReply","description":"What a token holds beside its key.","type":"object","additionalProperties":true,"required":["id","servers","ca","expires"],"properties":{"id":{"type":"string"},"servers":{"description":"Where other machines reach the cluster: tls://host:port, or nats://host:port without TLS.","type":"array","minItems":1,"items":{"type":"string"}},"ca":{"description":"Certificate of the cluster's authority, PEM; null without TLS.","type":["string","null"]},"expires":{"description":"Milliseconds since 1970 by the clock of the machine that keeps the users.","type":"integer"}}};
 
 function validate175(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:join-token-reply" */;
@@ -17708,7 +17953,7 @@ errors++;
 if(data.ca !== undefined){
 let data3 = data.ca;
 if((typeof data3 !== "string") && (data3 !== null)){
-const err8 = {instancePath:instancePath+"/ca",schemaPath:"#/properties/ca/type",keyword:"type",params:{type: schema249.properties.ca.type},message:"must be string,null"};
+const err8 = {instancePath:instancePath+"/ca",schemaPath:"#/properties/ca/type",keyword:"type",params:{type: schema250.properties.ca.type},message:"must be string,null"};
 if(vErrors === null){
 vErrors = [err8];
 }
@@ -17748,7 +17993,7 @@ return errors === 0;
 validate175.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const joinTokenRequest = validate176;
-const schema250 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:join-token-request","title":"JoinTokenRequest","description":"Asks on join.token for a token; the key inside it is made by the asker.","type":"object","additionalProperties":true,"required":["kind","publicKey","ttlMs","uses"],"properties":{"kind":{"description":"What the machine will run.","enum":["agent","proxy"],"type":"string"},"publicKey":{"description":"Public half of an nkey of a user; its seed never leaves the machine that made it.","type":"string","pattern":"^U[A-Z2-7]{55}$"},"ttlMs":{"description":"How long it may be used, milliseconds.","type":"integer","minimum":1000,"maximum":2592000000},"uses":{"description":"How many machines may come with it.","type":"integer","minimum":1,"maximum":1000}}};
+const schema251 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:join-token-request","title":"JoinTokenRequest","description":"Asks on join.token for a token; the key inside it is made by the asker.","type":"object","additionalProperties":true,"required":["kind","publicKey","ttlMs","uses"],"properties":{"kind":{"description":"What the machine will run.","enum":["agent","proxy"],"type":"string"},"publicKey":{"description":"Public half of an nkey of a user; its seed never leaves the machine that made it.","type":"string","pattern":"^U[A-Z2-7]{55}$"},"ttlMs":{"description":"How long it may be used, milliseconds.","type":"integer","minimum":1000,"maximum":2592000000},"uses":{"description":"How many machines may come with it.","type":"integer","minimum":1,"maximum":1000}}};
 
 function validate176(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:join-token-request" */;
@@ -17815,7 +18060,7 @@ vErrors.push(err4);
 errors++;
 }
 if(!((data0 === "agent") || (data0 === "proxy"))){
-const err5 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/enum",keyword:"enum",params:{allowedValues: schema250.properties.kind.enum},message:"must be equal to one of the allowed values"};
+const err5 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/enum",keyword:"enum",params:{allowedValues: schema251.properties.kind.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err5];
 }
@@ -17937,7 +18182,7 @@ return errors === 0;
 validate176.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const leaderBeat = validate177;
-const schema251 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:leader-beat","title":"LeaderBeat","description":"The leader's beat on `leader`, each 500 ms.","type":"object","additionalProperties":true,"required":["logId","epoch","sequence","leader"],"properties":{"logId":{"type":"string"},"epoch":{"type":"integer","minimum":1},"sequence":{"type":"integer","minimum":1},"leader":{"type":"string"},"time":{"description":"The sender's clock, milliseconds since 1970. For `swain doctor` alone: no clocks are compared to decide anything.","type":"integer","minimum":0},"resigned":{"description":"True in the last beat of a leader that was told to stop.","type":"boolean"}}};
+const schema252 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:leader-beat","title":"LeaderBeat","description":"The leader's beat on `leader`, each 500 ms.","type":"object","additionalProperties":true,"required":["logId","epoch","sequence","leader"],"properties":{"logId":{"type":"string"},"epoch":{"type":"integer","minimum":1},"sequence":{"type":"integer","minimum":1},"leader":{"type":"string"},"time":{"description":"The sender's clock, milliseconds since 1970. For `swain doctor` alone: no clocks are compared to decide anything.","type":"integer","minimum":0},"resigned":{"description":"True in the last beat of a leader that was told to stop.","type":"boolean"}}};
 
 function validate177(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:leader-beat" */;
@@ -18119,7 +18364,7 @@ return errors === 0;
 validate177.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const listReply = validate178;
-const schema252 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:list-reply","title":"ListReply","description":"Objects as they are in KV, oldest name first.","type":"object","additionalProperties":true,"required":["epoch","sequence","items"],"properties":{"epoch":{"type":"integer","minimum":1},"sequence":{"type":"integer","minimum":1},"items":{"type":"array","items":{"type":"object","additionalProperties":true}},"next":{"type":"string"}}};
+const schema253 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:list-reply","title":"ListReply","description":"Objects as they are in KV, oldest name first.","type":"object","additionalProperties":true,"required":["epoch","sequence","items"],"properties":{"epoch":{"type":"integer","minimum":1},"sequence":{"type":"integer","minimum":1},"items":{"type":"array","items":{"type":"object","additionalProperties":true}},"next":{"type":"string"}}};
 
 function validate178(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:list-reply" */;
@@ -18273,7 +18518,7 @@ return errors === 0;
 validate178.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const listRequest = validate179;
-const schema253 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:list-request","title":"ListRequest","description":"api.<ns or _>.<resource>.list and .get:  lists all namespaces. Pages are cut by size.","type":"object","additionalProperties":true,"required":[],"properties":{"name":{"description":"For get: the object.","type":"string"},"after":{"description":"The `next` of the page before.","type":"string"},"limit":{"type":"integer","minimum":1,"maximum":1000},"minSeq":{"description":"Answer only from a state at least this new.","type":"integer","minimum":0}}};
+const schema254 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:list-request","title":"ListRequest","description":"api.<ns or _>.<resource>.list and .get:  lists all namespaces. Pages are cut by size.","type":"object","additionalProperties":true,"required":[],"properties":{"name":{"description":"For get: the object.","type":"string"},"after":{"description":"The `next` of the page before.","type":"string"},"limit":{"type":"integer","minimum":1,"maximum":1000},"minSeq":{"description":"Answer only from a state at least this new.","type":"integer","minimum":0}}};
 
 function validate179(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:list-request" */;
@@ -18388,7 +18633,7 @@ return errors === 0;
 validate179.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const logChunk = validate180;
-const schema254 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:log-chunk","title":"LogChunk","description":"Output of a container on node.<id>.log.<pod>.","type":"object","additionalProperties":true,"required":["session","sequence"],"properties":{"session":{"type":"string"},"sequence":{"description":"1, 2, 3 … within the session: a gap is lost output.","type":"integer","minimum":1},"container":{"type":"string"},"stream":{"type":"string","enum":["stdout","stderr"]},"text":{"type":"string"},"times":{"description":"When each line of the text was written, milliseconds since 1970 by the node's clock: one number for each piece that ends with a line feed, and one for what follows the last of them. A piece that goes on with a line of an earlier chunk has that line's time.","type":"array","items":{"type":"integer"}},"end":{"type":"boolean"},"code":{"description":"With end: why it ended early, a code of the catalogue.","type":"string"},"error":{"description":"With code: what happened, as a sentence.","type":"string"}}};
+const schema255 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:log-chunk","title":"LogChunk","description":"Output of a container on node.<id>.log.<pod>.","type":"object","additionalProperties":true,"required":["session","sequence"],"properties":{"session":{"type":"string"},"sequence":{"description":"1, 2, 3 … within the session: a gap is lost output.","type":"integer","minimum":1},"container":{"type":"string"},"stream":{"type":"string","enum":["stdout","stderr"]},"text":{"type":"string"},"times":{"description":"When each line of the text was written, milliseconds since 1970 by the node's clock: one number for each piece that ends with a line feed, and one for what follows the last of them. A piece that goes on with a line of an earlier chunk has that line's time.","type":"array","items":{"type":"integer"}},"end":{"type":"boolean"},"code":{"description":"With end: why it ended early, a code of the catalogue.","type":"string"},"error":{"description":"With code: what happened, as a sentence.","type":"string"}}};
 
 function validate180(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:log-chunk" */;
@@ -18484,7 +18729,7 @@ vErrors.push(err6);
 errors++;
 }
 if(!((data3 === "stdout") || (data3 === "stderr"))){
-const err7 = {instancePath:instancePath+"/stream",schemaPath:"#/properties/stream/enum",keyword:"enum",params:{allowedValues: schema254.properties.stream.enum},message:"must be equal to one of the allowed values"};
+const err7 = {instancePath:instancePath+"/stream",schemaPath:"#/properties/stream/enum",keyword:"enum",params:{allowedValues: schema255.properties.stream.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err7];
 }
@@ -18588,7 +18833,7 @@ return errors === 0;
 validate180.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const logsCredit = validate181;
-const schema255 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:logs-credit","title":"LogsCredit","description":"node.<id>.cmd.logs-credit: the client took this many chunks. Unheard for 30 s, the session ends.","type":"object","additionalProperties":true,"required":["session","credit"],"properties":{"session":{"type":"string"},"credit":{"type":"integer","minimum":0,"maximum":1000}}};
+const schema256 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:logs-credit","title":"LogsCredit","description":"node.<id>.cmd.logs-credit: the client took this many chunks. Unheard for 30 s, the session ends.","type":"object","additionalProperties":true,"required":["session","credit"],"properties":{"session":{"type":"string"},"credit":{"type":"integer","minimum":0,"maximum":1000}}};
 
 function validate181(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:logs-credit" */;
@@ -18686,7 +18931,7 @@ return errors === 0;
 validate181.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const logsRequest = validate182;
-const schema256 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:logs-request","title":"LogsRequest","description":"api.<ns>.pod.logs, passed on to node.<id>.cmd.logs. Chunks come on node.<id>.log.<pod> with this session.","type":"object","additionalProperties":true,"required":["session","name"],"properties":{"session":{"description":"Made by the client.","type":"string","pattern":"^[A-Za-z0-9._-]{8,64}$"},"name":{"description":"The pod.","type":"string"},"namespace":{"description":"Set by the leader, from the subject.","type":"string"},"container":{"type":"string"},"follow":{"type":"boolean"},"tail":{"type":"integer","minimum":0,"maximum":100000},"sinceMs":{"description":"Only output at most so old, by the node's clock.","type":"integer","minimum":0,"maximum":31536000000},"sinceTime":{"description":"Only output from this time on, milliseconds since 1970. The later one counts when both are given.","type":"integer","minimum":0,"maximum":9007199254740991},"previous":{"description":"The run before the newest one instead; it does not go with follow.","type":"boolean"},"credit":{"description":"Chunks the agent may send before the client grants more.","type":"integer","minimum":1,"maximum":1000}}};
+const schema257 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:logs-request","title":"LogsRequest","description":"api.<ns>.pod.logs, passed on to node.<id>.cmd.logs. Chunks come on node.<id>.log.<pod> with this session.","type":"object","additionalProperties":true,"required":["session","name"],"properties":{"session":{"description":"Made by the client.","type":"string","pattern":"^[A-Za-z0-9._-]{8,64}$"},"name":{"description":"The pod.","type":"string"},"namespace":{"description":"Set by the leader, from the subject.","type":"string"},"container":{"type":"string"},"follow":{"type":"boolean"},"tail":{"type":"integer","minimum":0,"maximum":100000},"sinceMs":{"description":"Only output at most so old, by the node's clock.","type":"integer","minimum":0,"maximum":31536000000},"sinceTime":{"description":"Only output from this time on, milliseconds since 1970. The later one counts when both are given.","type":"integer","minimum":0,"maximum":9007199254740991},"previous":{"description":"The run before the newest one instead; it does not go with follow.","type":"boolean"},"credit":{"description":"Chunks the agent may send before the client grants more.","type":"integer","minimum":1,"maximum":1000}}};
 
 function validate182(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:logs-request" */;
@@ -18962,8 +19207,8 @@ return errors === 0;
 validate182.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const nodeMetrics = validate183;
-const schema257 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:node-metrics","title":"NodeMetrics","description":"Use of a node and its pods on node.<id>.metrics, every 5 s.","type":"object","additionalProperties":true,"required":["time","node","pods"],"properties":{"time":{"type":"integer","minimum":0},"node":{"$ref":"urn:swain:node-metrics#/$defs/Usage"},"pods":{"type":"array","maxItems":1000,"items":{"title":"PodUsage","type":"object","additionalProperties":true,"required":["namespace","name","cpuMillis","memoryBytes"],"properties":{"namespace":{"type":"string"},"name":{"type":"string"},"cpuMillis":{"type":"integer","minimum":0},"memoryBytes":{"type":"integer","minimum":0}}}}},"$defs":{"Usage":{"type":"object","additionalProperties":true,"required":["cpuMillis","memoryBytes"],"properties":{"cpuMillis":{"type":"integer","minimum":0},"memoryBytes":{"type":"integer","minimum":0}}}}};
-const schema258 = {"type":"object","additionalProperties":true,"required":["cpuMillis","memoryBytes"],"properties":{"cpuMillis":{"type":"integer","minimum":0},"memoryBytes":{"type":"integer","minimum":0}}};
+const schema258 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:node-metrics","title":"NodeMetrics","description":"Use of a node and its pods on node.<id>.metrics, every 5 s.","type":"object","additionalProperties":true,"required":["time","node","pods"],"properties":{"time":{"type":"integer","minimum":0},"node":{"$ref":"urn:swain:node-metrics#/$defs/Usage"},"pods":{"type":"array","maxItems":1000,"items":{"title":"PodUsage","type":"object","additionalProperties":true,"required":["namespace","name","cpuMillis","memoryBytes"],"properties":{"namespace":{"type":"string"},"name":{"type":"string"},"cpuMillis":{"type":"integer","minimum":0},"memoryBytes":{"type":"integer","minimum":0}}}}},"$defs":{"Usage":{"type":"object","additionalProperties":true,"required":["cpuMillis","memoryBytes"],"properties":{"cpuMillis":{"type":"integer","minimum":0},"memoryBytes":{"type":"integer","minimum":0}}}}};
+const schema259 = {"type":"object","additionalProperties":true,"required":["cpuMillis","memoryBytes"],"properties":{"cpuMillis":{"type":"integer","minimum":0},"memoryBytes":{"type":"integer","minimum":0}}};
 
 function validate183(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:node-metrics" */;
@@ -19289,7 +19534,7 @@ return errors === 0;
 validate183.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const nodeRequest = validate184;
-const schema259 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:node-request","title":"NodeRequest","description":"api._.node.cordon, .uncordon, .drain and .remove","type":"object","additionalProperties":true,"required":["operation","name"],"properties":{"operation":{"type":"string","pattern":"^[A-Za-z0-9._-]{8,64}$"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"force":{"description":"For remove: also a node that is heard and has pods. They are forgotten, and new ones are made elsewhere.","type":"boolean"}}};
+const schema260 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:node-request","title":"NodeRequest","description":"api._.node.cordon, .uncordon, .drain and .remove","type":"object","additionalProperties":true,"required":["operation","name"],"properties":{"operation":{"type":"string","pattern":"^[A-Za-z0-9._-]{8,64}$"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"force":{"description":"For remove: also a node that is heard and has pods. They are forgotten, and new ones are made elsewhere.","type":"boolean"}}};
 
 function validate184(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:node-request" */;
@@ -19533,7 +19778,7 @@ return errors === 0;
 validate185.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const proxyHeartbeat = validate186;
-const schema262 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:proxy-heartbeat","title":"ProxyHeartbeat","description":"A proxy's sign of life on proxy.<id>.heartbeat, each second and at once when it applied a change.","type":"object","additionalProperties":true,"required":["services","open"],"properties":{"services":{"description":"Per service (namespace/name) it serves: per endpoints key part (head, 0, 1 …) the sequence it has applied; 0 = not loaded yet.","type":"object","additionalProperties":{"type":"object","additionalProperties":{"type":"integer","minimum":0}}},"open":{"description":"Open connections per pod (namespace/name) that is no endpoint any more.","type":"object","additionalProperties":{"type":"integer","minimum":0}},"number":{"description":"Counts the heartbeats of a running proxy, so that a lost one is noticed.","type":"integer","minimum":1},"partial":{"description":"services names only those that changed since the heartbeat before. A whole one follows within 3 s.","type":"boolean"},"dropped":{"description":"With partial: services it serves no more.","type":"array","items":{"type":"string"}},"leaving":{"description":"The last one: the proxy ends.","type":"boolean"}}};
+const schema263 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:proxy-heartbeat","title":"ProxyHeartbeat","description":"A proxy's sign of life on proxy.<id>.heartbeat, each second and at once when it applied a change.","type":"object","additionalProperties":true,"required":["services","open"],"properties":{"services":{"description":"Per service (namespace/name) it serves: per endpoints key part (head, 0, 1 …) the sequence it has applied; 0 = not loaded yet.","type":"object","additionalProperties":{"type":"object","additionalProperties":{"type":"integer","minimum":0}}},"open":{"description":"Open connections per pod (namespace/name) that is no endpoint any more.","type":"object","additionalProperties":{"type":"integer","minimum":0}},"number":{"description":"Counts the heartbeats of a running proxy, so that a lost one is noticed.","type":"integer","minimum":1},"partial":{"description":"services names only those that changed since the heartbeat before. A whole one follows within 3 s.","type":"boolean"},"dropped":{"description":"With partial: services it serves no more.","type":"array","items":{"type":"string"}},"leaving":{"description":"The last one: the proxy ends.","type":"boolean"}}};
 
 function validate186(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:proxy-heartbeat" */;
@@ -19756,9 +20001,9 @@ return errors === 0;
 validate186.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const proxyMetrics = validate187;
-const schema263 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:proxy-metrics","title":"ProxyMetrics","description":"What a proxy serves and how much, on proxy.<id>.metrics, every 5 s. Counts begin with the proxy's start.","type":"object","additionalProperties":true,"required":["time","routes"],"properties":{"time":{"type":"integer","minimum":0},"routes":{"type":"array","maxItems":1000,"items":{"$ref":"urn:swain:proxy-metrics#/$defs/ProxyRoute"}},"omitted":{"description":"Routes and backends left out, for size.","type":"integer","minimum":0}},"$defs":{"ProxyRoute":{"description":"One port of a service at one address. open, total, failed, refused and waiting are of the whole service.","type":"object","additionalProperties":true,"required":["service","open","total","failed","refused","waiting","backends"],"properties":{"service":{"description":"namespace/name","type":"string"},"port":{"description":"The service's port, when one was chosen.","type":"string"},"listen":{"description":"host:port; left out while it cannot listen.","type":"string"},"reason":{"description":"Why it does not listen: a code.","type":"string"},"open":{"description":"Open connections.","type":"integer","minimum":0},"total":{"description":"Connections taken.","type":"integer","minimum":0},"failed":{"description":"Closed because no backend took them.","type":"integer","minimum":0},"refused":{"description":"Closed because there was no room in time (CONNECTIONS_FULL).","type":"integer","minimum":0},"waiting":{"description":"Clients that wait for room.","type":"integer","minimum":0},"backends":{"type":"array","items":{"$ref":"urn:swain:proxy-metrics#/$defs/ProxyBackend"}}}},"ProxyBackend":{"type":"object","additionalProperties":true,"required":["pod","address","state","open","total","failed","bytesIn","bytesOut"],"properties":{"pod":{"description":"namespace/name","type":"string"},"address":{"description":"host:port it is reached at.","type":"string"},"state":{"description":"up, checking (no result yet), down (fails its check), ejected (left out after failed connects) or draining (no endpoint any more).","type":"string"},"open":{"type":"integer","minimum":0},"total":{"type":"integer","minimum":0},"failed":{"description":"Connects that failed.","type":"integer","minimum":0},"bytesIn":{"description":"Sent by clients.","type":"integer","minimum":0},"bytesOut":{"description":"Sent to clients.","type":"integer","minimum":0},"message":{"description":"Why the last check failed.","type":"string"}}}}};
-const schema264 = {"description":"One port of a service at one address. open, total, failed, refused and waiting are of the whole service.","type":"object","additionalProperties":true,"required":["service","open","total","failed","refused","waiting","backends"],"properties":{"service":{"description":"namespace/name","type":"string"},"port":{"description":"The service's port, when one was chosen.","type":"string"},"listen":{"description":"host:port; left out while it cannot listen.","type":"string"},"reason":{"description":"Why it does not listen: a code.","type":"string"},"open":{"description":"Open connections.","type":"integer","minimum":0},"total":{"description":"Connections taken.","type":"integer","minimum":0},"failed":{"description":"Closed because no backend took them.","type":"integer","minimum":0},"refused":{"description":"Closed because there was no room in time (CONNECTIONS_FULL).","type":"integer","minimum":0},"waiting":{"description":"Clients that wait for room.","type":"integer","minimum":0},"backends":{"type":"array","items":{"$ref":"urn:swain:proxy-metrics#/$defs/ProxyBackend"}}}};
-const schema265 = {"type":"object","additionalProperties":true,"required":["pod","address","state","open","total","failed","bytesIn","bytesOut"],"properties":{"pod":{"description":"namespace/name","type":"string"},"address":{"description":"host:port it is reached at.","type":"string"},"state":{"description":"up, checking (no result yet), down (fails its check), ejected (left out after failed connects) or draining (no endpoint any more).","type":"string"},"open":{"type":"integer","minimum":0},"total":{"type":"integer","minimum":0},"failed":{"description":"Connects that failed.","type":"integer","minimum":0},"bytesIn":{"description":"Sent by clients.","type":"integer","minimum":0},"bytesOut":{"description":"Sent to clients.","type":"integer","minimum":0},"message":{"description":"Why the last check failed.","type":"string"}}};
+const schema264 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:proxy-metrics","title":"ProxyMetrics","description":"What a proxy serves and how much, on proxy.<id>.metrics, every 5 s. Counts begin with the proxy's start.","type":"object","additionalProperties":true,"required":["time","routes"],"properties":{"time":{"type":"integer","minimum":0},"routes":{"type":"array","maxItems":1000,"items":{"$ref":"urn:swain:proxy-metrics#/$defs/ProxyRoute"}},"omitted":{"description":"Routes and backends left out, for size.","type":"integer","minimum":0}},"$defs":{"ProxyRoute":{"description":"One port of a service at one address. open, total, failed, refused and waiting are of the whole service.","type":"object","additionalProperties":true,"required":["service","open","total","failed","refused","waiting","backends"],"properties":{"service":{"description":"namespace/name","type":"string"},"port":{"description":"The service's port, when one was chosen.","type":"string"},"listen":{"description":"host:port; left out while it cannot listen.","type":"string"},"reason":{"description":"Why it does not listen: a code.","type":"string"},"open":{"description":"Open connections.","type":"integer","minimum":0},"total":{"description":"Connections taken.","type":"integer","minimum":0},"failed":{"description":"Closed because no backend took them.","type":"integer","minimum":0},"refused":{"description":"Closed because there was no room in time (CONNECTIONS_FULL).","type":"integer","minimum":0},"waiting":{"description":"Clients that wait for room.","type":"integer","minimum":0},"backends":{"type":"array","items":{"$ref":"urn:swain:proxy-metrics#/$defs/ProxyBackend"}}}},"ProxyBackend":{"type":"object","additionalProperties":true,"required":["pod","address","state","open","total","failed","bytesIn","bytesOut"],"properties":{"pod":{"description":"namespace/name","type":"string"},"address":{"description":"host:port it is reached at.","type":"string"},"state":{"description":"up, checking (no result yet), down (fails its check), ejected (left out after failed connects) or draining (no endpoint any more).","type":"string"},"open":{"type":"integer","minimum":0},"total":{"type":"integer","minimum":0},"failed":{"description":"Connects that failed.","type":"integer","minimum":0},"bytesIn":{"description":"Sent by clients.","type":"integer","minimum":0},"bytesOut":{"description":"Sent to clients.","type":"integer","minimum":0},"message":{"description":"Why the last check failed.","type":"string"}}}}};
+const schema265 = {"description":"One port of a service at one address. open, total, failed, refused and waiting are of the whole service.","type":"object","additionalProperties":true,"required":["service","open","total","failed","refused","waiting","backends"],"properties":{"service":{"description":"namespace/name","type":"string"},"port":{"description":"The service's port, when one was chosen.","type":"string"},"listen":{"description":"host:port; left out while it cannot listen.","type":"string"},"reason":{"description":"Why it does not listen: a code.","type":"string"},"open":{"description":"Open connections.","type":"integer","minimum":0},"total":{"description":"Connections taken.","type":"integer","minimum":0},"failed":{"description":"Closed because no backend took them.","type":"integer","minimum":0},"refused":{"description":"Closed because there was no room in time (CONNECTIONS_FULL).","type":"integer","minimum":0},"waiting":{"description":"Clients that wait for room.","type":"integer","minimum":0},"backends":{"type":"array","items":{"$ref":"urn:swain:proxy-metrics#/$defs/ProxyBackend"}}}};
+const schema266 = {"type":"object","additionalProperties":true,"required":["pod","address","state","open","total","failed","bytesIn","bytesOut"],"properties":{"pod":{"description":"namespace/name","type":"string"},"address":{"description":"host:port it is reached at.","type":"string"},"state":{"description":"up, checking (no result yet), down (fails its check), ejected (left out after failed connects) or draining (no endpoint any more).","type":"string"},"open":{"type":"integer","minimum":0},"total":{"type":"integer","minimum":0},"failed":{"description":"Connects that failed.","type":"integer","minimum":0},"bytesIn":{"description":"Sent by clients.","type":"integer","minimum":0},"bytesOut":{"description":"Sent to clients.","type":"integer","minimum":0},"message":{"description":"Why the last check failed.","type":"string"}}};
 
 function validate188(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -20446,7 +20691,7 @@ return errors === 0;
 validate187.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const report = validate190;
-const schema266 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:report","title":"Report","description":"Pods that changed, on node.<id>.report; one in flight per agent, answered after the append.","type":"object","additionalProperties":true,"required":["bootId","sequence","logId","pods"],"properties":{"bootId":{"type":"string"},"sequence":{"description":"Counts up within a boot; the leader refuses an older one.","type":"integer","minimum":1},"logId":{"type":"string"},"pods":{"type":"array","maxItems":500,"items":{"title":"PodReport","type":"object","additionalProperties":true,"required":["namespace","name","state","observed"],"properties":{"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"state":{"$ref":"urn:swain:pod-message#/$defs/ObservedState"},"observed":{"$ref":"urn:swain:pod-message#/$defs/PodObserved"}}}}}};
+const schema267 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:report","title":"Report","description":"Pods that changed, on node.<id>.report; one in flight per agent, answered after the append.","type":"object","additionalProperties":true,"required":["bootId","sequence","logId","pods"],"properties":{"bootId":{"type":"string"},"sequence":{"description":"Counts up within a boot; the leader refuses an older one.","type":"integer","minimum":1},"logId":{"type":"string"},"pods":{"type":"array","maxItems":500,"items":{"title":"PodReport","type":"object","additionalProperties":true,"required":["namespace","name","state","observed"],"properties":{"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"state":{"$ref":"urn:swain:pod-message#/$defs/ObservedState"},"observed":{"$ref":"urn:swain:pod-message#/$defs/PodObserved"}}}}}};
 
 function validate191(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -20865,7 +21110,7 @@ vErrors.push(err17);
 errors++;
 }
 if(!(((((((data7 === "pulling") || (data7 === "starting")) || (data7 === "running")) || (data7 === "ready")) || (data7 === "backoff")) || (data7 === "stopped")) || (data7 === "failed"))){
-const err18 = {instancePath:instancePath+"/pods/" + i0+"/state",schemaPath:"urn:swain:pod-message#/$defs/ObservedState/enum",keyword:"enum",params:{allowedValues: schema223.enum},message:"must be equal to one of the allowed values"};
+const err18 = {instancePath:instancePath+"/pods/" + i0+"/state",schemaPath:"urn:swain:pod-message#/$defs/ObservedState/enum",keyword:"enum",params:{allowedValues: schema224.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err18];
 }
@@ -20922,7 +21167,7 @@ return errors === 0;
 validate190.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const rolloutUndoRequest = validate195;
-const schema271 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:rollout-undo-request","title":"RolloutUndoRequest","description":"api.<ns>.workload.undo: applies an earlier template of the workload. Its count and its other rules stay.","type":"object","additionalProperties":true,"required":["operation","name"],"properties":{"operation":{"type":"string","pattern":"^[A-Za-z0-9._-]{8,64}$"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"to":{"description":"The generation of a template of workload.history; left out for the one before the current.","type":"integer","minimum":1}}};
+const schema272 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:rollout-undo-request","title":"RolloutUndoRequest","description":"api.<ns>.workload.undo: applies an earlier template of the workload. Its count and its other rules stay.","type":"object","additionalProperties":true,"required":["operation","name"],"properties":{"operation":{"type":"string","pattern":"^[A-Za-z0-9._-]{8,64}$"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"to":{"description":"The generation of a template of workload.history; left out for the one before the current.","type":"integer","minimum":1}}};
 
 function validate195(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:rollout-undo-request" */;
@@ -21048,7 +21293,7 @@ return errors === 0;
 validate195.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const scaleRequest = validate196;
-const schema273 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:scale-request","title":"ScaleRequest","description":"api.<ns>.workload.scale","type":"object","additionalProperties":true,"required":["operation","name","replicas"],"properties":{"operation":{"type":"string","pattern":"^[A-Za-z0-9._-]{8,64}$"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"replicas":{"type":"integer","minimum":0,"maximum":10000}}};
+const schema274 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:scale-request","title":"ScaleRequest","description":"api.<ns>.workload.scale","type":"object","additionalProperties":true,"required":["operation","name","replicas"],"properties":{"operation":{"type":"string","pattern":"^[A-Za-z0-9._-]{8,64}$"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"replicas":{"type":"integer","minimum":0,"maximum":10000}}};
 
 function validate196(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:scale-request" */;
@@ -21194,7 +21439,7 @@ return errors === 0;
 validate196.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const sync = validate197;
-const schema275 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:sync","title":"Sync","description":"An agent's request for its whole assignment on node.<id>.sync, a page at a time; answered with an Assign of base 0.","type":"object","additionalProperties":true,"required":["logId","generation"],"properties":{"logId":{"type":"string"},"generation":{"description":"What the agent holds.","type":"integer","minimum":0},"after":{"description":"The `next` of the page before; left out for the first.","type":"string"}}};
+const schema276 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:sync","title":"Sync","description":"An agent's request for its whole assignment on node.<id>.sync, a page at a time; answered with an Assign of base 0.","type":"object","additionalProperties":true,"required":["logId","generation"],"properties":{"logId":{"type":"string"},"generation":{"description":"What the agent holds.","type":"integer","minimum":0},"after":{"description":"The `next` of the page before; left out for the first.","type":"string"}}};
 
 function validate197(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:sync" */;
@@ -21294,7 +21539,7 @@ return errors === 0;
 validate197.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const topReply = validate198;
-const schema276 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:top-reply","title":"TopReply","description":"The answer to api.<ns or _>.pod.top and api._.node.top: what pods and nodes use, as last measured. The request is a list-request.","type":"object","additionalProperties":true,"required":["epoch","sequence","items"],"properties":{"epoch":{"type":"integer","minimum":1},"sequence":{"type":"integer","minimum":1},"next":{"type":"string"},"items":{"type":"array","items":{"title":"TopItem","type":"object","additionalProperties":true,"required":["name","reserve"],"properties":{"namespace":{"description":"Of a pod.","type":"string"},"name":{"type":"string"},"workload":{"description":"Of a pod.","type":"string"},"node":{"description":"Of a pod that has one.","type":"string"},"use":{"description":"Absent when there is no fresh figure.","$ref":"urn:swain:node-metrics#/$defs/Usage"},"reserve":{"description":"What the use is compared with: a pod's requests, a node's capacity.","$ref":"urn:swain:node-metrics#/$defs/Usage"},"ageMs":{"description":"How long ago the figure came.","type":"integer","minimum":0}}}}}};
+const schema277 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:top-reply","title":"TopReply","description":"The answer to api.<ns or _>.pod.top and api._.node.top: what pods and nodes use, as last measured. The request is a list-request.","type":"object","additionalProperties":true,"required":["epoch","sequence","items"],"properties":{"epoch":{"type":"integer","minimum":1},"sequence":{"type":"integer","minimum":1},"next":{"type":"string"},"items":{"type":"array","items":{"title":"TopItem","type":"object","additionalProperties":true,"required":["name","reserve"],"properties":{"namespace":{"description":"Of a pod.","type":"string"},"name":{"type":"string"},"workload":{"description":"Of a pod.","type":"string"},"node":{"description":"Of a pod that has one.","type":"string"},"use":{"description":"Absent when there is no fresh figure.","$ref":"urn:swain:node-metrics#/$defs/Usage"},"reserve":{"description":"What the use is compared with: a pod's requests, a node's capacity.","$ref":"urn:swain:node-metrics#/$defs/Usage"},"ageMs":{"description":"How long ago the figure came.","type":"integer","minimum":0}}}}}};
 
 function validate198(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:top-reply" */;

@@ -43,7 +43,7 @@ export type PodName = string
  * @maxItems 16
  */
 export type ExternalAddresses = ExternalAddress[]
-export type EventItem = (ClusterCreated | LeaderElected | NodeRegistered | NodeChanged | NodeManaged | WorkloadApplied | WorkloadScaled | WorkloadHalted | WorkloadChanged | ServiceApplied | ServiceDeleted | EndpointRegistered | EndpointRemoved | AutoscalerApplied | AutoscalerDeleted | AutoscalerScaled | PodPending | PodAssigned | PodReported | PodStopping | PodChanged)
+export type EventItem = (ClusterCreated | ClusterRestored | LeaderElected | NodeRegistered | NodeChanged | NodeManaged | WorkloadApplied | WorkloadScaled | WorkloadHalted | WorkloadChanged | ServiceApplied | ServiceDeleted | EndpointRegistered | EndpointRemoved | AutoscalerApplied | AutoscalerDeleted | AutoscalerScaled | PodPending | PodAssigned | PodReported | PodStopping | PodChanged)
 /**
  * The states an agent can see.
  */
@@ -102,6 +102,7 @@ ExternalAddresses?: ExternalAddresses
 EndpointRegisterRequest?: EndpointRegisterRequest
 EventItem?: EventItem
 ClusterCreated?: ClusterCreated
+ClusterRestored?: ClusterRestored
 LeaderElected?: LeaderElected
 NodeRegistered?: NodeRegistered
 NodeChanged?: NodeChanged
@@ -731,6 +732,12 @@ containers: Container[]
 export interface Assign {
 clusterUid: string
 logId: string
+/**
+ * Logs this one was restored from: an agent that followed one of them follows this one.
+ * 
+ * @maxItems 8
+ */
+parents?: string[]
 epoch: number
 /**
  * Sequence of the last event that changed this node's assignment.
@@ -876,6 +883,26 @@ verb: "created"
  * The cluster's uid; container labels carry it.
  */
 name: string
+}
+/**
+ * Begins a new log after the records of a backup. Beside it in the event is an election, whose epoch is the event's own sequence.
+ */
+export interface ClusterRestored {
+kind: "cluster"
+verb: "restored"
+/**
+ * The cluster's uid.
+ */
+name: string
+/**
+ * Id of the log that was restored.
+ */
+parent: string
+/**
+ * Its last sequence in the backup.
+ */
+sequence: number
+message: string
 }
 export interface LeaderElected {
 kind: "leader"

@@ -257,7 +257,9 @@ class NodeAgent implements Agent {
       if (isNew) await this.journal.writeAssignment(verdict.take);
       this.held = verdict.take;
       for (const key of before.items.keys()) if (!this.held.items.has(key)) this.reporter.drop(key);
-      (this.pods ?? this.openPods()).take(this.held.items, verdict.full);
+      const isHeir = before.logId !== "" && before.logId !== this.held.logId;
+      if (isHeir) this.inherit(before);
+      (this.pods ?? this.openPods()).take(this.held.items, verdict.full, isHeir);
       if (before.logId === "") this.reporter.soon();
     } else if (verdict.keep === "foreign") {
       this.refuse(`an assignment of log "${message.logId}" came, the log followed is "${this.held.logId}"`);
@@ -275,6 +277,19 @@ class NodeAgent implements Agent {
   /** What is not in the log is done for the newest leader alone. Throws NO_LEADER. */
   private heed(epoch: number): void {
     if (epoch < this.epoch) throw new SwainError("NO_LEADER", `the leader of epoch ${epoch} was followed by another`);
+  }
+
+  /** The log was restored from the one followed so far: it knows nothing of what came after the backup. */
+  private inherit(before: Held): void {
+    const { logId, items } = this.held;
+    this.ports.log.warn("following a restored log from here on", { code: "RESTORED", before: before.logId, logId });
+    for (const [pod, item] of before.items) {
+      if (items.has(pod) || item.desired === "stop") continue;
+      this.ports.log.warn("a pod is not in the restored log and is stopped", { code: "RESTORED", pod });
+    }
+    this.epoch = 0;
+    this.foreign = "";
+    this.repeatSoon(0);
   }
 
   /** Another log is not followed: it may be an empty one, and everything would be stopped. */

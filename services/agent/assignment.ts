@@ -28,9 +28,13 @@ export type Verdict =
 
 /** Judges an assignment that arrived whole (not a page of several). */
 export function judge(held: Held, message: Assign): Verdict {
-  if (held.logId !== "" && message.logId !== held.logId) return { keep: "foreign" };
-  if (message.generation < held.generation) return { keep: "stale" };
   const full = message.base === 0 && message.next === undefined;
+  if (held.logId !== "" && message.logId !== held.logId) {
+    if (message.parents?.includes(held.logId) !== true) return { keep: "foreign" };
+    // A restored log counts anew: nothing it says compares with what is held.
+    return full ? { take: holding(message, new Map(), message.items), full } : { keep: "gap" };
+  }
+  if (message.generation < held.generation) return { keep: "stale" };
   if (full) return { take: holding(message, new Map(), message.items), full };
   if (message.next !== undefined || held.logId === "") return { keep: "gap" };
   if (message.generation === held.generation) return { keep: "same" };

@@ -95,8 +95,8 @@ export class Pods {
     void this.seek();
   }
 
-  /** Takes over the assignment. `full`: it was told whole in this run of the agent. */
-  take(items: ReadonlyMap<Key, AssignedPod>, full: boolean): void {
+  /** Takes over the assignment. `full`: it was told whole in this run of the agent. `anew`: its generations begin anew. */
+  take(items: ReadonlyMap<Key, AssignedPod>, full: boolean, anew = false): void {
     this.items = items;
     this.synced ||= full;
     for (const key of this.kept.keys()) if (!items.has(key)) this.kept.delete(key);
@@ -108,7 +108,7 @@ export class Pods {
     for (const [key, item] of items) {
       const runner = this.runners.get(key);
       if (runner === undefined) this.open(key, item, this.strangers.get(key) ?? []);
-      else if (runner.view().pod?.generation !== item.generation) runner.tell(item);
+      else if (anew || runner.view().pod?.generation !== item.generation) runner.tell(item);
       // It is stopped and the leader still lists it: it may not have heard.
       else if (full && item.desired === "stop") runner.repeat();
       this.strangers.delete(key);

@@ -51,6 +51,8 @@ export const limits = {
   inboxRequests: 10_000,
   /** Templates of a workload that `rollout undo` can bring back: each may be as large as an apply. */
   templates: 10,
+  /** Logs a restored log names as its parents: an agent may have slept through some restores. */
+  parents: 8,
   /** Operations whose ids are remembered. */
   operations: 10_000,
 } as const;

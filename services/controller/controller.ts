@@ -176,7 +176,7 @@ export class Controller implements Running, Observed {
     const fresh = newLedger(this.context);
     await fresh.catchUp(this.context.bus.log(this.context.subjects.stream));
     const found = fresh.state;
-    if (logId !== "" && found.logId !== logId) {
+    if (logId !== "" && found.logId !== logId && !found.parents.includes(logId)) {
       const what = found.logId === "" ? "an empty log" : `log ${found.logId}`;
       throw new LogReplaced(`the bus holds ${what}, not log ${logId} that was followed here`);
     }

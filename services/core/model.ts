@@ -178,6 +178,8 @@ export interface PodRecord {
 export interface State {
   /** Empty until the first leader.elected. */
   logId: string;
+  /** Ids of the logs this one was restored from, oldest first; bounded. */
+  readonly parents: string[];
   clusterUid: string;
   /** Last sequence folded, foreign records included. */
   sequence: number;

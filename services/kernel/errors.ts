@@ -71,6 +71,15 @@ export const errorKinds = {
     false,
     "The bus holds another log than the one followed; restore the old one or confirm the new one.",
   ),
+  LOG_NOT_EMPTY: kind(
+    1,
+    false,
+    "Restore into a fresh store; or, if nothing in it is needed, delete the stream with `nats stream rm` and stop all controllers first.",
+  ),
+  CONTROLLER_RUNS: kind(1, false, "Stop all controllers of the cluster, then restore; start them afterwards."),
+  BACKUP_BROKEN: kind(2, false, "Use another backup; nothing was written."),
+  OTHER_CLUSTER: kind(2, false, "Name the right cluster with --cluster, or restore a copy of it with --force."),
+  RESTORED: kind(1, false, "Nothing to do: the pod was made after the backup that was restored."),
   LOG_FOREIGN: kind(
     1,
     false,

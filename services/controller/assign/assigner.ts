@@ -59,16 +59,18 @@ export class Assigner {
   /** The agent said what it holds: the retry of everything that got lost. */
   onHeard(node: string, heard: Held): void {
     const record = this.state.nodes.get(node);
-    if (record === undefined || (heard.logId !== "" && heard.logId !== this.state.logId)) return;
+    // An agent of a log this one was restored from must pull everything; so must one of no log that holds something.
+    const isHeir = this.state.parents.includes(heard.logId);
+    if (record === undefined || (heard.logId !== "" && heard.logId !== this.state.logId && !isHeir)) return;
     const line = this.line(node);
     if (line.inFlight || line.queued) return;
-    if (heard.generation === record.assignment && (heard.logId !== "" || heard.generation === 0)) {
+    if (!isHeir && heard.generation === record.assignment && (heard.logId !== "" || heard.generation === 0)) {
       line.held = heard.generation;
       line.changed.clear();
       return;
     }
     // From its base the difference is known; from anything else it must pull. An old heartbeat may cost a needless hint.
-    if (heard.generation !== line.held) forget(line);
+    if (isHeir || heard.generation !== line.held) forget(line);
     this.enqueue(node, line);
   }
 
@@ -150,8 +152,9 @@ export class Assigner {
   private messageFor(node: string, line: Line): Assign | undefined {
     const record = this.state.nodes.get(node);
     if (record === undefined) return undefined;
-    const { clusterUid, logId, epoch } = this.state;
-    const base = { clusterUid, logId, epoch, generation: record.assignment };
+    const { clusterUid, logId, epoch, parents } = this.state;
+    const kin = parents.length === 0 ? {} : { parents: [...parents] };
+    const base = { clusterUid, logId, ...kin, epoch, generation: record.assignment };
     const hint: Assign = { ...base, base: record.assignment, items: [], gone: [] };
     if (line.held === null || line.held >= record.assignment || line.changed.size > limits.eventItems) return hint;
     const items: AssignedPod[] = [];

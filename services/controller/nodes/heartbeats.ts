@@ -95,7 +95,7 @@ export class Heartbeats {
   }
 
   private isStranger(node: string, { logId }: Held): boolean {
-    if (logId === "" || logId === this.state.logId) {
+    if (logId === "" || logId === this.state.logId || this.state.parents.includes(logId)) {
       this.others.delete(node);
       return false;
     }

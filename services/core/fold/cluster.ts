@@ -1,9 +1,19 @@
-// Items about nodes.
-import type { NodeChanged, NodeManaged, NodeRegistered } from "../../../schemas/generated/types.ts";
+// Items about the cluster and its nodes.
+import type { ClusterRestored, NodeChanged, NodeManaged, NodeRegistered } from "../../../schemas/generated/types.ts";
+import { limits } from "../../bus/limits.ts";
 import type { NodeRecord } from "../model.ts";
 import { refreshPod } from "../endpoints.ts";
 import { type FoldContext, touchNode, touchPod } from "./context.ts";
 import { removePod } from "./pod.ts";
+
+/** Names given after the backup are not known: numbers go on far beyond any of them. */
+const podNumbersSkipped = 100_000;
+
+export function clusterRestored({ state }: FoldContext, { parent }: ClusterRestored): void {
+  state.parents.push(parent);
+  state.parents.splice(0, state.parents.length - limits.parents);
+  state.podCounter += podNumbersSkipped;
+}
 
 export function nodeRegistered(context: FoldContext, item: NodeRegistered): void {
   const { state, sequence, time, touched } = context;

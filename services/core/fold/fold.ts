@@ -5,7 +5,7 @@ import { event as isEvent } from "../../../schemas/generated/messages.js";
 import { limits } from "../../bus/limits.ts";
 import { nothingTouched, type State, type Touched } from "../model.ts";
 import { autoscalerApplied, autoscalerDeleted, autoscalerScaled } from "./autoscaler.ts";
-import { nodeChanged, nodeManaged, nodeRegistered } from "./cluster.ts";
+import { clusterRestored, nodeChanged, nodeManaged, nodeRegistered } from "./cluster.ts";
 import type { FoldContext } from "./context.ts";
 import { podAssigned, podChanged, podPending, podReported, podStopping } from "./pod.ts";
 import { endpointRegistered, endpointRemoved, serviceApplied, serviceDeleted } from "./service.ts";
@@ -15,6 +15,7 @@ import { workloadApplied, workloadChanged, workloadHalted, workloadScaled } from
 export function emptyState(): State {
   return {
     logId: "",
+    parents: [],
     clusterUid: "",
     sequence: 0,
     accepted: 0,
@@ -82,7 +83,20 @@ function extendsChain(state: State, sequence: number, value: unknown): boolean {
   if (prev !== state.lastEventId) return false;
   const election = electionOf(items.filter((item) => typeof item === "object" && item !== null)) !== undefined;
   if (state.logId === "") return election && epoch === sequence && logId !== "";
+  // A restored log continues the one it names, under an id of its own; its first event is an election like any other.
+  const parent = parentOf(items);
+  if (parent !== undefined) {
+    return parent === state.logId && logId !== parent && logId !== "" && election && epoch === sequence;
+  }
   return logId === state.logId && epoch === (election ? sequence : state.epoch);
+}
+
+function parentOf(items: readonly unknown[]): unknown {
+  const restored = items.find((item) => {
+    const { kind, verb } = (item ?? {}) as Partial<Record<string, unknown>>;
+    return kind === "cluster" && verb === "restored";
+  });
+  return (restored as { parent?: unknown } | undefined)?.parent;
 }
 
 function remember(state: State, operation: string, sequence: number): void {
@@ -95,7 +109,8 @@ function remember(state: State, operation: string, sequence: number): void {
 function applyItem(context: FoldContext, item: EventItem): void {
   switch (item.kind) {
     case "cluster":
-      context.state.clusterUid = item.name;
+      if (item.verb === "created") context.state.clusterUid = item.name;
+      else clusterRestored(context, item);
       return;
     case "leader":
       context.state.leader = item.name;

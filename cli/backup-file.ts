@@ -1,0 +1,164 @@
+// The file of `swain backup`: JSON lines. The first says what it is of, each further one holds a record, the last one the
+// SHA-256 of all lines before it.
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { closeSync, createReadStream, existsSync, fsyncSync, linkSync, openSync, rmSync, writeSync } from "node:fs";
+import { createInterface } from "node:readline";
+import type { SavedRecord } from "../services/controller/restore.ts";
+import { SwainError } from "../services/kernel/errors.ts";
+
+export interface BackupHeader {
+  readonly swain: "backup";
+  /** Of this file's form. */
+  readonly format: 1;
+  readonly cluster: string;
+  readonly clusterUid: string;
+  readonly logId: string;
+  /** Last sequence of the log. */
+  readonly sequence: number;
+  readonly version: string;
+  /** When it was made. */
+  readonly time: string;
+}
+
+/** Writes a backup beside its final place and moves it there when it is whole and on disk. */
+export class BackupWriter {
+  private readonly path: string;
+  private readonly partial: string;
+  private readonly file: number;
+  private readonly hash = createHash("sha256");
+  records = 0;
+
+  /** Throws DISK_ERROR, also when the file is there already: an earlier backup is never overwritten. */
+  constructor(path: string, header: BackupHeader) {
+    this.path = path;
+    this.partial = `${path}.partial`;
+    if (existsSync(path)) throw taken(path);
+    this.file = attempt(() => openSync(this.partial, "w", 0o600));
+    this.line(header);
+  }
+
+  add({ sequence, subject, data }: SavedRecord): void {
+    const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(data);
+    const isText = Buffer.from(text).equals(data);
+    const body = isText ? { text } : { base64: Buffer.from(data).toString("base64") };
+    this.line({ sequence, subject, ...body });
+    this.records++;
+  }
+
+  finish(): void {
+    const sha256 = this.hash.copy().digest("hex");
+    this.line({ sha256 });
+    attempt(() => {
+      fsyncSync(this.file);
+      closeSync(this.file);
+      // Unlike a rename this never replaces a file that came meanwhile.
+      linkSync(this.partial, this.path);
+      rmSync(this.partial);
+    });
+  }
+
+  /** Leaves nothing behind. */
+  abandon(): void {
+    rmSync(this.partial, { force: true });
+  }
+
+  private line(value: object): void {
+    const line = `${JSON.stringify(value)}\n`;
+    this.hash.update(line);
+    attempt(() => writeSync(this.file, line));
+  }
+}
+
+/** Checks the whole file and gives its header. Throws BACKUP_BROKEN with the line, or DISK_ERROR. */
+export async function checkBackup(path: string): Promise<BackupHeader> {
+  const hash = createHash("sha256");
+  let header: BackupHeader | undefined;
+  let before = 0;
+  let number = 0;
+  let isOver = false;
+  for await (const line of linesOf(path)) {
+    number++;
+    if (isOver) throw broken(path, number, "there is something after the end");
+    const value = parsed(path, number, line);
+    if (typeof value["sha256"] === "string") {
+      if (value["sha256"] !== hash.digest("hex")) throw broken(path, number, "its content is not what was written");
+      isOver = true;
+      continue;
+    }
+    hash.update(`${line}\n`);
+    if (header === undefined) header = headerOf(path, value);
+    else {
+      const { sequence } = recordOf(path, number, value);
+      if (sequence <= before) throw broken(path, number, "its sequences do not go up");
+      before = sequence;
+    }
+  }
+  if (header === undefined || !isOver) throw broken(path, number, "its end is missing");
+  if (before !== header.sequence) throw broken(path, number, `it ends at ${before}, not at ${header.sequence}`);
+  return header;
+}
+
+/** The records of a file that was checked. */
+export async function* recordsOf(path: string): AsyncGenerator<SavedRecord> {
+  let number = 0;
+  for await (const line of linesOf(path)) {
+    number++;
+    const value = parsed(path, number, line);
+    if (number > 1 && value["sha256"] === undefined) yield recordOf(path, number, value);
+  }
+}
+
+async function* linesOf(path: string): AsyncGenerator<string> {
+  const input = createReadStream(path, "utf8");
+  try {
+    await once(input, "open");
+    yield* createInterface({ input, crlfDelay: Infinity });
+  } catch (error) {
+    if (error instanceof SwainError) throw error;
+    throw new SwainError("DISK_ERROR", error instanceof Error ? error.message : String(error), { cause: error });
+  } finally {
+    input.destroy();
+  }
+}
+
+function parsed(path: string, number: number, line: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(line);
+    if (typeof value === "object" && value !== null) return value as Record<string, unknown>;
+  } catch {
+    // Told below, like everything that is no object.
+  }
+  throw broken(path, number, "this is no line of a backup");
+}
+
+function headerOf(path: string, value: Record<string, unknown>): BackupHeader {
+  if (value["swain"] !== "backup") throw broken(path, 1, "this is no backup of Swain");
+  if (value["format"] !== 1) throw broken(path, 1, `this version reads format 1, not ${String(value["format"])}`);
+  const { cluster, logId, sequence } = value;
+  if (typeof cluster !== "string" || typeof logId !== "string" || typeof sequence !== "number") {
+    throw broken(path, 1, "its first line does not say what it is of");
+  }
+  return value as unknown as BackupHeader;
+}
+
+function recordOf(path: string, number: number, value: Record<string, unknown>): SavedRecord {
+  const { sequence, subject, text, base64 } = value;
+  const isWhole = typeof sequence === "number" && typeof subject === "string";
+  if (isWhole && typeof text === "string") return { sequence, subject, data: new TextEncoder().encode(text) };
+  if (isWhole && typeof base64 === "string") return { sequence, subject, data: Buffer.from(base64, "base64") };
+  throw broken(path, number, "this is no record");
+}
+
+const broken = (path: string, line: number, why: string): SwainError =>
+  new SwainError("BACKUP_BROKEN", `${path}:${line}: ${why}`);
+
+const taken = (path: string): SwainError => new SwainError("DISK_ERROR", `${path} is there already`);
+
+function attempt<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw new SwainError("DISK_ERROR", error instanceof Error ? error.message : String(error), { cause: error });
+  }
+}

@@ -1,0 +1,131 @@
+// A backup brings the log back, record by record, and a new log that names it as its parent.
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { checkBackup, recordsOf } from "../../cli/backup-file.ts";
+import type { PodObject } from "../../schemas/generated/types.ts";
+import { ensureStreams } from "../../services/bus/streams.ts";
+import { subjectsOf } from "../../services/bus/subjects.ts";
+import { restoreLog } from "../../services/controller/restore.ts";
+import { verifyState } from "../../services/controller/verify.ts";
+import { systemClock } from "../../services/kernel/node/clock.ts";
+import { systemIds } from "../../services/kernel/node/ids.ts";
+import { openWorld } from "../support/bus.ts";
+import type { RealWorld } from "../support/bus.ts";
+import { runCli } from "../support/cli.ts";
+import { startTestController, TestAgent, TestClient, until } from "../support/controllers.ts";
+import { serviceManifest, workloadManifest } from "../support/core.ts";
+import { describeServers } from "../support/nats.ts";
+
+describeServers("backup and restore", (binary) => {
+  let world: RealWorld;
+  let folder: string;
+  let file: string;
+  const cleanups: (() => Promise<unknown>)[] = [];
+  const cli = (...args: string[]) =>
+    runCli([
+      ...args,
+      "--server",
+      world.server.url,
+      ...(args.includes("--cluster") ? [] : ["--cluster", world.cluster]),
+    ]);
+  const stream = subjectsOf("test").stream;
+  const controller = async (id: string): Promise<() => Promise<void>> => {
+    const { controller: started } = await startTestController(world, id);
+    cleanups.push(() => started.stop());
+    return () => started.stop();
+  };
+  const restore = async () => {
+    const bus = await world.connect();
+    return restoreLog({ bus, cluster: world.cluster, clock: systemClock, ids: systemIds }, recordsOf(file));
+  };
+
+  beforeEach(async () => {
+    world = await openWorld(binary);
+    folder = mkdtempSync(join(tmpdir(), "swain-backup-"));
+    file = join(folder, "a.backup");
+  });
+  afterEach(async () => {
+    await Promise.all(cleanups.splice(0).map((cleanup) => cleanup()));
+    await world.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it("gives back every record at its sequence, strays among them, and a state that verifies", async () => {
+    const stop = await controller("c1");
+    const client = new TestClient(await world.connect(), world.cluster);
+    await client.leader();
+    const agent = await TestAgent.start(world, "n1");
+    cleanups.push(() => agent.vanish());
+    await until("the node", async () => (await client.list("node")).length === 1);
+    await client.apply([workloadManifest("web", { replicas: 3 }), serviceManifest("web")]);
+    client.bus.publish(client.subjects.event("pod", "default", "x", "y"), new Uint8Array([0xff, 0x00, 0x7b]));
+    await until("three are ready", async () => {
+      const pods = await client.list<PodObject>("pod");
+      return pods.length === 3 && pods.every(({ status }) => status.state === "ready");
+    });
+    const made = await cli("backup", file);
+    expect(made.code, made.stderr).toBe(0);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    const header = await checkBackup(file);
+    const before = new Map<number, string>();
+    const log = client.bus.log(stream);
+    await log.read(1, ({ sequence, data }) => before.set(sequence, Buffer.from(data).toString("hex")));
+    const { logId } = await client.status();
+    expect(header).toMatchObject({ cluster: "test", logId });
+    const running = await restore().catch((error: unknown) => error);
+    expect(running).toMatchObject({ code: "CONTROLLER_RUNS" });
+    await stop();
+    const full = await cli("restore", file);
+    expect(full.stderr).toMatch(/LOG_NOT_EMPTY/);
+
+    await world.server.kill();
+    world.server.wipe();
+    await world.server.start();
+    await until("the server is back", () => client.bus.state() === "connected");
+    const restored = await restore();
+    expect(restored).toMatchObject({ parent: logId, sequence: header.sequence + 1, pods: 3 });
+    const after = new Map<number, string>();
+    await log.read(1, ({ sequence, data }) => after.set(sequence, Buffer.from(data).toString("hex")));
+    for (let sequence = 1; sequence <= header.sequence; sequence++) {
+      expect(after.get(sequence), `record ${sequence}`).toBe(before.get(sequence));
+    }
+    await controller("c2");
+    await client.leader();
+    expect((await client.status())["logId"]).toBe(restored.logId);
+    const state = await verifyState(await world.connect(), world.cluster, systemClock);
+    expect(state.differences).toEqual([]);
+    expect(state.foreign).toBe(1);
+  });
+
+  it("refuses a damaged file before it writes anything, and never replaces one", async () => {
+    await controller("c1");
+    await new TestClient(await world.connect(), world.cluster).leader();
+    await cli("backup", file);
+    expect((await cli("backup", file)).stderr).toMatch(/DISK_ERROR.*is there already/);
+    const text = readFileSync(file, "utf8");
+    const lines = text.trimEnd().split("\n");
+    const damage = {
+      "another word": text.replace("leader", "ladder"),
+      "no end": lines.slice(0, -1).join("\n"),
+      "a record less": lines.toSpliced(1, 1).join("\n"),
+      "something behind": `${text}{}\n`,
+      "no backup": "hello\n",
+      "an empty file": "",
+    };
+    for (const [what, content] of Object.entries(damage)) {
+      writeFileSync(file, content);
+      const refused = await cli("restore", file);
+      expect(refused.stderr, what).toMatch(/BACKUP_BROKEN/);
+      expect(refused.code).toBe(2);
+    }
+    writeFileSync(file, text);
+    expect((await cli("restore", file, "--cluster", "other")).stderr).toMatch(/OTHER_CLUSTER/);
+    const bus = await world.connect();
+    await ensureStreams(bus, "other", { replicas: 1 });
+    const forced = await cli("restore", file, "--cluster", "other", "--force");
+    expect(forced.code, forced.stderr).toBe(0);
+    expect((await bus.log(subjectsOf("other").stream).tail()).last).toBeGreaterThan(1);
+  });
+});
