@@ -175,7 +175,11 @@ function withWorkingDirectories(manifest: Manifest, folder: string): Manifest {
   const containers = manifest.spec.containers.map((container) => {
     if (container.process === undefined) return container;
     const workingDir = resolve(folder, container.process.workingDir ?? ".");
-    return Object.assign({}, container, { process: { ...container.process, workingDir } });
+    const envFiles = container.process.envFiles?.map((file) =>
+      file.startsWith("-") ? `-${resolve(folder, file.slice(1))}` : resolve(folder, file),
+    );
+    const source = { ...container.process, workingDir, ...(envFiles === undefined ? {} : { envFiles }) };
+    return Object.assign({}, container, { process: source });
   });
   return { ...manifest, spec: { ...manifest.spec, containers } };
 }

@@ -145,6 +145,8 @@ export const errorKinds = {
   NETWORK_POD_MISSING: kind(1, true, "Start a pod of the workload whose network is shared on the same node."),
   ENGINE_UNREACHABLE: kind(1, true, "Start the container engine of the node; nothing is deleted meanwhile."),
   ENGINE_ERROR: kind(1, true, "Read the engine's message."),
+  FIELD_UNSUPPORTED: kind(1, false, "Leave the field out, or run an image on a node with a container engine."),
+  ENV_FILE_FAILED: kind(1, true, "Correct the file on the node; a `-` before its name makes it optional."),
   NO_PREVIOUS_RUN: kind(3, false, "It ran only once, or what it printed before is gone: leave out --previous."),
   EXEC_UNSUPPORTED: kind(1, false, "Run it on a node with containers or processes; a terminal needs `script` there."),
   NOT_RUNNING_NOW: kind(1, true, "Wait until the pod runs: `swain get pods`."),

@@ -224,7 +224,7 @@ it("programs and folders that cannot be run are refused before the start", async
   await ended(driver, id);
   expect((await readLogs(driver, id, false)).stdout).toBe(`${data}\n`);
   expect(await codeOf(driver.create(specOf({ ...idle, volumes: [{ name: "v", mountPath: "/v" }] })))).toBe(
-    "MOUNT_FAILED",
+    "FIELD_UNSUPPORTED",
   );
   expect(await codeOf(run(driver, specOf({ image: "busybox" })))).toBe("ENGINE_ERROR");
 });

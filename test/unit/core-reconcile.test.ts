@@ -46,6 +46,24 @@ describe("replicas", () => {
     expect(cluster.pods()[2]?.message).toContain("hostPort 8080 taken by another pod of the same machine");
   });
 
+  it("that ask for what a process cannot have go to a container engine, and say so where there is none", () => {
+    const cluster = new TestCluster({ n1: { runtime: "process" as const } });
+    const bounds = { security: { readOnlyRoot: true, user: 1000 }, tmpfs: [{ mountPath: "/tmp" }] };
+    const containers = [{ name: "main", image: "a", process: { command: ["a"] }, ...bounds }];
+    cluster.apply(workloadManifest("web", { containers, network: { mode: "none" } }));
+    expect(cluster.pods()[0]).toMatchObject({ state: "pending", reason: "UNSCHEDULABLE" });
+    expect(cluster.pods()[0]?.message).toContain(
+      "1 with the process driver, which has no network, security.readOnlyRoot, tmpfs",
+    );
+    cluster.join("n2", { runtime: "docker" as const });
+    cluster.settle();
+    expect(cluster.pods()[0]).toMatchObject({ node: "n2" });
+    const plain = [{ name: "main", image: "a", process: { command: ["a"] }, security: { user: 1000 } }];
+    const other = new TestCluster({ n1: { runtime: "process" as const } });
+    other.apply(workloadManifest("web", { containers: plain, network: { mode: "host" } }));
+    expect(other.pods()[0]).toMatchObject({ node: "n1" });
+  });
+
   it("say when they are larger than any node", () => {
     const cluster = new TestCluster(three);
     const containers = [{ name: "main", image: "a", resources: { requests: { memory: "100Gi" } } }];

@@ -16,6 +16,8 @@ const lasting: ReadonlySet<Code> = new Set<Code>([
   "MOUNT_FAILED",
   "SANDBOX_REFUSED",
   "GPU_UNAVAILABLE",
+  "FIELD_UNSUPPORTED",
+  "ENV_FILE_FAILED",
 ]);
 
 export function isLasting(code: Code): boolean {

@@ -1,5 +1,6 @@
 // Filters: may this pod go to this node? Each says whether it applies, checks one node, and explains its refusals.
 import type { ReadState, Template } from "../model.ts";
+import { unsupportedByProcesses } from "../processes.ts";
 import { type Candidate, hostPortsOf } from "./room.ts";
 
 export interface Filter {
@@ -45,6 +46,13 @@ const runtime: Filter = {
         : "the sim driver";
     return `cannot run it (it asks for ${wants})`;
   },
+};
+
+const sandbox: Filter = {
+  name: "sandbox",
+  applies: (template) => unsupportedByProcesses(template.spec).length > 0,
+  check: (_template, { node }) => node.facts.runtime !== "process",
+  explain: (template) => `with the process driver, which has no ${unsupportedByProcesses(template.spec).join(", ")}`,
 };
 
 const selector: Filter = {
@@ -106,6 +114,7 @@ export const filters: readonly Filter[] = [
   healthy,
   active,
   runtime,
+  sandbox,
   selector,
   podCount,
   cpu,

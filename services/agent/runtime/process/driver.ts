@@ -1,6 +1,6 @@
 // The process driver: programs of this node itself, for machines without a container engine. A process outlives the
 // agent and is found again by the next one; its exit code is kept by a small wrapper. It shares the node's network and
-// files, so limits, volumes and images do nothing here. It decides nothing: restarts and back-off are the agent's.
+// files, so what needs files or a network of its own is refused, and CPU and memory are not limited. It decides nothing: restarts and back-off are the agent's.
 import { release, type } from "node:os";
 import { sleep } from "../../../kernel/clock.ts";
 import type { Cancel, Clock } from "../../../kernel/clock.ts";
@@ -26,6 +26,7 @@ import { checkCommand, launchOf, launchWrapper } from "./launch.ts";
 import { readOutput } from "./logs.ts";
 import { OutputKeeper } from "./output.ts";
 import { PortChooser } from "./ports.ts";
+import { refuseUnsupported } from "./sandbox.ts";
 import { processId, ProcessStore } from "./store.ts";
 import type { Run, StoredSpec } from "./store.ts";
 import { UsageReader } from "./usage.ts";
@@ -87,7 +88,8 @@ class ProcessDriver implements Driver {
   }
 
   async describe(): Promise<string> {
-    return `processes on ${type()} ${release()}`;
+    // A limit that is passed over has to be seen somewhere: this is what every view of the node shows.
+    return `processes on ${type()} ${release()} (CPU and memory not limited)`;
   }
 
   async pull(): Promise<void> {
@@ -97,10 +99,7 @@ class ProcessDriver implements Driver {
   async create(spec: ContainerSpec): Promise<string> {
     const identity = this.options.identity();
     if (identity === null) throw new SwainError("INTERNAL", "a process was asked for before the cluster was known");
-    if (spec.container.volumes?.length) {
-      const message = `container ${spec.container.name} asks for volumes, which processes have not: use the node's own paths`;
-      throw new SwainError("MOUNT_FAILED", message);
-    }
+    refuseUnsupported(spec.container);
     const id = processId(spec, identity);
     return this.inTurn(id, async () => {
       const found = await this.find(id);
@@ -203,7 +202,7 @@ class ProcessDriver implements Driver {
       const now = await this.find(id);
       return now?.run?.number === run.number && now.state?.state === "running";
     };
-    const launch = { ...launchOf(id, found.stored.spec, run), command: options.command };
+    const launch = { ...(await launchOf(id, found.stored.spec, run)), command: options.command };
     return runExec({ clock: this.clock, running }, launch, options, onOutput);
   }
 
@@ -227,7 +226,7 @@ class ProcessDriver implements Driver {
   private async launch(id: string, found: Found): Promise<void> {
     const { spec } = found.stored;
     const run = { number: (found.run?.number ?? 0) + 1, ports: await this.ports.choose(spec) };
-    const launch = launchOf(id, spec, run);
+    const launch = await launchOf(id, spec, run);
     await checkCommand(launch);
     await this.store.beginRun(id, run);
     // Set before the wrapper lives: nobody may take a run of this driver for one that was given up.

@@ -8,8 +8,9 @@ import type { Readable } from "node:stream";
 import type { Clock } from "../../../kernel/clock.ts";
 import { SwainError } from "../../../kernel/errors.ts";
 import type { ExecOptions, ExecRun, OnExecOutput, TerminalSize } from "../driver.ts";
-import { checkCommand, findProgram } from "./launch.ts";
+import { checkCommand } from "./launch.ts";
 import type { Launch } from "./launch.ts";
+import { findProgram } from "./programs.ts";
 
 /** A pod that ended takes the programs beside it along; that is looked for this often, milliseconds. */
 const lookEvery = 1000;

@@ -1,13 +1,14 @@
 // Starts a run: checks the command, chooses ports, starts the wrapper.
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { constants } from "node:fs";
-import { access, open, stat } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import { delimiter, isAbsolute, join, resolve } from "node:path";
 import { SwainError } from "../../../kernel/errors.ts";
 import type { ContainerSpec } from "../driver.ts";
 import { portVariables } from "../environment.ts";
 import { runMark, runVariable } from "./group.ts";
+import { isProgram } from "./programs.ts";
+import { fileVariables, prefixOf, refuseUnsupported } from "./sandbox.ts";
 import type { ProcessStore, Run } from "./store.ts";
 import { wrapperScript } from "./wrapper.ts";
 
@@ -25,19 +26,30 @@ export interface Launch {
   readonly env: Readonly<Record<string, string>>;
 }
 
-export function launchOf(id: string, spec: ContainerSpec, run: Run): Launch {
+/** Rejects with FIELD_UNSUPPORTED, SANDBOX_REFUSED or ENV_FILE_FAILED. */
+export async function launchOf(id: string, spec: ContainerSpec, run: Run): Promise<Launch> {
   const source = spec.container.process;
   if (!source) throw new SwainError("ENGINE_ERROR", `container ${spec.container.name} has no process to run`);
+  refuseUnsupported(spec.container);
+  const fromFiles = await fileVariables(spec.container);
   const inherited = Object.fromEntries(
     passed.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])),
   );
   const own = Object.fromEntries((spec.container.env ?? []).map(({ name, value }) => [name, value]));
   const ports = portVariables(run.ports.map(({ name, hostPort }) => ({ name, port: hostPort })));
   return {
-    prefix: [],
+    prefix: await prefixOf(spec.container),
     command: source.command,
     folder: resolve(source.workingDir ?? "/"),
-    env: { PATH: fallbackPath, ...inherited, ...own, ...spec.env, ...ports, [runVariable]: runMark(id, run) },
+    env: {
+      PATH: fallbackPath,
+      ...inherited,
+      ...fromFiles,
+      ...own,
+      ...spec.env,
+      ...ports,
+      [runVariable]: runMark(id, run),
+    },
   };
 }
 
@@ -56,24 +68,6 @@ export async function checkCommand(launch: Launch): Promise<void> {
   const found = await Promise.all(candidates.map(isProgram));
   if (!found.includes(true)) {
     refuse(`command "${command}" is not a program ${command.includes("/") ? "of this node" : "in PATH"}`);
-  }
-}
-
-/** Where programs of the system itself are looked for, whatever PATH the agent has. */
-const systemFolders = ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin"];
-
-/** The path of one of the system's own programs, null when it is not there. */
-export async function findProgram(name: string): Promise<string | null> {
-  for (const folder of systemFolders) if (await isProgram(join(folder, name))) return join(folder, name);
-  return null;
-}
-
-async function isProgram(path: string): Promise<boolean> {
-  try {
-    await access(path, constants.X_OK);
-    return (await stat(path)).isFile();
-  } catch {
-    return false;
   }
 }
 
