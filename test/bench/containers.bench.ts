@@ -1,5 +1,6 @@
 // Real containers: apply → all ready, beside the same work done straight through dockerode and by Docker Swarm in the same
 // run; and from a killed container to its replacement running, beside the engine's own start.
+import { connect } from "node:net";
 import Docker from "dockerode";
 import { afterAll, beforeAll, it } from "vitest";
 import { Cluster } from "../support/cluster.ts";
@@ -105,19 +106,35 @@ const withPort = {
   HostConfig: { PortBindings: { "8080/tcp": [{ HostIp: "127.0.0.1", HostPort: "" }] } },
 };
 
-/** The same containers without an orchestrator: created, started and inspected; the look for readiness is left to them. */
+/** The same without an orchestrator: each container created, started, and asked at its own address until it accepts. */
 async function rawReadyMs(count: number): Promise<number> {
   const made: Docker.Container[] = [];
+  const accepted: Promise<void>[] = [];
   const began = performance.now();
   await inParallel(count, rawWidth, async () => {
     const container = await docker.createContainer(withPort);
     made.push(container);
     await container.start();
-    await container.inspect();
+    const { NetworkSettings } = await container.inspect();
+    accepted.push(untilAccepts(NetworkSettings.Networks["bridge"]?.IPAddress ?? ""));
   });
+  await Promise.all(accepted);
   const ms = performance.now() - began;
   await inParallel(made.length, rawWidth, (index) => made[index]?.remove({ force: true }) ?? Promise.resolve());
   return ms;
+}
+
+async function untilAccepts(address: string): Promise<void> {
+  await timed(
+    () =>
+      new Promise((resolve) => {
+        const socket = connect({ host: address, port: 8080 }, () => {
+          socket.destroy();
+          resolve(true);
+        });
+        socket.once("error", () => resolve(false));
+      }),
+  );
 }
 
 async function engineRestartMs(): Promise<number> {
@@ -174,7 +191,7 @@ async function swarmRunningMs(name: string, count: number): Promise<number> {
   return ms;
 }
 
-note(group, "Swain also waits until each container's port accepts connections; dockerode and Swarm do not");
+note(group, "Swain and dockerode wait until each container accepts connections; Swarm only until it runs");
 note(
   group,
   `Swarm asks a registry for an image without a digest; without a network that costs it time it would not need`,
