@@ -40,6 +40,8 @@ export interface NodeRecord {
   assignment: number;
   /** Sum of the requests of pods that hold room here. */
   reserved: Resources;
+  /** How many pods hold room here. */
+  holding: number;
   /** Keys of pods whose node this is. */
   readonly pods: Set<Key>;
   /** Sequence of the last event that changed this object. */

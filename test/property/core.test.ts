@@ -232,6 +232,7 @@ function holdInvariants(cluster: TestCluster): void {
   const slots = new Set<string>();
   const fixedPorts = new Set<string>();
   const reserved = new Map(nodes.map((id) => [id, 0]));
+  const holding = new Map(nodes.map((id) => [id, 0]));
   for (const pod of state.pods.values()) {
     const workload = state.workloads.get(pod.workload);
     const template = workload?.templates.get(pod.template);
@@ -245,6 +246,7 @@ function holdInvariants(cluster: TestCluster): void {
     }
     if (pod.node === null || pod.ended) continue;
     reserved.set(pod.node, (reserved.get(pod.node) ?? 0) + (template?.requests.cpuMillis ?? 0));
+    holding.set(pod.node, (holding.get(pod.node) ?? 0) + 1);
     for (const port of template?.hostPorts ?? []) {
       const id = `${pod.node}:${port}`;
       expect(fixedPorts.has(id), `a fixed port is held once: ${id}`).toBe(false);
@@ -253,6 +255,7 @@ function holdInvariants(cluster: TestCluster): void {
   }
   for (const record of state.nodes.values()) {
     expect(record.reserved.cpuMillis, `reserved on ${record.id}`).toBe(reserved.get(record.id));
+    expect(record.holding, `pods that hold room on ${record.id}`).toBe(holding.get(record.id));
     expect(record.reserved.cpuMillis).toBeLessThanOrEqual(record.facts.capacity.cpuMillis);
   }
   for (const service of state.services.values()) {

@@ -32,6 +32,7 @@ export function nodeRegistered(context: FoldContext, item: NodeRegistered): void
       // An agent that still holds an earlier assignment, of before its node was removed, is told that it is over.
       assignment: sequence,
       reserved: { cpuMillis: 0, memoryBytes: 0 },
+      holding: 0,
       pods: new Set(),
       seq: sequence,
     };

@@ -74,5 +74,6 @@ export function takeRoom(
   if (node === undefined || requests === undefined) return false;
   node.reserved.cpuMillis += sign * requests.cpuMillis;
   node.reserved.memoryBytes += sign * requests.memoryBytes;
+  node.holding += sign;
   return true;
 }

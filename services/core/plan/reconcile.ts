@@ -2,7 +2,7 @@
 import type { EventItem } from "../../../schemas/generated/types.ts";
 import { type Key, keyOf, type ReadPod, type ReadState, type ReadWorkload, type Template } from "../model.ts";
 import { podNumber } from "../fold/pod.ts";
-import { type Candidate, candidatesOf, take } from "../scheduler/room.ts";
+import { type Candidate, candidatesOf, countPods, take } from "../scheduler/room.ts";
 import type { Ranking } from "../scheduler/ranking.ts";
 import { rank, refusal } from "../scheduler/schedule.ts";
 import { isLive } from "../transitions.ts";
@@ -82,7 +82,10 @@ export class Placer {
   readonly items: EventItem[] = [];
   private readonly state: ReadState;
   private readonly room: number;
-  private candidates: Candidate[] | null = null;
+  private candidates: readonly Candidate[] | null = null;
+  private readonly byId = new Map<string, Candidate>();
+  /** Workloads whose pods the candidates have counted. */
+  private readonly counted = new Set<Key>();
   private counter: number;
   /** The order of nodes for the pods placed last, good until pods of something else are. */
   private run: { readonly id: string; readonly ranking: Ranking } | null = null;
@@ -155,34 +158,43 @@ export class Placer {
    * Looks at the nodes as if the pod that holds the slot now were gone: in a template change it leaves when its successor
    * is ready, and counting both would push the successor to another node and leave the workload lopsided.
    */
-  private besides<T>(
-    workload: ReadWorkload,
-    key: Key,
-    slot: number,
-    look: (nodes: readonly Candidate[], counted: boolean) => T,
-  ): T {
-    const candidates = (this.candidates ??= candidatesOf(this.state));
+  private besides<T>(workload: ReadWorkload, slot: number, look: (counted: boolean) => T): T {
+    const key = keyOf(workload.namespace, workload.name);
     const held: Candidate[] = [];
     // With one template no slot has two pods, and large workloads need not be searched.
     for (const podKey of workload.templates.size > 1 ? workload.pods : []) {
       const pod = this.state.pods.get(podKey);
       if (pod === undefined || pod.slot !== slot || !isLive(pod) || pod.node === null || pod.ended) continue;
-      const candidate = candidates.find(({ node }) => node.id === pod.node);
+      const candidate = this.byId.get(pod.node);
       if (candidate !== undefined) held.push(candidate);
     }
     const count = (candidate: Candidate, change: number): void =>
       void candidate.perWorkload.set(key, (candidate.perWorkload.get(key) ?? 0) + change);
     for (const candidate of held) count(candidate, -1);
-    const answer = look(candidates, held.length > 0);
+    const answer = look(held.length > 0);
     for (const candidate of held) count(candidate, 1);
     return answer;
+  }
+
+  private nodesFor(workload: Key, template: Template): readonly Candidate[] {
+    if (this.candidates === null) {
+      this.candidates = candidatesOf(this.state);
+      for (const candidate of this.candidates) this.byId.set(candidate.node.id, candidate);
+    }
+    for (const key of [workload, template.networkOf]) {
+      if (key === null || key === undefined || this.counted.has(key)) continue;
+      this.counted.add(key);
+      countPods(this.state, this.byId, key);
+    }
+    return this.candidates;
   }
 
   private find(workload: ReadWorkload, key: Key, template: Template, slot: number): { node: string } | Refusal {
     const id = `${key}@${template.generation}`;
     const known = this.refused.get(id);
     if (known !== undefined) return known;
-    const found = this.besides(workload, key, slot, (candidates, counted) => {
+    const candidates = this.nodesFor(key, template);
+    const found = this.besides(workload, slot, (counted) => {
       const ranking = counted ? null : this.run?.id === id ? this.run.ranking : null;
       const nodes = ranking ?? rank(this.state, candidates, key, template, workload.spec.placement);
       // One that left out what the slot's pod holds is good for this pod alone.
@@ -190,11 +202,11 @@ export class Placer {
       return nodes.best();
     });
     if (found === null) {
-      const reasons = refusal(this.state, this.candidates ?? [], template);
+      const reasons = refusal(this.state, candidates, template);
       this.refused.set(id, reasons);
       return reasons;
     }
-    take(this.state, this.candidates ?? [], found, key, template);
+    take(this.state, candidates, found, key, template);
     this.run?.ranking.changed();
     return { node: found.node.id };
   }

@@ -11,7 +11,7 @@ export interface Candidate {
   pods: number;
   /** Fixed ports taken. Filled on first use. */
   hostPorts: Set<number> | null;
-  /** Pods of each workload on the node. Filled on first use. */
+  /** Pods of each workload on the node, of those that `countPods` was asked for. */
   readonly perWorkload: Map<Key, number>;
 }
 
@@ -19,23 +19,23 @@ export interface Candidate {
 export function candidatesOf(state: ReadState): Candidate[] {
   return [...state.nodes.values()]
     .toSorted((a, b) => (a.id < b.id ? -1 : 1))
-    .map((node) => {
-      const candidate: Candidate = {
-        node,
-        reserved: { ...node.reserved },
-        pods: 0,
-        hostPorts: null,
-        perWorkload: new Map(),
-      };
-      for (const key of node.pods) {
-        const pod = state.pods.get(key);
-        if (pod === undefined || !holdsRoom(pod)) continue;
-        candidate.pods += 1;
-        if (pod.desired !== "run") continue;
-        candidate.perWorkload.set(pod.workload, (candidate.perWorkload.get(pod.workload) ?? 0) + 1);
-      }
-      return candidate;
-    });
+    .map((node) => ({
+      node,
+      reserved: { ...node.reserved },
+      pods: node.holding,
+      hostPorts: null,
+      perWorkload: new Map(),
+    }));
+}
+
+/** Fills in where the workload's pods run. Once, before the first of its pods is placed. */
+export function countPods(state: ReadState, candidates: ReadonlyMap<string, Candidate>, workload: Key): void {
+  for (const key of state.workloads.get(workload)?.pods ?? []) {
+    const pod = state.pods.get(key);
+    if (pod === undefined || pod.node === null || pod.desired !== "run" || !holdsRoom(pod)) continue;
+    const counts = candidates.get(pod.node)?.perWorkload;
+    counts?.set(workload, (counts.get(workload) ?? 0) + 1);
+  }
 }
 
 /** Nodes that share an address share its ports; simulated ones have none to share. */
