@@ -273,7 +273,7 @@ test("describe tells reasons with their cure and the last events", async () => {
   ]);
   const { code, stdout } = await leader.run(["describe", "pod/web-1"]);
   expect(code).toBe(0);
-  expect(stdout).toContain("Reason:     OOM_KILLED: used 64 MiB\n");
+  expect(stdout).toMatch(/^Reason: +OOM_KILLED: used 64 MiB$/m);
   expect(stdout).toContain("  OOM_KILLED: Raise limits.memory, or make the program use less.\n");
   expect(stdout).toMatch(/Last events:\n.* ago {2}pod\/web-1 failed\n/);
 });
