@@ -17,27 +17,43 @@ interface Interrupted {
   readonly parts: readonly ChildMark[];
 }
 
-/** Runs the demo with that folder for temporary files; sends SIGINT after each of the delays since its start. */
-async function interrupt(temp: string, delays: readonly number[]): Promise<Interrupted> {
+interface Moment {
+  /** Sends SIGINT when the demo has said this … */
+  readonly after: RegExp;
+  /** … and again so many milliseconds later. */
+  readonly again?: number;
+}
+
+/** Runs the demo with that folder for temporary files, and interrupts it at that moment. */
+async function interrupt(temp: string, { after, again }: Moment): Promise<Interrupted> {
   const demo = spawn(process.execPath, [join(root, "dist/cli/main.js"), "demo", "--runtime", "process"], {
     env: { ...process.env, TMPDIR: temp },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
-  for (const stream of [demo.stdout, demo.stderr]) stream.on("data", (text) => (output += String(text)));
+  let timer: NodeJS.Timeout | undefined;
+  let interrupted = false;
+  for (const stream of [demo.stdout, demo.stderr]) {
+    stream.on("data", (text) => {
+      output += String(text);
+      if (interrupted || !after.test(output)) return;
+      interrupted = true;
+      demo.kill("SIGINT");
+      if (again !== undefined) timer = setTimeout(() => demo.kill("SIGINT"), again);
+    });
+  }
   const parts = new Map<number, ChildMark>();
   const look = setInterval(() => {
     for (const name of readdirSync(temp)) {
       for (const part of readRecord(join(temp, name))?.children ?? []) parts.set(part.pid, part);
     }
   }, 20);
-  const timers = delays.map((ms) => setTimeout(() => demo.kill("SIGINT"), ms));
   try {
     const code = await new Promise<number | null>((resolve) => demo.once("close", resolve));
     return { code, output, parts: [...parts.values()] };
   } finally {
     clearInterval(look);
-    for (const timer of timers) clearTimeout(timer);
+    clearTimeout(timer);
   }
 }
 
@@ -57,13 +73,19 @@ function inheritors(temp: string): number[] {
     });
 }
 
-const moments: readonly (readonly number[])[] = [[500], [900], [1500], [1500, 1650], [3000, 3150]];
+const moments: readonly (Moment & { readonly when: string })[] = [
+  { when: "before anything is started", after: /runtime process/ },
+  { when: "while parts start", after: /nats-server .* at / },
+  { when: "when all parts run", after: /started nats-server/ },
+  { when: "after the apply, by somebody impatient", after: /applied /, again: 50 },
+  { when: "after the kill, by somebody impatient", after: /killed /, again: 150 },
+];
 
-for (const delays of moments) {
-  it(`swain demo interrupted after ${delays.join(" and ")} ms leaves no process and no file`, async () => {
+for (const moment of moments) {
+  it(`swain demo interrupted ${moment.when} leaves no process and no file`, async () => {
     const temp = mkdtempSync(join(tmpdir(), "swain-interrupted-"));
     try {
-      const { code, output, parts } = await interrupt(temp, delays);
+      const { code, output, parts } = await interrupt(temp, moment);
       expect(code, output).toBe(130);
       expect(parts.filter(isAlive)).toEqual([]);
       expect(inheritors(temp)).toEqual([]);

@@ -138,7 +138,7 @@ await describeEngine("the agent", (engine) => {
       });
     await until(() =>
       expect(reasons()).toEqual([
-        ["image-1", expect.stringMatching(/failed|backoff/), expect.stringMatching(/^IMAGE_/)],
+        ["image-1", expect.stringMatching(/failed|backoff/), "REGISTRY_UNREACHABLE"],
         ["command-2", "failed", "COMMAND_NOT_FOUND"],
         ["hog-3", "failed", "OOM_KILLED"],
         ["job-4", "stopped", "COMPLETED"],
