@@ -1,6 +1,7 @@
 // The connection to one container engine: finds it, asks it in bounded time, and turns its failures into SwainErrors.
 // It knows HTTP and status codes, and nothing about containers. Used by every file of this folder.
 import { Agent } from "node:http";
+import { inspect } from "node:util";
 import type { IncomingMessage } from "node:http";
 import { Socket } from "node:net";
 import type Dockerode from "dockerode";
@@ -200,13 +201,21 @@ export class Engine {
   }
 }
 
+/**
+ * The library describes the options of every request for its debug output, even when nobody wants that: all an agent or a
+ * signal refers to, hidden fields included, which is every open socket of the process. Fifty starts took seconds of CPU.
+ */
+function opaque<T extends object>(value: T): T {
+  return Object.defineProperty(value, inspect.custom, { value: () => "…" });
+}
+
 async function load(address: string): Promise<Dockerode> {
   const { default: Dockerode } = await import("dockerode");
   const path = socketPath(address);
   // No kept connections: one that the engine closed meanwhile would fail a request that was never sent.
   if (path !== undefined) {
     // `host` must be cleared, or the library takes it from DOCKER_HOST and ignores the socket.
-    const options = { socketPath: path, host: undefined, protocol: "http" as const, agent: new Agent() };
+    const options = { socketPath: path, host: undefined, protocol: "http" as const, agent: opaque(new Agent()) };
     return new Dockerode(options);
   }
   if (address === process.env.DOCKER_HOST) return new Dockerode();
@@ -224,7 +233,7 @@ function dial(docker: Dockerode, call: EngineCall, isStream: boolean, signal: Ab
       path: `${call.path}?`,
       method: call.method,
       options: { _query: query, _body: call.body ?? {} },
-      abortSignal: signal,
+      abortSignal: opaque(signal),
       isStream,
       ...(call.auth === undefined ? {} : { authconfig: call.auth }),
       ...(call.hijack === true ? { hijack: true, openStdin: true } : {}),
