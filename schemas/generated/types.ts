@@ -937,6 +937,12 @@ runtime: ("docker" | "process" | "sim")
  */
 engine: string
 capacity: Capacity
+/**
+ * The limits the process driver can hold here, by control groups of the kernel.
+ * 
+ * @maxItems 3
+ */
+processLimits?: ("memory" | "cpu" | "pids")[]
 labels: Labels
 version: string
 arch: string

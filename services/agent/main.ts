@@ -33,6 +33,7 @@ import { machineUsage } from "./facts/usage.ts";
 import { Gate } from "./gate.ts";
 import type { Driver } from "./runtime/driver.ts";
 import { openRuntime } from "./runtime/open.ts";
+import { Cgroups, openCgroups } from "./runtime/process/cgroups.ts";
 
 export interface StartAgentOptions {
   /** Addresses of the NATS servers, separated by commas. */
@@ -74,6 +75,8 @@ export async function startAgent(options: StartAgentOptions): Promise<Running & 
   const split = options.split ?? 1;
   if (!Number.isInteger(split) || split < 1) throw new SwainError("INVALID_ARGUMENT", "split is a whole number from 1");
   const log = options.log ?? processLogger();
+  const isProcess = options.runtime === "process";
+  const cgroups = isProcess ? await openCgroups(systemClock) : new Cgroups(systemClock, {}, []);
   const facts: Facts = {
     hostname: hostname(),
     host: hostFact(),
@@ -82,12 +85,13 @@ export async function startAgent(options: StartAgentOptions): Promise<Running & 
     // Simulated nodes share nothing real: each has the room of a whole machine.
     capacity: detectCapacity(options.runtime === "sim" ? 1 : split),
     labels: { ...options.labels },
+    ...(isProcess ? { processLimits: cgroups.kinds } : {}),
     version,
     arch: arch(),
     os: `${type()} ${release()}`,
   };
   const ids = count === 1 ? [options.id] : Array.from({ length: count }, (_, at) => `${options.id}-${at + 1}`);
-  const shared: Shared = { gate: new Gate(bounds.connectsInFlight), meter: newMeter() };
+  const shared: Shared = { gate: new Gate(bounds.connectsInFlight), meter: newMeter(), cgroups };
   const started = await Promise.allSettled(ids.map((id) => startOne(id, count, options, facts, shared, log)));
   const stop = async (): Promise<void> => {
     await Promise.all(started.flatMap((one) => (one.status === "fulfilled" ? [one.value.stop()] : [])));
@@ -147,6 +151,7 @@ function insightOf(agents: readonly Agent[], meter: Meter): Insight {
 interface Shared {
   readonly gate: Gate;
   readonly meter: Meter;
+  readonly cgroups: Cgroups;
 }
 
 type Facts = Omit<NodeFacts, "engine">;
@@ -169,6 +174,7 @@ async function startOne(
     sockets: systemSockets,
     httpProbe: systemHttpProbe,
     data,
+    cgroups: shared.cgroups,
     engine: options.engine,
   });
   const agent = createAgent(

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll } from "vitest";
+import { openCgroups } from "../../services/agent/runtime/process/cgroups.ts";
 import { createProcessDriver } from "../../services/agent/runtime/process/driver.ts";
 import { systemClock } from "../../services/kernel/node/clock.ts";
 import { systemSockets } from "../../services/kernel/node/sockets.ts";
@@ -10,6 +11,7 @@ import type { Program } from "./driver-support.ts";
 import { programOf } from "../support/processes.ts";
 
 const data = mkdtempSync(join(tmpdir(), "swain-processes-"));
+const cgroups = await openCgroups(systemClock);
 afterAll(() => rmSync(data, { recursive: true, force: true }));
 
 const shell = (script: string): Program => ({ process: { command: ["/bin/sh", "-c", script] } });
@@ -21,7 +23,7 @@ const server = `
 
 driverConformance(
   "plain processes",
-  (identity) => createProcessDriver({ data, identity, clock: systemClock, sockets: systemSockets }),
+  (identity) => createProcessDriver({ data, identity, clock: systemClock, sockets: systemSockets, cgroups }),
   {
     programs: {
       idle: shell('trap "exit 5" TERM; echo up; sleep 1000 & wait'),

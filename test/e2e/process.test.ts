@@ -87,6 +87,29 @@ describe("a cluster of processes", () => {
     });
     await until("all four answer", async () => (await spread(port, 12)).size === 4);
   });
+
+  it("says of a pod that it was killed for want of memory, and which limits a node can hold", async () => {
+    const nodes = await cluster.nodes();
+    const engine = nodes[0]?.facts.engine ?? "";
+    if (!engine.includes("memory by cgroup")) {
+      expect(process.env["CI"], engine).toBeUndefined();
+      expect(engine).toContain("memory not limited: ");
+      return;
+    }
+    expect(nodes[0]?.facts.processLimits).toEqual(["memory", "cpu", "pids"]);
+    const eats = "const kept = []; for (;;) kept.push(Buffer.alloc(1 << 20, 1))";
+    const containers = [
+      { name: "main", process: { command: ["node", "-e", eats] }, resources: { limits: { memory: "64Mi" } } },
+    ];
+    const spec = { replicas: 1, restartPolicy: "Never", containers };
+    const greedy = { apiVersion: "swain/v1", kind: "Workload", metadata: { name: "greedy" }, spec };
+    const applied = await cluster.apply([greedy]);
+    expect(applied.code, applied.stderr).toBe(0);
+    await until("it is told", async () => {
+      const pod = (await cluster.pods()).find(({ metadata }) => metadata.name.startsWith("greedy-"));
+      return pod?.status.reason === "OOM_KILLED";
+    });
+  });
 });
 
 /** Ends every process of a pod, its program and the wrapper around it, found by the variable Swain gives them. */

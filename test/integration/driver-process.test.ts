@@ -14,6 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, expect, it } from "vitest";
 import type { Driver, DriverIdentity } from "../../services/agent/runtime/driver.ts";
+import { openCgroups } from "../../services/agent/runtime/process/cgroups.ts";
 import { createProcessDriver } from "../../services/agent/runtime/process/driver.ts";
 import { readMarks } from "../../services/agent/runtime/process/marks.ts";
 import { trimOutput } from "../../services/agent/runtime/process/output.ts";
@@ -37,12 +38,13 @@ import type { DriverFixture, Program } from "../conformance/driver-support.ts";
 import { programOf, wrapperOf } from "../support/processes.ts";
 
 const data = mkdtempSync(join(tmpdir(), "swain-processes-"));
+const cgroups = await openCgroups(systemClock);
 const shell = (script: string): Program => ({ process: { command: ["/bin/sh", "-c", script] } });
 const idle = shell("echo up; exec sleep 1000");
 const folderOf = (id: string): string => join(data, "processes", id);
 
 const makeDriver = (identity: () => DriverIdentity | null): Driver =>
-  createProcessDriver({ data, identity, clock: systemClock, sockets: systemSockets });
+  createProcessDriver({ data, identity, clock: systemClock, sockets: systemSockets, cgroups });
 
 const stage = new Stage({ makeDriver, capabilities: {} as DriverFixture["capabilities"] });
 afterEach(() => stage.clear());

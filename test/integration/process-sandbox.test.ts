@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, expect, it } from "vitest";
+import { openCgroups } from "../../services/agent/runtime/process/cgroups.ts";
 import { createProcessDriver } from "../../services/agent/runtime/process/driver.ts";
 import { systemClock } from "../../services/kernel/node/clock.ts";
 import { systemSockets } from "../../services/kernel/node/sockets.ts";
@@ -11,8 +12,10 @@ import { codeOf, ended, exec, readLogs, run, specOf, Stage } from "../conformanc
 import type { DriverFixture, Program } from "../conformance/driver-support.ts";
 
 const data = mkdtempSync(join(tmpdir(), "swain-sandbox-"));
+const cgroups = await openCgroups(systemClock);
 const stage = new Stage({
-  makeDriver: (identity) => createProcessDriver({ data, identity, clock: systemClock, sockets: systemSockets }),
+  makeDriver: (identity) =>
+    createProcessDriver({ data, identity, clock: systemClock, sockets: systemSockets, cgroups }),
   capabilities: {} as DriverFixture["capabilities"],
 });
 afterEach(() => stage.clear());
@@ -100,12 +103,12 @@ it("what a process cannot have is refused, each field by name", async () => {
     devices: [{ hostPath: "/dev/null" }],
     gpus: "all",
     shmSize: "1Mi",
-    resources: { cpuSet: "0", cpuShares: 2, pids: 10 },
+    resources: { cpuSet: "0" },
   };
   const message = await run(stage.driver(), specOf(shell("true", refused))).catch(String);
   for (const field of [
     ...["capabilities", "seccomp", "readOnlyRoot", "privileged"].map((name) => `security.${name}`),
-    ...["pids", "cpuShares", "cpuSet"].map((name) => `resources.${name}`),
+    "resources.cpuSet",
     "tmpfs",
     "devices",
     "gpus",

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { root, until } from "../support/cluster.ts";
 import { anyServer, startServer } from "../support/nats.ts";
 import type { TestServer } from "../support/nats.ts";
+import { ownSubgroup } from "../../services/agent/runtime/process/cgroups.ts";
 import { PartProcess } from "../support/part.ts";
 
 const units = join(root, "examples/systemd");
@@ -57,6 +58,9 @@ describeSystemd(`units and systemd${missing.length > 0 ? `: no ${missing.join(",
 
   it("an agent's pods outlive it, and its cgroups are its own", () => {
     expect(readFileSync(join(units, "swain-agent.service"), "utf8")).toMatch(/^KillMode=process$[^]*^Delegate=yes$/m);
+    // systemd-analyze of Debian 12 does not know the setting yet: the name is what the agent looks for.
+    const dropIn = readFileSync(join(units, "swain-agent.service.d/subgroup.conf"), "utf8");
+    expect(/^DelegateSubgroup=(.*)$/m.exec(dropIn)?.[1]).toBe(ownSubgroup);
   });
 
   it("the drop-in fits the distribution's unit", () => {

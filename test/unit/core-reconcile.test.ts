@@ -64,6 +64,25 @@ describe("replicas", () => {
     expect(other.pods()[0]).toMatchObject({ node: "n1" });
   });
 
+  it("that take control groups go to a node that may make them, and say so where none may", () => {
+    const runtime = "process" as const;
+    const cluster = new TestCluster({ n1: { runtime }, n2: { runtime, processLimits: ["memory", "cpu"] } });
+    const bounded = (resources: object) => [{ name: "main", process: { command: ["a"] }, resources }];
+    cluster.apply(workloadManifest("web", { containers: bounded({ pids: 9, cpuShares: 2 }) }));
+    expect(cluster.pods()[0]?.message).toContain(
+      "2 whose agent may not make the control groups for resources.pids, resources.cpuShares",
+    );
+    cluster.apply(workloadManifest("api", { containers: bounded({ cpuShares: 2 }) }));
+    expect(cluster.pods("default/api")[0]).toMatchObject({ node: "n2" });
+    cluster.join("n3", { runtime, processLimits: ["memory", "cpu", "pids"] });
+    cluster.settle();
+    expect(cluster.pods()[0]).toMatchObject({ node: "n3" });
+    // Limits that were always wishes on such nodes keep no pod off them.
+    const wish = new TestCluster({ n1: { runtime } });
+    wish.apply(workloadManifest("web", { containers: bounded({ limits: { cpu: 1, memory: "1Gi" } }) }));
+    expect(wish.pods()[0]).toMatchObject({ node: "n1" });
+  });
+
   it("say when they are larger than any node", () => {
     const cluster = new TestCluster(three);
     const containers = [{ name: "main", image: "a", resources: { requests: { memory: "100Gi" } } }];

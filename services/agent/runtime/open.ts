@@ -7,6 +7,7 @@ import type { AgentPorts } from "../ports.ts";
 import { networkProber } from "../prober.ts";
 import { createDockerDriver } from "./docker/driver.ts";
 import type { Driver } from "./driver.ts";
+import type { Cgroups } from "./process/cgroups.ts";
 import { createProcessDriver } from "./process/driver.ts";
 import { createSimDriver, simProber } from "./sim/driver.ts";
 import { SimEngine } from "./sim/engine.ts";
@@ -18,6 +19,8 @@ interface RuntimeParts {
   readonly log: Logger;
   /** The agent's data folder. */
   readonly data: string;
+  /** For the process runtime: what it may limit. */
+  readonly cgroups: Cgroups;
   /** Where the container engine is, if the user says so. */
   readonly engine?: string | undefined;
 }

@@ -1,6 +1,6 @@
 // Filters: may this pod go to this node? Each says whether it applies, checks one node, and explains its refusals.
 import type { ReadState, Template } from "../model.ts";
-import { unsupportedByProcesses } from "../processes.ts";
+import { unlimitedByProcesses, unsupportedByProcesses } from "../processes.ts";
 import { type Candidate, hostPortsOf } from "./room.ts";
 
 export interface Filter {
@@ -53,6 +53,16 @@ const sandbox: Filter = {
   applies: (template) => unsupportedByProcesses(template.spec).length > 0,
   check: (_template, { node }) => node.facts.runtime !== "process",
   explain: (template) => `with the process driver, which has no ${unsupportedByProcesses(template.spec).join(", ")}`,
+};
+
+const limits: Filter = {
+  name: "limits",
+  applies: (template) => unlimitedByProcesses(template.spec, []).length > 0,
+  check: (template, { node }) =>
+    node.facts.runtime !== "process" ||
+    unlimitedByProcesses(template.spec, node.facts.processLimits ?? []).length === 0,
+  explain: (template) =>
+    `whose agent may not make the control groups for ${unlimitedByProcesses(template.spec, []).join(", ")}`,
 };
 
 const selector: Filter = {
@@ -115,6 +125,7 @@ export const filters: readonly Filter[] = [
   active,
   runtime,
   sandbox,
+  limits,
   selector,
   podCount,
   cpu,

@@ -1,6 +1,7 @@
 // The process driver: programs of this node itself, for machines without a container engine. A process outlives the
 // agent and is found again by the next one; its exit code is kept by a small wrapper. It shares the node's network and
-// files, so what needs files or a network of its own is refused, and CPU and memory are not limited. It decides nothing: restarts and back-off are the agent's.
+// files, so what needs files or a network of its own is refused; CPU, memory and processes are limited by control groups
+// where the agent may make them. It decides nothing: restarts and back-off are the agent's.
 import { release, type } from "node:os";
 import { sleep } from "../../../kernel/clock.ts";
 import type { Cancel, Clock } from "../../../kernel/clock.ts";
@@ -19,10 +20,12 @@ import type {
   OnExecOutput,
 } from "../driver.ts";
 import type { OnOutput } from "../output.ts";
+import type { Cgroups } from "./cgroups.ts";
 import { runExec } from "./exec.ts";
 import { hasBegun, kill, runState, terminate } from "./group.ts";
 import type { RunState } from "./group.ts";
 import { checkCommand, launchOf, launchWrapper } from "./launch.ts";
+import type { Launch } from "./launch.ts";
 import { readOutput } from "./logs.ts";
 import { OutputKeeper } from "./output.ts";
 import { PortChooser } from "./ports.ts";
@@ -51,6 +54,7 @@ export interface ProcessDriverOptions {
   readonly identity: () => DriverIdentity | null;
   readonly clock: Clock;
   readonly sockets: Sockets;
+  readonly cgroups: Cgroups;
 }
 
 export function createProcessDriver(options: ProcessDriverOptions): Driver {
@@ -61,12 +65,15 @@ interface Found {
   readonly stored: StoredSpec;
   readonly run: Run | null;
   readonly state: RunState | null;
+  /** Whether its end was for want of memory. */
+  readonly oomKilled: boolean;
 }
 
 class ProcessDriver implements Driver {
   readonly runtime = "process";
   private readonly options: ProcessDriverOptions;
   private readonly clock: Clock;
+  private readonly cgroups: Cgroups;
   private readonly store: ProcessStore;
   private readonly ports: PortChooser;
   private readonly usages: UsageReader;
@@ -80,6 +87,7 @@ class ProcessDriver implements Driver {
   constructor(options: ProcessDriverOptions) {
     this.options = options;
     this.clock = options.clock;
+    this.cgroups = options.cgroups;
     this.store = new ProcessStore(options.data);
     this.ports = new PortChooser(options.clock, options.sockets);
     this.usages = new UsageReader(options.clock);
@@ -89,7 +97,7 @@ class ProcessDriver implements Driver {
 
   async describe(): Promise<string> {
     // A limit that is passed over has to be seen somewhere: this is what every view of the node shows.
-    return `processes on ${type()} ${release()} (CPU and memory not limited)`;
+    return `processes on ${type()} ${release()} (${this.cgroups.describe()})`;
   }
 
   async pull(): Promise<void> {
@@ -99,7 +107,7 @@ class ProcessDriver implements Driver {
   async create(spec: ContainerSpec): Promise<string> {
     const identity = this.options.identity();
     if (identity === null) throw new SwainError("INTERNAL", "a process was asked for before the cluster was known");
-    refuseUnsupported(spec.container);
+    refuseUnsupported(spec.container, this.cgroups.kinds);
     const id = processId(spec, identity);
     return this.inTurn(id, async () => {
       const found = await this.find(id);
@@ -143,6 +151,8 @@ class ProcessDriver implements Driver {
     const found = await this.find(id);
     if (!found) return;
     await this.stop(id, 0);
+    const run = (await this.find(id))?.run;
+    if (run) await this.cgroups.checkSettled(this.store.runFolder(id, run));
     await this.inTurn(id, () => this.store.remove(id));
     this.watcher.forget(id);
     this.watcher.tell(id, found.stored.spec.pod);
@@ -202,8 +212,8 @@ class ProcessDriver implements Driver {
       const now = await this.find(id);
       return now?.run?.number === run.number && now.state?.state === "running";
     };
-    const launch = { ...(await launchOf(id, found.stored.spec, run)), command: options.command };
-    return runExec({ clock: this.clock, running }, launch, options, onOutput);
+    const launch = await this.withinLimits(id, run, await launchOf(id, found.stored.spec, run));
+    return runExec({ clock: this.clock, running }, { ...launch, command: options.command }, options, onOutput);
   }
 
   async close(): Promise<void> {
@@ -220,7 +230,13 @@ class ProcessDriver implements Driver {
     }
     const run = await this.store.run(id);
     const mine = run !== null && this.children.get(id) === run.number;
-    return { stored, run, state: run && (await runState(this.store, id, run, mine)) };
+    const state = run && (await runState(this.store, id, run, mine));
+    const hasEnded = run !== null && state?.state === "exited";
+    return { stored, run, state, oomKilled: hasEnded && (await this.cgroups.settle(this.store.runFolder(id, run))) };
+  }
+
+  private async withinLimits(id: string, run: Run, launch: Launch): Promise<Launch> {
+    return { ...launch, prefix: [...(await this.cgroups.wordsFor(this.store.runFolder(id, run))), ...launch.prefix] };
   }
 
   private async launch(id: string, found: Found): Promise<void> {
@@ -232,7 +248,8 @@ class ProcessDriver implements Driver {
     // Set before the wrapper lives: nobody may take a run of this driver for one that was given up.
     this.children.set(id, run.number);
     try {
-      const child = await launchWrapper(this.store, id, run, launch);
+      await this.cgroups.make(`${id}-${run.number}`, this.store.runFolder(id, run), spec.container);
+      const child = await launchWrapper(this.store, id, run, await this.withinLimits(id, run, launch));
       child.once("exit", () => void this.childEnded(id, spec.pod, run));
       this.output.keep(this.store.runFolder(id, run));
     } catch (error) {
@@ -299,14 +316,15 @@ class ProcessDriver implements Driver {
   }
 }
 
-function infoOf(id: string, { stored, run, state }: Found): ContainerInfo {
+function infoOf(id: string, { stored, run, state, oomKilled }: Found): ContainerInfo {
   return {
     id,
     pod: stored.spec.pod,
     name: stored.spec.container.name,
     state: state?.state ?? "created",
     ...(state?.state === "exited" ? { exitCode: state.exitCode } : {}),
-    oomKilled: false,
+    // A program may live through the kill of one of its processes, and then end well.
+    oomKilled: oomKilled && state?.state === "exited" && state.exitCode !== 0,
     ports: state?.state === "running" ? (run?.ports ?? []) : [],
     // It shares the node's network: what it does not declare listens where it likes, most likely here.
     ...(state?.state === "running" ? { address: stored.spec.advertise } : {}),

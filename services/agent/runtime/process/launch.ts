@@ -8,7 +8,7 @@ import type { ContainerSpec } from "../driver.ts";
 import { portVariables } from "../environment.ts";
 import { runMark, runVariable } from "./group.ts";
 import { isProgram } from "./programs.ts";
-import { fileVariables, prefixOf, refuseUnsupported } from "./sandbox.ts";
+import { fileVariables, prefixOf } from "./sandbox.ts";
 import type { ProcessStore, Run } from "./store.ts";
 import { wrapperScript } from "./wrapper.ts";
 
@@ -26,11 +26,10 @@ export interface Launch {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** Rejects with FIELD_UNSUPPORTED, SANDBOX_REFUSED or ENV_FILE_FAILED. */
+/** Rejects with SANDBOX_REFUSED or ENV_FILE_FAILED. */
 export async function launchOf(id: string, spec: ContainerSpec, run: Run): Promise<Launch> {
   const source = spec.container.process;
   if (!source) throw new SwainError("ENGINE_ERROR", `container ${spec.container.name} has no process to run`);
-  refuseUnsupported(spec.container);
   const fromFiles = await fileVariables(spec.container);
   const inherited = Object.fromEntries(
     passed.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])),

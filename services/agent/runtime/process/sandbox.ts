@@ -4,7 +4,7 @@
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import type { Container } from "../../../../schemas/generated/types.ts";
-import { unsupportedOfContainer } from "../../../core/processes.ts";
+import { unlimitedOfContainer, unsupportedOfContainer } from "../../../core/processes.ts";
 import { SwainError } from "../../../kernel/errors.ts";
 import { findProgram } from "./programs.ts";
 
@@ -14,9 +14,9 @@ const trialMs = 10_000;
 /** More than this is no file of variables. */
 const envFileBytes = 1024 * 1024;
 
-/** Throws FIELD_UNSUPPORTED for what a process cannot have. */
-export function refuseUnsupported(container: Container): void {
-  const fields = unsupportedOfContainer(container);
+/** Throws FIELD_UNSUPPORTED for what a process cannot have; `limits` are those this node can hold. */
+export function refuseUnsupported(container: Container, limits: readonly string[]): void {
+  const fields = [...unsupportedOfContainer(container), ...unlimitedOfContainer(container, limits)];
   if (fields.length === 0) return;
   throw new SwainError("FIELD_UNSUPPORTED", `container ${container.name}: a process cannot have ${fields.join(", ")}`);
 }

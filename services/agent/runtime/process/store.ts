@@ -2,6 +2,8 @@
 //   spec.json            what was asked for, and for which cluster and node
 //   run.json             number and ports of the newest run
 //   run-<n>/pid, child, exit   written by the wrapper
+//   run-<n>/cgroups      folders of its control groups, while it has some
+//   run-<n>/oom          the kernel killed one of its processes for want of memory
 //   run-<n>/stdout.log, stderr.log (and .1, the older part; .marks, when it was written)
 // The run before the newest is kept for its output.
 // They hold the manifest's variables, so only this user may read them.
