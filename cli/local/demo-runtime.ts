@@ -18,7 +18,7 @@ export async function chooseDemoRuntime(wanted: RuntimeChoice, signal: AbortSign
 
 async function ensureImage(address: string, signal: AbortSignal): Promise<{ there: boolean; how: string }> {
   const { Pulls } = await import("../../services/agent/runtime/docker/pull.ts");
-  const { parseImage } = await import("../../services/agent/runtime/docker/image.ts");
+  const { parseImage } = await import("../../services/core/image.ts");
   const { systemClock } = await import("../../services/kernel/node/clock.ts");
   const engine = await openEngine(address);
   const pulls = new Pulls(engine, systemClock);

@@ -33,7 +33,9 @@ export async function runUp(wishes: UpWishes, call: Call, began: number): Promis
   const outside = outsideOf(wishes);
   const up = await startLocal({ ...wishes, outside, chosen, env: { ...call.env }, say, signal: call.signal });
   for (const line of [...summary(up, chosen.reason), ...outsideLines(outside)]) say(line);
-  say(`ready in ${((performance.now() - began) / 1000).toFixed(1)} s; stop it with Ctrl-C or \`swain down\``);
+  // With a starter there is no terminal that Ctrl-C would reach it from.
+  const stop = process.connected ? downLine(wishes.data) : "Ctrl-C or `swain down`";
+  say(`ready in ${((performance.now() - began) / 1000).toFixed(1)} s; stop it with ${stop}`);
   tellStarter({ ready: true });
   await aborted(call.signal);
   say(wishes.keepPods ? "stopping; pods go on" : "stopping, pods included");
@@ -41,6 +43,8 @@ export async function runUp(wishes: UpWishes, call: Call, began: number): Promis
   say("stopped");
   return 0;
 }
+
+const downLine = (data: string): string => `\`swain down --data ${shellWord(data)}\``;
 
 function checkWishes(wishes: UpWishes): void {
   if (!/^[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?$/.test(wishes.cluster)) {

@@ -1,5 +1,5 @@
 // One manifest text as documents with a way back from a JSON pointer to line and column.
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseAllDocuments } from "yaml";
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseAllDocuments, visit } from "yaml";
 import type { Document, Node, Pair } from "yaml";
 import { pointerTokens } from "../../services/core/manifest-schema.ts";
 
@@ -42,6 +42,14 @@ export function parseText(text: string): ParsedText {
       problems.push({ ...position(fault.pos[0]), message: yamlMessage(fault.code, fault.message) });
     }
     if (faults.length > 0 || document.contents === null) continue;
+    const circles = circularAliases(document);
+    for (const { name, offset } of circles) {
+      problems.push({
+        ...position(offset),
+        message: `the alias *${name} stands inside of what it repeats, without end`,
+      });
+    }
+    if (circles.length > 0) continue;
     const start = position(document.contents.range?.[0] ?? 0);
     try {
       const value: unknown = document.toJS({ maxAliasCount: maxAliases });
@@ -61,6 +69,19 @@ export function parseText(text: string): ParsedText {
     }
   }
   return { documents, problems };
+}
+
+/** Aliases below the anchor they point at. An anchor comes before its aliases, so every circle has one of these. */
+function circularAliases(document: Document): { name: string; offset: number }[] {
+  const found: { name: string; offset: number }[] = [];
+  visit(document, {
+    Alias: (_key, alias, path) => {
+      const whole = alias.resolve(document);
+      if (whole !== undefined && path.includes(whole))
+        found.push({ name: alias.source, offset: alias.range?.[0] ?? 0 });
+    },
+  });
+  return found;
 }
 
 function yamlMessage(code: string, message: string): string {

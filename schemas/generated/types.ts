@@ -267,7 +267,7 @@ targetPort: (string | number)
 export interface BackendCheck {
 type: ("tcp" | "http")
 /**
- * For http (default /); 200 to 399 is healthy.
+ * For http: must begin with `/` and have no spaces (default `/`); 200 to 399 is healthy.
  */
 path?: string
 interval?: Duration
@@ -487,7 +487,7 @@ failures?: number
 export interface HttpCheck {
 port: PortRef
 /**
- * Default: /
+ * Must begin with `/` and have no spaces (default `/`).
  */
 path?: string
 host?: HostName

@@ -1,5 +1,6 @@
 // What a schema cannot see in a manifest: names given twice, limits below requests, fields that mean nothing together.
 // The document may be malformed anywhere (the schema says so beside this), so every part is read with care.
+import { imageFault } from "./image.ts";
 import type { ManifestProblem } from "./manifest-problem.ts";
 import { at, duplicates, entries, fieldsOf, quantityOf } from "./manifest-place.ts";
 import type { Place } from "./manifest-place.ts";
@@ -16,6 +17,7 @@ export function workloadMeaning(document: object): ManifestProblem[] {
     ...["lostAfter", "stopGracePeriod", "drainTimeout", "progressDeadline"].flatMap((field) =>
       longDuration(at(spec, field)),
     ),
+    ...bounded(at(spec, "lostAfter"), leastLostMs, maxDurationMs, leastLostWords),
     ...duplicates(containers, "name", "a container of this name is there already"),
     // The containers of a pod share one network, so ports are unique over all of them.
     ...duplicates(ports, "name", "a port of this name is there already; names are unique within a pod"),
@@ -32,6 +34,10 @@ export function workloadMeaning(document: object): ManifestProblem[] {
   ];
 }
 
+/** Nodes give a sign of life each second: after less than this every one of them would be given up all the time. */
+const leastLostMs = 1000;
+const leastLostWords = "at least 1s, because nodes give a sign of life each second";
+
 function containerMeaning(container: Place): ManifestProblem[] {
   const fields = fieldsOf(container.value);
   const problems: ManifestProblem[] = [
@@ -40,6 +46,8 @@ function containerMeaning(container: Place): ManifestProblem[] {
       longDuration(at(at(container, "sim"), field)),
     ),
     ...resourcesMeaning(at(container, "resources")),
+    ...imageMeaning(at(container, "image")),
+    ...[at(container, "command"), at(at(container, "process"), "command")].flatMap(withProgram),
     ...[at(container, "command"), at(container, "args"), at(at(container, "process"), "command")].flatMap((list) =>
       entries(list).flatMap(withoutNul),
     ),
@@ -95,6 +103,20 @@ function bounded(place: Place, least: number, most: number, words: string): Mani
   // What is longer than any duration may be is told by `longDuration`.
   if (ms === undefined || ms > maxDurationMs || (ms >= least && ms <= most)) return [];
   return [{ ...place, code: "OUT_OF_RANGE", message: `must be ${words}` }];
+}
+
+function imageMeaning(place: Place): ManifestProblem[] {
+  const fault = typeof place.value === "string" ? imageFault(place.value) : undefined;
+  return fault === undefined
+    ? []
+    : [{ ...place, code: "BAD_VALUE", message: `image must be an image reference: ${fault}` }];
+}
+
+/** The first word of a command line names the program. */
+function withProgram(command: Place): ManifestProblem[] {
+  const [program] = entries(command);
+  if (program?.value !== "") return [];
+  return [{ ...program, code: "BAD_VALUE", message: "the program is missing: the first entry names it" }];
 }
 
 /** Systems end words of a command line and variables at a NUL, so none can hold one. */

@@ -15,6 +15,9 @@ export interface SchemaNode {
   readonly items?: SchemaNode;
   readonly minimum?: number;
   readonly maximum?: number;
+  readonly required?: readonly string[];
+  readonly oneOf?: readonly SchemaNode[];
+  readonly anyOf?: readonly SchemaNode[];
 }
 
 function definition(reference: string): SchemaNode | undefined {
@@ -67,3 +70,11 @@ export function valueAt(document: unknown, pointer: string): unknown {
   }
   return value;
 }
+
+/** The description for the end of a sentence: `: a whole number and a unit`; empty without one. */
+export const explained = (node: SchemaNode | undefined): string => {
+  if (node?.description === undefined) return "";
+  const text = node.description.replace(/\.$/, "");
+  // A description that begins with an acronym ("CPU cores") keeps its capitals.
+  return `: ${/^[A-Z]{2}/.test(text) ? text : `${text.slice(0, 1).toLowerCase()}${text.slice(1)}`}`;
+};

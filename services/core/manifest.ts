@@ -3,9 +3,10 @@
 // trusts no client. Knows nothing of files, YAML or the state of the cluster.
 import { autoscalerManifest, serviceManifest, workloadManifest } from "../../schemas/generated/manifest.js";
 import type { AutoscalerManifest, ServiceManifest, WorkloadManifest } from "../../schemas/generated/types.ts";
+import { choiceWords } from "./manifest-choice.ts";
 import { autoscalerMeaning, serviceMeaning, workloadMeaning } from "./manifest-meaning.ts";
 import type { ManifestProblem } from "./manifest-problem.ts";
-import { pointerTo, pointerTokens, schemaAt, valueAt } from "./manifest-schema.ts";
+import { explained, pointerTo, pointerTokens, schemaAt, valueAt } from "./manifest-schema.ts";
 import type { SchemaNode } from "./manifest-schema.ts";
 import { didYouMean, nearest } from "./nearest.ts";
 
@@ -109,7 +110,13 @@ function fieldProblems(id: string, document: object, error: SchemaError): Manife
     }
     case "anyOf":
     case "oneOf":
-      return [{ path, code: params.passingSchemas ? "BAD_VALUE" : "REQUIRED", message: choiceWords(error) }];
+      return [
+        {
+          path,
+          code: params.passingSchemas ? "BAD_VALUE" : "REQUIRED",
+          message: choiceWords(node, path, Boolean(params.passingSchemas)),
+        },
+      ];
     case "propertyNames": {
       const key = String(params.propertyName);
       const message = `"${key}" is no valid key${explained(node)}`;
@@ -189,20 +196,4 @@ function typeOf(value: unknown): string {
 function rangeWords(node: SchemaNode | undefined): string {
   if (node?.minimum === undefined) return `at most ${node?.maximum}`;
   return node.maximum === undefined ? `at least ${node.minimum}` : `between ${node.minimum} and ${node.maximum}`;
-}
-
-const explained = (node: SchemaNode | undefined): string => {
-  if (node?.description === undefined) return "";
-  const text = node.description.replace(/\.$/, "");
-  // A description that begins with an acronym ("CPU cores") keeps its capitals.
-  return `: ${/^[A-Z]{2}/.test(text) ? text : `${text.slice(0, 1).toLowerCase()}${text.slice(1)}`}`;
-};
-
-/** Sentences for the only choices of the schemas: what a container runs, what an autoscaler goes by, what a volume is. */
-function choiceWords(error: SchemaError): string {
-  if (error.keyword === "anyOf" && error.instancePath === "/spec") return "an autoscaler needs cpu or memory, or both";
-  if (error.keyword === "anyOf") return "a container needs one of image, process or sim";
-  return error.params.passingSchemas
-    ? "a volume has either a name or a hostPath, not both"
-    : "a volume needs a name (a volume of the engine) or a hostPath (a folder of the node)";
 }

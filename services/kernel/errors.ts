@@ -201,6 +201,7 @@ export const errorKinds = {
   CONNECT_FAILED: kind(1, true, "Check that something listens there."),
   CONNECT_TIMEOUT: kind(1, true, "Check the way to that address."),
   LISTEN_FAILED: kind(1, false, "Check that the address belongs to this machine."),
+  OUTPUT_FAILED: kind(1, true, "Make room, or write to another place."),
   DISK_ERROR: kind(1, true, "Check free space and rights of the folder."),
   NATS_SERVER_MISSING: kind(1, false, "Install nats-server, or name one with --nats-server or SWAIN_NATS_SERVER."),
   CHECKSUM_MISMATCH: kind(1, false, "The download is not the file it should be; it was thrown away."),

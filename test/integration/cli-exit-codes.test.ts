@@ -1,5 +1,6 @@
 // The table of exit codes in the README, each met by the built program; and what the program loads before it must.
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +9,7 @@ import { root, swain } from "../support/cluster.ts";
 import { onTerminal } from "../support/pty.ts";
 import { SimCluster } from "../support/sim-cluster.ts";
 
+const mainFile = join(root, "dist/cli/main.js");
 let cluster: SimCluster;
 beforeAll(async () => {
   cluster = await SimCluster.start();
@@ -82,4 +84,24 @@ test.each([[["--help"]], [["get", "--help"]], [["version"]], [["get", "pdos"]]])
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+});
+
+test("output that cannot be written is one line and exit code 1; a reader that left is no error", async () => {
+  const told = async (shell: string): Promise<[code: number | null, stderr: string]> => {
+    const program = spawn("sh", ["-c", shell, process.execPath, mainFile, "help"], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    let stderr = "";
+    program.stderr.on("data", (chunk) => (stderr += String(chunk)));
+    const [code] = (await once(program, "close")) as [number | null];
+    return [code, stderr];
+  };
+  expect(await told('"$0" "$1" --help > /dev/full')).toEqual([
+    1,
+    "error: OUTPUT_FAILED: the output cannot be written: no space is left where it goes. Make room, or write to another place.\n",
+  ]);
+  expect(await told('"$0" "$1" --help 2> /dev/full')).toEqual([0, ""]);
+  expect(await told('"$0" "$1" nonsense 2> /dev/full')).toEqual([1, ""]);
+  const closed = '{ "$0" "$1" completion bash; echo "$?" >&2; } | true';
+  expect((await told(closed))[1]).toBe("0\n");
 });

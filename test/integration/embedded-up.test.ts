@@ -97,6 +97,8 @@ test("up --detach returns when everything is ready and says what it started; dow
   expect(stdout).toMatch(/^nats-server \d+\.\d+\.\d+ at \/\S+ \(found: /m);
   expect(stdout).toContain(`NATS at ${server}`);
   expect(stdout).toContain("2 nodes with runtime process: asked for");
+  // Nothing of it hangs on this terminal, so Ctrl-C is no way to stop it.
+  expect(stdout).toContain(`; stop it with \`swain down --data ${data}\``);
   expect(stdout).toContain(
     `watch it: nats --server ${server} --nkey ${join(data, "creds", "operator.nk")} sub 'swain.default.feed.>'`,
   );

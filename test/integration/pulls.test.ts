@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from "vite
 import { Engine } from "../../services/agent/runtime/docker/engine.ts";
 import { Pulls } from "../../services/agent/runtime/docker/pull.ts";
 import { askRegistry } from "../../services/agent/runtime/docker/registry.ts";
-import { parseImage } from "../../services/agent/runtime/docker/image.ts";
+import { parseImage } from "../../services/core/image.ts";
 import { systemClock } from "../../services/kernel/node/clock.ts";
 import { codeOf } from "../conformance/driver-support.ts";
 import { describeEngine, testImage } from "../support/docker.ts";

@@ -330,3 +330,28 @@ describe("a history", () => {
     );
   });
 });
+
+describe("what it says", () => {
+  const words = (replicas: number, spec: Partial<AutoscalerSpec>, use: Use): string => {
+    const scene = new Scene(replicas, spec);
+    scene.use = () => use;
+    const { reason, message } = scene.look();
+    return `${reason}: ${message}`;
+  };
+
+  it("begins with the metric that decided", () => {
+    const both = { cpu: 50, memory: 50 };
+    const memory = words(2, both, { cpuMillis: 0, memoryBytes: 138e6 });
+    expect(memory).toMatch(/^ABOVE_TARGET: memory is at 138 % .*; CPU is at 0 % /);
+    const cpu = words(2, both, { cpuMillis: 138, memoryBytes: 0 });
+    expect(cpu).toMatch(/^ABOVE_TARGET: CPU is at 138 % .*; memory is at 0 % /);
+    expect(words(9, both, { cpuMillis: 0, memoryBytes: 20e6 })).toMatch(/ replicas are asked .* memory is .*; CPU is /);
+  });
+
+  it("counts one replica as one", () => {
+    const busy = { cpuMillis: 300 };
+    expect(words(1, { minReplicas: 2 }, busy)).toMatch(/^OUTSIDE_BOUNDS: 1 replica is not within 2 to 100/);
+    expect(words(1, { maxReplicas: 1 }, busy)).toMatch(/^AT_MAXIMUM: \d replicas are asked for, 1 is allowed/);
+    expect(words(3, {}, { cpuMillis: 0 })).toMatch(/^STABILISING: 1 replica is asked for now, more were/);
+  });
+});

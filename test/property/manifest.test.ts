@@ -26,8 +26,8 @@ const text = fc.oneof(
 const container = (index: number): fc.Arbitrary<Record<string, unknown>> =>
   fields({
     name: fc.constant(`c${index}`),
-    image: word("ab:/.-9", 12),
-    command: optional(fc.array(text, { minLength: 1, maxLength: 3 })),
+    image: fc.tuple(word("ab9", 6), word("ab_.-", 6)).map(([path, tag]) => `${path}/${path}:${tag}`),
+    command: optional(fc.array(text, { maxLength: 2 }).map((words) => ["program", ...words])),
     env: optional(
       fc
         .uniqueArray(word("A_Z9", 6), { maxLength: 3 })
@@ -67,7 +67,7 @@ const workload = fields({
     placement: optional(fc.constantFrom("spread", "binpack")),
     nodeSelector: optional(labels),
     restartPolicy: optional(fc.constantFrom("Always", "OnFailure", "Never")),
-    lostAfter: optional(duration),
+    lostAfter: optional(fc.integer({ min: 1, max: 400 }).map((seconds) => `${seconds}s`)),
     drainTimeout: optional(duration),
     containers: fc
       .integer({ min: 1, max: 3 })

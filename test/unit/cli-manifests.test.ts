@@ -129,6 +129,22 @@ test("an alias bomb is refused, ordinary aliases are not", async () => {
   expect(loaded?.manifest.spec).toMatchObject({ containers: [{ resources: { limits: { cpu: "100m" } } }] });
 });
 
+test("an alias of what it stands in is refused in its place", async () => {
+  const head = "apiVersion: swain/v1\nkind: Workload\nmetadata: { name: web }\n";
+  expect(await refusal(["-"], `${head}spec: &x\n  containers: *x\n`)).toEqual([
+    "<stdin>:5:15: the alias *x stands inside of what it repeats, without end",
+  ]);
+  // Also by a way round, and in a list; a name that is used again is the newer one.
+  expect(await refusal(["-"], "a: &a\n  b: &b { c: *a }\n  d: *b\n")).toEqual([
+    "<stdin>:2:14: the alias *a stands inside of what it repeats, without end",
+  ]);
+  expect(await refusal(["-"], "- &x [1, *x]\n")).toEqual([
+    "<stdin>:1:10: the alias *x stands inside of what it repeats, without end",
+  ]);
+  const again = `${workload("web")}      resources: { requests: &r { cpu: 100m }, limits: &r { cpu: 200m } }\n      env: []\n`;
+  expect(await read(["-"], again)).toHaveLength(1);
+});
+
 test("nothing to apply is an error", async () => {
   await expect(read(["-"], "# only a comment\n")).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
   expect(await refusal([folder])).toEqual([`${folder}: no .yaml, .yml or .json file in this folder`]);

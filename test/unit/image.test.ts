@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { parseImage } from "../../services/agent/runtime/docker/image.ts";
+import { parseImage } from "../../services/core/image.ts";
 
 const hash = "a".repeat(64);
 

@@ -110,18 +110,23 @@ type Told = { reason: Code; message: string };
 
 function explain(facts: Facts, cooldown: number): Told {
   const { spec, metrics, replicas, recommended, settled, desired } = facts;
-  const seen = metrics.map(metricText).join("; ");
+  // The metric that asks for the most decides, so it is told first.
+  const asks = ({ recommended: count }: AutoscaleMetric): number => count ?? replicas;
+  const seen = metrics
+    .toSorted((one, other) => asks(other) - asks(one))
+    .map(metricText)
+    .join("; ");
   if (isOutside(replicas, spec)) {
     const bounds = `${spec.minReplicas} to ${spec.maxReplicas}`;
-    return { reason: "OUTSIDE_BOUNDS", message: `${replicas} replicas are not within ${bounds}.` };
+    return { reason: "OUTSIDE_BOUNDS", message: `${counted(replicas)} not within ${bounds}.` };
   }
   if (desired === replicas) return explainRest(facts, seen);
   if (cooldown > 0) {
-    const message = `${desired} replicas come when the cooldown of ${spec.cooldown} is over. ${seen}.`;
+    const message = `${desired} ${desired === 1 ? "replica comes" : "replicas come"} when the cooldown of ${spec.cooldown} is over. ${seen}.`;
     return { reason: "COOLDOWN", message };
   }
   const steps = [
-    settled === recommended ? "" : `${recommended} are asked for now, the window allows ${settled}`,
+    settled === recommended ? "" : `${recommended} ${isOrAre(recommended)} asked for now, the window allows ${settled}`,
     desired === settled ? "" : `one step goes no further than ${desired}`,
   ].filter((text) => text !== "");
   const message = `${[seen, ...steps].join("; ")}.`;
@@ -131,25 +136,33 @@ function explain(facts: Facts, cooldown: number): Told {
 /** Why nothing is done. */
 function explainRest({ spec, metrics, replicas, asked, recommended }: Facts, seen: string): Told {
   if (recommended < replicas) {
-    const message = `${recommended} replicas are asked for now, more were within the last ${spec.scaleDown?.window}. ${seen}.`;
+    const message = `${counted(recommended)} asked for now, more were within the last ${spec.scaleDown?.window}. ${seen}.`;
     return { reason: "STABILISING", message };
   }
   if (recommended > replicas) {
-    const message = `${recommended} replicas are asked for now, fewer were within the last ${spec.scaleUp?.window}. ${seen}.`;
+    const message = `${counted(recommended)} asked for now, fewer were within the last ${spec.scaleUp?.window}. ${seen}.`;
     return { reason: "STABILISING", message };
   }
   if (asked > spec.maxReplicas) {
     return {
       reason: "AT_MAXIMUM",
-      message: `${asked} replicas are asked for, ${spec.maxReplicas} are allowed. ${seen}.`,
+      message: `${counted(asked)} asked for, ${spec.maxReplicas} ${isOrAre(spec.maxReplicas)} allowed. ${seen}.`,
     };
   }
   if (asked < spec.minReplicas) {
-    return { reason: "AT_MINIMUM", message: `${asked} replicas would do, ${spec.minReplicas} are the least. ${seen}.` };
+    return {
+      reason: "AT_MINIMUM",
+      message: `${asked} ${asked === 1 ? "replica" : "replicas"} would do, ${spec.minReplicas} ${isOrAre(spec.minReplicas)} the least. ${seen}.`,
+    };
   }
   const blind = metrics.find(({ reason }) => reason !== "");
   return { reason: blind === undefined ? "ON_TARGET" : (blind.reason as Code), message: `${seen}.` };
 }
+
+const isOrAre = (count: number): string => (count === 1 ? "is" : "are");
+
+/** `1 replica is`, `3 replicas are` */
+const counted = (count: number): string => `${count} ${count === 1 ? "replica" : "replicas"} ${isOrAre(count)}`;
 
 const resourceNames: Readonly<Record<Resource, string>> = { cpu: "CPU", memory: "memory" };
 

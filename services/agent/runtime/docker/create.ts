@@ -8,7 +8,7 @@ import type { ContainerSpec, DriverIdentity } from "../driver.ts";
 import type { ContainerCalls } from "./calls.ts";
 import { causeOf, statusOf } from "./engine.ts";
 import { createFailure, missingFolder } from "./failures.ts";
-import { parseImage } from "./image.ts";
+import { parseImage } from "../../../core/image.ts";
 import { asksForGpus, containerInfo } from "./inspect.ts";
 import type { Inspected } from "./inspect.ts";
 import { containerName, distinctName, isOurs, isSame, labels } from "./labels.ts";

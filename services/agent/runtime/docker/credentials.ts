@@ -4,7 +4,7 @@ import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import type { ImageReference } from "./image.ts";
+import type { ImageReference } from "../../../core/image.ts";
 import { registryOf } from "./registry.ts";
 import type { Credentials } from "./registry.ts";
 

@@ -3,7 +3,7 @@ import type Dockerode from "dockerode";
 import { parseCpuMillis, parseMemoryBytes } from "../../../core/quantity.ts";
 import type { ContainerSpec, DriverIdentity } from "../driver.ts";
 import { portVariables } from "../environment.ts";
-import { parseImage } from "./image.ts";
+import { parseImage } from "../../../core/image.ts";
 import { digest, labels, ourLabels, volumeName } from "./labels.ts";
 import { networkOptions, sandboxOptions } from "./sandbox.ts";
 

@@ -3,7 +3,7 @@
 import { request as httpRequest } from "node:http";
 import type { OutgoingHttpHeaders } from "node:http";
 import { request as httpsRequest } from "node:https";
-import type { ImageReference } from "./image.ts";
+import type { ImageReference } from "../../../core/image.ts";
 
 export interface Credentials {
   readonly username: string;
