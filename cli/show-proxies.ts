@@ -6,7 +6,7 @@ import type { Cell } from "./output/table.ts";
 import { ageText, memoryText } from "./output/units.ts";
 import type { Terminal } from "./command.ts";
 
-/** Proxies say all of it each 5 s; who is silent for longer than this may be gone. */
+/** Proxies give a sign of life each second; who is silent for longer than this may be gone. */
 const silentMs = 5000;
 
 const text = (value: string | number): Cell => ({ text: String(value) });

@@ -1731,7 +1731,7 @@ message?: string
 [k: string]: unknown
 }
 /**
- * What a proxy serves and how much, on proxy.<id>.metrics, every 5 s. Counts begin with the proxy's start.
+ * What a proxy serves and how much, on proxy.<id>.metrics, every 5 s and soon after a listener or a backend changed. Counts begin with the proxy's start.
  */
 export interface ProxyMetrics {
 time: number

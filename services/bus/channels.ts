@@ -200,7 +200,8 @@ export const channels: readonly Channel[] = [
     from: "proxy",
     to: "leader",
     message: "proxy-metrics",
-    summary: "What the proxy serves and carries, and its backends with state and counters, every 5 s.",
+    summary:
+      "What the proxy serves and carries, and its backends with state and counters, every 5 s and soon after a change.",
   },
   {
     id: "join-token",

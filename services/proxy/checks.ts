@@ -28,13 +28,16 @@ interface Loop {
 
 export class Checks {
   private readonly ports: CheckPorts;
+  private readonly onChange: () => void;
   private readonly loops = new Map<Route, Map<Backend, Loop>>();
   /** Checks that wait for others to end. */
   private readonly due = new Set<() => Promise<void>>();
   private running = 0;
 
-  constructor(ports: CheckPorts) {
+  /** `onChange` is called when a check changed the state of a backend. */
+  constructor(ports: CheckPorts, onChange: () => void) {
     this.ports = ports;
+    this.onChange = onChange;
   }
 
   /** Brings the checks of a route in step with its backends and its rules. */
@@ -129,6 +132,7 @@ export class Checks {
     const fields = { service: route.name, pod, address };
     if (health.state === "down") this.ports.log.warn("a backend fails its check", { ...fields, error: failure });
     else this.ports.log.info("a backend passes its check", fields);
+    this.onChange();
     // Who waits for room may find it now.
     route.line.retry();
   }

@@ -29,6 +29,7 @@ const ownFaults: ReadonlySet<unknown> = new Set(["EMFILE", "ENFILE", "EADDRNOTAV
 export class Connections {
   private readonly ports: ConnectionPorts;
   private readonly onFreed: () => void;
+  private readonly onChange: () => void;
   /** With what each is joined to, once it is. */
   private readonly clients = new Map<Connection, Joined | undefined>();
   /** Backends that are no endpoints any more and have connections still. */
@@ -36,10 +37,14 @@ export class Connections {
   private readonly saidAt = new Map<string, number>();
   private onIdle: (() => void) | undefined;
 
-  /** `onFreed` is called when the last connection of a backend that went has finished. */
-  constructor(ports: ConnectionPorts, onFreed: () => void) {
+  /**
+   * `onFreed` is called when the last connection of a backend that went has finished, `onChange` when connects changed the
+   * state of a backend.
+   */
+  constructor(ports: ConnectionPorts, onFreed: () => void, onChange: () => void) {
     this.ports = ports;
     this.onFreed = onFreed;
+    this.onChange = onChange;
   }
 
   get count(): number {
@@ -220,6 +225,7 @@ export class Connections {
     const { pod, address } = backend;
     this.ports.log.info("an endpoint answers again", { service: route.name, pod, address });
     route.rotation.succeeded(backend);
+    this.onChange();
   }
 
   /** True when another backend may do better. */
@@ -234,7 +240,9 @@ export class Connections {
     if (past.failures === 0) {
       this.ports.log.warn("an endpoint does not answer", { service: route.name, pod, error: error.message });
     }
-    if (route.rotation.failed(backend, now)) {
+    const isEjected = route.rotation.failed(backend, now);
+    this.onChange();
+    if (isEjected) {
       const forMs = Math.round(backend.past.ejectedUntil - now);
       this.ports.log.warn("an endpoint is left out", { service: route.name, pod, forMs, error: error.message });
     }

@@ -29,12 +29,14 @@ export const proxyLimits = {
   wholeBeatMs: 2900,
   /** Routes and backends told in one message of metrics: 200 to 400 bytes each keep it well below NATS' 1 MiB. */
   metricsEntries: 1000,
+  /** Reports of changed listeners and backends are at least this far apart: quick enough for eyes, and a burst is one message. */
+  reportGapMs: 500,
   /** The table is written to disk at most this often. */
   saveMs: 1000,
   /** A port that is taken is tried again after this … */
   listenFirstMs: 500,
-  /** … growing up to this. */
-  listenMaxMs: 15_000,
+  /** … growing up to this: a try is one bind, cheap even for a thousand ports, and with 20 % of jitter a freed port serves within 2 s. */
+  listenMaxMs: 1500,
   /** The first connection to the bus is tried again after this … */
   busFirstMs: 250,
   /** … growing up to this. */

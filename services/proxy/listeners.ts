@@ -40,11 +40,18 @@ interface Place {
 export class Listeners {
   private readonly ports: ListenerPorts;
   private readonly onConnection: (connection: Connection, route: Route) => void;
+  private readonly onChange: () => void;
   private readonly places = new Map<Route, Place>();
 
-  constructor(ports: ListenerPorts, onConnection: (connection: Connection, route: Route) => void) {
+  /** `onChange` is called when a route is listened for from now on, or no more, or cannot be for a new reason. */
+  constructor(
+    ports: ListenerPorts,
+    onConnection: (connection: Connection, route: Route) => void,
+    onChange: () => void,
+  ) {
     this.ports = ports;
     this.onConnection = onConnection;
+    this.onChange = onChange;
   }
 
   /** Listens now, or rejects with PORT_IN_USE or LISTEN_FAILED. */
@@ -63,6 +70,7 @@ export class Listeners {
     this.places.delete(route);
     place.closed = true;
     place.cancelRetry();
+    this.onChange();
     await place.listener?.close();
   }
 
@@ -121,6 +129,7 @@ export class Listeners {
     }
     place.listener = listener;
     place.reason = undefined;
+    this.onChange();
     log.info("listening", { service: route.name, address: listener.address, port: listener.port });
   }
 
@@ -131,7 +140,10 @@ export class Listeners {
       if (place.closed) return;
       const { clock, random, log } = this.ports;
       const error = asSwainError(thrown);
-      place.reason = error.code;
+      if (place.reason !== error.code) {
+        place.reason = error.code;
+        this.onChange();
+      }
       if (attempt === 0)
         log.warn("cannot listen yet", { service: place.route.name, code: error.code, error: error.message });
       place.cancelRetry = clock.after(jitteredMs(retry, attempt, random), () => void this.try(place, attempt + 1));

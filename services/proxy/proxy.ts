@@ -1,11 +1,9 @@
 // The proxy: follows the endpoints of services and carries TCP connections to them. It decides nothing about pods, and goes
 // on serving what it knows when the bus or the controller is away. `main.ts` starts it over the real machine, a simulation
 // over its own; both through the ports below.
-import { limits } from "../bus/limits.ts";
 import { subjectsOf } from "../bus/subjects.ts";
 import type { Bus } from "../bus/port.ts";
 import type { Cancel, Clock } from "../kernel/clock.ts";
-import { asSwainError } from "../kernel/errors.ts";
 import type { Disk } from "../kernel/disk.ts";
 import type { Random } from "../kernel/ids.ts";
 import type { Logger } from "../kernel/log.ts";
@@ -22,6 +20,7 @@ import { Listeners } from "./listeners.ts";
 import type { Listening } from "./listeners.ts";
 import { ServiceLoad } from "./load.ts";
 import { metricsOf } from "./metrics.ts";
+import { Report } from "./report.ts";
 import { Route } from "./route.ts";
 import { TableStore } from "./store.ts";
 import { EndpointTable } from "./table.ts";
@@ -69,10 +68,10 @@ export class Proxy {
   private readonly loads = new Map<string, ServiceLoad>();
   private readonly dirty = new Set<string>();
   private cancelFlush: Cancel | undefined;
-  private cancelMetrics: readonly Cancel[] = [];
   private bus: Bus | undefined;
   private follower: Follower | undefined;
   private beat: Beat | undefined;
+  private report: Report | undefined;
   private stopped = false;
   private isLoaded = false;
   private onLoaded: () => void = () => {};
@@ -84,9 +83,14 @@ export class Proxy {
     this.config = config;
     this.named = new Set(config.services.map(({ service }) => service));
     this.store = new TableStore(ports, config.path, config.cluster, () => this.table.save());
-    this.connections = new Connections(ports, () => this.beat?.soon());
-    this.checks = new Checks(ports);
-    this.listeners = new Listeners(ports, (connection, route) => this.connections.accept(connection, route));
+    const changed = (): void => this.report?.soon();
+    const freed = (): void => {
+      this.beat?.soon();
+      changed();
+    };
+    this.connections = new Connections(ports, freed, changed);
+    this.checks = new Checks(ports, changed);
+    this.listeners = new Listeners(ports, (connection, route) => this.connections.accept(connection, route), changed);
     this.loaded = new Promise((resolve) => {
       this.onLoaded = resolve;
     });
@@ -130,10 +134,11 @@ export class Proxy {
     bus.onState((state) => {
       if (state === "connected") this.beat?.tellAll();
     });
-    this.cancelMetrics = [
-      clock.after(limits.heartbeatMs, () => this.publishMetrics()),
-      clock.every(limits.metricsMs, () => this.publishMetrics()),
-    ];
+    this.report = new Report({ clock, bus, log }, subjectsOf(cluster).proxy.metrics(id), {
+      metrics: () =>
+        metricsOf([...this.routes.values()].flat(), this.connections, this.listeners, clock.mono(), clock.wall()),
+      nextReturn: () => this.nextReturn(clock.mono()),
+    });
   }
 
   /** Where clients are taken now. */
@@ -172,7 +177,7 @@ export class Proxy {
     this.checks.stop();
     this.follower?.stop();
     this.cancelFlush?.();
-    for (const cancel of this.cancelMetrics) cancel();
+    this.report?.stop();
     this.beat?.goodbye();
     await this.store.flush();
     await this.bus?.flush(proxyLimits.goodbyeMs).catch(() => {});
@@ -193,6 +198,7 @@ export class Proxy {
       this.beat?.tell(service);
     }
     this.dirty.clear();
+    this.report?.soon();
     this.store.changed();
   }
 
@@ -252,23 +258,12 @@ export class Proxy {
     return this.named.has(service) || (this.config.allOn !== undefined && this.table.partsOf(service).size > 0);
   }
 
-  private publishMetrics(): void {
-    const { bus } = this;
-    const { clock, log } = this.ports;
-    if (bus === undefined) return;
-    const metrics = metricsOf(
-      [...this.routes.values()].flat(),
-      this.connections,
-      this.listeners,
-      clock.mono(),
-      clock.wall(),
-    );
-    try {
-      bus.publish(subjectsOf(this.config.cluster).proxy.metrics(this.config.id), metrics);
-    } catch (error) {
-      // The next ones tell the same counters; a server that cannot be reached is said by the heartbeat.
-      log.debug("the metrics cannot be sent", { error: asSwainError(error).message });
+  private nextReturn(now: number): number {
+    let next = Infinity;
+    for (const route of [...this.routes.values()].flat()) {
+      for (const { past } of route.rotation.all) if (past.asideUntil > now) next = Math.min(next, past.asideUntil);
     }
+    return next;
   }
 
   private isEndpoint(pod: string): boolean {

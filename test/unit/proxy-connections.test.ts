@@ -91,7 +91,11 @@ function setUp(pods: readonly string[]) {
       });
     });
   const sockets = { connect } as Sockets;
-  const connections = new Connections({ clock, sockets, log }, () => (freed += 1));
+  const connections = new Connections(
+    { clock, sockets, log },
+    () => (freed += 1),
+    () => {},
+  );
   const route = new Route("default/web", undefined, clock, 0, new ServiceLoad(clock));
   const endpoints = (names: readonly string[]): void => {
     const table = new EndpointTable();
