@@ -2,6 +2,7 @@
 // signal ends it, and say on standard output when it is ready.
 import { hostname } from "node:os";
 import type { ArgsDef } from "citty";
+import type { TellBus } from "../services/bus/connect-news.ts";
 import type { Role } from "../services/bus/embedded/roles.ts";
 import type { JoinKind } from "../services/bus/join-token.ts";
 import type { Insight, Observed } from "../services/kernel/insight.ts";
@@ -15,6 +16,7 @@ import { aborted } from "./abort.ts";
 import type { Call } from "./command.ts";
 import { dataFolder, localCluster, localPaths } from "./local/layout.ts";
 import type { LocalPaths } from "./local/layout.ts";
+import { errorText } from "./output/error.ts";
 import type { JoinWish } from "./join.ts";
 import { readJoined } from "./local/joined-file.ts";
 import type { Joined } from "./local/joined-file.ts";
@@ -136,6 +138,17 @@ export async function partLog(call: Call): Promise<Logger> {
   const level = call.option("log-level") as LogLevel | undefined;
   const format = call.option("log-format") as LogFormat | undefined;
   return processLogger({ ...(level === undefined ? {} : { level }), ...(format === undefined ? {} : { format }) });
+}
+
+/**
+ * For a part that does its work without the bus: says on standard error, at once, why it cannot be used, with the cure,
+ * and when it can. `meanwhile` tells what the part does until then.
+ */
+export function tellBus(call: Call, meanwhile: string): TellBus {
+  return (problem) => {
+    if (problem === null) call.terminal.err("the bus can be used now\n");
+    else call.terminal.err(`${errorText(problem)}  It goes on trying; ${meanwhile} meanwhile.\n`);
+  };
 }
 
 /** Starts it, says so, and stops it in order on a signal. Throws what starting it or running it throws. */

@@ -4,7 +4,7 @@ import type { Call } from "../command.ts";
 import { wholeNumber } from "../local/numbers.ts";
 import { runtimes } from "../local/runtime.ts";
 import type { RuntimeChoice } from "../local/runtime.ts";
-import { joinArgs, operateArgs, partArgs, partLog, partPlace, runPart } from "../part.ts";
+import { joinArgs, operateArgs, partArgs, partLog, partPlace, runPart, tellBus } from "../part.ts";
 
 export default command({
   name: "agent",
@@ -79,6 +79,7 @@ async function agent(call: Call): Promise<void> {
       nodes,
       labels,
       log,
+      onBus: tellBus(call, "pods of this node are looked after"),
       stopPods: call.flag("stop-pods"),
       ...(creds === undefined ? {} : { creds }),
       ...(engine === undefined ? {} : { engine }),

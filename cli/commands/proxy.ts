@@ -3,7 +3,7 @@ import { command } from "../command.ts";
 import type { Call } from "../command.ts";
 import { namespaceArg, namespaceOf } from "../kinds.ts";
 import { withClient } from "../with-client.ts";
-import { joinArgs, operateArgs, partArgs, partLog, partPlace, runPart } from "../part.ts";
+import { joinArgs, operateArgs, partArgs, partLog, partPlace, runPart, tellBus } from "../part.ts";
 
 export default command({
   name: "proxy",
@@ -58,7 +58,8 @@ async function proxy(call: Call): Promise<void> {
   });
   const { startProxy } = await import("../../services/proxy/main.ts");
   const { server, cluster, creds } = settings;
-  const options = { server, cluster, id, data: folder, log: await partLog(call), ...served };
+  const onBus = tellBus(call, "what is known of services is served");
+  const options = { server, cluster, id, data: folder, log: await partLog(call), onBus, ...served };
   const start = (): ReturnType<typeof startProxy> => startProxy(creds === undefined ? options : { ...options, creds });
   await runPart(call, start, (running) => {
     const where = running.listening().map(({ service, address, port }) => `${service}=${address}:${port}`);

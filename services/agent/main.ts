@@ -4,6 +4,8 @@ import { readdirSync, statSync } from "node:fs";
 import { arch, hostname, release, type } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import type { NodeFacts } from "../../schemas/generated/types.ts";
+import { ConnectNews } from "../bus/connect-news.ts";
+import type { TellBus } from "../bus/connect-news.ts";
 import { connectBus } from "../bus/connect.ts";
 import type { Bus } from "../bus/port.ts";
 import { subjectsOf } from "../bus/subjects.ts";
@@ -58,6 +60,8 @@ export interface StartAgentOptions {
   readonly stopPods?: boolean;
   readonly labels?: Readonly<Record<string, string>>;
   readonly log?: Logger;
+  /** Told while the first connections cannot be made, and when they are; pods are looked after meanwhile. */
+  readonly onBus?: TellBus;
 }
 
 /** How long the last words may take to leave. */
@@ -91,7 +95,8 @@ export async function startAgent(options: StartAgentOptions): Promise<Running & 
     os: `${type()} ${release()}`,
   };
   const ids = count === 1 ? [options.id] : Array.from({ length: count }, (_, at) => `${options.id}-${at + 1}`);
-  const shared: Shared = { gate: new Gate(bounds.connectsInFlight), meter: newMeter(), cgroups };
+  const news = new ConnectNews(options.onBus ?? (() => {}));
+  const shared: Shared = { news, gate: new Gate(bounds.connectsInFlight), meter: newMeter(), cgroups };
   const started = await Promise.allSettled(ids.map((id) => startOne(id, count, options, facts, shared, log)));
   const stop = async (): Promise<void> => {
     await Promise.all(started.flatMap((one) => (one.status === "fulfilled" ? [one.value.stop()] : [])));
@@ -150,6 +155,7 @@ function insightOf(agents: readonly Agent[], meter: Meter): Insight {
 /** What the agents of a process have in common. */
 interface Shared {
   readonly gate: Gate;
+  readonly news: ConnectNews;
   readonly meter: Meter;
   readonly cgroups: Cgroups;
 }
@@ -185,7 +191,7 @@ async function startOne(
   const life = new Lifecycle();
   const ending = new AbortController();
   const connecting = async (): Promise<void> => {
-    const open = (name: string): Promise<Bus> => connectForEver(id, name, options, log, ending.signal);
+    const open = (name: string): Promise<Bus> => connectForEver(id, name, options, shared.news, log, ending.signal);
     const bus = await shared.gate.run(() => open("agent"));
     life.add(() => bus.close());
     // Simulated pods print next to nothing, and thousands of nodes need no second connection each.
@@ -215,25 +221,32 @@ async function connectForEver(
   id: string,
   name: string,
   options: StartAgentOptions,
+  news: ConnectNews,
   log: Logger,
   signal: AbortSignal,
 ): Promise<Bus> {
   const ports = { clock: systemClock, random: systemRandom, log };
+  const connection = `${name} ${id}`;
   for (let attempt = 0; ; attempt += 1) {
     try {
       const creds = options.creds === undefined ? {} : { creds: credsOf(options.creds, id) };
-      return await connectBus({
+      const bus = await connectBus({
         ...ports,
         ...creds,
         servers: options.server,
-        name: `${name} ${id}`,
+        name: connection,
         cluster: options.cluster,
         inboxPrefix: subjectsOf(options.cluster).node.inbox(id),
         signal,
+        onUnreachable: (problem) => news.failed(connection, problem),
       });
+      news.through(connection);
+      return bus;
     } catch (error) {
-      const { code, message } = asSwainError(error);
+      const problem = asSwainError(error);
+      const { code, message } = problem;
       if (signal.aborted) throw error;
+      news.failed(connection, problem);
       if (attempt === 0) log.error("the bus cannot be used; pods run on without it", { code, message });
       await sleep(systemClock, jitteredMs(connectBackoff, attempt, systemRandom), signal);
     }

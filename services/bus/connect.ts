@@ -33,6 +33,8 @@ export interface ConnectOptions {
   readonly connectTimeoutMs?: number;
   readonly clock: Clock;
   readonly random: Random;
+  /** Told that no server answered the first time, while it goes on trying. */
+  readonly onUnreachable?: (problem: SwainError) => void;
   readonly log: Logger;
   /** Gives up connecting when it aborts. It does not close a bus that is open. */
   readonly signal?: AbortSignal;
@@ -105,6 +107,12 @@ async function firstConnection(options: ConnectOptions, dial: () => Promise<Nats
         throw new SwainError("NATS_UNREACHABLE", `no NATS server answers at ${shown(options.servers)}`, {
           cause: error,
         });
+      }
+      if (attempt === 0) {
+        const where = shown(options.servers);
+        options.onUnreachable?.(
+          new SwainError("NATS_UNREACHABLE", `no NATS server answers at ${where}`, { cause: error }),
+        );
       }
       if (attempt === 3) options.log.warn("no NATS server answers yet", { servers: shown(options.servers) });
       await sleep(clock, wait, signal).catch(() => {

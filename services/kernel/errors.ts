@@ -24,7 +24,11 @@ export const errorKinds = {
     true,
     "Start a cluster with `swain up`, or name its server with --server, SWAIN_SERVER or a nats context.",
   ),
-  NATS_DENIED: kind(4, false, "Use credentials of the operator role: --creds, SWAIN_CREDS or --data."),
+  NATS_DENIED: kind(
+    4,
+    false,
+    "Use credentials of the role this takes (operator; for agents and proxies theirs): --creds, SWAIN_CREDS or --data.",
+  ),
   NO_LEADER: kind(4, true, "Wait for a controller to take the lead, or start one with `swain controller`."),
   TIMEOUT: kind(5, true, "Try again; the outcome of the earlier try is not known."),
   WAIT_TIMEOUT: kind(

@@ -1,5 +1,7 @@
 // The proxy process: `startProxy` wires the real machine to `proxy.ts`. Called by the CLI's proxy command and by tests.
 import { join } from "node:path";
+import { ConnectNews } from "../bus/connect-news.ts";
+import type { TellBus } from "../bus/connect-news.ts";
 import { connectBus } from "../bus/connect.ts";
 import type { Bus } from "../bus/port.ts";
 import { subjectsOf } from "../bus/subjects.ts";
@@ -36,6 +38,8 @@ export interface ProxyOptions {
   /** Listens for every service there is, at its own port, on this host (default 127.0.0.1). */
   readonly all?: { readonly host?: string };
   readonly log: Logger;
+  /** Told while the first connection cannot be made, and when it is; what is known is served meanwhile. */
+  readonly onBus?: TellBus;
 }
 
 /** A started proxy. */
@@ -104,9 +108,10 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
 /** Connects, however long it takes; undefined when given up. Meanwhile the proxy serves what it knows. */
 async function untilConnected(options: ProxyOptions, log: Logger, signal: AbortSignal): Promise<Bus | undefined> {
   const { server, creds, cluster, id } = options;
+  const news = new ConnectNews(options.onBus ?? (() => {}));
   for (let attempt = 0; !signal.aborted; attempt += 1) {
     try {
-      return await connectBus({
+      const bus = await connectBus({
         servers: server,
         name: `proxy ${id}`,
         cluster,
@@ -115,11 +120,15 @@ async function untilConnected(options: ProxyOptions, log: Logger, signal: AbortS
         random: systemRandom,
         log,
         signal,
+        onUnreachable: (problem) => news.failed(id, problem),
         ...(creds === undefined ? {} : { creds }),
       });
+      news.through(id);
+      return bus;
     } catch (thrown) {
       if (signal.aborted) return undefined;
       const error = asSwainError(thrown);
+      news.failed(id, error);
       log.error("cannot reach the bus; trying again", { code: error.code, error: error.message });
       await sleep(systemClock, jitteredMs(busRetry, attempt, systemRandom), signal).catch(() => {});
     }

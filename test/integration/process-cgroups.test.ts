@@ -1,5 +1,5 @@
 // Limits of processes as the kernel holds them. It takes an agent's rights to make control groups.
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
@@ -9,7 +9,14 @@ import { systemClock } from "../../services/kernel/node/clock.ts";
 import { systemSockets } from "../../services/kernel/node/sockets.ts";
 import { codeOf, ended, exec, newCluster, readLogs, run, specOf, Stage } from "../conformance/driver-support.ts";
 import type { DriverFixture, Program } from "../conformance/driver-support.ts";
+import { TestLeader } from "../support/agent-leader.ts";
+import { connectTo } from "../support/bus.ts";
 import { until } from "../support/cluster.ts";
+import { anyServer, startServer } from "../support/nats.ts";
+import { StartedPart } from "../support/parts.ts";
+
+/** The user without rights, by number. */
+const nobody = 65_534;
 
 const data = mkdtempSync(join(tmpdir(), "swain-cgroups-"));
 const cgroups = await openCgroups(systemClock);
@@ -154,5 +161,27 @@ it("without the right to make groups, what needs them is refused, and limits of 
     expect((await ended(driver, id)).exitCode).toBe(0);
   } finally {
     await poor.clear();
+  }
+});
+
+it("an agent without root's rights says what it cannot limit, and why", async () => {
+  const server = await startServer(anyServer(), { jetstream: false });
+  const bus = await connectTo(server.url);
+  const leader = new TestLeader(bus, "default", "poor");
+  const folder = mkdtempSync(join(tmpdir(), "swain-poor-"));
+  chownSync(folder, nobody, nobody);
+  const args = ["agent", "--id", "poor", "--runtime", "process", "--data", folder, "--server", server.url];
+  const within = ["setpriv", `--reuid=${nobody}`, `--regid=${nobody}`, "--clear-groups", "env", `HOME=${folder}`];
+  const agent = await StartedPart.start(args, within);
+  try {
+    const facts = await until("it is heard", () => Promise.resolve(leader.heartbeats[0]?.facts));
+    expect(facts.processLimits).toEqual([]);
+    for (const kind of ["memory", "cpu", "pids"])
+      expect(facts.engine).toMatch(new RegExp(`${kind} not limited: /.*: E`));
+  } finally {
+    await agent.stop();
+    await bus.close();
+    await server.dispose();
+    rmSync(folder, { recursive: true, force: true });
   }
 });
