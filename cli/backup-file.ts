@@ -29,7 +29,7 @@ export class BackupWriter {
   private readonly hash = createHash("sha256");
   records = 0;
 
-  /** Throws DISK_ERROR, also when the file is there already: an earlier backup is never overwritten. */
+  /** Throws DISK_ERROR, and INVALID_ARGUMENT when the file is there already: an earlier backup is never overwritten. */
   constructor(path: string, header: BackupHeader) {
     this.path = path;
     this.partial = `${path}.partial`;
@@ -72,6 +72,7 @@ export class BackupWriter {
 
 /** Checks the whole file and gives its header. Throws BACKUP_BROKEN with the line, or DISK_ERROR. */
 export async function checkBackup(path: string): Promise<BackupHeader> {
+  if (!existsSync(path)) throw new SwainError("INVALID_ARGUMENT", `there is no file ${path}`);
   const hash = createHash("sha256");
   let header: BackupHeader | undefined;
   let before = 0;
@@ -153,7 +154,8 @@ function recordOf(path: string, number: number, value: Record<string, unknown>):
 const broken = (path: string, line: number, why: string): SwainError =>
   new SwainError("BACKUP_BROKEN", `${path}:${line}: ${why}`);
 
-const taken = (path: string): SwainError => new SwainError("DISK_ERROR", `${path} is there already`);
+const taken = (path: string): SwainError =>
+  new SwainError("INVALID_ARGUMENT", `${path} is there already; a backup is never overwritten, so name another file`);
 
 function attempt<T>(work: () => T): T {
   try {

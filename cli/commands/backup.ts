@@ -18,6 +18,8 @@ export default command({
 async function backup(call: Call): Promise<void> {
   const [file] = call.positionals;
   if (file === undefined) throw new SwainError("INVALID_ARGUMENT", "name the file: swain backup FILE");
+  if (file === "-")
+    throw new SwainError("INVALID_ARGUMENT", "a backup goes into a file, so that it is there only as a whole");
   await withClient(call, async (client) => {
     const { Ledger } = await import("../../services/controller/ledger.ts");
     const { BackupWriter } = await import("../backup-file.ts");

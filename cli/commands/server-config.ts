@@ -45,7 +45,7 @@ async function serverConfig(call: Call): Promise<void> {
     host,
     port,
     store: call.option("store") ?? "/var/lib/swain-nats",
-    // What runs on a server of one's own is a current one; older ones would take the line for one of theirs and ignore it.
+    // What runs on a server of one's own is a current one; one before 2.10 refuses the line, and says so.
     syncAlways: true,
     users,
   }).replace(/^# Written by .*\n/, "# Written by swain server-config. Keys here are public halves.\n");

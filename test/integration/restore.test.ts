@@ -103,7 +103,7 @@ describeServers("backup and restore", (binary) => {
     await controller("c1");
     await new TestClient(await world.connect(), world.cluster).leader();
     await cli("backup", file);
-    expect((await cli("backup", file)).stderr).toMatch(/DISK_ERROR.*is there already/);
+    expect((await cli("backup", file)).stderr).toMatch(/INVALID_ARGUMENT.*is there already/);
     const text = readFileSync(file, "utf8");
     const lines = text.trimEnd().split("\n");
     const damage = {

@@ -68,6 +68,9 @@ describeSystemd(`units and systemd${missing.length > 0 ? `: no ${missing.join(",
     if (!existsSync(unit)) return expect(process.env["CI"], "no unit of nats-server on this machine").toBeUndefined();
     copyFileSync(unit, join(folder, "nats-server.service"));
     execFileSync("cp", ["-r", join(units, "nats-server.service.d"), folder]);
+    // Where an operator puts a current server; here the program that runs these tests stands for it.
+    const dropIn = join(folder, "nats-server.service.d/swain.conf");
+    writeFileSync(dropIn, readFileSync(dropIn, "utf8").replace("/usr/local/bin/nats-server", process.execPath));
     expect(analyze("verify", "--recursive-errors=no", join(folder, "nats-server.service"))).not.toMatch(/swain/);
   });
 
