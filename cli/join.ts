@@ -1,6 +1,7 @@
 // The joining side: with a token, a machine makes a key of its own, has it entered in the cluster, and keeps what it needs
 // to come back without the token. The seed of the key never leaves the machine.
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { joinReply } from "../schemas/generated/messages.js";
 import type { JoinRequest } from "../schemas/generated/types.ts";
 import { decodeJoinToken } from "../services/bus/join-token.ts";
@@ -23,16 +24,74 @@ export interface JoinWish {
 
 /** Long enough for a way across the world; a server that is not there is told soon. */
 const connectMs = 15_000;
-/** The registrar waits up to 10 s for its server, and others may be ahead in its queue. */
-const answerMs = 20_000;
+/** The registrar waits up to 8 s for an agent that was removed and 10 s for its server; others may be ahead in its queue. */
+const answerMs = 30_000;
+/** What was joined is tried no longer at a start: a cluster that is away is waited for by the part itself. */
+const tryMs = 5000;
 
 /**
  * Joins with the token of --join (`-` reads it from standard input) and returns what was kept. Throws JOIN_TOKEN_INVALID,
  * JOIN_TOKEN_REFUSED, INSECURE_REFUSED, SERVER_UNTRUSTED, NATS_UNREACHABLE, JOIN_UNAVAILABLE and what the registrar answers.
  */
-export async function joinCluster(call: Call, { kind, id, folder }: JoinWish): Promise<Joined> {
+export async function joinCluster(call: Call, wish: JoinWish): Promise<Joined> {
+  return joinWith(call, wish, await tokenOf(call));
+}
+
+/**
+ * What was kept, while its cluster accepts it or is away: the line may stay in a unit file long after its time. Joins with
+ * the token when it is of another cluster, or when the credentials kept are refused, as they are once the node was removed.
+ * Throws like `joinCluster`.
+ */
+export async function joinAnew(call: Call, wish: JoinWish, kept: Joined): Promise<Joined> {
+  // A line that cannot be read any more is as good as one whose time is over.
+  const token = await tokenOf(call).catch((error: unknown) => asSwainError(error));
+  const isOther = !(token instanceof SwainError) && !isOfCluster(token, kept);
+  if (isOther) return joinWith(call, wish, token);
+  if (!(await isRefused(call, kept))) return kept;
+  try {
+    if (token instanceof SwainError) throw token;
+    return await joinWith(call, wish, token);
+  } catch (error) {
+    const { code, message } = asSwainError(error);
+    const why = `the cluster refuses what was joined in ${wish.folder} (was ${wish.kind} ${wish.id} removed?)`;
+    throw new SwainError(code, `${why}, and the line of --join does not help: ${message}`, { cause: error });
+  }
+}
+
+async function tokenOf(call: Call): Promise<JoinToken> {
   const given = call.option("join") ?? "";
-  const token = decodeJoinToken(given === "-" ? await call.terminal.input() : given);
+  return decodeJoinToken(given === "-" ? await call.terminal.input() : given);
+}
+
+/** By the authority, which every cluster makes for itself; without TLS by its addresses. */
+function isOfCluster({ cluster, ca, servers }: JoinToken, kept: Joined): boolean {
+  if (cluster !== kept.cluster) return false;
+  if (ca === null) return kept.server.split(",").some((server) => servers.includes(server));
+  try {
+    return readFileSync(join(dirname(kept.creds), "ca.pem"), "utf8").trim() === ca.trim();
+  } catch {
+    return false;
+  }
+}
+
+/** True when a server of the cluster says that it does not know the key; not when none answers. */
+async function isRefused(call: Call, { server, cluster, creds, id }: Joined): Promise<boolean> {
+  const { connectBus } = await import("../services/bus/connect.ts");
+  const { silent } = await import("../services/kernel/log.ts");
+  const { systemClock } = await import("../services/kernel/node/clock.ts");
+  const { systemRandom } = await import("../services/kernel/node/ids.ts");
+  const ports = { clock: systemClock, random: systemRandom, log: silent, signal: call.signal };
+  const options = { servers: server, name: `look ${id}`, cluster, creds, connectTimeoutMs: tryMs };
+  try {
+    const bus = await connectBus({ ...ports, ...options });
+    await bus.close();
+    return false;
+  } catch (error) {
+    return asSwainError(error).code === "NATS_DENIED";
+  }
+}
+
+async function joinWith(call: Call, { kind, id, folder }: JoinWish, token: JoinToken): Promise<Joined> {
   if (token.kind !== kind) {
     throw new SwainError(
       "JOIN_TOKEN_INVALID",

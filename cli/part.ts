@@ -124,12 +124,11 @@ async function joinedPlace(call: Call, wish: JoinWish): Promise<Joined | null> {
   if (token !== undefined && named !== undefined) {
     throw new SwainError("INVALID_ARGUMENT", `--join and --${named} exclude each other: the token names the cluster`);
   }
-  const kept = named === undefined ? readJoined(wish.folder) : null;
-  // The line may stay in a unit file: it is used the first time only.
-  if (kept?.id === wish.id) return kept;
-  if (token === undefined) return null;
-  const { joinCluster } = await import("./join.ts");
-  return joinCluster(call, wish);
+  const found = named === undefined ? readJoined(wish.folder) : null;
+  const kept = found?.id === wish.id ? found : null;
+  if (token === undefined) return kept;
+  const { joinAnew, joinCluster } = await import("./join.ts");
+  return kept === null ? joinCluster(call, wish) : joinAnew(call, wish, kept);
 }
 
 /** The log of a part: --log-level and --log-format. */

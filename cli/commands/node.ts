@@ -1,3 +1,4 @@
+import { limits } from "../../services/bus/limits.ts";
 import { didYouMean } from "../../services/core/nearest.ts";
 import { SwainError } from "../../services/kernel/errors.ts";
 import { command } from "../command.ts";
@@ -34,7 +35,7 @@ export default command({
     name: { type: "positional", required: false, description: "The node" },
     force: {
       type: "boolean",
-      description: "rm: also a node that is heard and has pods; they are forgotten and new ones are made elsewhere",
+      description: "rm: also a node that is heard and has pods; they stop there and new ones are made elsewhere",
     },
     ...joinTokenArgs,
     ...waitArgs,
@@ -101,14 +102,26 @@ async function drain(call: Call, word: string | undefined): Promise<void> {
   });
 }
 
+const heardWords = [
+  "Its agent is alive and is told now to stop the pods it had.",
+  "If it joined with a token, its credentials end then; a new token lets it in again.",
+  `If not, it comes back uncordoned in about ${limits.removedHoldMs / 1000} s: stop that agent if the node shall stay away.\n`,
+].join("\n");
+
+const unheardWords = [
+  "Its agent is not heard, so copies of its pods may run on there: make sure that the machine is off.",
+  "An agent that comes back is told to stop them; one that joined with a token needs a new one first.\n",
+].join("\n");
+
 async function remove(call: Call, name: string): Promise<void> {
   await withClient(call, async (client) => {
+    const { status } = (await client.get("_", "node", name)) as { status?: { state?: string } };
     const pods = await client.list("_", "pod");
     const on = pods.filter(({ spec }) => (spec as { node?: string }).node === name).length;
     await client.change("_", "node", "remove", call.flag("force") ? { name, force: true } : { name });
     const forgotten =
       on === 0 ? "" : `; its ${on} ${on === 1 ? "pod is" : "pods are"} forgotten and made anew elsewhere`;
     call.terminal.out(`node ${name} removed${forgotten}\n`);
-    call.terminal.out("An agent of that id that still runs joins anew and stops the pods it had.\n");
+    call.terminal.out(status?.state === "unknown" ? unheardWords : heardWords);
   });
 }

@@ -5,7 +5,7 @@ import { joinRequest, joinTokenRequest } from "../../schemas/generated/messages.
 import type { JoinReply, JoinTokenReply } from "../../schemas/generated/types.ts";
 import { connectBus } from "../../services/bus/connect.ts";
 import type { User } from "../../services/bus/embedded/config.ts";
-import { admit, issue, revoke, sweep, usersOf } from "../../services/bus/embedded/registry.ts";
+import { admit, issue, leaving, revoke, sweep, usersOf } from "../../services/bus/embedded/registry.ts";
 import type { Registry } from "../../services/bus/embedded/registry.ts";
 import { registrarInbox, seedFile } from "../../services/bus/embedded/roles.ts";
 import type { Bus, BusMessage } from "../../services/bus/port.ts";
@@ -18,6 +18,7 @@ import { silent } from "../../services/kernel/log.ts";
 import { systemClock } from "../../services/kernel/node/clock.ts";
 import { systemDisk } from "../../services/kernel/node/disk.ts";
 import { systemIds, systemRandom } from "../../services/kernel/node/ids.ts";
+import { farewells } from "./farewell.ts";
 import type { LocalPaths } from "./layout.ts";
 import { readRegistry } from "./members.ts";
 import { removedNodes } from "./removed.ts";
@@ -162,6 +163,11 @@ export class Registrar {
     const next = found === null ? swept : revoke(swept, found.removals, found.upTo);
     if (found?.gap === true) this.options.say("warning: too many events to see whether nodes were removed meanwhile");
     const before = this.registry;
+    const { cluster } = this.options;
+    const deaf = await farewells(this.bus, cluster, leaving(swept, found?.removals ?? []), systemClock);
+    for (const { node } of deaf) {
+      this.options.say(`warning: the agent of ${node} did not confirm that its pods are over; copies may run on there`);
+    }
     await this.change(next);
     for (const { role } of before.members.filter((member) => !next.members.includes(member))) {
       this.options.say(`${role} was removed: its credentials are void`);

@@ -40,6 +40,10 @@ export const limits = {
   /** … but no longer than this. */
   proxyAckMs: 10_000,
   commandTimeoutMs: 5000,
+  /** The agent of a removed node that joined keeps its credentials this long at most, to hear that its pods are over … */
+  farewellMs: 8000,
+  /** … and is not listed anew before they surely end: the server may take up to 10 s to read that. */
+  removedHoldMs: 20_000,
   requestTimeoutMs: 5000,
   /** How long a client retries one operation through a failover. */
   clientRetryMs: 15_000,

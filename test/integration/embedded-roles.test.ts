@@ -335,6 +335,12 @@ describeServers("the roles of the embedded server", (binary) => {
     expect(await refusesPublish("registrar", subject)).toBe(expected);
   });
 
+  test("the registrar hears whether removed nodes know it, and no command or report of them", async () => {
+    expect(await refusesSubscribe("registrar", subjects.node.heartbeat("n1"))).toBe(false);
+    expect(await refusesSubscribe("registrar", subjects.node.report("n1"))).toBe(true);
+    expect(await refusesSubscribe("registrar", subjects.node.command("n1", "assign"))).toBe(true);
+  });
+
   test("only operators ask for tokens", async () => {
     expect(await refusesPublish("operator", subjects.join.token)).toBe(false);
     for (const role of ["agent-n1", "proxy", "proxy-p1", "nodes"] as const) {

@@ -7,6 +7,7 @@ import { subjectsOf } from "../../services/bus/subjects.ts";
 import { Assigner } from "../../services/controller/assign/assigner.ts";
 import { noCounts } from "../../services/controller/counters.ts";
 import { noMeasures } from "../../services/controller/figures.ts";
+import { admitRemoval } from "../../services/core/admit/node.ts";
 import { Boots } from "../../services/controller/nodes/boots.ts";
 import { Heartbeats } from "../../services/controller/nodes/heartbeats.ts";
 import { Liveness } from "../../services/controller/nodes/liveness.ts";
@@ -218,6 +219,32 @@ describe("heartbeats", () => {
   });
 });
 
+describe("heartbeats of a removed node", () => {
+  it("register it anew when its time is over, and at once when another agent starts", async () => {
+    const heartbeats = new Heartbeats(context, cluster.state, new Boots(context), {
+      onHeard: () => {},
+      onFacts: () => {},
+    });
+    const beat = (bootId: string): string[] => {
+      const body = { bootId, logId: cluster.state.logId, generation: 0, facts: facts({ hostname: "n9" }) };
+      const data = new TextEncoder().encode(JSON.stringify(body));
+      const subject = context.subjects.node.heartbeat("n9");
+      heartbeats.onMessage({ subject, data, json: () => body } as unknown as BusMessage);
+      return heartbeats.take().map(({ name }) => name);
+    };
+    expect(beat("first")).toEqual(["n9"]);
+    heartbeats.onRemoved("n9");
+    expect(beat("first")).toEqual([]);
+    await clock.advance(limits.removedHoldMs - 1);
+    expect(beat("first")).toEqual([]);
+    await clock.advance(1);
+    expect(beat("first")).toEqual(["n9"]);
+    heartbeats.onRemoved("n9");
+    expect(beat("first")).toEqual([]);
+    expect(beat("second")).toEqual(["n9"]);
+  });
+});
+
 describe("the assigner", () => {
   let assigner: Assigner;
   let held: number;
@@ -313,6 +340,25 @@ describe("the assigner", () => {
     release.shift()?.();
     await settle();
     expect(held).toBe(generation());
+  });
+
+  it("tells the agent of a removed node to run nothing, until that is held", async () => {
+    await change("one");
+    bus.sent.length = 0;
+    cluster.write("remove", admitRemoval(cluster.state, "n1", true).items);
+    const { sequence, logId } = cluster.state;
+    const obey = bus.answer;
+    bus.answer = () => Promise.reject(new SwainError("TIMEOUT", "lost"));
+    assigner.onRemoved("n1", sequence);
+    await settle();
+    bus.answer = obey;
+    assigner.onHeard("n1", { bootId: "b", logId, generation: held });
+    await settle();
+    const farewell = { base: 0, generation: sequence, items: [], gone: [] };
+    expect(assigns()).toMatchObject([farewell, farewell]);
+    assigner.onHeard("n1", { bootId: "b", logId, generation: sequence });
+    await settle();
+    expect(bus.sent).toHaveLength(2);
   });
 
   it("says nothing to an agent that follows another log", async () => {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { configText, userText } from "../../services/bus/embedded/config.ts";
 import type { User } from "../../services/bus/embedded/config.ts";
-import { admit, emptyRegistry, issue, revoke, sweep, usersOf } from "../../services/bus/embedded/registry.ts";
+import { admit, emptyRegistry, issue, leaving, revoke, sweep, usersOf } from "../../services/bus/embedded/registry.ts";
 import type { JoinAsk, Registry } from "../../services/bus/embedded/registry.ts";
 import { decodeJoinToken, encodeJoinToken } from "../../services/bus/join-token.ts";
 import type { JoinToken } from "../../services/bus/join-token.ts";
@@ -125,6 +125,13 @@ test("open tokens are bounded", () => {
     issue(registry, { id, kind: "agent", publicKey: id, uses: 1, expires: hour }, own, 0);
   for (let count = 0; count < 200; count += 1) registry = add(`t${count}`);
   expect(() => add("one-more")).toThrow(code("BUSY"));
+});
+
+test("only removals that end credentials are waited for", () => {
+  const joined = { ...admit(issued(), ask(), own, 1), seen: { logId: "l", sequence: 5 } };
+  const removal = (node: string, sequence: number) => ({ logId: "l", sequence, node });
+  const all = [removal("web1", 5), removal("web1", 7), removal("node-1", 8)];
+  expect(leaving(joined, all)).toEqual([all[1]]);
 });
 
 test("a removed node loses its user once; one that joins anew under that id keeps its own", () => {

@@ -121,12 +121,17 @@ export interface Removal {
 
 /** The registry without the agents of nodes removed after what it has seen; `upTo` is how far the log was looked through. */
 export function revoke(registry: Registry, removals: readonly Removal[], upTo: Registry["seen"]): Registry {
-  const fresh = removals.filter((removal) => isAfter(removal, registry.seen));
-  const gone = new Set<string>(fresh.map(({ node }) => `agent-${node}`));
+  const gone = new Set<string>(leaving(registry, removals).map(({ node }) => `agent-${node}`));
   const members = registry.members.filter(({ role }) => !gone.has(role));
   const seen = isAfter(upTo, registry.seen) ? upTo : registry.seen;
   if (members.length === registry.members.length && seen === registry.seen) return registry;
   return { ...registry, members, seen };
+}
+
+/** Those of the removals that end a member's credentials. */
+export function leaving(registry: Registry, removals: readonly Removal[]): Removal[] {
+  const roles = new Set<string>(registry.members.map(({ role }) => role));
+  return removals.filter((removal) => isAfter(removal, registry.seen) && roles.has(`agent-${removal.node}`));
 }
 
 /** Another log counts from its own beginning. */

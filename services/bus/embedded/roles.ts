@@ -61,7 +61,7 @@ function agent(own: string): Permissions {
   return { publish: [own], subscribe: [own] };
 }
 
-/** Hears who wants to join and which nodes were removed; it keeps the users, and has no part in what runs. */
+/** Hears who wants to join, which nodes were removed, and whether their agents know it; it keeps the users, and has no part in what runs. */
 function registrar(subjects: Subjects): Permissions {
   return {
     publish: [`${subjects.join.inbox("*")}>`, "_INBOX.>", subjects.api("_", "event", "list")],
@@ -69,6 +69,7 @@ function registrar(subjects: Subjects): Permissions {
       subjects.join.ask("*"),
       subjects.join.token,
       subjects.feed(undefined, "node", "*", "removed"),
+      subjects.node.heartbeat("*"),
       `${registrarInbox}.>`,
     ],
   };

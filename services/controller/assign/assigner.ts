@@ -22,6 +22,8 @@ interface Line {
   held: number | null;
   /** Pods that changed since `held`. Complete only while `held` is known. */
   changed: Set<Key>;
+  /** Sequence of the node's removal while its agent is not known to have heard of it. */
+  farewell: number | null;
   inFlight: boolean;
   queued: boolean;
 }
@@ -56,12 +58,24 @@ export class Assigner {
     }
   }
 
+  /** The node was removed by the event of that sequence: its agent is told to run nothing. */
+  onRemoved(node: string, sequence: number): void {
+    const line = this.line(node);
+    line.farewell = sequence;
+    forget(line);
+    this.enqueue(node, line);
+  }
+
   /** The agent said what it holds: the retry of everything that got lost. */
   onHeard(node: string, heard: Held): void {
     const record = this.state.nodes.get(node);
+    if (record === undefined) {
+      this.sayFarewell(node, heard);
+      return;
+    }
     // An agent of a log this one was restored from must pull everything; so must one of no log that holds something.
     const isHeir = this.state.parents.includes(heard.logId);
-    if (record === undefined || (heard.logId !== "" && heard.logId !== this.state.logId && !isHeir)) return;
+    if (heard.logId !== "" && heard.logId !== this.state.logId && !isHeir) return;
     const line = this.line(node);
     if (line.inFlight || line.queued) return;
     if (!isHeir && heard.generation === record.assignment && (heard.logId !== "" || heard.generation === 0)) {
@@ -72,6 +86,14 @@ export class Assigner {
     // From its base the difference is known; from anything else it must pull. An old heartbeat may cost a needless hint.
     if (isHeir || heard.generation !== line.held) forget(line);
     this.enqueue(node, line);
+  }
+
+  /** Again, until the agent of a removed node says that it holds what the removal left it: nothing. */
+  private sayFarewell(node: string, heard: Held): void {
+    const line = this.lines.get(node);
+    if (line === undefined || line.farewell === null || line.inFlight || line.queued) return;
+    if (heard.logId === this.state.logId && heard.generation >= line.farewell) line.farewell = null;
+    else this.enqueue(node, line);
   }
 
   /** Goes on where commands were held back. */
@@ -86,7 +108,7 @@ export class Assigner {
   private line(node: string): Line {
     const known = this.lines.get(node);
     if (known !== undefined) return known;
-    const line: Line = { held: null, changed: new Set(), inFlight: false, queued: false };
+    const line: Line = { held: null, changed: new Set(), farewell: null, inFlight: false, queued: false };
     this.lines.set(node, line);
     return line;
   }
@@ -137,6 +159,7 @@ export class Assigner {
     } catch (error) {
       this.context.log.debug("an assignment got no answer", { node, code: asSwainError(error).code });
     }
+    if (message.base === 0 && message.generation === line.farewell) return this.saidFarewell(node, line, held);
     const current = this.state.nodes.get(node)?.assignment ?? message.generation;
     if (held === message.generation) {
       // What changed during a hint was not collected, so the base would be wrong for the next difference.
@@ -149,12 +172,22 @@ export class Assigner {
     return false;
   }
 
+  /** True when the node is registered anew meanwhile: then it pulls. Unheard, the next heartbeat is what retries. */
+  private saidFarewell(node: string, line: Line, held: number | undefined): boolean {
+    if (line.farewell !== null && held !== undefined && held >= line.farewell) line.farewell = null;
+    forget(line);
+    return this.state.nodes.has(node);
+  }
+
   private messageFor(node: string, line: Line): Assign | undefined {
     const record = this.state.nodes.get(node);
-    if (record === undefined) return undefined;
+    const generation = record?.assignment ?? line.farewell;
+    if (generation === null) return undefined;
     const { clusterUid, logId, epoch, parents } = this.state;
     const kin = parents.length === 0 ? {} : { parents: [...parents] };
-    const base = { clusterUid, logId, ...kin, epoch, generation: record.assignment };
+    const base = { clusterUid, logId, ...kin, epoch, generation };
+    if (record === undefined) return { ...base, base: 0, items: [], gone: [] };
+    line.farewell = null;
     const hint: Assign = { ...base, base: record.assignment, items: [], gone: [] };
     if (line.held === null || line.held >= record.assignment || line.changed.size > limits.eventItems) return hint;
     const items: AssignedPod[] = [];

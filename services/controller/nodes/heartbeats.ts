@@ -31,6 +31,13 @@ export interface HeartbeatEvents {
   onFacts(): void;
 }
 
+/** The agent that spoke for a node when that was removed. */
+interface Leaving {
+  readonly bootId: string;
+  /** Monotonic time from which it may register anew. */
+  readonly until: number;
+}
+
 /** Agents of another log that are named in cluster.status. */
 const strangersMost = 100;
 
@@ -42,6 +49,7 @@ export class Heartbeats {
   private readonly known = new Map<string, Known>();
   private readonly waiting = new Map<string, NodeFacts>();
   private readonly others = new Set<string>();
+  private readonly leaving = new Map<string, Leaving>();
 
   constructor(context: Context, state: ReadState, boots: Boots, events: HeartbeatEvents) {
     this.context = context;
@@ -68,6 +76,18 @@ export class Heartbeats {
     } else if (!this.boots.hear(node, known.bootId) || this.others.has(node)) return;
     else if (!this.state.nodes.has(node)) this.wait(node, known.facts);
     this.events.onHeard(node, known);
+  }
+
+  /**
+   * The node was removed. The agent that speaks for it does not register anew at once: it is told first that its pods are
+   * over, and one that joined loses its credentials. Another start of an agent is the operator's wish and registers.
+   */
+  onRemoved(node: string): void {
+    const now = this.context.clock.mono();
+    for (const [id, { until }] of this.leaving) if (until <= now) this.leaving.delete(id);
+    this.waiting.delete(node);
+    const known = this.known.get(node);
+    if (known !== undefined) this.leaving.set(node, { bootId: known.bootId, until: now + limits.removedHoldMs });
   }
 
   /** Items of at most one event's size for the facts that wait. */
@@ -120,8 +140,16 @@ export class Heartbeats {
     return { bootId, logId, generation, facts, data: message.data.slice() };
   }
 
+  private isLeaving(node: string): boolean {
+    const leaving = this.leaving.get(node);
+    if (leaving === undefined) return false;
+    if (leaving.bootId === this.known.get(node)?.bootId && this.context.clock.mono() < leaving.until) return true;
+    this.leaving.delete(node);
+    return false;
+  }
+
   private wait(node: string, facts: NodeFacts): void {
-    if (admitFacts(this.state, node, facts).length === 0) {
+    if (this.isLeaving(node) || admitFacts(this.state, node, facts).length === 0) {
       this.waiting.delete(node);
       return;
     }

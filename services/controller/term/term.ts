@@ -303,6 +303,11 @@ export class Term {
     this.planner.onCommitted(committed);
     this.autoscaling.onCommitted(committed);
     this.assigner.onTouched(touched.assignments);
+    for (const { kind, verb, name } of committed.event.items) {
+      if (kind !== "node" || verb !== "removed") continue;
+      this.heartbeats.onRemoved(name);
+      this.assigner.onRemoved(name, committed.sequence);
+    }
     this.projector.onTouched(touched);
     this.sequences.onSequence();
     this.publishFeed(committed);
