@@ -1,5 +1,5 @@
 // Machines that join over TLS on loopback, with the program as users run it, on the oldest and on a current server.
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -8,7 +8,7 @@ import type { Registry } from "../../services/bus/embedded/registry.ts";
 import { decodeJoinToken, encodeJoinToken } from "../../services/bus/join-token.ts";
 import { systemDisk } from "../../services/kernel/node/disk.ts";
 import { connectTo } from "../support/bus.ts";
-import { Cluster, swain, until } from "../support/cluster.ts";
+import { Cluster, freePort, swain, until } from "../support/cluster.ts";
 import type { Result } from "../support/cluster.ts";
 import { anyServer, describeServers, newUser, startServer } from "../support/nats.ts";
 import { StartedPart } from "../support/parts.ts";
@@ -65,6 +65,22 @@ describeServers("joining", (binary) => {
     const third = await start("agent", "--runtime", "process", "--data", own("web1"));
     await until("web1 is back again", async () => (await state("web1")) === "ready");
     await third.stop();
+  });
+
+  test("after having joined, a line of another cluster is tried, and one of a cluster that is away is not", async () => {
+    const real = decodeJoinToken(await token());
+    const authority = { cluster: "x", hosts: [], now: Date.now() };
+    const { ca } = await ensureCertificates(systemDisk, join(folder, "other"), authority);
+    const other = await refused(encodeJoinToken({ ...real, ca }), "web1");
+    expect(other).toMatchObject({ code: 4, stderr: expect.stringContaining("SERVER_UNTRUSTED") as string });
+    const file = join(own("web1"), "joined.json");
+    const kept = readFileSync(file, "utf8");
+    const away = { ...(JSON.parse(kept) as object), server: `tls://127.0.0.1:${await freePort()}` };
+    writeFileSync(file, JSON.stringify(away));
+    const part = await start(...agentArgs("web1"), "--join", encodeJoinToken(real));
+    expect(part.output).not.toContain("joined cluster");
+    await part.stop();
+    writeFileSync(file, kept);
   });
 
   test("a line serves as often and for what it was made, and an id is had once", async () => {
