@@ -108,7 +108,7 @@ function backendRows(proxy: string, routes: readonly ProxyRoute[]): Cell[][] {
       ...[backend.open, backend.total, backend.failed].map(text),
       text(memoryText(backend.bytesIn)),
       text(memoryText(backend.bytesOut)),
-      text(backend.message ?? ""),
+      text(backend.reason ?? backend.message ?? ""),
     ]);
   });
 }

@@ -1707,7 +1707,7 @@ pod: string
  */
 address: string
 /**
- * up, checking (no result yet), down (fails its check), ejected (left out after failed connects) or draining (no endpoint any more).
+ * up, checking (no result yet), down (fails its check, or has a reason), ejected (left out after failed connects) or draining (no endpoint any more).
  */
 state: string
 open: number
@@ -1724,6 +1724,10 @@ bytesIn: number
  * Sent to clients.
  */
 bytesOut: number
+/**
+ * Why it is down, where that is not its check: a code.
+ */
+reason?: string
 /**
  * Why the last check failed.
  */

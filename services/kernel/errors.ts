@@ -169,6 +169,11 @@ export const errorKinds = {
     true,
     "Every backend fails the proxy's check, so all are used all the same: look at the service's check and at the pods' logs.",
   ),
+  BACKEND_IS_PROXY: kind(
+    1,
+    false,
+    "The endpoint's address is one this proxy itself listens on, so nothing is sent there: register the address of the program instead.",
+  ),
   CONNECTIONS_FULL: kind(
     1,
     true,

@@ -48,9 +48,12 @@ export interface Listener {
   close(): Promise<void>;
 }
 
+/** Says why an IP address must not be connected to, asked after a name is looked up and before anything is sent; undefined = it may. */
+export type Refuse = (address: string) => SwainError | undefined;
+
 export interface Sockets {
-  /** Opens a connection. Rejects with a SwainError of code CONNECT_FAILED or CONNECT_TIMEOUT. */
-  connect(host: string, port: number, timeoutMs: number): Promise<Connection>;
+  /** Opens a connection. Rejects with a SwainError of code CONNECT_FAILED or CONNECT_TIMEOUT, or with what `refuse` gave. */
+  connect(host: string, port: number, timeoutMs: number, refuse?: Refuse): Promise<Connection>;
   /**
    * Accepts connections; port 0 lets the system choose. Rejects with a SwainError of code PORT_IN_USE or LISTEN_FAILED.
    * `onError` hears of connections that could not be accepted (no more file descriptors); the listener goes on.
@@ -65,9 +68,11 @@ export interface Sockets {
   probe(host: string, port: number, timeoutMs: number): Promise<boolean>;
   /**
    * Sends a request and gives the first line of the answer, of at most 1 KiB, within the time. Rejects with a SwainError
-   * of code CONNECT_FAILED or CONNECT_TIMEOUT.
+   * of code CONNECT_FAILED or CONNECT_TIMEOUT, or with what `refuse` gave.
    */
-  ask(host: string, port: number, request: Uint8Array, timeoutMs: number): Promise<string>;
+  ask(host: string, port: number, request: Uint8Array, timeoutMs: number, refuse?: Refuse): Promise<string>;
+  /** IP addresses of this machine's network interfaces now. */
+  localAddresses(): string[];
   /** A TCP port of this address that was free a moment ago. */
   freePort(host: string): Promise<number>;
   /** True when the port can be bound at this address now. */

@@ -8,6 +8,9 @@ import type { Health } from "./health.ts";
 /** As `swain proxy ls` shows it. `ejected` = left out after failed connects, `draining` = no endpoint any more. */
 export type BackendState = "up" | "checking" | "down" | "ejected" | "draining";
 
+/** The tier of backends that are never used. */
+export const barredTier = 4;
+
 export class Backend implements BackendAddress {
   readonly pod: string;
   readonly host: string;
@@ -28,6 +31,8 @@ export class Backend implements BackendAddress {
   past: ConnectPast = cleanPast;
   /** Undefined while the service has no check. */
   health: Health | undefined;
+  /** Until then it gets nothing, whatever else is left: its address is this proxy's own. */
+  barredUntil = 0;
   /** Why the last check failed. */
   checkFailure = "";
 
@@ -42,9 +47,13 @@ export class Backend implements BackendAddress {
     return this.host.includes(":") ? `[${this.host}]:${this.port}` : `${this.host}:${this.port}`;
   }
 
-  /** 0 serves, 1 is not checked yet, 2 failed connects, 3 fails its check. A worse one is used when no better one is there. */
+  /**
+   * 0 serves, 1 is not checked yet, 2 failed connects, 3 fails its check. A worse one is used when no better one is there,
+   * but never one of `barredTier`.
+   */
   tier(now: number): number {
     const { health, past } = this;
+    if (this.barredUntil > now) return barredTier;
     if (health?.state === "down") return 3;
     if (past.asideUntil > now) return 2;
     return health?.state === "checking" ? 1 : 0;
@@ -52,6 +61,6 @@ export class Backend implements BackendAddress {
 
   state(now: number): BackendState {
     if (!this.current) return "draining";
-    return (["up", "checking", "ejected", "down"] as const)[this.tier(now)] ?? "up";
+    return (["up", "checking", "ejected", "down", "down"] as const)[this.tier(now)] ?? "up";
   }
 }

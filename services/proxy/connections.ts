@@ -237,6 +237,13 @@ export class Connections {
     }
     const { pod, past } = backend;
     const now = this.ports.clock.mono();
+    if (error.code === "BACKEND_IS_PROXY") {
+      // A name that led here; it may lead elsewhere later.
+      backend.barredUntil = Math.max(backend.barredUntil, now + proxyLimits.asideMaxMs);
+      this.say(`${error.code}: ${error.message}`, { service: route.name, pod });
+      this.onChange();
+      return true;
+    }
     if (past.failures === 0) {
       this.ports.log.warn("an endpoint does not answer", { service: route.name, pod, error: error.message });
     }

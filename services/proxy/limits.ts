@@ -31,6 +31,8 @@ export const proxyLimits = {
   metricsEntries: 1000,
   /** Reports of changed listeners and backends are at least this far apart: quick enough for eyes, and a burst is one message. */
   reportGapMs: 500,
+  /** Addresses of this machine are read anew at most this often: they seldom change, and reading takes a tenth of a millisecond. */
+  localAddressesMs: 1000,
   /** The table is written to disk at most this often. */
   saveMs: 1000,
   /** A port that is taken is tried again after this … */

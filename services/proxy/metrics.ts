@@ -67,6 +67,7 @@ function backendOf(backend: Backend, live: { in: number; out: number } | undefin
     failed,
     bytesIn: bytesIn + (live?.in ?? 0),
     bytesOut: bytesOut + (live?.out ?? 0),
+    ...(backend.barredUntil > now ? { reason: "BACKEND_IS_PROXY" } : {}),
     ...(checkFailure === "" || health === undefined ? {} : { message: checkFailure.slice(0, 200) }),
   };
 }

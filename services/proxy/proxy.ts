@@ -20,6 +20,7 @@ import { Listeners } from "./listeners.ts";
 import type { Listening } from "./listeners.ts";
 import { ServiceLoad } from "./load.ts";
 import { metricsOf } from "./metrics.ts";
+import { Own } from "./own.ts";
 import { Report } from "./report.ts";
 import { Route } from "./route.ts";
 import { TableStore } from "./store.ts";
@@ -62,6 +63,8 @@ export class Proxy {
   private readonly store: TableStore;
   private readonly connections: Connections;
   private readonly listeners: Listeners;
+  /** Where this proxy itself is reached. */
+  private readonly own: Own;
   private readonly checks: Checks;
   private readonly named: ReadonlySet<string>;
   private readonly routes = new Map<string, Route[]>();
@@ -83,14 +86,24 @@ export class Proxy {
     this.config = config;
     this.named = new Set(config.services.map(({ service }) => service));
     this.store = new TableStore(ports, config.path, config.cluster, () => this.table.save());
+    this.own = new Own(ports);
     const changed = (): void => this.report?.soon();
     const freed = (): void => {
       this.beat?.soon();
       changed();
     };
-    this.connections = new Connections(ports, freed, changed);
-    this.checks = new Checks(ports, changed);
-    this.listeners = new Listeners(ports, (connection, route) => this.connections.accept(connection, route), changed);
+    const guarded = { ...ports, sockets: this.own.guarded() };
+    this.connections = new Connections(guarded, freed, changed);
+    this.checks = new Checks(guarded, changed);
+    this.listeners = new Listeners(
+      ports,
+      (connection, route) => this.connections.accept(connection, route),
+      () => {
+        this.own.update(this.listeners.listening());
+        this.barAll();
+        changed();
+      },
+    );
     this.loaded = new Promise((resolve) => {
       this.onLoaded = resolve;
     });
@@ -135,8 +148,11 @@ export class Proxy {
       if (state === "connected") this.beat?.tellAll();
     });
     this.report = new Report({ clock, bus, log }, subjectsOf(cluster).proxy.metrics(id), {
-      metrics: () =>
-        metricsOf([...this.routes.values()].flat(), this.connections, this.listeners, clock.mono(), clock.wall()),
+      metrics: () => {
+        this.barAll();
+        const routes = [...this.routes.values()].flat();
+        return metricsOf(routes, this.connections, this.listeners, clock.mono(), clock.wall());
+      },
       nextReturn: () => this.nextReturn(clock.mono()),
     });
   }
@@ -213,7 +229,25 @@ export class Proxy {
 
   private update(route: Route, parts: Parts): void {
     this.connections.left(route, route.update(parts, this.config.hostFact));
+    this.bar(route);
     if (!this.stopped) this.checks.sync(route);
+  }
+
+  /** Keeps backends that are this proxy itself from being used. Addresses that come to this machine later are seen here too. */
+  private barAll(): void {
+    for (const route of [...this.routes.values()].flat()) this.bar(route);
+  }
+
+  private bar(route: Route): void {
+    for (const backend of route.rotation.all) {
+      const { pod, host, port, barredUntil } = backend;
+      if (this.own.has(host, port) === (barredUntil === Infinity)) continue;
+      backend.barredUntil = barredUntil === Infinity ? 0 : Infinity;
+      this.report?.soon();
+      if (barredUntil === Infinity) continue;
+      const { code, message } = this.own.refusal(host, port);
+      this.ports.log.warn("a backend gets nothing", { service: route.name, pod, code, error: message });
+    }
   }
 
   /** One listener per port of the service, no more and no fewer. */

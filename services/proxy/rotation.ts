@@ -1,7 +1,7 @@
 // The backends of one service port and whose turn it is. State without I/O; time is passed in.
 // Any run of round-robin picks over an unchanged list gives each backend the same number ±1; a change moves nobody else's
 // turn.
-import { Backend } from "./backend.ts";
+import { Backend, barredTier } from "./backend.ts";
 import type { BackendAddress } from "./backends.ts";
 import { bySource, leastConnections } from "./balance.ts";
 import { afterFailure, afterSuccess } from "./ejection.ts";
@@ -95,7 +95,7 @@ export class Rotation {
   /** Among the best that are left, whatever state they are in. */
   private pickCarefully(now: number, tried: ReadonlySet<Backend> | undefined, source: string | undefined): Picked {
     const { backends, traffic } = this;
-    let best = Infinity;
+    let best = barredTier - 1;
     let places: number[] = [];
     for (let step = 0; step < backends.length; step += 1) {
       const index = (this.next + step) % backends.length;

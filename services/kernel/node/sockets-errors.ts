@@ -1,10 +1,17 @@
 // What the system says about sockets, as errors of the catalogue.
+import { isIP } from "node:net";
 import { getSystemErrorName } from "node:util";
 import { SwainError } from "../errors.ts";
+import type { Refuse } from "../sockets.ts";
 
 /** Why a connect failed. `reason` is the system's name, such as ECONNREFUSED. */
 export function connectFailed(host: string, port: number, reason: string): SwainError {
   return new SwainError("CONNECT_FAILED", `cannot connect to ${host}:${port}: ${reason}`, { details: { reason } });
+}
+
+/** What speaks against a connect to this address; undefined when nothing does, or when it is a name still. */
+export function refusalOf(address: string, refuse: Refuse | undefined): SwainError | undefined {
+  return isIP(address) === 0 ? undefined : refuse?.(address);
 }
 
 /** A connect that took too long. */

@@ -3,7 +3,7 @@
 import { lookup } from "node:dns";
 import { isIP } from "node:net";
 import type { SwainError } from "../errors.ts";
-import type { Connection, Listener } from "../sockets.ts";
+import type { Connection, Listener, Refuse } from "../sockets.ts";
 import { tcpBinding } from "./sockets-binding.ts";
 import type { Status, TcpBinding, TcpHandle } from "./sockets-binding.ts";
 import { acceptBacklog } from "./sockets-carrier.ts";
@@ -17,7 +17,7 @@ export function handleCarrier(): Carrier | undefined {
   if (tcp === undefined) return undefined;
   const pipes = new HandlePipes(tcp);
   return {
-    connect: (host, port, timeoutMs) => connect(tcp, pipes, host, port, timeoutMs),
+    connect: (host, port, timeoutMs, refuse) => connect(tcp, pipes, host, port, timeoutMs, refuse),
     listen: (host, port, onConnection, onError) => listen(tcp, pipes, host, port, onConnection, onError),
   };
 }
@@ -28,6 +28,7 @@ function connect(
   host: string,
   port: number,
   timeoutMs: number,
+  refuse?: Refuse,
 ): Promise<Connection> {
   return new Promise((resolve, reject) => {
     let handle: TcpHandle | undefined;
@@ -41,6 +42,11 @@ function connect(
     };
     const timer = setTimeout(() => fail(connectTimedOut(host, port, timeoutMs)), timeoutMs);
     const dial = (address: string, family: number): void => {
+      const refusal = refuse?.(address);
+      if (refusal !== undefined) {
+        fail(refusal);
+        return;
+      }
       const socket = tcp.newSocket();
       handle = socket;
       const request = tcp.newConnect();

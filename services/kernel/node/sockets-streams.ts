@@ -5,12 +5,17 @@ import { SwainError } from "../errors.ts";
 import type { Connection, PipeResult, SocketEnd } from "../sockets.ts";
 import { acceptBacklog, keepAliveAfterMs } from "./sockets-carrier.ts";
 import type { Carrier } from "./sockets-carrier.ts";
-import { acceptFailed, connectFailed, connectTimedOut, listenFailed } from "./sockets-errors.ts";
+import { acceptFailed, connectFailed, connectTimedOut, listenFailed, refusalOf } from "./sockets-errors.ts";
 
 /** Carries bytes by Node's streams. */
 export const streamCarrier: Carrier = {
-  connect(host, port, timeoutMs) {
+  connect(host, port, timeoutMs, refuse) {
     return new Promise((resolve, reject) => {
+      const refusal = refusalOf(host, refuse);
+      if (refusal !== undefined) {
+        reject(refusal);
+        return;
+      }
       const socket = connect({ host, port, allowHalfOpen: true, noDelay: true, keepAlive: true, ...probing });
       const timer = setTimeout(() => fail(connectTimedOut(host, port, timeoutMs)), timeoutMs);
       const fail = (error: SwainError): void => {
@@ -23,6 +28,10 @@ export const streamCarrier: Carrier = {
         fail(connectFailed(host, port, error.code ?? error.message));
       };
       socket.once("error", onError);
+      socket.on("lookup", (_error, address) => {
+        const refusal = refusalOf(address, refuse);
+        if (refusal !== undefined) fail(refusal);
+      });
       socket.once("connect", () => {
         if (socket.localPort === port && socket.localAddress === socket.remoteAddress) {
           // Nobody listens there: TCP joined the socket to itself, as `sockets-handles.ts` explains.

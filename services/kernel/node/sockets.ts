@@ -2,9 +2,10 @@
 // Node offers what that needs, else `sockets-streams.ts`. Both do the same; one suite of tests holds them to it.
 import { connect, createServer } from "node:net";
 import type { AddressInfo } from "node:net";
-import type { Sockets } from "../sockets.ts";
+import { networkInterfaces } from "node:os";
+import type { Refuse, Sockets } from "../sockets.ts";
 import type { Carrier } from "./sockets-carrier.ts";
-import { connectFailed, connectTimedOut } from "./sockets-errors.ts";
+import { connectFailed, connectTimedOut, refusalOf } from "./sockets-errors.ts";
 import { handleCarrier } from "./sockets-handles.ts";
 import { streamCarrier } from "./sockets-streams.ts";
 
@@ -14,7 +15,7 @@ export const systemSockets: Sockets = socketsOver(handleCarrier() ?? streamCarri
 /** All of `Sockets` over a way to carry bytes. */
 export function socketsOver(carrier: Carrier): Sockets {
   return {
-    connect: (host, port, timeoutMs) => carrier.connect(host, port, timeoutMs),
+    connect: (host, port, timeoutMs, refuse) => carrier.connect(host, port, timeoutMs, refuse),
     listen: (host, port, onConnection, onError) => carrier.listen(host, port, onConnection, onError),
     probe: async (host, port, timeoutMs) => {
       try {
@@ -26,6 +27,8 @@ export function socketsOver(carrier: Carrier): Sockets {
       }
     },
     ask,
+    localAddresses: () =>
+      Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ address }) => address)),
     freePort: (host) => bindOnce(host, 0),
     canBind: (host, port) =>
       bindOnce(host, port).then(
@@ -38,8 +41,13 @@ export function socketsOver(carrier: Carrier): Sockets {
 /** A status line is far shorter. */
 const mostLineBytes = 1024;
 
-function ask(host: string, port: number, request: Uint8Array, timeoutMs: number): Promise<string> {
+function ask(host: string, port: number, request: Uint8Array, timeoutMs: number, refuse?: Refuse): Promise<string> {
   return new Promise((resolve, reject) => {
+    const refusal = refusalOf(host, refuse);
+    if (refusal !== undefined) {
+      reject(refusal);
+      return;
+    }
     let text = "";
     const socket = connect({ host, port, noDelay: true });
     const settle = (act: () => void): void => {
@@ -49,6 +57,10 @@ function ask(host: string, port: number, request: Uint8Array, timeoutMs: number)
     };
     const fail = (reason: string): void => settle(() => reject(connectFailed(host, port, reason)));
     const timer = setTimeout(() => settle(() => reject(connectTimedOut(host, port, timeoutMs))), timeoutMs);
+    socket.on("lookup", (_error, address) => {
+      const refusal = refusalOf(address, refuse);
+      if (refusal !== undefined) settle(() => reject(refusal));
+    });
     socket.once("connect", () => socket.write(request));
     socket.on("error", (error: NodeJS.ErrnoException) => fail(error.code ?? error.message));
     socket.once("end", () => fail("no whole line came back"));
