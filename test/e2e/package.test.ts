@@ -56,7 +56,9 @@ describe("the package", () => {
     expect(files).toContain("dist/cli/main.js");
     expect(files).toContain("schemas/manifest/workload-manifest.schema.json");
     expect(files).toContain("examples/hello/hello.yaml");
-    const allowed = /^(dist\/.*\.js|schemas\/.*\.json|examples\/.*|README\.md|CHANGELOG\.md|LICENSE|package\.json)$/;
+    expect(files).toContain("services/docs/services.md");
+    const allowed =
+      /^(dist\/.*\.js|schemas\/.*\.json|examples\/.*|services\/.*\.(md|svg)|README\.md|CHANGELOG\.md|LICENSE|package\.json)$/;
     expect(files.filter((path) => !allowed.test(path))).toEqual([]);
     expect(files.filter((path) => /\.map$|\.test\.|(^|\/)test\//.test(path))).toEqual([]);
     expect(bytes).toBeLessThan(1024 * 1024);
@@ -137,7 +139,8 @@ describeCompose(
       };
     }, 180_000);
     afterAll(async () => {
-      if (folder === undefined) return;
+      // Nothing was brought up when the set-up failed.
+      if (folder === undefined || env === undefined) return;
       await run("docker-compose", [...project, "down", "--volumes"], env, folder);
       // A pod is not of the project: it outlives a test that failed half-way.
       const pods = docker("ps", "-aq", "--filter", `label=swain.node=${env["SWAIN_NODE"]}`).split("\n");
