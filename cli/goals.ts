@@ -1,10 +1,11 @@
 // What a wait waits for, and whether an object is there yet. Pure: `wait.ts` reads the objects and shows how far they are.
-import type { NodeObject, PodObject, ServiceObject, WorkloadObject } from "../schemas/generated/types.ts";
+import type { NodeObject, PodObject, ProxyObject, ServiceObject, WorkloadObject } from "../schemas/generated/types.ts";
 import { nearest } from "../services/core/nearest.ts";
 import { isCode, SwainError } from "../services/kernel/errors.ts";
 import type { ApiObject } from "./client.ts";
 import type { Resource } from "./kinds.ts";
 import { because } from "./output/rows.ts";
+import { blockedText, serviceReach } from "./service-reach.ts";
 
 /**
  * `settled`: as a change that was accepted is waited for · `gone`: not there any more · `ready`: does its work ·
@@ -90,6 +91,17 @@ export function lookAt(goal: Goal, object: ApiObject | null): Look {
     default:
       return { done: true, progress: "in place" };
   }
+}
+
+/** Whether the proxies have a say in that goal: a count is of endpoints alone. */
+export const asksProxies = ({ kind, until }: Goal): boolean =>
+  kind === "service" && (until === "settled" || until === "ready");
+
+/** The same with what the proxies say: a service is not in place while one should listen for it and none does. */
+export function lookThroughProxies(look: Look, service: ApiObject, proxies: readonly ProxyObject[]): Look {
+  const reach = serviceReach(service as unknown as ServiceObject, proxies);
+  const against = blockedText(reach) || reach.untold;
+  return against === "" ? look : { done: false, progress: `${look.progress}, but ${against}` };
 }
 
 const withWhy = (words: string, reason: string, message: string): string =>

@@ -1,13 +1,11 @@
 // `swain proxy ls`: what the proxies of the cluster serve, where, and how their backends fare.
 import type { ProxyBackend, ProxyObject, ProxyRoute } from "../schemas/generated/types.ts";
-import type { ApiObject, Client } from "./client.ts";
+import type { Client } from "./client.ts";
 import { table } from "./output/table.ts";
 import type { Cell } from "./output/table.ts";
 import { ageText, memoryText } from "./output/units.ts";
 import type { Terminal } from "./command.ts";
-
-/** Proxies give a sign of life each second; who is silent for longer than this may be gone. */
-const silentMs = 5000;
+import { silentMs } from "./service-reach.ts";
 
 const text = (value: string | number): Cell => ({ text: String(value) });
 const nothing = text("-");
@@ -31,8 +29,8 @@ export async function showProxies(terminal: Terminal, client: Client, format: st
 }
 
 /** Each backend of one service at each proxy, indented, for a story; empty when no proxy has told of it. */
-export function backendsText(proxies: readonly ApiObject[], service: string, color: boolean): string {
-  const rows = (proxies as unknown as ProxyObject[]).flatMap((proxy) => {
+export function backendsText(proxies: readonly ProxyObject[], service: string, color: boolean): string {
+  const rows = proxies.flatMap((proxy) => {
     const routes = (proxy.status.metrics?.routes ?? []).filter((route) => route.service === service);
     return routes.length === 0 ? [] : backendRows(proxy.metadata.name, routes);
   });
@@ -56,6 +54,7 @@ const routeHeadings = [
   "FAILED",
   "REFUSED",
   "WAITING",
+  "REASON",
 ];
 
 function routeRows(proxy: ProxyObject): Cell[][] {
@@ -71,6 +70,7 @@ function routeRows(proxy: ProxyObject): Cell[][] {
       listens(route),
       backends(route),
       ...[open, total, failed, refused, waiting].map(text),
+      reasonOf(route),
     ];
   });
 }
@@ -99,7 +99,8 @@ function wideRows({ metadata, status }: ProxyObject): Cell[][] {
 function backendRows(proxy: string, routes: readonly ProxyRoute[]): Cell[][] {
   return routes.flatMap((route) => {
     const first = [text(proxy), named(route), listens(route)];
-    if (route.backends.length === 0) return [[...first, nothing]];
+    const blank = Array.from({ length: backendHeadings.length - first.length - 1 }, () => nothing);
+    if (route.backends.length === 0) return [[...first, ...blank, reasonOf(route)]];
     return route.backends.map((backend) => [
       ...first,
       text(backend.pod),
@@ -108,7 +109,7 @@ function backendRows(proxy: string, routes: readonly ProxyRoute[]): Cell[][] {
       ...[backend.open, backend.total, backend.failed].map(text),
       text(memoryText(backend.bytesIn)),
       text(memoryText(backend.bytesOut)),
-      text(backend.reason ?? backend.message ?? ""),
+      reasonOf(route, backend.reason ?? backend.message),
     ]);
   });
 }
@@ -120,8 +121,14 @@ function heard({ status }: ProxyObject): Cell {
 
 const named = ({ service, port }: ProxyRoute): Cell => text(port === undefined ? service : `${service}:${port}`);
 
-const listens = ({ listen, reason }: ProxyRoute): Cell =>
-  listen === undefined ? { text: reason ?? "-", style: "bad" } : text(listen);
+const listens = ({ listen }: ProxyRoute): Cell => (listen === undefined ? { text: "-", style: "bad" } : text(listen));
+
+/** Why it does not listen, and why the backend's last check failed. */
+const reasonOf = ({ listen, reason = "" }: ProxyRoute, message = ""): Cell => {
+  const why = listen === undefined ? reason : "";
+  const both = [why, message].filter((part) => part !== "").join("; ");
+  return why === "" ? text(both) : { text: both, style: "bad" };
+};
 
 /** Those that serve, of all. */
 function backends({ backends }: ProxyRoute): Cell {

@@ -5,12 +5,16 @@ import type {
   AutoscalerObject,
   NodeObject,
   PodObject,
+  ProxyObject,
   ServiceObject,
   WorkloadObject,
 } from "../schemas/generated/types.ts";
 import { errorKinds, isCode } from "../services/kernel/errors.ts";
 import { autoscalerFacts, metricSection, ownerFacts } from "./autoscaler-story.ts";
 import type { ApiObject, Client } from "./client.ts";
+import { heardProxies } from "./fetch.ts";
+import { serviceReach } from "./service-reach.ts";
+import type { ServiceReach } from "./service-reach.ts";
 import { feedEvent } from "./events.ts";
 import type { Resource } from "./kinds.ts";
 import { byName } from "./natural.ts";
@@ -63,23 +67,8 @@ export async function story(client: Client, of: StoryOf): Promise<string> {
         await eventSection(client, namespace, [name, ...pods.map(({ metadata }) => metadata.name)], now),
       ].join("");
     }
-    case "service": {
-      const service = object as unknown as ServiceObject;
-      const workload = service.spec.selector?.workload;
-      const pods =
-        workload === undefined ? [] : await podsWhere(client, namespace, ({ spec }) => spec.workload === workload);
-      const isMissing = workload !== undefined && (await client.find(namespace, "workload", workload)) === null;
-      const missing = isMissing ? `There is no workload ${workload} in namespace ${namespace}: it has no pods.\n` : "";
-      return [
-        facts([...serviceFacts(service), ["Waiting for", serviceWaiting(service, pods)]], of.color),
-        missing,
-        workload === undefined ? "" : podSection(pods, view),
-        await externalSection(client, namespace, name, now),
-        await proxySection(client, `${namespace}/${name}`, of.color),
-        reasonSection(pods.map(({ status }) => status)),
-        await eventSection(client, namespace, [name], now),
-      ].join("");
-    }
+    case "service":
+      return serviceStory(client, of, view);
     case "autoscaler": {
       const autoscaler = object as unknown as AutoscalerObject;
       return [
@@ -108,6 +97,30 @@ export async function story(client: Client, of: StoryOf): Promise<string> {
       ].join("");
     }
   }
+}
+
+async function serviceStory(
+  client: Client,
+  { object, namespace, name, color }: StoryOf,
+  view: ObjectView,
+): Promise<string> {
+  const service = object as unknown as ServiceObject;
+  const workload = service.spec.selector?.workload;
+  const pods =
+    workload === undefined ? [] : await podsWhere(client, namespace, ({ spec }) => spec.workload === workload);
+  const proxies = await heardProxies(client);
+  const reach = serviceReach(service, proxies);
+  const isMissing = workload !== undefined && (await client.find(namespace, "workload", workload)) === null;
+  const missing = isMissing ? `There is no workload ${workload} in namespace ${namespace}: it has no pods.\n` : "";
+  return [
+    facts([...serviceFacts(service, reach), ["Waiting for", serviceWaiting(service, pods)]], color),
+    missing,
+    workload === undefined ? "" : podSection(pods, view),
+    await externalSection(client, namespace, name, view.now),
+    proxySection(proxies, `${namespace}/${name}`, color),
+    reasonSection([{ reason: reach.code }, ...pods.map(({ status }) => status)]),
+    await eventSection(client, namespace, [name], view.now),
+  ].join("");
 }
 
 async function podsWhere(client: Client, scope: string, wanted: (pod: PodObject) => boolean): Promise<PodObject[]> {
@@ -148,7 +161,7 @@ function workloadFacts({ metadata, spec, status }: WorkloadObject): Fact[] {
   ];
 }
 
-function serviceFacts(service: ServiceObject): Fact[] {
+function serviceFacts(service: ServiceObject, reach: ServiceReach): Fact[] {
   const { metadata, spec, status } = service;
   return [
     ["Service", `${metadata.namespace}/${metadata.name}`],
@@ -157,6 +170,9 @@ function serviceFacts(service: ServiceObject): Fact[] {
     ["Workload", spec.selector?.workload ?? "none: it has external endpoints alone"],
     ["Ports", servicePorts(service)],
     ["Endpoints", String(status.endpoints)],
+    ["Proxies", reach.proxies.join(", ") || "none serves it: clients get in through `swain proxy`"],
+    ["Reached at", reach.listens.join(", ")],
+    ["Reason", reach.reason],
   ];
 }
 
@@ -237,8 +253,8 @@ async function externalSection(client: Client, namespace: string, service: strin
 }
 
 /** The service as its proxies see it. */
-async function proxySection(client: Client, service: string, color: boolean): Promise<string> {
-  const text = backendsText(await client.list("_", "proxy"), service, color);
+function proxySection(proxies: readonly ProxyObject[], service: string, color: boolean): string {
+  const text = backendsText(proxies, service, color);
   return text === "" ? "" : `\nProxies:\n${text}`;
 }
 

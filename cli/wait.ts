@@ -1,10 +1,11 @@
 // Success is reported when it was observed. The feed hints at changes; the truth is read from the leader, never older than
 // the accepted change. Called by the command wait and by --wait of apply, scale and delete.
-import type { PodObject } from "../schemas/generated/types.ts";
+import type { PodObject, ProxyObject } from "../schemas/generated/types.ts";
 import { SwainError } from "../services/kernel/errors.ts";
 import type { Client } from "./client.ts";
 import type { Terminal } from "./command.ts";
-import { goalLabel, lookAt } from "./goals.ts";
+import { heardProxies } from "./fetch.ts";
+import { asksProxies, goalLabel, lookAt, lookThroughProxies } from "./goals.ts";
 import type { Goal } from "./goals.ts";
 import { Hints } from "./hints.ts";
 import { scopeOf } from "./kinds.ts";
@@ -39,23 +40,32 @@ export async function waitForGoals(
   const hints = new Hints(client, namespaces.size === 1 && only !== undefined ? only : "_");
   const progress = new Progress(terminal, client.clock, goals.length);
   let open = [...goals];
+  let held = new Map<string, string>();
   try {
     for (let first = mustExist; ; first = false) {
       const left: Goal[] = [];
+      held = new Map();
+      let proxies: ProxyObject[] | undefined;
       const newest = Math.max(minSeq, hints.take() ?? 0);
       for (const goal of open) {
         const scope = scopeOf(goal.kind, goal.namespace);
         const strict = first && goal.until !== "gone";
         const object = await client[strict ? "get" : "find"](scope, goal.kind, goal.name, newest);
-        const look = lookAt(goal, object);
+        let look = lookAt(goal, object);
+        if (look.done && object !== null && asksProxies(goal)) {
+          proxies ??= await heardProxies(client);
+          look = lookThroughProxies(look, object, proxies);
+          if (!look.done) held.set(goalLabel(goal), look.progress);
+        }
         progress.tell(goalLabel(goal), look.progress, look.done);
         if (!look.done) left.push(goal);
       }
       open = left;
       if (open.length === 0) return;
       const rest = until - client.clock.mono();
-      if (rest <= 0) throw await timedOut(client, open, timeoutMs);
-      await hints.wait(rest);
+      if (rest <= 0) throw await timedOut(client, open, held, timeoutMs);
+      // What proxies say is in no feed.
+      await hints.wait(held.size === 0 ? rest : Math.min(rest, proxiesMs));
     }
   } finally {
     progress.stop();
@@ -63,9 +73,17 @@ export async function waitForGoals(
   }
 }
 
-/** Why it takes longer, as far as the pods say. */
-async function timedOut(client: Client, open: readonly Goal[], timeoutMs: number): Promise<SwainError> {
-  const located: { place: string; message: string }[] = [];
+/** Proxies are asked again after this: they tell a change about as soon. */
+const proxiesMs = 500;
+
+/** Why it takes longer, as far as the pods and proxies say; `held` are services by label with what is against them. */
+async function timedOut(
+  client: Client,
+  open: readonly Goal[],
+  held: ReadonlyMap<string, string>,
+  timeoutMs: number,
+): Promise<SwainError> {
+  const located = [...held].map(([place, message]) => ({ place, message: harmless(message) }));
   const workloads = open.filter(({ kind }) => kind === "workload");
   for (const namespace of new Set(workloads.map((goal) => goal.namespace))) {
     const names = new Set(workloads.filter((goal) => goal.namespace === namespace).map(({ name }) => name));

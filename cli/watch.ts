@@ -3,7 +3,7 @@
 import { asSwainError } from "../services/kernel/errors.ts";
 import type { ApiObject, Client } from "./client.ts";
 import type { Terminal } from "./command.ts";
-import { fetchObjects } from "./fetch.ts";
+import { fetchObjects, unreachedBy } from "./fetch.ts";
 import { Hints } from "./hints.ts";
 import { headingsOf, objectsText, rowsOf } from "./output/objects.ts";
 import type { ObjectView } from "./output/objects.ts";
@@ -32,6 +32,7 @@ export async function watchObjects(terminal: Terminal, client: Client, watched: 
           first ? watched.name : undefined,
           minSeq,
         );
+        if (watched.view.resource === "service") printer.unreached = await unreachedBy(client);
         await printer.show(objects.filter((object) => watched.name === undefined || nameOf(object) === watched.name));
       } catch (error) {
         if (first || signal.aborted || !asSwainError(error).retryable) throw error;
@@ -55,6 +56,8 @@ class Printer {
   private readonly view: ObjectView;
   private shown: Map<string, { text: string; object: ApiObject }> | null = null;
   private widths: number[] = [];
+  /** For services. */
+  unreached: ObjectView["unreached"];
 
   constructor(terminal: Terminal, view: ObjectView) {
     this.terminal = terminal;
@@ -63,11 +66,20 @@ class Printer {
 
   async show(objects: readonly ApiObject[]): Promise<void> {
     const before = this.shown;
-    const now = new Map(objects.map((object) => [keyOf(object), { text: JSON.stringify(object), object }]));
+    const now = new Map(
+      objects.map((object) => [
+        keyOf(object),
+        { text: JSON.stringify(object) + (this.unreached?.(object) ?? ""), object },
+      ]),
+    );
     this.shown = now;
     const changed = objects.filter((object) => before?.get(keyOf(object))?.text !== now.get(keyOf(object))?.text);
     const gone = before === null ? [] : [...before].filter(([key]) => !now.has(key)).map(([, { object }]) => object);
-    const view = { ...this.view, now: Date.now() };
+    const view = {
+      ...this.view,
+      now: Date.now(),
+      ...(this.unreached === undefined ? {} : { unreached: this.unreached }),
+    };
     if (view.format === "table" || view.format === "wide") this.showRows(changed, gone, before === null, view);
     else await this.showValues(changed, gone, view);
   }

@@ -1,6 +1,6 @@
 import { command } from "../command.ts";
 import type { Call } from "../command.ts";
-import { fetchObjects } from "../fetch.ts";
+import { fetchObjects, unreachedBy } from "../fetch.ts";
 import { namespaceArg, namespaceOf, parseTarget, scopeOf } from "../kinds.ts";
 import { objectsText, outputArg } from "../output/objects.ts";
 import type { ObjectView, OutputFormat } from "../output/objects.ts";
@@ -33,6 +33,8 @@ export default command({
 /** Past events that a list of them shows. */
 const lastEvents = 100;
 
+const isTable = (format: OutputFormat): boolean => format === "table" || format === "wide";
+
 async function get(call: Call): Promise<void> {
   const { resource, name } = parseTarget(call.positionals[0], call.positionals[1]);
   const all = call.flag("all-namespaces");
@@ -52,10 +54,11 @@ async function get(call: Call): Promise<void> {
       return;
     }
     const objects = await fetchObjects(client, resource, scope, name);
-    if (objects.length === 0 && (format === "table" || format === "wide")) {
+    if (objects.length === 0 && isTable(format)) {
       call.terminal.err(`No ${resource}s${scope === "_" ? "" : ` in namespace ${scope}`}.\n`);
       return;
     }
-    call.terminal.out(await objectsText(objects, view, name !== undefined));
+    const unreached = resource === "service" && isTable(format) ? { unreached: await unreachedBy(client) } : {};
+    call.terminal.out(await objectsText(objects, { ...view, ...unreached }, name !== undefined));
   });
 }

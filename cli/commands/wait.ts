@@ -26,7 +26,7 @@ export default command({
       type: "string",
       valueHint: "WHAT",
       description:
-        "ready (the default): workload with all pods ready, pod, node, service with an endpoint; steady: nothing left to do; " +
+        "ready (the default): workload with all pods ready, pod, node, service with an endpoint and its proxies listening; steady: nothing left to do; " +
         "deleted; state=STATE; count=N: at least N ready pods or endpoints",
     },
     timeout: waitArgs.timeout,

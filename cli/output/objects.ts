@@ -27,15 +27,25 @@ export interface ObjectView {
   readonly color: boolean;
   /** Milliseconds since 1970, for ages. */
   readonly now: number;
+  /** For services: why clients cannot reach it, empty where nothing is known against it. */
+  readonly unreached?: (service: ApiObject) => string;
 }
 
 /** Lines of a table without its headings; see `headingsOf`. */
 export function rowsOf(objects: readonly ApiObject[], view: ObjectView): Cell[][] {
-  return objects.map((object) => columns(view).map(({ cell }) => cell(object as never, view.now)));
+  const unreached = (object: ApiObject): Cell[] =>
+    view.unreached === undefined ? [] : [{ text: view.unreached(object) }];
+  return objects.map((object) =>
+    columns(view)
+      .map(({ cell }) => cell(object as never, view.now))
+      .concat(unreached(object)),
+  );
 }
 
 export function headingsOf(view: ObjectView): string[] {
-  return columns(view).map(({ heading }) => heading);
+  return columns(view)
+    .map(({ heading }) => heading)
+    .concat(view.unreached === undefined ? [] : ["REASON"]);
 }
 
 function columns(view: ObjectView): readonly Column<never>[] {

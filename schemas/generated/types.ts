@@ -1744,6 +1744,10 @@ time: number
  */
 routes: ProxyRoute[]
 /**
+ * It serves every service there is, each at its own ports.
+ */
+all?: boolean
+/**
  * Routes and backends left out, for size.
  */
 omitted?: number

@@ -151,7 +151,8 @@ export class Proxy {
       metrics: () => {
         this.barAll();
         const routes = [...this.routes.values()].flat();
-        return metricsOf(routes, this.connections, this.listeners, clock.mono(), clock.wall());
+        const metrics = metricsOf(routes, this.connections, this.listeners, clock.mono(), clock.wall());
+        return { ...metrics, ...(allOn === undefined ? {} : { all: true }) };
       },
       nextReturn: () => this.nextReturn(clock.mono()),
     });
