@@ -8,7 +8,7 @@ import type { StreamInfo } from "../../services/bus/jetstream-api.ts";
 import { limits } from "../../services/bus/limits.ts";
 import { idOf } from "../../services/bus/subjects.ts";
 import { sleep } from "../../services/kernel/clock.ts";
-import { asSwainError } from "../../services/kernel/errors.ts";
+import { asSwainError, isCode } from "../../services/kernel/errors.ts";
 import type { Client } from "../client.ts";
 import { localPaths, readRecord } from "../local/layout.ts";
 import { naturally } from "../natural.ts";
@@ -35,7 +35,7 @@ export async function checkCluster(client: Client, server: string, data: string)
     findings.push(bad("JetStream", code, message));
   }
   findings.push(leader(heard), ...clocks(heard));
-  if (heard.beats.length > 0) findings.push(await nodes(client));
+  if (heard.beats.length > 0) findings.push(...(await nodes(client)));
   return findings;
 }
 
@@ -155,19 +155,27 @@ function clocks({ skews }: Heard): Finding[] {
   return [ok("clocks", `${skews.size} compared; at most ${most === undefined ? "" : said(most)}, way included`)];
 }
 
-async function nodes(client: Client): Promise<Finding> {
+async function nodes(client: Client): Promise<Finding[]> {
   const all = (await client.list("_", "node")) as unknown as NodeObject[];
-  if (all.length === 0) return warn("nodes", "NO_NODES", "there are none");
-  const unheard = all
-    .filter(({ status }) => status.state === "unknown")
-    .toSorted((a, b) => naturally(a.metadata.name, b.metadata.name));
-  const [first] = unheard;
-  if (first === undefined) return ok("nodes", `${all.length} ready`);
-  const names = unheard.slice(0, 5).map(({ metadata }) => metadata.name);
-  const { reason, message } = first.status;
-  return bad(
-    "nodes",
-    "NODE_UNHEARD",
-    `${unheard.length} of ${all.length}: ${names.join(", ")} (${because(reason, message)})`,
-  );
+  if (all.length === 0) return [warn("nodes", "NO_NODES", "there are none")];
+  const sorted = all.toSorted((a, b) => naturally(a.metadata.name, b.metadata.name));
+  const unheard = sorted.filter(({ status }) => status.state === "unknown");
+  const findings = unheard.length === 0 ? [] : [bad("nodes", "NODE_UNHEARD", nodesText(unheard, all.length))];
+  const heard = sorted.filter(({ status }) => status.state === "ready");
+  const reasons = new Set(heard.map(({ status }) => status.reason));
+  // A node that was emptied on purpose has a reason, too.
+  for (const reason of reasons) {
+    if (reason === "" || reason === "DRAINED") continue;
+    const known = isCode(reason) ? reason : "INTERNAL";
+    const same = heard.filter(({ status }) => status.reason === reason);
+    findings.push(warn("nodes", known, nodesText(same, all.length)));
+  }
+  return findings.length > 0 ? findings : [ok("nodes", `${all.length} ready`)];
+}
+
+/** How many, which (of many the first), and why the first of them. */
+function nodesText(nodes: readonly NodeObject[], total: number): string {
+  const names = nodes.slice(0, 5).map(({ metadata }) => metadata.name);
+  const { reason = "", message = "" } = nodes[0]?.status ?? {};
+  return `${nodes.length} of ${total}: ${names.join(", ")} (${because(reason, message)})`;
 }

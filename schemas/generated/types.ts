@@ -128,6 +128,7 @@ ExecInput?: ExecInput
 ExecOutput?: ExecOutput
 ExecRequest?: ExecRequest
 Feed?: Feed
+Trouble?: Trouble
 Heartbeat?: Heartbeat
 JoinReply?: JoinReply
 JoinRequest?: JoinRequest
@@ -954,7 +955,7 @@ memoryBytes: number
 pods: number
 }
 /**
- * unknown: not heard in time. ready: heard again. held and released: a mass loss is being waited out.
+ * unknown: not heard in time, or held while a mass loss is waited out. ready: heard; with a reason, why it cannot start pods all the same.
  */
 export interface NodeChanged {
 kind: "node"
@@ -1362,6 +1363,20 @@ data: {
 [k: string]: unknown
 }
 /**
+ * Why the node cannot start pods now; left out while it can.
+ */
+export interface Trouble {
+/**
+ * A reason code.
+ */
+reason: string
+/**
+ * Cut at 500 signs.
+ */
+message: string
+[k: string]: unknown
+}
+/**
  * An agent's sign of life on node.<id>.heartbeat, each second.
  */
 export interface Heartbeat {
@@ -1385,6 +1400,7 @@ reported?: number
  * The sender's clock, milliseconds since 1970. For `swain doctor` alone: no clocks are compared to decide anything.
  */
 time?: number
+trouble?: Trouble
 facts: NodeFacts
 [k: string]: unknown
 }

@@ -230,6 +230,10 @@ class NodeAgent implements Agent {
     const reported = this.reporter.reported;
     const time = this.ports.clock.wall();
     const heartbeat: Heartbeat = { bootId: this.bootId, logId, generation, reported, time, facts };
+    const trouble = this.pods?.lastingTrouble() ?? null;
+    if (trouble !== null) {
+      heartbeat.trouble = { reason: trouble.code, message: trouble.message.slice(0, limits.troubleText) };
+    }
     bus.publish(subjectsOf(this.options.cluster).node.heartbeat(this.options.node), heartbeat);
   }
 

@@ -32,6 +32,8 @@ export const bounds = {
   reportGatherMs: 5,
   /** The progress of a pull is told this often: each time costs an event in the log. */
   progressMs: 3000,
+  /** An engine that is away for this long is told to the leader: a restart of it takes less, and is no news. */
+  troubleMs: 5000,
   reportPods: 500,
   logSessions: 50,
   logCredit: 64,

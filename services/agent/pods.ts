@@ -42,6 +42,8 @@ export class Pods {
   /** The whole assignment was told in this run, so a pod outside it is not wanted. */
   private synced = false;
   private outageError: SwainError | null = null;
+  /** Monotonic time at which the engine went; null while it answers. */
+  private outageSince: number | null = null;
   private seeking = false;
   private listing = false;
   private listAgain = false;
@@ -190,6 +192,12 @@ export class Pods {
     return this.outageError;
   }
 
+  /** The same, once it lasts; until it was reached in this run it has lasted already. */
+  lastingTrouble(): SwainError | null {
+    if (this.outageSince === null || !this.listed) return this.outageError;
+    return this.ports.clock.mono() - this.outageSince >= bounds.troubleMs ? this.outageError : null;
+  }
+
   /** Stops and removes all containers; gives up waiting after a while. */
   async stopAll(): Promise<void> {
     if (this.runners.size === 0 || this.outageError !== null) return;
@@ -278,8 +286,13 @@ export class Pods {
         message: error.message,
       });
     }
-    this.outageError = error;
+    this.gotLost(error);
     void this.seek();
+  }
+
+  private gotLost(error: SwainError): void {
+    this.outageError = error;
+    this.outageSince ??= this.ports.clock.mono();
   }
 
   /** Asks the engine until it answers, then compares all it has with what is known. */
@@ -306,6 +319,7 @@ export class Pods {
       if (this.ending.signal.aborted) return true;
       if (this.outageError !== null) this.ports.log.info("the container engine answers", { engine: description });
       this.outageError = null;
+      this.outageSince = null;
       this.hooks.onEngine(description);
       this.compare(containers);
       return true;
@@ -314,7 +328,7 @@ export class Pods {
       if (this.outageError === null) {
         this.ports.log.error("the container engine cannot be used", { code: known.code, message: known.message });
       }
-      this.outageError = known;
+      this.gotLost(known);
       if (this.listed) for (const runner of this.runners.values()) runner.wake();
       else this.sayWaiting();
       return false;

@@ -23,6 +23,8 @@ export const limits = {
   /** Pieces of input under way: half a MiB at most waits for a program that does not read. */
   execInputWindow: 32,
   heartbeatMs: 1000,
+  /** Signs of what a node says it suffers from: it stands in each heartbeat, in the log and in a table. */
+  troubleText: 500,
   /** Agents measure, and autoscalers look, this often. */
   metricsMs: 5000,
   leaderBeatMs: 500,

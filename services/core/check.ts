@@ -210,6 +210,8 @@ class Checker {
     if (candidate.node.mode !== "active")
       this.violate(index, "NODE_CORDONED", `pod ${key} goes to cordoned node ${id}`);
     if (candidate.node.state !== "ready") this.violate(index, "NODE_UNHEARD", `pod ${key} goes to unheard node ${id}`);
+    else if (candidate.node.reason !== "")
+      this.violate(index, "NODE_TROUBLED", `pod ${key} goes to ${id}, which cannot start it: ${candidate.node.reason}`);
     if (template.hostPorts.some((port) => hostPortsOf(this.state, candidates, candidate).has(port))) {
       this.violate(index, "HOST_PORT_TAKEN", `pod ${key} needs a hostPort that is taken on ${id}`);
     }

@@ -29,6 +29,7 @@ export interface NodeRecord {
   state: "ready" | "unknown";
   /** Event time of the last change of `state`, milliseconds. */
   since: number;
+  /** Why it is unknown, or why it cannot start pods though it is heard; empty when it can. */
   reason: string;
   message: string;
   /** What operators decided: whether it takes new pods, and whether those it has should leave. */

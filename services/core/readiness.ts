@@ -1,5 +1,5 @@
 // What a manifest's readiness check means, with what it leaves out filled in. Called by the agent and the manifest checks.
-import type { Container, Readiness } from "../../schemas/generated/types.ts";
+import type { Readiness } from "../../schemas/generated/types.ts";
 import { parseDurationMs } from "./quantity.ts";
 
 /** A container's own check. Times in milliseconds. */
@@ -41,6 +41,6 @@ export function checkOf(readiness: Readiness | undefined): Check | null {
 }
 
 /** True when a container has to show that it is ready: a check of its own, or declared ports. */
-export function mustShow(container: Container): boolean {
+export function mustShow(container: { readonly readiness?: unknown; readonly ports?: readonly unknown[] }): boolean {
   return container.readiness !== undefined || (container.ports ?? []).length > 0;
 }

@@ -1,5 +1,5 @@
 // What a plan may know besides the state: things heard on the bus and not worth an event.
-import type { EventItem } from "../../schemas/generated/types.ts";
+import type { EventItem, Trouble } from "../../schemas/generated/types.ts";
 import type { Key } from "./model.ts";
 
 /** A proxy heard lately. */
@@ -22,6 +22,8 @@ export interface View {
   readonly termAgeMs: number;
   /** Node → milliseconds since it was last heard, own stalls and disconnects taken off; left out while it was not heard this term. */
   readonly heardAgoMs: ReadonlyMap<string, number>;
+  /** Node → why it cannot start pods, as its agent says; null when it can, left out while it was not heard this term. */
+  readonly troubles: ReadonlyMap<string, Trouble | null>;
   readonly proxies: readonly ProxyView[];
   /** External endpoint (by id) → milliseconds since it was last renewed; left out while it was not in this term. */
   readonly renewedAgoMs: ReadonlyMap<string, number>;

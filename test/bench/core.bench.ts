@@ -41,6 +41,7 @@ function placementsPerSecond(nodes: number): number {
     now: 1_000_000,
     termAgeMs: 60_000,
     heardAgoMs: new Map(ids.map((id) => [id, 0])),
+    troubles: new Map(ids.map((id) => [id, null])),
     proxies: [],
     renewedAgoMs: new Map(),
   };

@@ -88,6 +88,29 @@ describe("a cluster of processes", () => {
     await until("all four answer", async () => (await spread(port, 12)).size === 4);
   });
 
+  it("halts a change to a program that exits at once at its first pod, though nothing checks it", async () => {
+    const job = (...command: string[]): object => ({
+      apiVersion: "swain/v1",
+      kind: "Workload",
+      metadata: { name: "job" },
+      spec: { replicas: 3, containers: [{ name: "main", process: { command } }] },
+    });
+    const first = await cluster.apply([job("sleep", "600")], "--wait");
+    expect(first.code, first.stderr).toBe(0);
+    const ready = async (): Promise<string[]> =>
+      (await cluster.pods())
+        .filter(({ spec, status }) => spec.workload === "job" && status.state === "ready" && status.restarts === 0)
+        .map(({ metadata }) => metadata.name)
+        .sort();
+    const before = await ready();
+    expect(before).toHaveLength(3);
+    await cluster.apply([job("sh", "-c", "exit 3")]);
+    await until("it halts", async () => (await cluster.workload("job")).status.phase === "halted");
+    expect((await cluster.workload("job")).status).toMatchObject({ reason: "EXITED" });
+    expect(await ready()).toEqual(before);
+    await cluster.ok("delete", "workload/job", "--wait");
+  });
+
   it("says of a pod that it was killed for want of memory, and which limits a node can hold", async () => {
     const nodes = await cluster.nodes();
     const engine = nodes[0]?.facts.engine ?? "";

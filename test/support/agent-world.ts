@@ -120,6 +120,11 @@ export class PodsWorld {
     return this.of(key).filter((container) => container.state === "running");
   }
 
+  /** What its heartbeat would say of the engine. */
+  get trouble(): string | undefined {
+    return this.pods?.lastingTrouble()?.code;
+  }
+
   state(key: string): string | undefined {
     return this.reports.get(key)?.state;
   }

@@ -6,6 +6,7 @@ import type {
   EventItem,
   NodeFacts,
   ObservedState,
+  Trouble,
   WorkloadSpec,
 } from "../../schemas/generated/types.ts";
 import { admitApply, type Admitted } from "../../services/core/admit/apply.ts";
@@ -20,6 +21,7 @@ import { check } from "../../services/core/check.ts";
 import { emptyState, foldRecord } from "../../services/core/fold/fold.ts";
 import type { Key, PodRecord, State } from "../../services/core/model.ts";
 import { plan } from "../../services/core/plan/plan.ts";
+import { mustShow } from "../../services/core/readiness.ts";
 import type { ProxyView, View } from "../../services/core/view.ts";
 
 export const facts = (over: Partial<NodeFacts> = {}): NodeFacts => ({
@@ -71,6 +73,8 @@ export class TestCluster {
   readonly heardAt = new Map<string, number>();
   /** External endpoint → when it was last renewed. */
   readonly renewedAt = new Map<string, number>();
+  /** Node → what its agent says it suffers from. */
+  readonly troubles = new Map<string, Trouble>();
   /** Nodes that do not speak at the moment. */
   readonly silent = new Set<string>();
 
@@ -147,6 +151,7 @@ export class TestCluster {
       now: this.now,
       termAgeMs: this.termAgeMs,
       heardAgoMs,
+      troubles: new Map([...this.heardAt.keys()].map((id) => [id, this.troubles.get(id) ?? null])),
       proxies: this.proxies,
       renewedAgoMs: this.renewedAgoMs(),
     };
@@ -223,9 +228,20 @@ export class TestCluster {
   /** Obeys and lets time pass until nothing moves. */
   converge(broken: (pod: PodRecord) => boolean = () => false): void {
     for (let round = 0; round < 400; round++) {
-      if (!this.obey(broken) && this.settle().length === 0) return;
-      this.pass(100);
+      const before = this.state.sequence;
+      if (this.obey(broken) || this.settle().length > 0) this.pass(100);
+      else if (this.hasUnchecked()) this.pass(2500);
+      if (this.state.sequence === before) return;
     }
     throw new Error("the cluster never comes to rest");
+  }
+
+  /** A pod that nothing checks counts for a template change or a drain only after a while. */
+  private hasUnchecked(): boolean {
+    const drains = [...this.state.nodes.values()].some(({ mode }) => mode === "draining");
+    return [...this.state.workloads.values()].some(
+      ({ templates }) =>
+        (drains || templates.size > 1) && [...templates.values()].some((one) => !one.spec.containers.every(mustShow)),
+    );
   }
 }

@@ -244,6 +244,23 @@ describe("an engine that does not answer", () => {
     expect(world.state(key)).toBe("ready");
   });
 
+  it("is told to the leader once it lasts, and no more as soon as it is over", async () => {
+    await world.tell([simPod("web-1", {})]);
+    world.engine.down();
+    await world.tell([simPod("web-1", {}), simPod("web-2", {})]);
+    await world.clock.advance(4900);
+    expect(world.trouble).toBeUndefined();
+    await world.clock.advance(200);
+    expect(world.trouble).toBe("ENGINE_UNREACHABLE");
+    world.engine.up();
+    await world.clock.advance(15_000);
+    expect(world.trouble).toBeUndefined();
+    world.engine.down();
+    await world.tell([simPod("web-3", {})]);
+    await world.clock.advance(4000);
+    expect(world.trouble).toBeUndefined();
+  });
+
   it("at the agent's own start keeps it quiet about pods that may run", async () => {
     await world.tell([simPod("web-1", {})]);
     await world.clock.advance(100);

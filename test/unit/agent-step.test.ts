@@ -293,6 +293,12 @@ describe("an engine that does not answer", () => {
     });
   });
 
+  it("does not hide why a pod failed for good", () => {
+    const failure = { step: "pull", code: "IMAGE_NOT_FOUND", message: "There is no such image." } as const;
+    const failed = { ...freshRecord, failure, retryAt: 1000 };
+    expect(during(failed, null)).toMatchObject({ state: "failed", observed: { reason: "IMAGE_NOT_FOUND" } });
+  });
+
   it("never makes a pod stopped", () => {
     expect(during(freshRecord, null, { ...pod, desired: "stop" })).toBeNull();
   });

@@ -195,6 +195,7 @@ describe("heartbeats", () => {
     const heartbeats = new Heartbeats(context, cluster.state, new Boots(context), {
       onHeard: (node) => heard.push(node),
       onFacts: () => {},
+      onTrouble: () => {},
     });
     const beat = (node: string, logId: string): void => {
       const body = { bootId: "b", logId, generation: 0, facts: facts({ hostname: node }) };
@@ -224,6 +225,7 @@ describe("heartbeats of a removed node", () => {
     const heartbeats = new Heartbeats(context, cluster.state, new Boots(context), {
       onHeard: () => {},
       onFacts: () => {},
+      onTrouble: () => {},
     });
     const beat = (bootId: string): string[] => {
       const body = { bootId, logId: cluster.state.logId, generation: 0, facts: facts({ hostname: "n9" }) };
@@ -242,6 +244,29 @@ describe("heartbeats of a removed node", () => {
     heartbeats.onRemoved("n9");
     expect(beat("first")).toEqual([]);
     expect(beat("second")).toEqual(["n9"]);
+  });
+});
+
+describe("the trouble in heartbeats", () => {
+  it("is news when it differs from the state's, and is cut", () => {
+    let news = 0;
+    const heartbeats = new Heartbeats(context, cluster.state, new Boots(context), {
+      onHeard: () => {},
+      onFacts: () => {},
+      onTrouble: () => (news += 1),
+    });
+    const beat = (trouble?: object): void => {
+      const body = { bootId: "b", logId: cluster.state.logId, generation: 0, facts: facts(), ...trouble };
+      const data = new TextEncoder().encode(JSON.stringify(body));
+      const subject = context.subjects.node.heartbeat("n1");
+      heartbeats.onMessage({ subject, data, json: () => body } as unknown as BusMessage);
+    };
+    beat();
+    expect([news, heartbeats.troubles().get("n1")]).toEqual([0, null]);
+    beat({ trouble: { reason: "ENGINE_UNREACHABLE", message: "x".repeat(10_000) } });
+    expect([news, heartbeats.troubles().get("n1")?.message.length]).toEqual([1, 500]);
+    beat();
+    expect([news, heartbeats.troubles().get("n1")]).toEqual([1, null]);
   });
 });
 

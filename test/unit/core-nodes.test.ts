@@ -1,6 +1,8 @@
 // Cordon, drain and removal of nodes, decided in the core.
 import { describe, expect, it } from "vitest";
 import { admitMode, admitRemoval } from "../../services/core/admit/node.ts";
+import { check } from "../../services/core/check.ts";
+import { plan } from "../../services/core/plan/plan.ts";
 import { nodeObject } from "../../services/core/project.ts";
 import { isLive } from "../../services/core/transitions.ts";
 import { serviceManifest, TestCluster, workloadManifest } from "../support/core.ts";
@@ -42,7 +44,93 @@ describe("a cordoned node", () => {
   });
 });
 
+describe("a node whose engine does not answer", () => {
+  const trouble = { reason: "ENGINE_UNREACHABLE", message: "connect ENOENT" };
+
+  it("says why, keeps its pods and endpoints, gets no new pods, and gets them again when it is back", () => {
+    const cluster = running();
+    cluster.troubles.set("n1", trouble);
+    expect(cluster.settle()).toEqual([{ kind: "node", verb: "ready", name: "n1", ...trouble }]);
+    expect(mode(cluster, "n1")).toMatchObject({ state: "ready", mode: "active", ...trouble });
+    cluster.apply(workloadManifest("web", { replicas: 12 }));
+    cluster.converge();
+    expect([on(cluster, "n1").length, served(cluster)]).toEqual([2, 12]);
+    for (const id of ["n2", "n3"]) cluster.troubles.set(id, trouble);
+    cluster.settle();
+    cluster.apply(workloadManifest("web", { replicas: 13 }));
+    const pending = (): unknown => cluster.pods().find((pod) => pod.state === "pending")?.message;
+    expect(pending()).toBe("No node fits (0 of 3): 3 whose engine does not answer.");
+    cluster.troubles.clear();
+    cluster.settle();
+    expect([pending(), on(cluster, "n1").length]).toEqual([undefined, 3]);
+    expect(mode(cluster, "n1")).toMatchObject({ state: "ready", reason: "", message: "" });
+  });
+
+  it("is one event, whatever its words, and none of a new leader that has not heard it yet", () => {
+    const cluster = running();
+    cluster.troubles.set("n1", trouble);
+    cluster.settle();
+    const view = cluster.view();
+    cluster.troubles.set("n1", { ...trouble, message: "connect ECONNREFUSED" });
+    expect(cluster.settle()).toEqual([]);
+    expect(plan(cluster.state, { ...view, troubles: new Map() }, "all").items).toEqual([]);
+  });
+
+  it("gives way to silence, is said again when it is heard, and hides no drain for good", () => {
+    const cluster = running();
+    cluster.troubles.set("n1", trouble);
+    cluster.silent.add("n1");
+    cluster.pass(5000);
+    expect(mode(cluster, "n1")).toMatchObject({ state: "unknown", reason: "NODE_UNHEARD" });
+    cluster.silent.delete("n1");
+    cluster.pass(1000);
+    expect(mode(cluster, "n1")).toMatchObject({ state: "ready", reason: "ENGINE_UNREACHABLE" });
+    cluster.troubles.clear();
+    set(cluster, "n1", "draining");
+    cluster.converge();
+    expect(mode(cluster, "n1")).toMatchObject({ mode: "cordoned", reason: "DRAINED" });
+  });
+
+  it("is refused by the checker, whoever plans", () => {
+    const cluster = running({ replicas: 1 });
+    cluster.troubles.set("n2", trouble);
+    cluster.settle();
+    const template = cluster.pods()[0]?.template ?? 0;
+    const pod = { kind: "pod", verb: "assigned", namespace: "default", workload: "web", name: "web-99" } as const;
+    const codes = check(cluster.state, [{ ...pod, slot: 5, template, node: "n2" }]).map(({ code }) => code);
+    expect(codes).toEqual(["NODE_TROUBLED"]);
+  });
+});
+
 describe("a draining node", () => {
+  it("keeps a pod whose copy nothing checks until the copy has stayed up for a while", () => {
+    const cluster = new TestCluster({ n1: {} });
+    cluster.apply(workloadManifest("job", { replicas: 1, containers: [{ name: "main", image: "job:1" }] }));
+    cluster.converge();
+    cluster.join("n2");
+    set(cluster, "n1", "draining");
+    const pods = (): unknown[] => cluster.pods("default/job").map(({ name, desired }) => [name, desired]);
+    const both = [
+      ["job-1", "run"],
+      ["job-2", "run"],
+    ];
+    for (let restarts = 0; restarts < 3; restarts += 1) {
+      cluster.report("default/job-2", "ready", { restarts });
+      cluster.pass(1000);
+      expect(pods()).toEqual(both);
+      cluster.report("default/job-2", "backoff", { reason: "EXITED", restarts: restarts + 1 });
+      cluster.pass(3000);
+    }
+    cluster.report("default/job-2", "ready", { restarts: 3 });
+    expect(plan(cluster.state, cluster.view(), "all").wakeInMs).toBe(2000);
+    expect(pods()).toEqual(both);
+    cluster.pass(2000);
+    expect(pods()).toEqual([
+      ["job-1", "stop"],
+      ["job-2", "run"],
+    ]);
+  });
+
   it("loses its pods one at a time, and never goes below the promised ready count", () => {
     const cluster = running();
     set(cluster, "n1", "draining");

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { PodRecord } from "../../services/core/model.ts";
+import { plan } from "../../services/core/plan/plan.ts";
 import { projection } from "../../services/core/project.ts";
 import { serviceManifest, TestCluster, workloadManifest } from "../support/core.ts";
 
@@ -14,6 +15,19 @@ const readyCount = (cluster: TestCluster): number =>
 function running(): TestCluster {
   const cluster = new TestCluster({ n1: {}, n2: {}, n3: {} });
   cluster.apply(workloadManifest("web", { replicas: 3, ...image("app:1") }), serviceManifest("web"));
+  cluster.converge();
+  return cluster;
+}
+
+/** Neither ports nor readiness. */
+const plain = (name: string): object => ({ containers: [{ name: "main", image: name }] });
+const readyOf = (cluster: TestCluster, name: string): number =>
+  cluster.pods().filter((pod) => pod.desired === "run" && pod.state === "ready" && imageOf(cluster, pod) === name)
+    .length;
+
+function unchecked(): TestCluster {
+  const cluster = new TestCluster({ n1: {}, n2: {}, n3: {} });
+  cluster.apply(workloadManifest("web", { replicas: 3, ...plain("app:1") }));
   cluster.converge();
   return cluster;
 }
@@ -145,6 +159,51 @@ describe("a template change", () => {
     expect(cluster.state.workloads.get("default/web")?.halted).toBeNull();
     cluster.pass(2000);
     expect(cluster.state.workloads.get("default/web")?.halted).toMatchObject({ reason: "NOT_READY" });
+  });
+
+  it("to a program that nothing checks and that exits at once halts at the first pod", () => {
+    const cluster = unchecked();
+    cluster.apply(workloadManifest("web", plain("app:2")));
+    const next = cluster.pods().at(-1)?.key ?? "";
+    cluster.report(next, "ready");
+    expect(plan(cluster.state, cluster.view(), "all").wakeInMs).toBe(2000);
+    cluster.pass(1500);
+    cluster.report(next, "starting", { restarts: 1 });
+    cluster.report(next, "ready", { restarts: 1 });
+    cluster.pass(1500);
+    expect(readyOf(cluster, "app:1")).toBe(3);
+    cluster.report(next, "backoff", { reason: "EXITED", message: "Container main exited with code 1.", restarts: 2 });
+    expect(cluster.state.workloads.get("default/web")?.halted).toMatchObject({ reason: "EXITED" });
+    // Also a moment in which it looks well changes nothing then.
+    cluster.report(next, "ready", { restarts: 2 });
+    cluster.pass(500);
+    expect([readyOf(cluster, "app:1"), cluster.pods().length]).toEqual([3, 4]);
+  });
+
+  it("to a program that nothing checks and that stays up goes on after 2 s a pod, under any leader's clock", () => {
+    const cluster = unchecked();
+    cluster.apply(workloadManifest("web", plain("app:2")));
+    cluster.report(cluster.pods().at(-1)?.key ?? "", "ready");
+    // The next leader's clock is minutes behind: its own time in office counts.
+    cluster.elect("c2");
+    cluster.now -= 500_000;
+    for (const id of ["n1", "n2", "n3"]) cluster.heardAt.set(id, cluster.now);
+    cluster.termAgeMs = 1500;
+    cluster.settle();
+    expect(readyOf(cluster, "app:1")).toBe(3);
+    cluster.termAgeMs = 2000;
+    cluster.settle();
+    expect(readyOf(cluster, "app:1")).toBe(2);
+    cluster.termAgeMs = 60_000;
+    cluster.converge();
+    expect(cluster.pods().map((pod) => imageOf(cluster, pod))).toEqual(["app:2", "app:2", "app:2"]);
+  });
+
+  it("of programs that nothing checks and that run to their end goes on at once", () => {
+    const cluster = unchecked();
+    cluster.apply(workloadManifest("web", { restartPolicy: "Never", ...plain("app:2") }));
+    cluster.report(cluster.pods().at(-1)?.key ?? "", "stopped", { reason: "COMPLETED" });
+    expect(readyOf(cluster, "app:1")).toBe(2);
   });
 
   it("with a hostPort stops the old pod before its successor starts", () => {

@@ -29,6 +29,8 @@ export function podReport(input: ReportInput): PodReport | null {
     return troubled(last, outage ?? record.failure);
   }
   if (record.finished !== null) return say(input, record.finished, record.ended ?? none);
+  // The engine has nothing to do with it, and does not hide it when it goes.
+  if (record.failure !== null && isLasting(record.failure.code)) return say(input, "failed", record.failure);
   if (outage !== null) {
     const settled = record.upSince !== null;
     if (settled) return last;
@@ -36,9 +38,7 @@ export function podReport(input: ReportInput): PodReport | null {
     if (last === null && record.started.length > 0) return null;
     return last === null ? say(input, "starting", outage) : troubled(last, outage);
   }
-  if (record.failure !== null) {
-    return say(input, isLasting(record.failure.code) ? "failed" : "backoff", record.failure);
-  }
+  if (record.failure !== null) return say(input, "backoff", record.failure);
   if (record.retryAt !== null) return say(input, "backoff", record.ended ?? none);
   return progress(input);
 }

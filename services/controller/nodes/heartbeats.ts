@@ -1,12 +1,13 @@
 // Heartbeats of agents: who lives, which assignment they hold, and facts the log does not have yet (which is how a node
 // registers). Thousands come in each second, nearly all of them equal to the one before.
 import { heartbeat as isHeartbeat } from "../../../schemas/generated/messages.js";
-import type { EventItem, NodeFacts } from "../../../schemas/generated/types.ts";
+import type { EventItem, NodeFacts, Trouble } from "../../../schemas/generated/types.ts";
 import { limits } from "../../bus/limits.ts";
 import type { BusMessage } from "../../bus/port.ts";
 import { idOf } from "../../bus/subjects.ts";
 import { admitFacts } from "../../core/admit/node.ts";
 import type { ReadState } from "../../core/model.ts";
+import { isNews } from "../../core/plan/liveness.ts";
 import type { Context } from "../ports.ts";
 import { bodyOf, sameBytes } from "../record.ts";
 import type { Boots } from "./boots.ts";
@@ -22,6 +23,7 @@ export interface Held {
 interface Known extends Held {
   readonly data: Uint8Array;
   readonly facts: NodeFacts;
+  readonly trouble: Trouble | null;
 }
 
 export interface HeartbeatEvents {
@@ -29,6 +31,8 @@ export interface HeartbeatEvents {
   onHeard(node: string, held: Held): void;
   /** Facts wait to be taken. */
   onFacts(): void;
+  /** The node's trouble is another than the state has. */
+  onTrouble(): void;
 }
 
 /** The agent that spoke for a node when that was removed. */
@@ -63,6 +67,12 @@ export class Heartbeats {
     return [...this.others].slice(0, strangersMost);
   }
 
+  /** Node → what it says it suffers from, for all whose word counts. */
+  troubles(): ReadonlyMap<string, Trouble | null> {
+    const heard = [...this.known].filter(([node]) => !this.others.has(node));
+    return new Map(heard.map(([node, { trouble }]) => [node, trouble]));
+  }
+
   onMessage(message: BusMessage): void {
     const node = idOf(message.subject);
     let known = this.known.get(node);
@@ -76,6 +86,8 @@ export class Heartbeats {
     } else if (!this.boots.hear(node, known.bootId) || this.others.has(node)) return;
     else if (!this.state.nodes.has(node)) this.wait(node, known.facts);
     this.events.onHeard(node, known);
+    const record = this.state.nodes.get(node);
+    if (record !== undefined && isNews(record, known.trouble)) this.events.onTrouble();
   }
 
   /**
@@ -137,7 +149,10 @@ export class Heartbeats {
       return undefined;
     }
     const { bootId, logId, generation, facts } = body;
-    return { bootId, logId, generation, facts, data: message.data.slice() };
+    // An agent of another release may say more than ours does.
+    const { reason, message: words } = body.trouble ?? { reason: "", message: "" };
+    const trouble = reason === "" ? null : { reason, message: words.slice(0, limits.troubleText) };
+    return { bootId, logId, generation, facts, trouble, data: message.data.slice() };
   }
 
   private isLeaving(node: string): boolean {

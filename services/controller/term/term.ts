@@ -93,6 +93,7 @@ export class Term {
         now: this.clock.now(),
         termAgeMs: this.clock.age(),
         heardAgoMs: this.liveness.heardAgo(),
+        troubles: this.heartbeats.troubles(),
         proxies: this.proxies.view(),
         renewedAgoMs: this.renewals.ago(),
       }),
@@ -111,6 +112,7 @@ export class Term {
         this.assigner.onHeard(node, held);
       },
       onFacts: wake,
+      onTrouble: () => this.look(),
     });
     this.reports = new Reports(context, state, boots, wake);
     this.proxies = new Proxies(context, () => this.look());

@@ -4,6 +4,8 @@ import type { EventItem } from "../../../schemas/generated/types.ts";
 import type { ReadPod, ReadState, ReadWorkload, Template } from "../model.ts";
 import { parseDurationMs } from "../quantity.ts";
 import { isDraining, isLive } from "../transitions.ts";
+import type { TermTime } from "../view.ts";
+import { provenInMs } from "./proven.ts";
 import type { NewPod, Placer, Refusal, Slots } from "./reconcile.ts";
 import { stopItem } from "./stop.ts";
 
@@ -11,7 +13,7 @@ export interface EvacuateStep {
   readonly items: readonly EventItem[];
   /** Why there is no node for the next copy. */
   readonly refusal: Refusal | null;
-  /** Milliseconds until the copy in progress is late; null when none is. */
+  /** Milliseconds until the copy in progress counts or is late; null when none is. */
   readonly wakeInMs: number | null;
 }
 
@@ -24,7 +26,7 @@ export function evacuate(
   workload: ReadWorkload,
   slots: Slots,
   placer: Placer,
-  now: number,
+  time: TermTime,
 ): EvacuateStep {
   const items: EventItem[] = [];
   let next: NewPod | null = null;
@@ -33,11 +35,13 @@ export function evacuate(
     const movers = pods.filter((pod) => isDraining(state, pod) && !isDone(pod));
     const copies = pods.filter((pod) => !isDraining(state, pod));
     if (movers.length === 0) items.push(...doubled(state, copies));
-    else if (copies.some((pod) => isServing(pod) || isDone(pod))) {
+    else if (copies.some((pod) => isDone(pod) || (isServing(pod) && provenInMs(state, pod, time) === 0))) {
       const message = "Its node is drained, and a copy is ready elsewhere.";
       items.push(...movers.map((pod) => stopItem(state, pod, "NODE_DRAINED", message)));
-    } else if (copies.length > 0) inProgress = lateIn(workload, copies, now);
-    else next ??= { slot, template: templateOf(workload, movers) };
+    } else if (copies.length > 0) {
+      const ready = copies.filter(isServing).map((pod) => provenInMs(state, pod, time));
+      inProgress = ready.length > 0 ? Math.min(...ready) : lateIn(workload, copies, time.now);
+    } else next ??= { slot, template: templateOf(workload, movers) };
   }
   // One at a time: nothing else of this workload moves before the copy in progress is ready.
   if (items.length > 0 || inProgress !== null || next === null) {
@@ -77,7 +81,9 @@ export function hindrance(state: ReadState, pod: ReadPod, refusal: Refusal | nul
     const other = state.pods.get(key);
     return other !== undefined && other.slot === pod.slot && isLive(other) && !isDraining(state, other) ? [other] : [];
   });
-  const late = copies.find((copy) => copy.state === "failed" || lateIn(workload, [copy], now) <= 0);
+  const late = copies.find(
+    (copy) => copy.state === "failed" || (!isServing(copy) && lateIn(workload, [copy], now) <= 0),
+  );
   if (late !== undefined) {
     return `its copy ${late.name} is ${late.state}${late.message === "" ? "." : `: ${late.message}`}`;
   }

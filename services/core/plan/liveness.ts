@@ -1,5 +1,5 @@
 // Liveness: which nodes are unheard, and which pods are given up for it.
-import type { EventItem } from "../../../schemas/generated/types.ts";
+import type { EventItem, Trouble } from "../../../schemas/generated/types.ts";
 import { limits } from "../../bus/limits.ts";
 import type { ReadNode, ReadPod, ReadState } from "../model.ts";
 import { parseDurationMs } from "../quantity.ts";
@@ -16,7 +16,7 @@ export interface LivenessStep {
   readonly wakeInMs: number | null;
 }
 
-/** Items for nodes that fell silent or came back, then for the pods of nodes that stayed silent. */
+/** Items for nodes that fell silent, came back or have another trouble than before, then for the pods of nodes that stayed silent. */
 export function liveness(state: ReadState, view: View): LivenessStep {
   const items: EventItem[] = [];
   let wakeInMs: number | null = null;
@@ -47,12 +47,19 @@ export function liveness(state: ReadState, view: View): LivenessStep {
 const silenceOf = (node: ReadNode, view: View): number =>
   view.heardAgoMs.get(node.id) ?? (node.state === "unknown" ? Infinity : view.termAgeMs);
 
+/** True when a node that is heard says another trouble than the one known. The words of its message may change: no news. */
+export function isNews(node: ReadNode, trouble: Trouble | null | undefined): boolean {
+  return trouble !== undefined && node.state === "ready" && node.reason !== (trouble?.reason ?? "");
+}
+
 function nodeItem(node: ReadNode, view: View, heldCount: number, total: number): EventItem | null {
   const silence = silenceOf(node, view);
-  if (node.state === "unknown" && silence < limits.nodeUnheardMs) {
-    return { kind: "node", verb: "ready", name: node.id };
+  if (silence < limits.nodeUnheardMs) {
+    const trouble = view.troubles.get(node.id);
+    if (node.state === "ready" && !isNews(node, trouble)) return null;
+    const why = trouble ? { reason: trouble.reason, message: trouble.message } : {};
+    return { kind: "node", verb: "ready", name: node.id, ...why };
   }
-  if (silence < limits.nodeUnheardMs) return null;
   if (heldCount > 0) {
     const message = `${heldCount} of ${total} nodes are unheard at once: their pods are not replaced for ${massHoldMs / 60_000} minutes, because the fault may be ours.`;
     // Said once: the count of nodes in the message may change, the reason does not.

@@ -133,11 +133,11 @@ function one(state: ReadState, view: View, workload: ReadWorkload, { placer, sto
   for (const pod of wanted) placer.create(workload, pod);
   // A template change waits until the count is right: it is one pod at a time.
   if (excess.length > 0 || wanted.length > 0) return null;
-  const step = rollout(state, workload, slots, view.now);
+  const step = rollout(state, workload, slots, view);
   stops.push(...step.items);
   if (step.create !== null) placer.create(workload, step.create);
   if (step.items.length > 0 || step.create !== null || step.wakeInMs !== null) return step.wakeInMs;
-  const moved = evacuate(state, workload, slots, placer, view.now);
+  const moved = evacuate(state, workload, slots, placer, view);
   stops.push(...moved.items);
   looked.set(keyOf(workload.namespace, workload.name), moved.refusal);
   return moved.wakeInMs;

@@ -4,6 +4,8 @@ import type { EventItem } from "../../../schemas/generated/types.ts";
 import { isCode } from "../../kernel/errors.ts";
 import type { ReadPod, ReadState, ReadWorkload, Template } from "../model.ts";
 import { parseDurationMs } from "../quantity.ts";
+import type { TermTime } from "../view.ts";
+import { provenInMs } from "./proven.ts";
 import type { NewPod, Slots } from "./reconcile.ts";
 import { stopItem } from "./stop.ts";
 
@@ -11,47 +13,55 @@ export interface RolloutStep {
   readonly items: readonly EventItem[];
   /** At most one. */
   readonly create: NewPod | null;
-  /** Milliseconds until the pod in progress is late; null when none is. */
+  /** Milliseconds until the pod in progress counts or is late; null when none is. */
   readonly wakeInMs: number | null;
 }
 
 const nothing: RolloutStep = { items: [], create: null, wakeInMs: null };
 
 /** The next step of a template change, or nothing when all pods are of the current template. */
-export function rollout(state: ReadState, workload: ReadWorkload, slots: Slots, now: number): RolloutStep {
+export function rollout(state: ReadState, workload: ReadWorkload, slots: Slots, time: TermTime): RolloutStep {
   const current = workload.template.generation;
   const mixed = [...slots.live.entries()].filter(([, pods]) => pods.some((pod) => pod.template !== current));
   if (mixed.length === 0) return nothing;
-  const finished = replaced(state, mixed, current);
+  const finished = replaced(state, mixed, current, time);
   if (finished.length > 0) return { items: finished, create: null, wakeInMs: null };
   if (workload.halted !== null) return nothing;
-  const inProgress = [...slots.live.values()].flat().find((pod) => pod.template === current && !isReady(pod));
-  if (inProgress !== undefined) return judge(workload, inProgress, now);
+  const inProgress = [...slots.live.values()]
+    .flat()
+    .find((pod) => pod.template === current && !counts(state, pod, time));
+  if (inProgress !== undefined) return judge(state, workload, inProgress, time);
   return begin(state, workload, slots, mixed);
 }
 
 const isReady = (pod: ReadPod): boolean =>
   pod.state === "ready" || (pod.state === "stopped" && pod.reason === "COMPLETED");
 
+/** A new pod takes an old one's place only when it is ready and has shown that it stays so. */
+const counts = (state: ReadState, pod: ReadPod, time: TermTime): boolean =>
+  isReady(pod) && (pod.state !== "ready" || provenInMs(state, pod, time) === 0);
+
 /** Old pods whose slot has a ready new one, and old pods that never worked beside one that does. */
 function replaced(
   state: ReadState,
   mixed: readonly (readonly [number, readonly ReadPod[]])[],
   current: number,
+  time: TermTime,
 ): EventItem[] {
   return mixed.flatMap(([, pods]) => {
-    const done = pods.some((pod) => pod.template === current && isReady(pod));
-    const serving = pods.some((pod) => isReady(pod));
+    const done = pods.some((pod) => pod.template === current && counts(state, pod, time));
+    const serving = pods.some((pod) => pod.template !== current && isReady(pod));
     return pods
       .filter((pod) => pod.template !== current && (done || (serving && !pod.wasReady)))
       .map((pod) => stopItem(state, pod, "TEMPLATE_CHANGED", "Replaced by a pod of the changed template."));
   });
 }
 
-/** A new pod that is not ready yet: wait, or halt. */
-function judge(workload: ReadWorkload, pod: ReadPod, now: number): RolloutStep {
+/** A new pod that does not count yet: wait, or halt. */
+function judge(state: ReadState, workload: ReadWorkload, pod: ReadPod, time: TermTime): RolloutStep {
+  if (pod.state === "ready") return { items: [], create: null, wakeInMs: provenInMs(state, pod, time) };
   const deadline = parseDurationMs(workload.spec.progressDeadline ?? "60s");
-  const left = pod.created + deadline - now;
+  const left = pod.created + deadline - time.now;
   const broken = pod.state === "failed" || (pod.state === "backoff" && pod.restarts > 0);
   if (!broken && left > 0) return { items: [], create: null, wakeInMs: left };
   const reason = isCode(pod.reason) ? pod.reason : "PROGRESS_DEADLINE";

@@ -19,6 +19,13 @@ const healthy: Filter = {
   explain: () => "unheard",
 };
 
+const engine: Filter = {
+  name: "engine",
+  applies: () => true,
+  check: (_template, { node }) => node.reason === "",
+  explain: () => "whose engine does not answer",
+};
+
 const active: Filter = {
   name: "active",
   applies: () => true,
@@ -122,6 +129,7 @@ const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 1024 / 1024)}M
 /** In the order in which they are asked; a node's refusal is counted at the first one that refuses. */
 export const filters: readonly Filter[] = [
   healthy,
+  engine,
   active,
   runtime,
   sandbox,
