@@ -22,8 +22,16 @@ const digestForm = /^[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-f
 /** The first part of a name is a registry only when it looks like a host. */
 const isRegistry = (text: string): boolean => /[.:[]/.test(text) || text === "localhost" || /[A-Z]/.test(text);
 
+/** True for `user:password@host/…`: a secret that everybody who may look at the workload would read. */
+export const hasCredentials = (text: string): boolean => /@.*\//.test(text);
+
+/** Where they go instead, without a full stop. */
+export const noCredentials =
+  "it holds credentials, which everybody would see; log in on the nodes with `docker login` or `podman login`";
+
 /** Throws IMAGE_NOT_FOUND: what is no reference names no image. */
 export function parseImage(text: string): ImageReference {
+  if (hasCredentials(text)) throw new SwainError("IMAGE_NOT_FOUND", `an image reference is none: ${noCredentials}`);
   const fault = imageFault(text);
   if (fault !== undefined) throw new SwainError("IMAGE_NOT_FOUND", `"${text}" is no image reference: ${fault}`);
   const { repository, written, digest } = split(text);

@@ -1,6 +1,6 @@
 // What a schema cannot see in a manifest: names given twice, limits below requests, fields that mean nothing together.
 // The document may be malformed anywhere (the schema says so beside this), so every part is read with care.
-import { imageFault } from "./image.ts";
+import { hasCredentials, imageFault, noCredentials } from "./image.ts";
 import type { ManifestProblem } from "./manifest-problem.ts";
 import { at, duplicates, entries, fieldsOf, quantityOf } from "./manifest-place.ts";
 import type { Place } from "./manifest-place.ts";
@@ -106,6 +106,10 @@ function bounded(place: Place, least: number, most: number, words: string): Mani
 }
 
 function imageMeaning(place: Place): ManifestProblem[] {
+  // Told without the value: problems are shown and kept.
+  if (typeof place.value === "string" && hasCredentials(place.value)) {
+    return [{ path: place.path, code: "BAD_VALUE", message: `image must be an image reference: ${noCredentials}` }];
+  }
   const fault = typeof place.value === "string" ? imageFault(place.value) : undefined;
   return fault === undefined
     ? []

@@ -51,7 +51,8 @@ function portMeaning(port: Place, mode: unknown): ManifestProblem[] {
 export function sandboxMeaning(container: Place): ManifestProblem[] {
   const mounts = [...entries(at(container, "volumes")), ...entries(at(container, "tmpfs"))];
   return [
-    ...duplicates(mounts, "mountPath", "something is mounted there already"),
+    ...duplicates(mounts.map(plainMount), "mountPath", "something is mounted there already"),
+    ...entries(at(container, "tmpfs")).flatMap(overRoot),
     ...duplicates(entries(at(container, "ulimits")), "name", "this limit is set already"),
     ...duplicates(entries(at(container, "devices")), "hostPath", "this device is there already"),
     ...securityMeaning(at(container, "security")),
@@ -60,6 +61,34 @@ export function sandboxMeaning(container: Place): ManifestProblem[] {
     ...size(at(container, "shmSize")),
     ...entries(at(container, "tmpfs")).flatMap((mount) => size(at(mount, "size"))),
   ];
+}
+
+/** `/a/` and `/a//` are `/a`. */
+const plainPath = (path: string): string => path.replace(/\/+/g, "/").replace(/(?<=.)\/$/, "");
+
+function plainMount(mount: Place): Place {
+  const { mountPath } = fieldsOf(mount.value);
+  return typeof mountPath === "string" ? { path: mount.path, value: { mountPath: plainPath(mountPath) } } : mount;
+}
+
+/** A folder in memory in place of the root would hide the image, program and all. */
+function overRoot(mount: Place): ManifestProblem[] {
+  const place = at(mount, "mountPath");
+  const root = typeof place.value === "string" && plainPath(place.value) === "/";
+  return root ? [bad(place, "this would hide the whole image; name a folder below the root")] : [];
+}
+
+/** The largest number of a user or group that container engines take. */
+const mostId = 2 ** 31 - 1;
+
+/** A name, a number or `user:group`. */
+function identity(place: Place): ManifestProblem[] {
+  const { value } = place;
+  const ids = typeof value === "string" ? value.split(":") : [value];
+  // A name is not a number, and so is never above one.
+  const over = ids.some((id) => Number(id) > mostId);
+  const message = `the number of a user or group must be at most ${mostId}`;
+  return over ? [{ ...place, code: "OUT_OF_RANGE", message }] : [];
 }
 
 const capabilitiesOf = (list: Place): string[] =>
@@ -75,6 +104,7 @@ function securityMeaning(security: Place): ManifestProblem[] {
   for (const place of [...entries(add), ...entries(drop)]) {
     if (String(place.value).startsWith("CAP_")) problems.push(bad(place, "capabilities are written without CAP_"));
   }
+  problems.push(...[at(security, "user"), ...entries(at(security, "groups"))].flatMap(identity));
   if (privileged !== true) return problems;
   const undone = [
     { place: drop, set: drop.value !== undefined },

@@ -42,6 +42,7 @@ test("all of the sandbox together is right", () => {
 });
 
 test.each([
+  ["memory over the root", { tmpfs: [{ mountPath: "/" }] }, {}, "/spec/containers/0/tmpfs/0/mountPath"],
   [
     "privileged with dropped rights",
     { security: { privileged: true, capabilities: { drop: ["ALL"] } } },
@@ -145,4 +146,24 @@ describe("where a pod with a special network may go", () => {
     expect(network?.check(guest, candidate("other/db"), {} as never, [])).toBe(false);
     expect(network?.explain(guest)).toContain("workload db");
   });
+});
+
+test("an image with credentials is refused without showing them", () => {
+  for (const image of ["alice:pw@host/x", "https://alice:pw@host/x", "alice:pw@host:5000/x:1"]) {
+    const problems = checkManifest(workload({ image }));
+    expect(problems).toMatchObject([{ path: "/spec/containers/0/image", code: "BAD_VALUE" }]);
+    expect(JSON.stringify(problems)).not.toContain("pw");
+  }
+  expect(told({ image: `host:5000/x@sha256:${"a".repeat(64)}` })).toEqual([]);
+});
+
+test("numbers of users and groups beyond what engines take are told, and a folder that is mounted twice", () => {
+  expect(told({ security: { user: 2147483648, groups: [1, 2147483648] } })).toEqual([
+    "/spec/containers/0/security/user OUT_OF_RANGE",
+    "/spec/containers/0/security/groups/1 OUT_OF_RANGE",
+  ]);
+  expect(told({ security: { user: "1:2147483648" } })).toEqual(["/spec/containers/0/security/user OUT_OF_RANGE"]);
+  expect(told({ security: { user: "2147483647:2147483647" } })).toEqual([]);
+  const twice = { volumes: [{ name: "a", mountPath: "/data/" }], tmpfs: [{ mountPath: "/data" }] };
+  expect(told(twice)).toEqual(["/spec/containers/0/tmpfs/0/mountPath DUPLICATE"]);
 });
