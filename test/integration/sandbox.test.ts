@@ -100,6 +100,17 @@ function rightsSuite(world: World): void {
     }
   });
 
+  it("a capability, CPU, user or group that is not there is refused as such", async () => {
+    const driver = world.stage.driver();
+    const refusal = (program: Partial<Program>): Promise<string> =>
+      codeOf(run(driver, specOf({ ...idle, ...program })));
+    expect(await refusal({ security: { capabilities: { add: ["NO_SUCH"] } } })).toBe("SANDBOX_REFUSED");
+    expect(await refusal({ resources: { cpuSet: "0-999" } })).toBe("SANDBOX_REFUSED");
+    expect(await refusal({ security: { user: "swain-nobody" } })).toBe("SANDBOX_REFUSED");
+    expect(await refusal({ security: { user: "1:swain-nobody" } })).toBe("SANDBOX_REFUSED");
+    expect(await refusal({ security: { groups: ["swain-nobody"] } })).toBe("SANDBOX_REFUSED");
+  });
+
   it("privileged holds what others do not, or is refused where root itself has not every right", async () => {
     const script = "cat /proc/self/status";
     const plain = await outcome(world, shell(script));

@@ -3,7 +3,16 @@
 import { execFile, execFileSync, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -16,6 +25,8 @@ export interface PodmanService {
   readonly socket: string;
   /** Loopback ports of registries that it speaks to without TLS. */
   readonly registryPorts: readonly number[];
+  /** Kills the service in the middle of whatever it does, and starts it anew. */
+  restart(): Promise<void>;
   stop(): void;
 }
 
@@ -52,14 +63,25 @@ export async function startPodman(image: string, options: { readonly storage?: s
   process.once("exit", stop);
   try {
     await makeImage(folder, image, env);
-    service = spawn("sh", ["-c", `exec podman system service --time=0 unix://${socket} >${log} 2>&1`], {
-      env,
-      // Its monitors leave files where it works.
-      cwd: folder,
-      stdio: "ignore",
-    });
-    await answers(service, socket, log);
-    return { socket, registryPorts, stop };
+    const start = async (): Promise<void> => {
+      service = spawn("sh", ["-c", `exec podman system service --time=0 unix://${socket} >${log} 2>&1`], {
+        env,
+        // Its monitors leave files where it works.
+        cwd: folder,
+        stdio: "ignore",
+      });
+      await answers(service, socket, log);
+    };
+    const restart = async (): Promise<void> => {
+      const old = service;
+      const gone = new Promise((resolve) => old?.once("exit", resolve));
+      old?.kill("SIGKILL");
+      await gone;
+      rmSync(socket, { force: true });
+      await start();
+    };
+    await start();
+    return { socket, registryPorts, restart, stop };
   } catch (error) {
     stop();
     throw error;

@@ -3,13 +3,14 @@
 import type Dockerode from "dockerode";
 import { sleep } from "../../../kernel/clock.ts";
 import type { Clock } from "../../../kernel/clock.ts";
+import { SwainError } from "../../../kernel/errors.ts";
 import type { DriverIdentity } from "../driver.ts";
 import { causeOf, statusOf } from "./engine.ts";
 import type { Engine } from "./engine.ts";
 import { networkOwner } from "./inspect.ts";
 import type { Inspected } from "./inspect.ts";
 import { isOurs, labels } from "./labels.ts";
-import { conflictRetry, timeouts } from "./timeouts.ts";
+import { conflictRetry, killWait, timeouts } from "./timeouts.ts";
 
 /** Ids and names as every engine has them. */
 const nameForm = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
@@ -98,8 +99,9 @@ export class ContainerCalls {
     await this.unlessDone([304, 404], { what: `stop ${id}`, method: "POST", path, query, timeout });
   }
 
-  /** Unnamed volumes of the image go with it, named ones stay. */
+  /** Unnamed volumes of the image go with it, named ones stay. Rejects with ENGINE_ERROR while its programs run on. */
   async remove(id: string): Promise<void> {
+    if (await this.engine.isPodman()) await this.kill(id);
     const path = `/containers/${id}`;
     const query = { force: true, v: true };
     for (let time = 0; ; time += 1) {
@@ -113,6 +115,27 @@ export class ContainerCalls {
         await sleep(this.clock, conflictRetry.everyMs);
       }
     }
+  }
+
+  /** Podman drops the record of a container in the middle of a stop without ending its programs: they end first. */
+  private async kill(id: string): Promise<void> {
+    const path = `/containers/${id}/kill`;
+    const call = {
+      what: `kill ${id}`,
+      method: "POST",
+      path,
+      query: { signal: "KILL" },
+      timeout: timeouts.read,
+    } as const;
+    for (let time = 0; time < killWait.times; time += 1) {
+      const found = await this.inspect(id);
+      // The engine itself thaws a paused one before it ends it.
+      if (found === null || found.State.Pid === 0 || found.State.Paused) return;
+      // Refused for one that ends just now; whether it has ended is seen at the next look.
+      if (time === 0) await this.unlessDone([404, 409, 500], call);
+      await sleep(this.clock, killWait.everyMs);
+    }
+    throw new SwainError("ENGINE_ERROR", `container ${id} was killed, and its programs still run`);
   }
 
   /** Podman removes no container whose network others use; without it those are worth nothing. True = try again. */

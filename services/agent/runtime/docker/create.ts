@@ -36,7 +36,8 @@ export async function createContainer(
   spec: ContainerSpec,
   identity: DriverIdentity,
 ): Promise<string> {
-  const cpus = spec.container.resources?.limits?.cpu === undefined ? 0 : await parts.cpus();
+  const { limits, cpuSet } = spec.container.resources ?? {};
+  const cpus = limits?.cpu === undefined && cpuSet === undefined ? 0 : await parts.cpus();
   const podman = await parts.isPodman();
   const seccomp = await seccompOption(spec.container.security?.seccomp, podman, readProfile);
   const options = createOptions(spec, identity, cpus, seccomp);
@@ -54,6 +55,7 @@ export async function createContainer(
         throw await createFailure(
           error,
           spec,
+          cpus,
           async () => !(await parts.pulls.present(parseImage(options.Image ?? ""))),
         );
       }

@@ -7,17 +7,22 @@ import type { Clock } from "../../../kernel/clock.ts";
 import { SwainError } from "../../../kernel/errors.ts";
 import type { ExecOptions, ExecRun, OnExecOutput, TerminalSize } from "../driver.ts";
 import { statusOf } from "./engine.ts";
+import { ExecStart } from "./exec-start.ts";
 import type { Engine } from "./engine.ts";
 import { timeouts } from "./timeouts.ts";
 
-interface ExecState {
+export interface ExecState {
   readonly Running: boolean;
   readonly ExitCode: number | null;
+  /** Of the program while it runs; Docker keeps it afterwards, Podman forgets it. */
   readonly Pid: number;
 }
 
 /** The connection may close a moment before the engine has noted the end. */
 const endLooks = { everyMs: 20, times: 250 };
+
+/** How a connection breaks whose other end was closed while input was on its way. */
+const cutOff = new Set(["ECONNRESET", "EPIPE"]);
 
 const headBytes = 8;
 
@@ -49,8 +54,16 @@ export async function runExec(
   const broken = (): void => void end(engine, exec, id, socket);
   signal.addEventListener("abort", broken, { once: true });
   if (tty !== null) void firstSize(parts, exec, tty, signal);
-  const ended = read(socket, tty !== null, onOutput)
-    .then(() => exitCode(parts, exec, signal))
+  const start = new ExecStart(parts, () => look(engine, exec), command[0] ?? "", onOutput);
+  const ended = read(socket, tty !== null, (stream, data) => start.take(stream, data, signal))
+    .catch((error: unknown) => {
+      signal.throwIfAborted();
+      throw error;
+    })
+    .then(() => {
+      start.throwIfRefused();
+      return exitCode(parts, exec, signal);
+    })
     .finally(() => {
       signal.removeEventListener("abort", broken);
       socket.destroy();
@@ -84,9 +97,9 @@ async function create(engine: Engine, id: string, { command, tty, stdin }: ExecO
   return (await engine.ask<{ Id: string }>({ ...call, timeout: timeouts.read })).Id;
 }
 
-/** For engines that take the first size with the call (from API 1.42). */
+/** The first size, for engines that take it with the call: Docker from API 1.42, Podman at the start as `h` and `w`. */
 const consoleSize = (tty: TerminalSize | null): object =>
-  tty === null ? {} : { ConsoleSize: [tty.rows, tty.columns] };
+  tty === null ? {} : { ConsoleSize: [tty.rows, tty.columns], h: tty.rows, w: tty.columns };
 
 /** Older engines take a size only when the program runs, which is a moment after the connection stands. */
 async function firstSize(
@@ -163,11 +176,24 @@ async function end(engine: Engine, exec: string, container: string, socket: Sock
   }
 }
 
+/**
+ * What the connection brings. A program that ends before it read all its input has the engine cut the connection, which
+ * is its end as any other: the exit code tells how it went.
+ */
+async function* received(socket: Socket): AsyncGenerator<Buffer> {
+  try {
+    for await (const chunk of socket) yield chunk as Buffer;
+  } catch (error) {
+    const { code = "", message } = error as NodeJS.ErrnoException;
+    if (cutOff.has(code) || code === "ERR_STREAM_PREMATURE_CLOSE") return;
+    throw new SwainError("ENGINE_ERROR", `the program's connection broke: ${message}`, { cause: error });
+  }
+}
+
 /** Hands over all output. Resolves at its end. */
 async function read(socket: Socket, raw: boolean, onOutput: OnExecOutput): Promise<void> {
   let rest: Buffer = Buffer.alloc(0);
-  for await (const chunk of socket) {
-    const bytes = chunk as Buffer;
+  for await (const bytes of received(socket)) {
     if (raw) {
       await onOutput("stdout", bytes);
       continue;

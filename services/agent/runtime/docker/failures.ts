@@ -10,10 +10,10 @@ import type { Inspected } from "./inspect.ts";
 import { wantedLimits, wantedPorts } from "./labels.ts";
 
 /** A shell's codes for "not found" and "may not be run"; the engine sets them when the start itself failed. */
-const commandCodes = new Set([126, 127]);
+export const commandCodes = new Set([126, 127]);
 
 /** Podman's cause for the same. Its "permission denied" may be about the command or about a limit, so it tells nothing. */
-const noCommand = "OCI runtime attempted to invoke a command that was not found";
+export const noCommand = "OCI runtime attempted to invoke a command that was not found";
 
 /**
  * What the system calls ENOSPC. Neither engine has a code for it, and the room that was missing may be free again when
@@ -21,10 +21,26 @@ const noCommand = "OCI runtime attempted to invoke a command that was not found"
  */
 export const isDiskFull = (message: string): boolean => message.includes("no space left on device");
 
-/** The error to throw for a create call that failed. `imageMissing` asks the engine. */
+/**
+ * A user or group that the image does not have: fixed words of the Go package both engines look users up with. Docker
+ * gives the same status as for its own troubles, so these words are all there is.
+ */
+const isNobody = (error: unknown): boolean =>
+  /no matching entries in (?:passwd|group) file/.test(error instanceof Error ? error.message : "");
+
+/** Podman's fixed cause, with the status of its own troubles. */
+const unknownCapability = "unknown capability";
+
+/** True when it asks for a CPU that the engine's machine has not. */
+function exceeds(cpuSet: string | undefined, cpus: number): boolean {
+  return (cpuSet?.match(/[0-9]+/g) ?? []).some((cpu) => Number(cpu) >= cpus);
+}
+
+/** The error to throw for a create call that failed. `imageMissing` asks the engine; `cpus` are those of its machine. */
 export async function createFailure(
   error: unknown,
   spec: ContainerSpec,
+  cpus: number,
   imageMissing: () => Promise<boolean>,
 ): Promise<unknown> {
   if (statusOf(error) === undefined) return error;
@@ -40,12 +56,12 @@ export async function createFailure(
   return (
     (await missingFolder(folders, error)) ??
     (await missingDevice(devices, error)) ??
-    (refused(error) ? sandboxRefused(error, spec) : error)
+    (refused(error) || exceeds(spec.container.resources?.cpuSet, cpus) ? sandboxRefused(error, spec) : error)
   );
 }
 
 /** A call that was understood and not taken: the engine says which field it would not have. */
-const refused = (error: unknown): boolean => statusOf(error) === 400;
+const refused = (error: unknown): boolean => statusOf(error) === 400 || causeOf(error) === unknownCapability;
 
 const sandboxFields = ["security", "tmpfs", "ulimits", "devices", "gpus", "shmSize"] as const;
 
@@ -69,6 +85,7 @@ export async function startFailure(error: unknown, found: Inspected | null, sock
   if (folder !== null) return folder;
   const device = await missingDevice(givenDevices(found), error);
   if (device !== null) return device;
+  if (isNobody(error)) return new SwainError("SANDBOX_REFUSED", (error as Error).message, { cause: error });
   const why = commandFailure(error, found);
   if (why !== null) return new SwainError("COMMAND_NOT_FOUND", `command "${found.Path}" ${why}`, { cause: error });
   if (asksForGpus(found)) {

@@ -33,8 +33,9 @@ export function containerInfo(found: Inspected, network: Inspected | null, reach
 
 function stateOf(status: string): ContainerInfo["state"] {
   if (status === "created" || status === "configured" || status === "initialized") return "created";
-  // A paused one holds its memory and ports, and stops only after the engine thawed it.
-  return status === "running" || status === "paused" || status === "restarting" ? "running" : "exited";
+  // A paused one holds its memory and ports, and stops only after the engine thawed it. Podman calls one "stopping" from
+  // the first signal until its programs have ended.
+  return ["running", "paused", "restarting", "stopping"].includes(status) ? "running" : "exited";
 }
 
 /** Undefined where it has no network, or one that is not to be reached from here. */

@@ -32,6 +32,9 @@ export const pingEvery = 15_000;
 /** A name or removal that the engine is just working on is asked for again this often, so many times. */
 export const conflictRetry = { everyMs: 100, times: 20 } as const;
 
+/** A killed container is looked at this often, so many times: its last memory is given back within seconds. */
+export const killWait = { everyMs: 50, times: 200 } as const;
+
 /** The oom event may come after the die event of the same container; an exit 137 so fresh is looked at again. */
 export const oomRace = { freshMs: 1000, everyMs: 50, times: 10 } as const;
 
