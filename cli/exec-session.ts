@@ -185,7 +185,9 @@ class ExecSession {
     if (end !== true) return;
     this.over = true;
     const known = code !== undefined && isCode(code) ? code : "ENGINE_ERROR";
-    this.finish(exitCode ?? new SwainError(known, error ?? "the program was broken off"));
+    if (exitCode !== undefined && code === undefined) return this.finish(exitCode);
+    const details = exitCode === undefined ? {} : { exitCode };
+    this.finish(new SwainError(known, error ?? "the program was broken off", { details }));
   }
 
   /** Grants what was written since; also a sign of life when that is nothing. */

@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 export interface Keys {
   /** True when standard input is a terminal. */
   readonly interactive: boolean;
+  /** Null where there is none, or none that a program could use: a terminal nobody sized has 0 columns. */
   size(): { readonly columns: number; readonly rows: number } | null;
   /** Calls back at each change of size, until cancelled. */
   onResize(changed: () => void): () => void;
@@ -15,12 +16,15 @@ export interface Keys {
   close(): void;
 }
 
+const usable = (columns: number, rows: number): ReturnType<Keys["size"]> =>
+  columns > 0 && rows > 0 ? { columns, rows } : null;
+
 /** The real one. */
 export function processKeys(): Keys {
   const { stdin, stdout } = process;
   return {
     interactive: stdin.isTTY,
-    size: () => (stdout.isTTY ? { columns: stdout.columns, rows: stdout.rows } : null),
+    size: () => (stdout.isTTY ? usable(stdout.columns, stdout.rows) : null),
     onResize(changed) {
       stdout.on("resize", changed);
       return () => stdout.off("resize", changed);

@@ -4,6 +4,7 @@ import type { Call } from "../command.ts";
 import { namespaceArg, namespaceOf, parseObject } from "../kinds.ts";
 import { clusterArgs } from "../settings.ts";
 import { processKeys } from "../tty.ts";
+import { errorText } from "../output/error.ts";
 import { withClient } from "../with-client.ts";
 
 export default command({
@@ -54,5 +55,13 @@ async function exec(call: Call): Promise<number> {
       target.write(data, () => resolve());
     });
   };
-  return withClient(call, (client) => runProgram(client, keys, write, wanted));
+  try {
+    return await withClient(call, (client) => runProgram(client, keys, write, wanted));
+  } catch (error) {
+    // As a shell does: 127 for a program that is not there, 126 for one that may not be run.
+    if (!(error instanceof SwainError) || error.code !== "COMMAND_NOT_FOUND") throw error;
+    call.terminal.err(errorText(error));
+    const { exitCode } = error.details;
+    return typeof exitCode === "number" ? exitCode : 127;
+  }
 }

@@ -1270,11 +1270,11 @@ data?: string
 taken?: number
 end?: boolean
 /**
- * With end: the program's exit code, 128 + signal when one ended it.
+ * With end: the program's exit code, 128 + signal when one ended it; beside a code what a shell would exit with.
  */
 exitCode?: number
 /**
- * With end: why there is no exit code, a code of the catalogue.
+ * With end: why the program did not run to its end, a code of the catalogue.
  */
 code?: string
 /**

@@ -84,7 +84,9 @@ export class ExecSessions {
 const podOf = ({ namespace, name }: ExecRequest): string => (namespace === undefined ? name : keyOf(namespace, name));
 
 type Message = Omit<ExecOutput, "sequence">;
-type How = { readonly exitCode: number } | { readonly code: string; readonly error: string };
+type How =
+  | { readonly exitCode: number }
+  | { readonly code: string; readonly error: string; readonly exitCode?: number };
 
 class Session {
   /** Never rejects. */
@@ -132,8 +134,9 @@ class Session {
     void run.ended.then(
       (exitCode) => this.over({ exitCode }),
       (error: unknown) => {
-        const { code, message } = asSwainError(this.abort.signal.aborted ? this.abort.signal.reason : error);
-        this.over({ code, error: message });
+        const { code, message, details } = asSwainError(this.abort.signal.aborted ? this.abort.signal.reason : error);
+        const { exitCode } = details;
+        this.over({ code, error: message, ...(typeof exitCode === "number" ? { exitCode } : {}) });
       },
     );
   }

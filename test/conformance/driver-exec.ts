@@ -36,6 +36,45 @@ export function execSuite(stage: Stage, { capabilities: { programs } }: DriverFi
     },
   );
 
+  promise(can)("one that ends before it read its input ends as any other", async () => {
+    const driver = stage.driver();
+    const { id } = await run(driver, specOf(program));
+    const input = "0123456789".repeat(400_000);
+    const few = await exec(driver, id, ["head", "-c", "5"], { input });
+    expect(few).toEqual({ code: 0, stdout: "01234", stderr: "" });
+    expect(await exec(driver, id, ["sh", "-c", "exit 3"], { input })).toEqual({ code: 3, stdout: "", stderr: "" });
+  });
+
+  promise(can)("one that is not there or may not be run is refused as a shell does, and prints nothing", async () => {
+    const driver = stage.driver();
+    const { id } = await run(driver, specOf(program));
+    const refusal = async (word: string): Promise<unknown> => {
+      let text = "";
+      const onText = async (_: string, data: Uint8Array): Promise<void> => {
+        text += Buffer.from(data).toString();
+      };
+      const options = { command: [word], tty: null, stdin: false, signal: AbortSignal.timeout(15_000) };
+      const error = await driver
+        .exec(id, options, onText)
+        .then(
+          (running) => running.ended,
+          (refused: unknown) => refused,
+        )
+        .catch((refused: unknown) => refused);
+      return { error, text };
+    };
+    for (const [word, exitCode] of [
+      ["swain-no-such", 127],
+      ["/swain/no-such", 127],
+      ["/etc", 126],
+    ] as const) {
+      const error = { code: "COMMAND_NOT_FOUND", details: { exitCode } };
+      expect(await refusal(word)).toMatchObject({ error, text: "" });
+    }
+    // What a program itself says is its own, whatever it ends with.
+    expect(await exec(driver, id, ["sh", "-c", "echo mine; exit 127"])).toMatchObject({ code: 127, stdout: "mine\n" });
+  });
+
   promise(can)("with a terminal it sees one, of the size told, also when that changes", async () => {
     const driver = stage.driver();
     const { id } = await run(driver, specOf(program));

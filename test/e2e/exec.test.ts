@@ -65,7 +65,12 @@ describe("swain exec", () => {
       code: 3,
       stderr: expect.stringContaining("main, side"),
     });
-    expect((await exec("--", "no-such-program")).stderr).toContain("COMMAND_NOT_FOUND");
+    expect(await exec("--", "no-such-program")).toMatchObject({
+      code: 127,
+      stdout: "",
+      stderr: expect.stringContaining("COMMAND_NOT_FOUND"),
+    });
+    expect((await exec("--", "/etc")).code).toBe(126);
     expect((await swain(["exec", "--data", cluster.data, "pod/box-9", "--", "true"])).code).toBe(3);
     expect((await exec()).stderr).toContain("say what to run");
   });
@@ -80,6 +85,20 @@ describe("swain exec", () => {
     await until("Ctrl-C ended it", async () => !lives("sleep", "4321"));
     session.type("exit 5\n");
     expect(await session.ended).toBe(5);
+  });
+
+  it("gives a terminal of a usual size where nobody told one", async () => {
+    const words = ["exec", "-it", "pod/box-1", "--data", cluster.data, "--", "stty", "size"];
+    const session = onTerminal(words, {}, { columns: 0, rows: 0 });
+    expect(await session.ended, session.shown()).toBe(0);
+    expect(session.shown()).toContain("24 80");
+  });
+
+  it("ends quietly when its program does not read what is piped in", async () => {
+    const result = await swain(["exec", "-i", "pod/box-1", "--data", cluster.data, "--", "head", "-c", "5"], {
+      input: "0123456789".repeat(800_000),
+    });
+    expect(result).toEqual({ code: 0, stdout: "01234", stderr: "" });
   });
 
   it("ends the program when its client leaves, also without a word", { timeout: 90_000 }, async () => {

@@ -38,6 +38,8 @@ export function swain(
         resolve({ code, stdout, stderr });
       },
     );
+    // A command may end before it read all of it.
+    child.stdin?.on("error", () => {});
     child.stdin?.end(options.input ?? "");
   });
 }

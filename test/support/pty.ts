@@ -15,10 +15,14 @@ export interface OnTerminal {
   type(keys: string): void;
 }
 
-/** Starts `swain` with the arguments on a terminal of 100 columns. */
-export function onTerminal(args: readonly string[], env: NodeJS.ProcessEnv = {}): OnTerminal {
+/** Starts `swain` with the arguments on a terminal of 100 columns and 30 rows. */
+export function onTerminal(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  size = { columns: 100, rows: 30 },
+): OnTerminal {
   const line = [process.execPath, main, ...args].map(quoted).join(" ");
-  const child = spawn("script", ["-qefc", `stty cols 100 rows 30; exec ${line}`, "/dev/null"], {
+  const child = spawn("script", ["-qefc", `stty cols ${size.columns} rows ${size.rows}; exec ${line}`, "/dev/null"], {
     stdio: ["pipe", "pipe", "inherit"],
     env: { ...process.env, TERM: "xterm-256color", NO_COLOR: "", SHELL: "/bin/sh", ...env },
   });

@@ -151,7 +151,7 @@ export interface Driver {
   logs(id: string, options: LogOptions, onOutput: OnOutput): Promise<void>;
   /**
    * Runs a program beside the container's own, with its environment, user and folder. Rejects with NOT_RUNNING_NOW,
-   * COMMAND_NOT_FOUND or EXEC_UNSUPPORTED.
+   * EXEC_UNSUPPORTED; `ended` with COMMAND_NOT_FOUND and `details.exitCode` 127 (not there) or 126 (may not be run).
    */
   exec(id: string, options: ExecOptions, onOutput: OnExecOutput): Promise<ExecRun>;
   /** Releases connections and watchers; containers stay as they are. */

@@ -28,7 +28,11 @@ export async function runExec(
   options: ExecOptions,
   onOutput: OnExecOutput,
 ): Promise<ExecRun> {
-  await checkCommand(launch);
+  const refusal = await checkCommand(launch).then(
+    () => null,
+    (error: unknown) => error,
+  );
+  if (refusal !== null) return ofNoProgram(refusal);
   const { tty, stdin, signal } = options;
   signal.throwIfAborted();
   const words = [...launch.prefix, ...(tty === null ? launch.command : await inTerminal(launch, tty))];
@@ -71,6 +75,12 @@ export async function runExec(
       })
       .finally(stop),
   };
+}
+
+/** Refused as an engine does it: only when it was to run. */
+function ofNoProgram(refusal: unknown): ExecRun {
+  const nothing = async (): Promise<void> => {};
+  return { write: nothing, endInput: () => {}, resize: nothing, ended: Promise.reject(refusal) };
 }
 
 /** Ends the program when the session or the pod does. */

@@ -52,11 +52,11 @@ export async function launchOf(id: string, spec: ContainerSpec, run: Run): Promi
   };
 }
 
-/** Throws COMMAND_NOT_FOUND unless the folder is there and the command is a file that may be run. */
+/** Throws COMMAND_NOT_FOUND, with a shell's exit code for it in `details.exitCode`, unless the folder is there and the command is a file that may be run. */
 export async function checkCommand(launch: Launch): Promise<void> {
   const [command = ""] = launch.command;
-  const refuse = (why: string): never => {
-    throw new SwainError("COMMAND_NOT_FOUND", why);
+  const refuse = (why: string, exitCode = 127): never => {
+    throw new SwainError("COMMAND_NOT_FOUND", why, { details: { exitCode } });
   };
   const folder = await stat(launch.folder).catch(() => null);
   if (!folder?.isDirectory()) refuse(`the working folder ${launch.folder} is not there`);
@@ -66,7 +66,11 @@ export async function checkCommand(launch: Launch): Promise<void> {
   );
   const found = await Promise.all(candidates.map(isProgram));
   if (!found.includes(true)) {
-    refuse(`command "${command}" is not a program ${command.includes("/") ? "of this node" : "in PATH"}`);
+    const there = (await Promise.all(candidates.map((path) => stat(path).catch(() => null)))).some(
+      (one) => one !== null,
+    );
+    const where = command.includes("/") ? "of this node" : "in PATH";
+    refuse(`command "${command}" is not a program ${where}`, command !== "" && there ? 126 : 127);
   }
 }
 
