@@ -12,6 +12,11 @@ export default command({
   examples: ["swain doctor", "swain doctor --server nats://10.0.0.5:4222 --creds operator.nk", "swain doctor -o json"],
   args: {
     output: { type: "enum", alias: "o", options: ["text", "json"], description: "Form of the output" },
+    engine: {
+      type: "string",
+      valueHint: "SOCKET",
+      description: "The container engine to look at (default: the one the agents here remember, else the usual places)",
+    },
     ...clusterArgs,
   },
   run: doctor,
@@ -30,7 +35,7 @@ async function doctor(call: Call): Promise<number> {
   const data = dataFolder(call.option("data"), call.env);
   const machine = await import("../doctor/machine.ts");
   tell(machine.checkNode(), ...[machine.checkLimits()].flatMap((one) => one ?? []), ...machine.checkData(data));
-  tell(await machine.checkEngine());
+  tell(...(await machine.checkEngine(data, call.option("engine"))));
   const reached = await overTheBus(call, data, tell);
   if (!reached) tell(...(await machine.checkStart(call.env, data)));
   if (json) terminal.out(findingsJson(all));

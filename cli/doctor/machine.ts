@@ -82,13 +82,50 @@ function exposedKeys(folder: string): string[] {
   }
 }
 
-/** The container engine; without one, containers cannot run here but processes can. */
-export async function checkEngine(): Promise<Finding> {
+/**
+ * The container engine that `given` names, else those the agents of the data folder remember, else the one a new node
+ * would take; without any, containers cannot run here but processes can.
+ */
+export async function checkEngine(data: string, given: string | undefined): Promise<Finding[]> {
   const { chooseRuntime } = await import("../local/runtime.ts");
-  const { engine, reason } = await chooseRuntime("auto");
-  return engine
-    ? ok("engine", reason)
-    : warn("engine", "ENGINE_UNREACHABLE", `${reason}; nodes here run processes only`);
+  const known = given === undefined ? rememberedEngines(data) : [given];
+  if (known.length === 0) {
+    const { engine, reason } = await chooseRuntime("auto");
+    return [
+      engine ? ok("engine", reason) : warn("engine", "ENGINE_UNREACHABLE", `${reason}; nodes here run processes only`),
+    ];
+  }
+  const whose = given === undefined ? "; agents here have their containers there" : "";
+  // What an agent that runs no more remembers breaks nothing.
+  const missed = given !== undefined || readRecord(data) !== null ? bad : warn;
+  return Promise.all(
+    known.map(async (place) => {
+      const { engine, reason } = await chooseRuntime("auto", place);
+      return engine ? ok("engine", `${reason}${whose}`) : missed("engine", "ENGINE_UNREACHABLE", `${reason}${whose}`);
+    }),
+  );
+}
+
+/** Where the agents of the data folder found their engines, each place once. */
+function rememberedEngines(data: string): string[] {
+  const nodes = localPaths(data).node("");
+  try {
+    const places = readdirSync(nodes).map((id) => {
+      const file = join(nodes, id, "engine");
+      return isFile(file) ? readFileSync(file, "utf8").trim() : "";
+    });
+    return [...new Set(places)].filter((place) => place !== "");
+  } catch {
+    return [];
+  }
+}
+
+function isFile(path: string): boolean {
+  try {
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
 }
 
 /** Where no cluster is: could one be started? */

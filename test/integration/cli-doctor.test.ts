@@ -55,6 +55,19 @@ test("without a cluster this machine is looked at, and a server that was named i
   expect(named.checks.get("server")).toMatchObject({ level: "bad", code: "NATS_UNREACHABLE" });
 });
 
+test("the engine that was named is looked at, else the one the agents here remember", async () => {
+  const named = await found("--engine", join(folder, "named.sock"));
+  expect(named.code).toBe(1);
+  expect(named.checks.get("engine")).toMatchObject({ level: "bad", code: "ENGINE_UNREACHABLE" });
+  expect(named.checks.get("engine")?.message).toContain("named.sock");
+  const data = join(folder, "agents");
+  mkdirSync(join(data, "nodes", "node-1"), { recursive: true });
+  writeFileSync(join(data, "nodes", "node-1", "engine"), `unix://${join(folder, "remembered.sock")}\n`);
+  const remembered = await found("--data", data);
+  expect(remembered.checks.get("engine")).toMatchObject({ level: "warn", code: "ENGINE_UNREACHABLE" });
+  expect(remembered.checks.get("engine")?.message).toContain("remembered.sock");
+});
+
 test("a healthy cluster is told to be so, with figures", async () => {
   const { code, checks } = await found(...cluster.options);
   expect(code, JSON.stringify([...checks.values()])).toBe(0);
