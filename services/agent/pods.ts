@@ -91,6 +91,8 @@ export class Pods {
       this.driver.watch({
         onChange: (id, pod) => this.changed(id, pod),
         onResync: () => void this.relist(),
+        // An engine that is gone is noticed also when no pod needs it just now.
+        onLost: () => void this.relist(),
       }),
       this.ports.clock.every(bounds.relistMs * (0.8 + 0.4 * this.ports.random.next()), () => void this.relist()),
     );

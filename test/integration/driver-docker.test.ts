@@ -298,11 +298,17 @@ function faultSuite({ engine, stage, driverOf }: World): void {
     await proxy.heal();
     const driver = driverOf(identityOf(), { socket: proxy.socket, clock: fast });
     let resyncs = 0;
-    const cancel = driver.watch({ onChange: () => {}, onResync: () => (resyncs += 1) });
+    let losses = 0;
+    const cancel = driver.watch({
+      onChange: () => {},
+      onResync: () => (resyncs += 1),
+      onLost: () => (losses += 1),
+    });
     try {
       await expect.poll(() => resyncs, patience).toBe(1);
       proxy.freeze();
       expect(await codeOf(driver.list())).toBe("ENGINE_UNREACHABLE");
+      await expect.poll(() => losses, patience).toBeGreaterThan(0);
       // The stream that was frozen never speaks again: only its loss brings a new one.
       await proxy.heal();
       await expect.poll(() => resyncs, patience).toBe(2);

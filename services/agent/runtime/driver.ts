@@ -71,6 +71,8 @@ export interface DriverEvents {
   onChange(id: string, pod: string): void;
   /** The engine's event stream was interrupted and is back, or stands for the first time: list everything. */
   onResync(): void;
+  /** The stream was lost, or could not be opened again: only a call tells whether the engine is gone. */
+  onLost?(): void;
 }
 
 export interface LogOptions {

@@ -40,8 +40,7 @@ export async function watchEvents(parts: WatchParts, events: DriverEvents, signa
     } catch (error) {
       if (signal.aborted) return;
       if (attempt === 0) parts.log.warn("lost the container engine's events", { error: String(error) });
-      // A listing tells whether the engine itself is gone, also when no pod needs it just now.
-      events.onResync();
+      events.onLost?.();
     }
     await sleep(parts.clock, delayMs(reopen, attempt), signal).catch(() => {});
     attempt += 1;
