@@ -16,10 +16,18 @@ export interface ExecState {
   readonly ExitCode: number | null;
   /** Of the program while it runs; Docker keeps it afterwards, Podman forgets it. */
   readonly Pid: number;
+  /** Podman says so of one that ended; before the start its exit code is 0 already. */
+  readonly CanRemove: boolean;
 }
 
 /** The connection may close a moment before the engine has noted the end. */
 const endLooks = { everyMs: 20, times: 250 };
+
+/**
+ * Podman knows the program's pid before its monitor passes input on, and has no word for the latter: input that ends within
+ * this time could be lost, and the output with it.
+ */
+const podmanAttachMs = 250;
 
 /** How a connection breaks whose other end was closed while input was on its way. */
 const cutOff = new Set(["ECONNRESET", "EPIPE"]);
@@ -141,9 +149,15 @@ async function endInput(
   socket: Socket,
   signal: AbortSignal,
 ): Promise<void> {
+  const podman = await engine.isPodman().catch(() => false);
   for (let time = 0; time < endLooks.times && !signal.aborted && socket.writable; time += 1) {
     const state = await look(engine, exec).catch(() => null);
-    if (state !== null && (state.Pid > 0 || (!state.Running && state.ExitCode !== null))) break;
+    const isOver = state !== null && !state.Running && (podman ? state.CanRemove : state.ExitCode !== null);
+    if (isOver) break;
+    if (state !== null && state.Pid > 0) {
+      if (podman) await sleep(clock, podmanAttachMs, signal).catch(() => {});
+      break;
+    }
     await sleep(clock, endLooks.everyMs, signal).catch(() => {});
   }
   socket.end();
