@@ -56,6 +56,10 @@ test("a service whose port is taken is waited for until its proxy has the port",
     all: {},
     log: silent,
   });
+  // A proxy that the leader has not heard of yet is none that could be waited for.
+  await expect
+    .poll(() => cluster.ok(["proxy", "ls", "-o", "json"]), { timeout: 20_000, interval: 200 })
+    .toMatch(/"all": true/);
   const free = await freePort();
   await cluster.ok(["apply", "-f", "-", "--wait", "--timeout", "60s"], manifests("good", free));
   // The first look is enough: it was observed that clients get in.
