@@ -1,7 +1,7 @@
 // Real containers: apply → all ready, beside the same work done straight through dockerode and by Docker Swarm in the same
 // run; and from a killed container to its replacement running, beside the engine's own start.
 import { connect } from "node:net";
-import Docker from "dockerode";
+import type Docker from "dockerode";
 import { afterAll, beforeAll, it } from "vitest";
 import { Cluster } from "../support/cluster.ts";
 import { describeEngine, testImage } from "../support/docker.ts";
@@ -9,7 +9,6 @@ import { web } from "../support/manifests.ts";
 import { inParallel, Operator, timed } from "./support/cluster.ts";
 import { note, ratio, record } from "./support/report.ts";
 
-const docker = new Docker();
 const group = "Containers: apply to all ready, one published port each";
 const restartGroup = "A killed container is running again";
 const command = ["sh", "-c", "mkdir -p /www && echo x > /www/index.html && exec httpd -f -p 8080 -h /www"];
@@ -21,12 +20,18 @@ const sizes = [
   { count: 50, rounds: 3 },
 ];
 
-await describeEngine("containers", () => {
+// Beside Docker alone: Swarm is a part of it, and the bars are ratios to its own work.
+await describeEngine("containers", ({ api: docker, kind, socket }) => {
+  if (kind !== "docker") {
+    it("are measured on Docker", () => {});
+    return;
+  }
+
   let cluster: Cluster;
   let operator: Operator;
 
   beforeAll(async () => {
-    cluster = await Cluster.up({ runtime: "docker", nodes: 1 });
+    cluster = await Cluster.up({ runtime: "docker", nodes: 1, args: ["--engine", socket] });
     operator = await Operator.of(cluster);
   });
   afterAll(async () => {
@@ -36,12 +41,12 @@ await describeEngine("containers", () => {
 
   it.each(sizes)("$count of them", async ({ count, rounds }) => {
     const [ours, raw, swarm]: [number[], number[], number[]] = [[], [], []];
-    const swarmed = await joinSwarm();
+    const swarmed = await joinSwarm(docker);
     try {
       for (let round = 0; round < rounds; round++) {
-        raw.push(await rawReadyMs(count));
+        raw.push(await rawReadyMs(docker, count));
         ours.push(await swainReadyMs(operator, `bench-${count}-${round}`, count));
-        if (swarmed.ok) swarm.push(await swarmRunningMs(`bench-${count}-${round}`, count));
+        if (swarmed.ok) swarm.push(await swarmRunningMs(docker, `bench-${count}-${round}`, count));
       }
     } finally {
       if (swarmed.mine) await docker.swarmLeave({ force: true });
@@ -64,7 +69,7 @@ await describeEngine("containers", () => {
     const [ours, engine]: [number[], number[]] = [[], []];
     // One pod for one kill: a pod's second restart waits for its back-off, which is not what is measured.
     for (let round = 0; round < 5; round++) {
-      engine.push(await engineRestartMs());
+      engine.push(await engineRestartMs(docker));
       const container = docker.getContainer(await id());
       const { State: before } = await container.inspect();
       const began = performance.now();
@@ -107,7 +112,7 @@ const withPort = {
 };
 
 /** The same without an orchestrator: each container created, started, and asked at its own address until it accepts. */
-async function rawReadyMs(count: number): Promise<number> {
+async function rawReadyMs(docker: Docker, count: number): Promise<number> {
   const made: Docker.Container[] = [];
   const accepted: Promise<void>[] = [];
   const began = performance.now();
@@ -137,7 +142,7 @@ async function untilAccepts(address: string): Promise<void> {
   );
 }
 
-async function engineRestartMs(): Promise<number> {
+async function engineRestartMs(docker: Docker): Promise<number> {
   const container = await docker.createContainer(withPort);
   try {
     await container.start();
@@ -152,7 +157,7 @@ async function engineRestartMs(): Promise<number> {
 }
 
 /** Makes this engine a swarm of one, if it is none. */
-async function joinSwarm(): Promise<{ ok: boolean; mine: boolean; why: string }> {
+async function joinSwarm(docker: Docker): Promise<{ ok: boolean; mine: boolean; why: string }> {
   const info = (await docker.info()) as { Swarm?: { LocalNodeState?: string } };
   if (info.Swarm?.LocalNodeState === "active")
     return { ok: false, mine: false, why: "the engine is in a swarm that is not ours" };
@@ -164,7 +169,7 @@ async function joinSwarm(): Promise<{ ok: boolean; mine: boolean; why: string }>
   }
 }
 
-async function swarmRunningMs(name: string, count: number): Promise<number> {
+async function swarmRunningMs(docker: Docker, name: string, count: number): Promise<number> {
   const began = performance.now();
   const service = await docker.createService({
     Name: name,
