@@ -30,4 +30,13 @@ describe("the checker", () => {
   ] as const)("refuses %s", (_what, item, code) => {
     expect(check(cluster.state, [item]).map((violation) => violation.code)).toContain(code);
   });
+
+  it("refuses two pods in one slot, also when the same event makes both", () => {
+    const item = { ...base, verb: "assigned", slot: 7, node: "n1" } as const;
+    const violations = check(cluster.state, [
+      { ...item, name: "web-7" },
+      { ...item, name: "web-8" },
+    ]);
+    expect(violations).toEqual([expect.objectContaining({ index: 1, code: "SLOT_TAKEN" })]);
+  });
 });

@@ -17,6 +17,17 @@ describe("replicas", () => {
     expect(perNode(cluster.pods())).toEqual([2, 2, 2]);
   });
 
+  it("go where the workload has fewest pods, however full that node is, also when they come one by one", () => {
+    const cluster = new TestCluster({ n1: {}, n2: {} });
+    const large = [{ name: "main", image: "a", resources: { requests: { cpu: "3" } } }];
+    const small = [{ name: "main", image: "a", resources: { requests: { cpu: "100m" } } }];
+    cluster.apply(workloadManifest("other", { replicas: 1, containers: large }));
+    cluster.apply(workloadManifest("web", { replicas: 1, containers: small }));
+    cluster.apply(workloadManifest("web", { replicas: 2, containers: small }));
+    expect(cluster.pods("default/other").map((pod) => pod.node)).toEqual(["n1"]);
+    expect(cluster.pods().map((pod) => pod.node)).toEqual(["n2", "n1"]);
+  });
+
   it("fill one node after the other with binpack", () => {
     const cluster = new TestCluster(three);
     const containers = [{ name: "main", image: "a", resources: { requests: { cpu: "1" } } }];
