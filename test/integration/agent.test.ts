@@ -75,6 +75,8 @@ async function startAgent(disk: Disk = systemDisk): Promise<Agent> {
   agents.push({ agent, bus });
   await agent.start();
   agent.attach(bus, bus);
+  // The server knows of its subscriptions: the leader's first command must not come before them.
+  await bus.flush(5000);
   return agent;
 }
 
