@@ -1,22 +1,23 @@
 // The bus loses everything, and the cluster comes back from a file: same pods, same processes, no request lost meanwhile.
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { Cluster, freePort, until } from "../support/cluster.ts";
 import { load, spread } from "../support/http.ts";
 import { service, web } from "../support/manifests.ts";
 import { podProcesses } from "../support/pod-processes.ts";
+import { describeServers } from "../support/nats.ts";
 
 const name = `kept${process.pid}`;
 
-describe("a cluster whose bus lost its data", () => {
+describeServers("a cluster whose bus lost its data", (natsServer) => {
   let cluster: Cluster;
   let port: number;
   const names = async (): Promise<string[]> => (await cluster.pods()).map(({ metadata }) => metadata.name).toSorted();
   const processes = (pods: readonly string[]): unknown => pods.map((pod) => [pod, podProcesses(pod)]);
 
   beforeAll(async () => {
-    cluster = await Cluster.up({ runtime: "process", nodes: 2, controllers: 1 });
+    cluster = await Cluster.up({ natsServer, runtime: "process", nodes: 2, controllers: 1 });
     port = await freePort();
     const applied = await cluster.apply([web(name), service(name, port)], "--wait");
     expect(applied.code, applied.stdout + applied.stderr).toBe(0);

@@ -2,9 +2,10 @@
 import { spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { Cluster, root, swain, until } from "../support/cluster.ts";
 import { onTerminal } from "../support/pty.ts";
+import { describeServers } from "../support/nats.ts";
 
 const box = {
   apiVersion: "swain/v1",
@@ -29,12 +30,12 @@ const lives = (...words: string[]): boolean =>
     }
   });
 
-describe("swain exec", () => {
+describeServers("swain exec", (natsServer) => {
   let cluster: Cluster;
   const exec = (...args: string[]) => swain(["exec", "--data", cluster.data, "pod/box-1", ...args]);
 
   beforeAll(async () => {
-    cluster = await Cluster.up({ runtime: "process", nodes: 1 });
+    cluster = await Cluster.up({ natsServer, runtime: "process", nodes: 1 });
     const applied = await cluster.apply([box], "--wait");
     expect(applied.code, applied.stdout + applied.stderr).toBe(0);
   });

@@ -1,20 +1,21 @@
 // Running a fleet as a user does: nodes are drained, lost and removed, and services keep answering.
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { Cluster, freePort, until } from "../support/cluster.ts";
 import { load, spread } from "../support/http.ts";
 import { service, web } from "../support/manifests.ts";
 import { podProcesses } from "../support/pod-processes.ts";
+import { describeServers } from "../support/nats.ts";
 
 /** Unusual, because processes of the pods are looked for by name. */
 const name = `fleet${process.pid}`;
 
-describe("a fleet", () => {
+describeServers("a fleet", (natsServer) => {
   let cluster: Cluster;
   let port: number;
   const podsOn = async (node: string): Promise<string[]> =>
     (await cluster.pods()).filter((pod) => pod.spec.node === node).map((pod) => pod.metadata.name);
   beforeAll(async () => {
-    cluster = await Cluster.up({ runtime: "process", nodes: 3, controllers: 1 });
+    cluster = await Cluster.up({ natsServer, runtime: "process", nodes: 3, controllers: 1 });
     port = await freePort();
     const applied = await cluster.apply([web(name, { replicas: 4 }), service(name, port)], "--wait");
     expect(applied.code, applied.stdout + applied.stderr).toBe(0);

@@ -4,16 +4,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "nats";
 import { AckPolicy, jetstream, jetstreamManager, RetentionPolicy } from "@nats-io/jetstream";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { Cluster, freePort, root, swain, until } from "../support/cluster.ts";
 import { get } from "../support/http.ts";
 import { web } from "../support/manifests.ts";
 import { describeNatsCli, natsEnv, Watcher } from "../support/nats-cli.ts";
-import { anyServer, startServer } from "../support/nats.ts";
+import { anyServer, describeServers, startServer } from "../support/nats.ts";
 
 const example = (name: string): string => join(root, "examples/integrations", name);
 
-describe("a program of a NATS user", () => {
+describeServers("a program of a NATS user", (natsServer) => {
   let cluster: Cluster;
   const reaches = (more: Record<string, string>): NodeJS.ProcessEnv => ({
     ...process.env,
@@ -22,7 +22,7 @@ describe("a program of a NATS user", () => {
     ...more,
   });
   beforeAll(async () => {
-    cluster = await Cluster.up({ runtime: "process", nodes: 2 });
+    cluster = await Cluster.up({ natsServer, runtime: "process", nodes: 2 });
   });
   afterAll(() => cluster?.dispose());
 

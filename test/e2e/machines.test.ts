@@ -7,9 +7,13 @@ import type { PodObject } from "../../schemas/generated/types.ts";
 import { root, until } from "../support/cluster.ts";
 import { describeNamespaces, Network } from "../support/namespaces.ts";
 import type { Machine } from "../support/namespaces.ts";
+import { describeServers } from "../support/nats.ts";
+import type { ServerBinary } from "../support/nats.ts";
 import { StartedPart } from "../support/parts.ts";
 
-describeNamespaces("machines that joined", () => {
+describeNamespaces("machines that joined", () => describeServers("a cluster", suite));
+
+function suite(natsServer: ServerBinary): void {
   let network: Network | undefined;
   let folder: string;
   let first: Machine;
@@ -26,7 +30,18 @@ describeNamespaces("machines that joined", () => {
   }
 
   const up = (name: string, ...args: string[]): Promise<string> =>
-    ok(first, "up", "--data", data(name), "--runtime", "process", "--detach", ...args);
+    ok(
+      first,
+      "up",
+      "--data",
+      data(name),
+      "--runtime",
+      "process",
+      "--nats-server",
+      natsServer.path,
+      "--detach",
+      ...args,
+    );
 
   const token = async (name: string, ...args: string[]): Promise<string> =>
     (await ok(first, "node", "join-token", "--data", data(name), ...args)).trim();
@@ -119,4 +134,4 @@ describeNamespaces("machines that joined", () => {
     await until("web1 is back", async () => /web1 +ready/.test(await ok(first, "get", "nodes", "--data", data("a"))));
     await until("its pods serve on", async () => (await answers(third, "http://127.0.0.1:8080", 12)).size === 3);
   });
-});
+}

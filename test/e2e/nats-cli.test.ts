@@ -26,7 +26,7 @@ describeNatsCli("the nats CLI", ["script"], (path) => {
 
       beforeAll(async () => {
         config = mkdtempSync(join(tmpdir(), "swain-nats-cli-"));
-        cluster = await Cluster.up({ runtime: "process", nodes: 2, args: ["--nats-server", server.path] });
+        cluster = await Cluster.up({ runtime: "process", nodes: 2, natsServer: server });
         const saved = await swain(["nats-context", "--save", "--data", cluster.data], {
           env: { XDG_CONFIG_HOME: config },
         });

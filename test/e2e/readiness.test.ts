@@ -1,17 +1,18 @@
 // examples/readiness.yaml as a user deploys it: what the check says decides who gets connections.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { Cluster, freePort, root, swain, until } from "../support/cluster.ts";
 import { spread } from "../support/http.ts";
 import { nodeProgramOf } from "../support/processes.ts";
+import { describeServers } from "../support/nats.ts";
 
-describe("examples/readiness.yaml", () => {
+describeServers("examples/readiness.yaml", (natsServer) => {
   let cluster: Cluster;
   let port: number;
 
   beforeAll(async () => {
-    cluster = await Cluster.up({ runtime: "process", nodes: 1 });
+    cluster = await Cluster.up({ natsServer, runtime: "process", nodes: 1 });
     port = await freePort();
     const text = readFileSync(join(root, "examples/readiness.yaml"), "utf8").replaceAll("8083", String(port));
     const applied = await swain(["apply", "-f", "-", "--wait", "--data", cluster.data], { input: text });

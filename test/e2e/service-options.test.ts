@@ -1,13 +1,14 @@
 // examples/service-options.yaml as a user deploys it, and what `swain proxy ls` tells about it.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import type { ProxyBackend, ProxyObject } from "../../schemas/generated/types.ts";
 import { Cluster, freePort, root, swain, until } from "../support/cluster.ts";
 import { spread } from "../support/http.ts";
 import { nodeProgramOf } from "../support/processes.ts";
+import { describeServers } from "../support/nats.ts";
 
-describe("examples/service-options.yaml", () => {
+describeServers("examples/service-options.yaml", (natsServer) => {
   let cluster: Cluster;
   let port: number;
   let manifest: string;
@@ -23,7 +24,7 @@ describe("examples/service-options.yaml", () => {
   };
 
   beforeAll(async () => {
-    cluster = await Cluster.up({ runtime: "process", nodes: 1 });
+    cluster = await Cluster.up({ natsServer, runtime: "process", nodes: 1 });
     port = await freePort();
     manifest = readFileSync(join(root, "examples/service-options.yaml"), "utf8").replaceAll("8084", String(port));
     await apply(manifest);

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
 import type { NodeObject, PodObject, WorkloadObject } from "../../schemas/generated/types.ts";
+import type { ServerBinary } from "./nats.ts";
 
 export const root = join(import.meta.dirname, "../..");
 const main = join(root, "dist/cli/main.js");
@@ -80,6 +81,8 @@ export interface UpOptions {
   readonly nodes?: number;
   readonly runtime: "docker" | "process" | "sim";
   readonly controllers?: number;
+  /** Without it the one `swain up` finds. */
+  readonly natsServer?: ServerBinary;
   readonly args?: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
 }
@@ -106,6 +109,7 @@ export class Cluster {
     this.data = mkdtempSync(join(tmpdir(), "swain-e2e-"));
     const args = ["up", "--data", this.data, "--runtime", options.runtime, "--nodes", String(options.nodes ?? 3)];
     args.push("--controllers", String(options.controllers ?? 1), "--port", String(port), "--no-restart");
+    if (options.natsServer !== undefined) args.push("--nats-server", options.natsServer.path);
     this.supervisor = spawn(process.execPath, [main, ...args, ...(options.args ?? [])], {
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, ...options.env },
