@@ -1,16 +1,22 @@
+import { existsSync } from "node:fs";
 import { afterAll, beforeAll } from "vitest";
 import { createDockerDriver } from "../../services/agent/runtime/docker/driver.ts";
 import { systemClock } from "../../services/kernel/node/clock.ts";
 import { silent } from "../../services/kernel/log.ts";
 import { systemSockets } from "../../services/kernel/node/sockets.ts";
 import { clearClusters, describeEngine, EngineProxy, testImage, willClear } from "../support/docker.ts";
+import type { TestEngine } from "../support/docker.ts";
 import { driverConformance } from "./driver.ts";
 import type { Program } from "./driver-support.ts";
 
 const shell = (script: string): Program => ({ image: testImage, command: ["sh", "-c"], args: [script] });
 const page = 'mkdir /www; printf %s "$SWAIN_POD" > /www/index.html; httpd -f -h /www -p "$SWAIN_PORT_HTTP"';
 
-await describeEngine("the docker driver", (engine) => {
+const kinds = ["docker", "podman", "rootless"] as const;
+
+await describeEngine("the docker driver", (engine) => suite(engine), kinds);
+
+function suite(engine: TestEngine): void {
   const proxy = new EngineProxy(engine);
   beforeAll(() => proxy.heal());
   afterAll(async () => {
@@ -52,6 +58,8 @@ await describeEngine("the docker driver", (engine) => {
       adopts: true,
       wholeSeconds: engine.kind === "podman",
       realPorts: true,
+      ownAddresses: !engine.rootless,
+      tellsUse: !engine.rootless || existsSync("/sys/fs/cgroup/cgroup.controllers"),
     },
   );
-});
+}

@@ -54,6 +54,10 @@ export interface DriverCapabilities {
   readonly wholeSeconds?: boolean;
   /** True when ports are real ones. */
   readonly realPorts: boolean;
+  /** False where the host has no way to a container's own address. */
+  readonly ownAddresses?: boolean;
+  /** False where nothing tells what a container uses. */
+  readonly tellsUse?: boolean;
 }
 
 export interface DriverFixture {

@@ -16,7 +16,12 @@ await describeEngine("an autoscaler on a container engine", (engine) => {
 
   beforeAll(async () => {
     control = mkdtempSync(join(tmpdir(), "swain-burn-"));
-    cluster = await Cluster.up({ runtime: "docker", nodes: 2, args: ["--engine", engine.socket] });
+    cluster = await Cluster.up({
+      runtime: "docker",
+      nodes: 2,
+      natsServer: engine.natsServer,
+      args: ["--engine", engine.socket],
+    });
   });
   afterAll(async () => {
     await cluster?.dispose();

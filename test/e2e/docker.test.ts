@@ -2,6 +2,7 @@
 import type Docker from "dockerode";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeEngine } from "../support/docker.ts";
+import type { TestEngine } from "../support/docker.ts";
 import { Cluster, freePort, until } from "../support/cluster.ts";
 import { load, spread } from "../support/http.ts";
 import { service, web } from "../support/manifests.ts";
@@ -70,13 +71,20 @@ const ready = async (cluster: Cluster, count: number): Promise<boolean> => {
   return pods.length === count && pods.every((pod) => pod.status.state === "ready");
 };
 
-await describeEngine("a cluster on a container engine", (engine) => {
+await describeEngine("a cluster on a container engine", suite, ["docker", "podman", "rootless"]);
+
+function suite(engine: TestEngine): void {
   const docker = engine.api;
   let cluster: Cluster;
   let port: number;
 
   beforeAll(async () => {
-    cluster = await Cluster.up({ runtime: "docker", nodes: 3, args: ["--engine", engine.socket] });
+    cluster = await Cluster.up({
+      runtime: "docker",
+      nodes: 3,
+      natsServer: engine.natsServer,
+      args: ["--engine", engine.socket],
+    });
     port = await freePort();
     const applied = await cluster.apply([web("web", { replicas: 6 }), service("web", port)], "--wait");
     expect(applied.code, applied.stdout + applied.stderr).toBe(0);
@@ -220,4 +228,4 @@ await describeEngine("a cluster on a container engine", (engine) => {
       await cluster.ok("delete", "workload/clash", "--wait");
     }
   });
-});
+}

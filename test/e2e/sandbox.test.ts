@@ -19,7 +19,12 @@ const lonely = (nodes: string): object => ({
 await describeEngine("examples/sandbox.yaml", (engine) => {
   let cluster: Cluster;
   beforeAll(async () => {
-    cluster = await Cluster.up({ runtime: "docker", nodes: 2, args: ["--engine", engine.socket] });
+    cluster = await Cluster.up({
+      runtime: "docker",
+      nodes: 2,
+      natsServer: engine.natsServer,
+      args: ["--engine", engine.socket],
+    });
   });
   afterAll(() => cluster?.dispose());
 

@@ -8,18 +8,29 @@ import { join } from "node:path";
 import Dockerode from "dockerode";
 import { afterAll, describe, expect, it } from "vitest";
 import { findEngine } from "../../services/agent/runtime/docker/places.ts";
+import { anyServer, findServers } from "./nats.ts";
+import type { ServerBinary } from "./nats.ts";
 import { podmanMissing, startPodman } from "./podman.ts";
+import type { PodmanService } from "./podman.ts";
 import { freePort } from "./ports.ts";
+import { rootlessMissing } from "./rootless.ts";
 
 /** A small image with a shell; tests pull nothing but from their own registries. */
 export const testImage = process.env["SWAIN_TEST_IMAGE"] ?? "busybox:stable";
 
+/** Podman as an ordinary user's is one more way to run the same engine. */
+export type EngineKind = "docker" | "podman" | "rootless";
+
 export interface TestEngine {
   readonly kind: "docker" | "podman";
+  /** True where the host has no way to a container's own address, and only control groups v2 tell use. */
+  readonly rootless: boolean;
   /** "Docker Engine 20.10.24" */
   readonly name: string;
   /** Path of its socket. */
   readonly socket: string;
+  /** The nats-server of clusters on it: each engine goes with another generation, so that both are seen with containers. */
+  readonly natsServer: ServerBinary;
   /** The engine behind the driver's back. */
   readonly api: Dockerode;
   /** A loopback port for a registry that the engine speaks to without TLS. */
@@ -31,8 +42,13 @@ interface Opened {
   stop(): void;
 }
 
+function serverFor(kind: EngineKind): ServerBinary {
+  const { old, current } = findServers();
+  return (kind === "podman" ? old : current) ?? anyServer();
+}
+
 /** The engine at that socket, or why no test can run on it. */
-async function look(kind: TestEngine["kind"], socket: string, ports: readonly number[]): Promise<TestEngine | string> {
+async function look(kind: EngineKind, socket: string, ports: readonly number[]): Promise<TestEngine | string> {
   const found = await findEngine(socket);
   if (!found.ok) return found.why;
   const api = new Dockerode({ socketPath: socket });
@@ -42,7 +58,16 @@ async function look(kind: TestEngine["kind"], socket: string, ports: readonly nu
   } catch {
     return `the image ${testImage} is not there: load it or set SWAIN_TEST_IMAGE`;
   }
-  return { kind, name: found.engine, socket, api, registryPort: async () => left.shift() ?? freePort() };
+  const rootless = kind === "rootless";
+  return {
+    kind: rootless ? "podman" : kind,
+    rootless,
+    name: `${rootless ? "rootless " : ""}${found.engine}`,
+    socket,
+    natsServer: serverFor(kind),
+    api,
+    registryPort: async () => left.shift() ?? freePort(),
+  };
 }
 
 async function openDocker(): Promise<Opened | string> {
@@ -59,17 +84,25 @@ async function openPodman(): Promise<Opened | string> {
   }
   const missing = podmanMissing();
   if (missing !== null) return missing;
-  const service = await startPodman(testImage);
-  const engine = await look("podman", service.socket, service.registryPorts);
+  return openOwn("podman", await startPodman(testImage));
+}
+
+async function openRootless(): Promise<Opened | string> {
+  const missing = podmanMissing() ?? rootlessMissing();
+  return missing ?? openOwn("rootless", await startPodman(testImage, { rootless: true }));
+}
+
+async function openOwn(kind: EngineKind, service: PodmanService): Promise<Opened | string> {
+  const engine = await look(kind, service.socket, service.registryPorts);
   if (typeof engine !== "string") return { engine, stop: () => service.stop() };
   service.stop();
   return engine;
 }
 
-const engines = { docker: openDocker, podman: openPodman } as const;
-const opened = new Map<TestEngine["kind"], Promise<Opened | string>>();
+const engines = { docker: openDocker, podman: openPodman, rootless: openRootless } as const;
+const opened = new Map<EngineKind, Promise<Opened | string>>();
 /** Suites of this file that still need the engine. */
-const users = new Map<TestEngine["kind"], number>();
+const users = new Map<EngineKind, number>();
 
 /**
  * A suite on each real engine, named with it. Where one is missing it is a skip with its reason, in CI a failure.
@@ -78,7 +111,7 @@ const users = new Map<TestEngine["kind"], number>();
 export async function describeEngine(
   title: string,
   suite: (engine: TestEngine) => void,
-  kinds: readonly TestEngine["kind"][] = ["docker", "podman"],
+  kinds: readonly EngineKind[] = ["docker", "podman"],
 ): Promise<void> {
   for (const kind of kinds) {
     const opening = opened.get(kind) ?? engines[kind]();

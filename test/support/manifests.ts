@@ -17,6 +17,8 @@ export function web(name: string, spec: Record<string, unknown> = {}, container:
     metadata: { name },
     spec: {
       replicas: 3,
+      // The first process of a container is sent no signal that it does not ask for, so it is killed after this.
+      stopGracePeriod: "2s",
       ...spec,
       containers: [
         {

@@ -8,6 +8,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -17,6 +18,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { freePort } from "./ports.ts";
+import { makeUser } from "./rootless.ts";
 
 const run = promisify(execFile);
 
@@ -44,28 +46,47 @@ export function podmanMissing(): string | null {
   return existsSync(busybox) ? null : `${busybox} is not there to make an image of`;
 }
 
-/** Starts a service; `image` is made in it. `storage` is an existing folder for its images, for a disk of a chosen size. */
-export async function startPodman(image: string, options: { readonly storage?: string } = {}): Promise<PodmanService> {
+/** How a Podman is called, and what it leaves behind. */
+interface Caller {
+  /** The words before its own arguments. */
+  readonly command: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  /** Shell lines that remove what its folder does not hold. */
+  readonly clear: string;
+  /** Where its socket may be. */
+  readonly home: string;
+}
+
+export interface PodmanOptions {
+  /** An existing folder for its images, for a disk of a chosen size; not with `rootless`. */
+  readonly storage?: string;
+  /** As an ordinary user, with that user's own network and namespaces. */
+  readonly rootless?: boolean;
+}
+
+/** Starts a service; `image` is made in it. */
+export async function startPodman(image: string, options: PodmanOptions = {}): Promise<PodmanService> {
   const folder = mkdtempSync(join(tmpdir(), "swain-podman-"));
-  const id = randomBytes(3).toString("hex");
   const registryPorts = await Promise.all(Array.from({ length: 6 }, () => freePort()));
   const storage = options.storage ?? join(folder, "root");
-  const env = settings(folder, id, storage, registryPorts);
-  const socket = join(folder, "podman.sock");
+  const id = randomBytes(3);
+  const caller = options.rootless ? asUser(folder, id, registryPorts) : asRoot(folder, id, storage, registryPorts);
+  const socket = join(caller.home, "podman.sock");
   const log = join(folder, "log");
   writeFileSync(log, "");
   let service: ChildProcess | undefined;
   const stop = (): void => {
     process.removeListener("exit", stop);
     service?.kill("SIGTERM");
-    clear(folder, id, storage, env);
+    clear(folder, caller);
   };
   process.once("exit", stop);
   try {
-    await makeImage(folder, image, env);
+    await makeImage(folder, image, caller);
     const start = async (): Promise<void> => {
-      service = spawn("sh", ["-c", `exec podman system service --time=0 unix://${socket} >${log} 2>&1`], {
-        env,
+      const words = [...caller.command, "system", "service", "--time=0", `unix://${socket}`];
+      service = spawn("sh", ["-c", `exec ${words.join(" ")} >${log} 2>&1`], {
+        env: caller.env,
         // Its monitors leave files where it works.
         cwd: folder,
         stdio: "ignore",
@@ -88,12 +109,48 @@ export async function startPodman(image: string, options: { readonly storage?: s
   }
 }
 
-/** Writes the configuration; gives the environment that names it. */
-function settings(folder: string, id: string, storage: string, registryPorts: readonly number[]): NodeJS.ProcessEnv {
-  const write = (name: string, lines: readonly string[]): string => {
-    writeFileSync(join(folder, name), `${lines.join("\n")}\n`);
-    return join(folder, name);
+/** Writes a file of settings; gives its path. */
+function write(folder: string, name: string, lines: readonly string[]): string {
+  writeFileSync(join(folder, name), `${lines.join("\n")}\n`);
+  return join(folder, name);
+}
+
+const engineSettings = [
+  // Default limits above what a confined root may set make every start fail.
+  "[containers]",
+  'default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]',
+  "[engine]",
+  'cgroup_manager = "cgroupfs"',
+  'events_logger = "file"',
+  // crun refuses machines with both generations of control groups.
+  'runtime = "runc"',
+];
+
+const registriesFile = (folder: string, ports: readonly number[]): string =>
+  write(folder, "registries.conf", [
+    "unqualified-search-registries = []",
+    ...ports.flatMap((port) => ["[[registry]]", `location = "127.0.0.1:${port}"`, "insecure = true"]),
+  ]);
+
+function asUser(folder: string, id: Buffer, registryPorts: readonly number[]): Caller {
+  const { command, env, home, runtime } = makeUser(folder, id.readUInt16LE());
+  return {
+    command: [...command, "podman"],
+    home,
+    env: {
+      ...env,
+      CONTAINERS_CONF: write(folder, "containers.conf", engineSettings),
+      // A user may mount overlays on few kernels; copies always work.
+      CONTAINERS_STORAGE_CONF: write(folder, "storage.conf", ["[storage]", 'driver = "vfs"']),
+      CONTAINERS_REGISTRIES_CONF: registriesFile(folder, registryPorts),
+    },
+    // A process of the user's own holds his namespaces.
+    clear: `kill "$(cat "${runtime}/libpod/tmp/pause.pid")"`,
   };
+}
+
+function asRoot(folder: string, random: Buffer, storage: string, registryPorts: readonly number[]): Caller {
+  const id = random.toString("hex");
   mkdirSync(join(folder, "net"));
   const [second, third] = randomBytes(2);
   const subnet = `10.${128 + ((second ?? 0) % 64)}.${third ?? 0}`;
@@ -106,18 +163,11 @@ function settings(folder: string, id: string, storage: string, registryPorts: re
     { type: "firewall" },
     { type: "tuning" },
   ];
-  write(`net/swain-${id}.conflist`, [JSON.stringify({ cniVersion: "0.4.0", name: `swain-${id}`, plugins })]);
-  return {
+  write(folder, `net/swain-${id}.conflist`, [JSON.stringify({ cniVersion: "0.4.0", name: `swain-${id}`, plugins })]);
+  const env = {
     ...process.env,
-    CONTAINERS_CONF: write("containers.conf", [
-      // Default limits above what a confined root may set make every start fail.
-      "[containers]",
-      'default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]',
-      "[engine]",
-      'cgroup_manager = "cgroupfs"',
-      'events_logger = "file"',
-      // crun refuses machines with both generations of control groups.
-      'runtime = "runc"',
+    CONTAINERS_CONF: write(folder, "containers.conf", [
+      ...engineSettings,
       `tmp_dir = "${join(folder, "tmp")}"`,
       `static_dir = "${join(storage, "libpod")}"`,
       `volume_path = "${join(storage, "volumes")}"`,
@@ -126,20 +176,22 @@ function settings(folder: string, id: string, storage: string, registryPorts: re
       `network_config_dir = "${join(folder, "net")}"`,
       `default_network = "swain-${id}"`,
     ]),
-    CONTAINERS_STORAGE_CONF: write("storage.conf", [
+    CONTAINERS_STORAGE_CONF: write(folder, "storage.conf", [
       "[storage]",
       'driver = "overlay"',
       `graphroot = "${storage}"`,
       `runroot = "${join(folder, "run")}"`,
     ]),
-    CONTAINERS_REGISTRIES_CONF: write("registries.conf", [
-      "unqualified-search-registries = []",
-      ...registryPorts.flatMap((port) => ["[[registry]]", `location = "127.0.0.1:${port}"`, "insecure = true"]),
-    ]),
+    CONTAINERS_REGISTRIES_CONF: registriesFile(folder, registryPorts),
   };
+  const left = `
+    ip link delete swp${id} 2>/dev/null
+    umount -l "${storage}/overlay" 2>/dev/null
+    rm -rf /var/lib/cni/networks/swain-${id}`;
+  return { command: ["podman"], env, clear: left, home: folder };
 }
 
-async function makeImage(folder: string, image: string, env: NodeJS.ProcessEnv): Promise<void> {
+async function makeImage(folder: string, image: string, { command, env }: Caller): Promise<void> {
   const root = join(folder, "image");
   for (const part of ["bin", "tmp", "etc"]) mkdirSync(join(root, part), { recursive: true });
   copyFileSync(busybox, join(root, "bin/busybox"));
@@ -148,7 +200,8 @@ async function makeImage(folder: string, image: string, env: NodeJS.ProcessEnv):
   }
   await run("tar", ["-C", root, "-cf", join(folder, "image.tar"), "."]);
   const changes = ["-c", 'CMD ["sh"]', "-c", "ENV PATH=/bin"];
-  await run("podman", ["import", "-q", ...changes, join(folder, "image.tar"), `localhost/${image}`], { env });
+  const [file = "", ...words] = command;
+  await run(file, [...words, "import", "-q", ...changes, join(folder, "image.tar"), `localhost/${image}`], { env });
 }
 
 async function answers(service: ChildProcess, socket: string, log: string): Promise<void> {
@@ -165,16 +218,29 @@ async function answers(service: ChildProcess, socket: string, log: string): Prom
 }
 
 /** Everything the service made, whatever state it is in. Synchronous: an interrupted test has no time for more. */
-function clear(folder: string, id: string, storage: string, env: NodeJS.ProcessEnv): void {
-  const script = `
-    podman rm -fa -t 0 >/dev/null 2>&1
-    ip link delete swp${id} 2>/dev/null
-    umount -l "${storage}/overlay" 2>/dev/null
+function clear(folder: string, caller: Caller): void {
+  const run = (script: string): void => {
+    try {
+      execFileSync("sh", ["-c", script], { env: caller.env, cwd: "/", stdio: "ignore", timeout: 60_000 });
+    } catch {
+      // The last command's failure: something is left in the temporary folder.
+    }
+  };
+  run(`${caller.command.join(" ")} rm -fa -t 0\n${caller.clear}`);
+  // Monitors of programs that ran beside a container's own stay for minutes.
+  endProcesses(folder);
+  run(`
     umount -l $(awk '$2 ~ "^${folder}/" { print $2 }' /proc/mounts | sort -r) 2>/dev/null
-    rm -rf /var/lib/cni/networks/swain-${id} "${folder}"`;
-  try {
-    execFileSync("sh", ["-c", script], { env, cwd: "/", stdio: "ignore", timeout: 60_000 });
-  } catch {
-    // The last command's failure: some file is left in the temporary folder.
+    rm -rf "${folder}"`);
+}
+
+/** Kills every process whose command line names the folder. */
+function endProcesses(folder: string): void {
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      if (readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(folder)) process.kill(Number(pid), "SIGKILL");
+    } catch {
+      // Gone meanwhile.
+    }
   }
 }

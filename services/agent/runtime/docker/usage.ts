@@ -41,7 +41,8 @@ export class UsageReader {
       const stats = await this.stats(id);
       const cpu = stats?.cpu_stats?.cpu_usage?.total_usage;
       const memory = stats?.memory_stats?.usage;
-      if (cpu === undefined || memory === undefined) return;
+      // Whatever runs has used some time. A rootless engine without control groups says 0, which must not pass for idle.
+      if (cpu === undefined || cpu === 0 || memory === undefined) return;
       const read = Date.parse(stats?.read ?? "");
       const sample = { cpu, at: Number.isNaN(read) ? this.clock.wall() : read };
       const before = await this.before(id, sample, inspect);
