@@ -1,0 +1,275 @@
+// JetStream of the simulated server: its streams and consumers, and what can go wrong with them. Requests of the client
+// library come as calls (`library.ts`), those of Swain as JSON (`api.ts`).
+import { conflicts } from "../../../services/bus/jetstream-api.ts";
+import type { ApiFailure, ApiResult } from "../../../services/bus/jetstream-api.ts";
+import type { Cancel, Clock } from "../../../services/kernel/clock.ts";
+import type { Random } from "../../../services/kernel/ids.ts";
+import { answerApi } from "./api.ts";
+import { PushConsumer } from "./consumer.ts";
+import type { ConsumerConfig } from "./consumer.ts";
+import { Disk } from "./disk.ts";
+import { Packet } from "./message.ts";
+import { matcher } from "./routes.ts";
+import { Stream } from "./stream.ts";
+import type { Appending, Config, Stored } from "./stream.ts";
+
+/** What JetStream needs of the server around it. */
+export interface JetStreamHost {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly counters: { appends: number; puts: number; conflicts: number };
+  /** Sends to whoever listens; false when nobody does. */
+  send(packet: Packet): boolean;
+  isFrozen(): boolean;
+}
+
+export interface JetStreamOptions {
+  readonly synced: boolean;
+  /** How often an unsynced server syncs. */
+  readonly syncIntervalMs: number;
+  /** Least and most that a synced write takes. */
+  readonly writeMs: readonly [number, number];
+  readonly acksDuplicates: boolean;
+}
+
+export interface Acknowledged {
+  readonly sequence: number;
+  readonly duplicate: boolean;
+}
+
+/** Undefined: nobody answers for JetStream. */
+export type Acknowledge = (result: ApiResult<Acknowledged> | undefined) => void;
+
+/** What becomes of the next write whose outcome its sender must not learn. */
+type Unknown = "stored" | "lost";
+
+/** Who loses its consumer when the leader of a stream moves: those on one server of three. */
+const hitByMove = 1 / 3;
+const consumerTickMs = 1000;
+
+export class JetStream {
+  readonly streams = new Map<string, Stream>();
+  isFull = false;
+  private readonly host: JetStreamHost;
+  private readonly options: JetStreamOptions;
+  private readonly disk: Disk;
+  private readonly consumers = new Map<Stream, Map<string, PushConsumer>>();
+  /** What each stream takes. */
+  private taken: { readonly stream: Stream; readonly matches: (subject: string) => boolean }[] = [];
+  private readonly unknown = new Map<string, Unknown[]>();
+  private readonly startedAt: number;
+  private movingUntil = -Infinity;
+  private made = 0;
+  private ticking: Cancel | undefined;
+
+  constructor(host: JetStreamHost, options: JetStreamOptions) {
+    this.host = host;
+    this.options = options;
+    this.startedAt = host.clock.mono();
+    this.disk = new Disk(host.clock, host.random, options.writeMs, () => host.isFrozen());
+  }
+
+  /** Whether a request is answered now: while the leader of the streams moves, some are refused and some are lost. */
+  reach(): "answers" | "refuses" | "silent" {
+    if (this.host.clock.mono() >= this.movingUntil) return "answers";
+    return this.host.random.next() < 0.5 ? "refuses" : "silent";
+  }
+
+  /** Answers `$JS.API.<verb>`, if there is anything to answer. */
+  answer(packet: Packet): boolean {
+    const result = answerApi(this, packet);
+    if (result === undefined) return false;
+    if (packet.reply !== undefined) this.host.send(new Packet(packet.reply, JSON.stringify(result.value)));
+    result.after?.();
+    return true;
+  }
+
+  /** The stream that takes messages of a subject. */
+  taking(subject: string): Stream | undefined {
+    for (const { stream, matches } of this.taken) if (matches(subject)) return stream;
+    return undefined;
+  }
+
+  /** Stores a message, once it is on disk where writes are synced. */
+  append(wanted: Appending & { readonly expectedStream?: string }, acknowledge: Acknowledge): void {
+    const stream = this.taking(wanted.subject);
+    if (stream === undefined) {
+      acknowledge(undefined);
+      return;
+    }
+    if (wanted.expectedStream !== undefined && wanted.expectedStream !== stream.name) {
+      acknowledge({ failure: { code: 10060, description: "expected stream does not match" } });
+      return;
+    }
+    const unknown = this.unknown.get(stream.name)?.shift();
+    if (unknown === "lost") return;
+    const run = (acknowledged: boolean): void => {
+      const result = this.store(stream, wanted);
+      if (acknowledged && unknown === undefined) acknowledge(result);
+    };
+    if (this.options.synced) this.disk.write(run);
+    else run(true);
+  }
+
+  /** Stores at once; gives the sequence. */
+  store(stream: Stream, wanted: Appending): ApiResult<Acknowledged> {
+    const { counters } = this.host;
+    const result = stream.append(wanted, this.isFull);
+    if ("failure" in result) {
+      if (conflicts.has(result.failure.code)) counters.conflicts += 1;
+      return result;
+    }
+    const { stored, before, duplicate } = result.ok;
+    if (!duplicate) {
+      if (stream.name.startsWith("KV_")) counters.puts += 1;
+      else counters.appends += 1;
+      this.republish(stream, stored, before);
+      const consumers = this.consumers.get(stream);
+      if (consumers !== undefined) for (const consumer of consumers.values()) consumer.pump();
+    }
+    return { ok: { sequence: stored.sequence, duplicate } };
+  }
+
+  /** Makes a stream; an equal one may be there already. */
+  create(name: string, config: Config): ApiResult<Stream> {
+    const found = this.streams.get(name);
+    if (found !== undefined) {
+      if (JSON.stringify(found.config) === JSON.stringify(config)) return { ok: found };
+      return { failure: { code: 10058, description: "stream name already in use with a different configuration" } };
+    }
+    const overlap = this.overlapping(config);
+    if (overlap !== undefined) return { failure: overlap };
+    this.made += 1;
+    const { clock } = this.host;
+    const { synced, syncIntervalMs, acksDuplicates } = this.options;
+    const syncedAt = (now: number): number =>
+      this.startedAt + Math.floor((now - this.startedAt) / syncIntervalMs) * syncIntervalMs;
+    const stamp = new Date(Math.floor(clock.wall())).toISOString().slice(0, -1);
+    const stream = new Stream({
+      config,
+      created: `${stamp}${String(this.made).padStart(6, "0")}Z`,
+      acksDuplicates,
+      clock,
+      syncedAt: synced ? undefined : syncedAt,
+    });
+    this.streams.set(name, stream);
+    this.streamsChanged();
+    return { ok: stream };
+  }
+
+  update(stream: Stream, config: Config): void {
+    stream.config = config;
+    this.streamsChanged();
+  }
+
+  delete(stream: Stream): void {
+    this.streams.delete(stream.name);
+    this.consumers.delete(stream);
+    this.streamsChanged();
+  }
+
+  consumersOf(stream: Stream): ReadonlyMap<string, PushConsumer> {
+    return this.consumers.get(stream) ?? new Map<string, PushConsumer>();
+  }
+
+  addConsumer(stream: Stream, config: ConsumerConfig): PushConsumer {
+    const consumer = new PushConsumer(stream, config, (packet) => this.host.send(packet));
+    const others = this.consumers.get(stream) ?? new Map<string, PushConsumer>();
+    others.set(config.name, consumer);
+    this.consumers.set(stream, others);
+    this.ticking ??= this.host.clock.every(consumerTickMs, () => this.tick());
+    return consumer;
+  }
+
+  removeConsumer(stream: Stream, name: string): boolean {
+    return this.consumers.get(stream)?.delete(name) === true;
+  }
+
+  /** The outcome of the stream's next write stays unknown to its sender. */
+  hideOutcome(stream: string, outcome: Unknown): void {
+    const queue = this.unknown.get(stream) ?? [];
+    queue.push(outcome);
+    this.unknown.set(stream, queue);
+  }
+
+  move(ms: number): void {
+    this.movingUntil = this.host.clock.mono() + ms;
+    this.disk.crash();
+    for (const consumers of this.consumers.values()) {
+      for (const name of consumers.keys()) if (this.host.random.next() < hitByMove) consumers.delete(name);
+    }
+  }
+
+  dropConsumers(): void {
+    this.consumers.clear();
+  }
+
+  thaw(): void {
+    this.disk.resume();
+  }
+
+  /** The process is gone, and with it what it held in memory. */
+  killed(): void {
+    this.disk.crash();
+    this.movingUntil = -Infinity;
+    this.consumers.clear();
+  }
+
+  powerCut(): void {
+    this.killed();
+    for (const stream of this.streams.values()) stream.powerCut();
+  }
+
+  wipe(): void {
+    this.consumers.clear();
+    this.streams.clear();
+    this.streamsChanged();
+  }
+
+  private republish(stream: Stream, stored: Stored, before: number): void {
+    const { src, dest } = (stream.config["republish"] ?? {}) as { src?: string; dest?: string };
+    if (src === undefined || dest === undefined || !matcher(src)(stored.subject)) return;
+    const subject = `${dest.slice(0, -1)}${stored.subject.slice(src.length - 1)}`;
+    const headers = {
+      ...stored.headers,
+      "Nats-Stream": stream.name,
+      "Nats-Subject": stored.subject,
+      "Nats-Sequence": String(stored.sequence),
+      "Nats-Last-Sequence": String(before),
+    };
+    this.host.send(new Packet(subject, stored.data, undefined, headers));
+  }
+
+  private overlapping(config: Config): ApiFailure | undefined {
+    const subjects = config["subjects"] as readonly string[];
+    for (const stream of this.streams.values()) {
+      for (const taken of stream.config["subjects"] as readonly string[]) {
+        if (subjects.some((wanted) => matcher(taken)(wanted) || matcher(wanted)(taken))) {
+          return { code: 10065, description: "subjects overlap with an existing stream" };
+        }
+      }
+    }
+    return undefined;
+  }
+
+  private streamsChanged(): void {
+    this.taken = [...this.streams.values()].flatMap((stream) =>
+      (stream.config["subjects"] as readonly string[]).map((filter) => ({ stream, matches: matcher(filter) })),
+    );
+  }
+
+  private tick(): void {
+    if (this.host.isFrozen()) return;
+    const now = this.host.clock.mono();
+    let count = 0;
+    for (const consumers of this.consumers.values()) {
+      for (const [name, consumer] of consumers) {
+        if (!consumer.tick(now)) consumers.delete(name);
+      }
+      count += consumers.size;
+    }
+    if (count > 0) return;
+    this.ticking?.();
+    this.ticking = undefined;
+  }
+}

@@ -1,0 +1,122 @@
+// What `log.ts` and `bucket.ts` use of the JetStream client library, over the simulated server. So the log store and the
+// buckets of the simulated bus are those that ship.
+import type { JetStreamClient, StreamAPI } from "@nats-io/jetstream";
+import type { KV } from "@nats-io/kv";
+import { apiCodes } from "../../../services/bus/jetstream-api.ts";
+import type { ApiFailure, ApiResult } from "../../../services/bus/jetstream-api.ts";
+import type { JetStream as Library } from "../../../services/bus/jetstream.ts";
+import type { Call } from "./connection.ts";
+import type { Acknowledged, JetStream } from "./jetstream.ts";
+import { Packet } from "./message.ts";
+import type { Stored, Stream } from "./stream.ts";
+
+/** Sends a call; rejects with TIMEOUT, BUS_CLOSED, or NO_LEADER when nobody answers. */
+export type Calling = <T>(
+  what: string,
+  call: Pick<Call, "run" | "packet">,
+  timeoutMs: number | undefined,
+) => Promise<ApiResult<T>>;
+
+/** A refusal of JetStream, which the bus makes a value again. */
+export class Refusal extends Error {
+  readonly failure: ApiFailure;
+
+  constructor(failure: ApiFailure) {
+    super(failure.description);
+    this.failure = failure;
+  }
+}
+
+interface PublishOptions {
+  readonly msgID: string;
+  readonly timeout: number;
+  readonly expect: { readonly streamName: string; readonly lastSequence: number };
+}
+
+interface KeyOptions {
+  readonly previousSeq: number;
+  readonly timeout?: number;
+}
+
+const deleted = { "KV-Operation": "DEL" };
+const nothing = new Uint8Array();
+const decoder = new TextDecoder();
+
+export function libraryOver(calling: Calling): Library {
+  const ask = async <T>(what: string, call: Pick<Call, "run" | "packet">, timeoutMs?: number): Promise<T> => {
+    const result = await calling<T>(what, call, timeoutMs);
+    if ("ok" in result) return result.ok;
+    throw new Refusal(result.failure);
+  };
+  const onStream = <T>(name: string, work: (stream: Stream) => T): Promise<T> =>
+    ask(name, {
+      packet: undefined,
+      run: (js, answer) => {
+        const stream = js.streams.get(name);
+        answer(stream === undefined ? noStream : { ok: work(stream) });
+      },
+    });
+  const write = (what: string, data: Uint8Array, append: Appender, timeoutMs?: number): Promise<Acknowledged> =>
+    ask(what, { packet: new Packet(what, data), run: append }, timeoutMs);
+
+  const client = {
+    publish: async (subject: string, data: Uint8Array, options: PublishOptions) => {
+      const { msgID: messageId, timeout, expect } = options;
+      const wanted = { subject, data, messageId, expectedStream: expect.streamName, expectedLast: expect.lastSequence };
+      const { sequence, duplicate } = await write(subject, data, (js, answer) => js.append(wanted, answer), timeout);
+      return { stream: expect.streamName, seq: sequence, duplicate };
+    },
+  };
+  const streams = {
+    info: (name: string) =>
+      onStream(name, ({ config, created, count, bytes, first, last }) => ({
+        config,
+        created,
+        state: { messages: count, bytes, first_seq: first, last_seq: last },
+      })),
+    getMessage: (name: string, { seq }: { seq: number }) =>
+      onStream(name, (stream) => {
+        const found = stream.get(seq);
+        return found === undefined
+          ? null
+          : { seq: found.sequence, subject: found.subject, data: found.data, time: new Date(found.time) };
+      }),
+    purge: (name: string, { filter, seq, keep }: { filter?: string; seq?: number; keep?: number }) =>
+      onStream(name, (stream) => ({ success: true, purged: stream.purge({ filter, below: seq, keep }) })),
+  };
+  const bucket = (name: string): Promise<KV> => Promise.resolve(keysOf(name, onStream, write) as unknown as KV);
+  return { client: client as unknown as JetStreamClient, streams: streams as unknown as StreamAPI, bucket };
+}
+
+type Appender = (js: JetStream, answer: (result: ApiResult<unknown> | undefined) => void) => void;
+
+const noStream: { failure: ApiFailure } = {
+  failure: { code: apiCodes.streamNotFound, description: "stream not found" },
+};
+
+function keysOf(
+  name: string,
+  onStream: <T>(stream: string, work: (stream: Stream) => T) => Promise<T>,
+  write: (what: string, data: Uint8Array, append: Appender, timeoutMs?: number) => Promise<Acknowledged>,
+) {
+  const subjectOf = (key: string): string => `$KV.${name}.${key}`;
+  return {
+    get: (key: string) =>
+      onStream(`KV_${name}`, (stream) => {
+        const found = stream.newest(subjectOf(key));
+        return found === undefined ? null : entryOf(key, found);
+      }),
+    put: async (key: string, data: Uint8Array, { previousSeq, timeout }: KeyOptions): Promise<number> => {
+      const wanted = { subject: subjectOf(key), data, expectedForSubject: previousSeq };
+      return (await write(wanted.subject, data, (js, answer) => js.append(wanted, answer), timeout)).sequence;
+    },
+    delete: async (key: string, { previousSeq }: KeyOptions): Promise<void> => {
+      const wanted = { subject: subjectOf(key), data: nothing, headers: deleted, expectedForSubject: previousSeq };
+      await write(wanted.subject, nothing, (js, answer) => js.append(wanted, answer));
+    },
+  };
+}
+
+function entryOf(key: string, { headers, data, sequence }: Stored) {
+  return { key, operation: headers?.["KV-Operation"] ?? "PUT", revision: sequence, string: () => decoder.decode(data) };
+}

@@ -1,0 +1,412 @@
+// The faults of the simulated bus: each breaks what the real thing breaks, and nothing else. What it does when nothing is
+// broken is held by the conformance suite.
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { Link } from "../simulation/bus/link.ts";
+import { bodyOf, Packet } from "../simulation/bus/message.ts";
+import { watcher } from "../support/bus-world.ts";
+import { names, oneTo, SimWorld } from "../support/sim-bus-world.ts";
+
+const pods = names.buckets.pods;
+const subject = "swain.test.here";
+
+it("gives readers what JSON would give them", () => {
+  fc.assert(
+    fc.property(fc.anything({ withDate: true, withMap: true, withSet: true, withNullPrototype: true }), (value) => {
+      const wire = JSON.stringify(value) as string | undefined;
+      const packet = new Packet("a", bodyOf(value));
+      if (value === undefined || wire === undefined) {
+        expect(packet.json()).toBeUndefined();
+        return;
+      }
+      expect(packet.json()).toEqual(JSON.parse(wire));
+      expect(new TextDecoder().decode(packet.data)).toBe(wire);
+    }),
+  );
+});
+
+it("keeps messages apart from what sender and readers do to them", () => {
+  const value = { list: [1] };
+  const packet = new Packet("a", bodyOf(value));
+  value.list.push(2);
+  (packet.json() as typeof value).list.push(3);
+  expect(packet.json()).toEqual({ list: [1] });
+  expect(new Packet("a", bodyOf([-0, NaN, undefined])).json()).toEqual([0, null, null]);
+});
+
+it("loses what an unsynced server acknowledged since it last synced when the power goes, and no more", async () => {
+  const world = await SimWorld.open({ synced: false });
+  const { bus } = await world.client();
+  await world.fill(bus, 0, 3);
+  const bucket = bus.bucket(pods);
+  const kept = await world.time.until(bucket.put("d.a", "old", 0));
+  const follow = world.follow(bus);
+  await world.time.pass(130_000);
+  await world.fill(bus, 3, 6);
+  await world.time.until(bucket.put("d.a", "new", kept));
+  await world.time.until(bucket.put("d.b", "new", 0));
+  await world.time.pass(1000);
+  expect(follow.sequences).toEqual(oneTo(6));
+  world.server.powerCut();
+  world.server.start();
+  await world.time.pass(5000);
+  expect(await world.last(bus)).toBe(3);
+  expect(follow.broken).toEqual([{ first: 1, last: 3 }]);
+  expect(await world.time.until(bucket.get("d.a"))).toEqual({ key: "d.a", value: "old", revision: kept });
+  expect(await world.time.until(bucket.get("d.b"))).toBeNull();
+  expect(await world.time.until(world.append(bus, 3))).toBe(4);
+});
+
+it("loses nothing acknowledged when each write is synced, nor when only the process is killed", async () => {
+  for (const synced of [true, false]) {
+    const world = await SimWorld.open({ synced });
+    const { bus } = await world.client();
+    await world.fill(bus, 0, 5);
+    await world.time.until(bus.bucket(pods).put("d.a", "1", 0));
+    if (synced) world.server.powerCut();
+    else world.server.kill();
+    world.server.start();
+    await world.time.pass(3000);
+    expect(await world.last(bus)).toBe(5);
+    expect((await world.time.until(bus.bucket(pods).get("d.a")))?.value).toBe("1");
+  }
+});
+
+it("leaves open whether a write that a kill or a power cut met on its way was stored", async () => {
+  for (const fault of ["kill", "powerCut"] as const) {
+    const outcomes = new Set<number>();
+    for (let seed = 1; seed <= 10; seed += 1) {
+      const world = await SimWorld.open({ writeMs: [10, 10] }, seed);
+      const { bus } = await world.client();
+      const cut = world.code(world.append(bus, 0));
+      world.time.after(5, () => {
+        world.server[fault]();
+        world.server.start();
+      });
+      expect(await cut).toBe("TIMEOUT");
+      await world.time.pass(3000);
+      outcomes.add(await world.last(bus));
+    }
+    expect(outcomes).toEqual(new Set([0, 1]));
+  }
+});
+
+it("hides the outcome of a write that was stored, and of one that was not", async () => {
+  const world = await SimWorld.open();
+  const { bus } = await world.client();
+  world.server.hideOutcome("lost");
+  expect(await world.code(world.append(bus, 0))).toBe("TIMEOUT");
+  expect(await world.record(bus, 1)).toBeNull();
+  world.server.hideOutcome("stored");
+  expect(await world.code(world.append(bus, 0))).toBe("TIMEOUT");
+  expect(await world.record(bus, 1)).not.toBeNull();
+  expect(await world.code(world.append(bus, 0))).toBe("APPEND_CONFLICT");
+  expect(await world.time.until(world.append(bus, 1))).toBe(2);
+  expect(world.server.counters).toMatchObject({ appends: 2, conflicts: 1 });
+});
+
+it("drops what is published while disconnected, and lets requests wait for the connection", async () => {
+  const world = await SimWorld.open();
+  const [{ bus }, { bus: other }] = [await world.client(), await world.client()];
+  const heard = await world.hear(other, subject);
+  const states: string[] = [];
+  bus.onState((state) => states.push(state));
+  world.server.kill();
+  await world.time.pass(10);
+  expect(bus.state()).toBe("disconnected");
+  bus.publish(subject, "lost");
+  expect(await world.code(bus.flush(100))).toBe("TIMEOUT");
+  const asked = bus.request("$JS.API.INFO", {}, { timeoutMs: 5000 });
+  await world.time.pass(1000);
+  world.server.start();
+  expect((await world.time.until(asked)).json()).toMatchObject({ streams: 6 });
+  await world.time.pass(1000);
+  bus.publish(subject, "arrives");
+  await world.time.pass(10);
+  expect([heard, states]).toEqual([["arrives"], ["disconnected", "connected"]]);
+  expect(world.server.counters.reconnects).toBe(2);
+});
+
+it("lets requests in flight when the connection breaks run into their time limit", async () => {
+  const world = await SimWorld.open();
+  const { bus, link } = await world.client();
+  await world.hear(bus, subject);
+  const started = world.time.mono();
+  const asked = world.code(bus.request(subject, {}, { timeoutMs: 3000 }));
+  link.reset();
+  expect(await asked).toBe("TIMEOUT");
+  expect(world.time.mono() - started).toBe(3000);
+  expect([bus.state(), world.server.counters.reconnects]).toEqual(["connected", 1]);
+});
+
+it("keeps the order of a connection, however long each message takes, unless it is told to reorder", async () => {
+  const world = await SimWorld.open();
+  const [sender, reader] = [await world.client(new Link([1, 500])), await world.client(new Link([1, 500]))];
+  const heard = await world.hear(reader.bus, subject);
+  const send = async (): Promise<void> => {
+    heard.length = 0;
+    for (const n of oneTo(100)) sender.bus.publish(subject, n);
+    await world.time.pass(5000);
+  };
+  sender.link.disturb({ delay: 0.3, delayMs: 2000 });
+  await send();
+  expect(heard).toEqual(oneTo(100));
+  sender.link.disturb({ reorder: 0.3, delayMs: 2000 });
+  await send();
+  expect(heard).not.toEqual(oneTo(100));
+  expect([...heard].sort((left, right) => Number(left) - Number(right))).toEqual(oneTo(100));
+});
+
+it("loses and doubles single messages by chance", async () => {
+  const world = await SimWorld.open();
+  const [sender, reader] = [await world.client(), await world.client()];
+  const heard = await world.hear(reader.bus, subject);
+  const send = async (): Promise<number> => {
+    heard.length = 0;
+    for (const n of oneTo(200)) sender.bus.publish(subject, n);
+    await world.time.pass(100);
+    return heard.length;
+  };
+  reader.link.disturb({ lose: 0.2 });
+  expect(await send()).toBeLessThan(190);
+  reader.link.disturb({ double: 0.2 });
+  expect(await send()).toBeGreaterThan(210);
+  reader.link.disturb({});
+  expect(await send()).toBe(200);
+});
+
+it("holds what is sent into a cut direction, and lets the other direction pass", async () => {
+  const world = await SimWorld.open();
+  const [here, there] = [await world.client(), await world.client()];
+  const [heardHere, heardThere] = [await world.hear(here.bus, "a"), await world.hear(there.bus, "b")];
+  here.link.down = false;
+  here.bus.publish("b", "passes");
+  there.bus.publish("a", "waits");
+  await world.time.pass(10_000);
+  expect([heardHere, heardThere, here.bus.state()]).toEqual([[], ["passes"], "connected"]);
+  here.link.down = true;
+  here.link.up = false;
+  here.bus.publish("b", "waits");
+  here.bus.publish("b", "behind it");
+  there.bus.publish("a", "passes");
+  await world.time.pass(10_000);
+  expect([heardHere, heardThere]).toEqual([["waits", "passes"], ["passes"]]);
+  here.link.up = true;
+  await world.time.pass(10);
+  expect(heardThere).toEqual(["passes", "waits", "behind it"]);
+});
+
+it("notices a dead link by two unanswered pings, on the server much later, and loses what was held", async () => {
+  const world = await SimWorld.open();
+  const [cut, asker] = [await world.client(), await world.client()];
+  const heard = await world.hear(cut.bus, subject);
+  const lost = await world.hear(asker.bus, "lost");
+  const cutAt = world.time.mono();
+  let noticedAt = 0;
+  cut.bus.onState(() => (noticedAt ||= world.time.mono()));
+  cut.link.up = cut.link.down = false;
+  cut.bus.publish("lost", 1);
+  await world.time.pass(60_000);
+  expect(noticedAt - cutAt).toBeGreaterThan(29_000);
+  expect(noticedAt - cutAt).toBeLessThan(46_000);
+  // To the server somebody still listens.
+  expect(await world.code(asker.bus.request(subject, {}, { timeoutMs: 1000 }))).toBe("TIMEOUT");
+  await world.time.pass(500_000);
+  expect(await world.code(asker.bus.request(subject, {}, { timeoutMs: 1000 }))).toBe("NO_LEADER");
+  cut.link.up = cut.link.down = true;
+  await world.time.pass(6000);
+  expect(cut.bus.state()).toBe("connected");
+  asker.bus.publish(subject, "again");
+  await world.time.pass(10);
+  expect([heard, lost]).toEqual([["again"], []]);
+});
+
+it("throws away what was held when the client gives the connection up", async () => {
+  const world = await SimWorld.open();
+  const [cut, reader] = [await world.client(), await world.client()];
+  const heard = await world.hear(reader.bus, subject);
+  cut.link.up = false;
+  cut.bus.publish(subject, "held");
+  await world.time.pass(60_000);
+  expect(cut.bus.state()).toBe("disconnected");
+  cut.link.up = true;
+  await world.time.pass(6000);
+  cut.bus.publish(subject, "after");
+  await world.time.pass(10);
+  expect(heard).toEqual(["after"]);
+});
+
+it("tells a watch everything again after its consumer was lost, or a message of it", async () => {
+  const world = await SimWorld.open();
+  const [writer, reader] = [await world.client(), await world.client()];
+  const bucket = writer.bus.bucket(pods);
+  let revision = await world.time.until(bucket.put("d.a", "1", 0));
+  const watch = watcher(reader.bus, pods, ">");
+  const follow = world.follow(reader.bus);
+  await world.time.pass(2000);
+  world.server.dropConsumers();
+  revision = await world.time.until(bucket.put("d.a", "2", revision));
+  await world.fill(writer.bus, 0, 3);
+  await world.time.pass(2000);
+  expect([watch.loads.length, watch.value("d.a")]).toEqual([1, "1"]);
+  await world.time.pass(4000);
+  expect([watch.loads.length, watch.value("d.a"), follow.sequences]).toEqual([2, "2", oneTo(3)]);
+  reader.link.disturb({ gap: 1 });
+  await world.time.until(bucket.put("d.a", "3", revision));
+  await world.fill(writer.bus, 3, 5);
+  await world.time.pass(500);
+  expect([watch.value("d.a"), follow.sequences]).toEqual(["2", oneTo(3)]);
+  reader.link.disturb({});
+  await world.time.pass(5000);
+  expect([watch.value("d.a"), follow.sequences, follow.broken]).toEqual(["3", oneTo(5), []]);
+});
+
+it("leaves no consumer behind, neither after a cancel nor when the process was killed", async () => {
+  const world = await SimWorld.open();
+  const [asker, reader] = [await world.client(), await world.client()];
+  const consumers = async (): Promise<number> => {
+    const asked = asker.bus.request(`$JS.API.CONSUMER.NAMES.KV_${pods}`, {}, { timeoutMs: 1000 });
+    return ((await world.time.until(asked)).json() as { total: number }).total;
+  };
+  const watch = watcher(reader.bus, pods, ">");
+  watcher(reader.bus, pods, "d.*");
+  await world.time.pass(60_000);
+  expect(await consumers()).toBe(2);
+  watch.cancel();
+  await world.time.pass(100);
+  expect(await consumers()).toBe(1);
+  reader.clock.kill();
+  reader.bus.abandon();
+  await world.time.pass(9000);
+  expect(await consumers()).toBe(1);
+  await world.time.pass(3000);
+  expect(await consumers()).toBe(0);
+});
+
+it("does nothing while frozen, and then everything in order", async () => {
+  const world = await SimWorld.open();
+  const [sender, reader] = [await world.client(), await world.client()];
+  const heard = await world.hear(reader.bus, subject);
+  const watch = watcher(reader.bus, pods, ">");
+  await world.time.pass(100);
+  world.server.freeze();
+  for (const n of oneTo(5)) sender.bus.publish(subject, n);
+  expect(await world.code(world.append(sender.bus, 0, "cut"))).toBe("TIMEOUT");
+  await world.time.pass(8000);
+  expect([heard, sender.bus.state()]).toEqual([[], "connected"]);
+  world.server.thaw();
+  await world.time.pass(2000);
+  expect(heard).toEqual(oneTo(5));
+  expect(await world.last(sender.bus)).toBe(1);
+  await world.time.until(sender.bus.bucket(pods).put("d.a", "1", 0));
+  await world.time.pass(2000);
+  expect(watch.value("d.a")).toBe("1");
+});
+
+it("refuses JetStream or is silent while the stream leader moves, and goes on with core messages", async () => {
+  const world = await SimWorld.open();
+  const { bus } = await world.client();
+  const heard = await world.hear(bus, subject);
+  world.server.leaderMove(5000);
+  const codes = new Set<string>();
+  const tries = oneTo(20).map(() =>
+    bus
+      .log(names.stream)
+      .tail()
+      .catch((error: { code: string }) => codes.add(error.code)),
+  );
+  bus.publish(subject, 1);
+  await world.time.pass(4900);
+  expect(heard).toEqual([1]);
+  await world.time.pass(5200);
+  await Promise.all(tries);
+  expect([...codes].sort()).toEqual(["JETSTREAM_ERROR", "TIMEOUT"]);
+  expect(await world.time.until(world.append(bus, 0))).toBe(1);
+});
+
+it("has no streams after a wipe until somebody makes them again", async () => {
+  const world = await SimWorld.open();
+  const { bus } = await world.client();
+  await world.fill(bus, 0, 3);
+  await world.time.until(bus.bucket(pods).put("d.a", "1", 0));
+  const follow = world.follow(bus);
+  const watch = watcher(bus, pods, ">");
+  await world.time.pass(2000);
+  world.server.wipe();
+  expect(await world.code(world.append(bus, 3))).toBe("JETSTREAM_ERROR");
+  expect(await world.code(bus.bucket(pods).get("d.a"))).toBe("JETSTREAM_ERROR");
+  await world.ensure();
+  expect(await world.last(bus)).toBe(0);
+  await world.fill(bus, 0, 5);
+  await world.time.pass(60_000);
+  expect(follow).toEqual({ sequences: oneTo(3), broken: [{ first: 1, last: 5 }] });
+  expect([watch.loads.at(-1), watch.entries.size]).toEqual([new Set(), 0]);
+});
+
+it("has no room for records and keys when full, and still tells conflicts", async () => {
+  const world = await SimWorld.open();
+  const { bus } = await world.client();
+  await world.fill(bus, 0, 2);
+  world.server.fill(true);
+  expect(await world.code(world.append(bus, 2))).toBe("LOG_FULL");
+  expect(await world.code(world.append(bus, 1))).toBe("APPEND_CONFLICT");
+  expect(await world.code(bus.bucket(pods).put("d.a", "1", 0))).toBe("JETSTREAM_ERROR");
+  world.server.fill(false);
+  expect(await world.time.until(world.append(bus, 2))).toBe(3);
+});
+
+it("gives a paused process what came meanwhile when it goes on, in order, and a killed one nothing", async () => {
+  const world = await SimWorld.open();
+  const [sender, reader] = [await world.client(), await world.client()];
+  const heard = await world.hear(reader.bus, subject);
+  reader.clock.pause();
+  for (const n of oneTo(5)) sender.bus.publish(subject, n);
+  await world.time.pass(1000);
+  expect(heard).toEqual([]);
+  reader.clock.resume();
+  await world.time.pass(1);
+  expect(heard).toEqual(oneTo(5));
+  sender.bus.publish(subject, "in flight");
+  reader.clock.kill();
+  reader.bus.abandon();
+  await world.time.pass(10);
+  expect(heard).toEqual(oneTo(5));
+  expect(await world.code(sender.bus.request(subject, {}, { timeoutMs: 5000 }))).toBe("NO_LEADER");
+});
+
+it("lets clients find out by themselves when the power goes silently", async () => {
+  const world = await SimWorld.open();
+  const { bus } = await world.client();
+  world.server.powerCut({ silently: true });
+  await world.time.pass(20_000);
+  expect(bus.state()).toBe("connected");
+  world.server.start();
+  // The next ping meets a machine that knows nothing of the connection.
+  await world.time.pass(16_000);
+  expect([bus.state(), world.server.counters.reconnects]).toEqual(["connected", 1]);
+  expect(await world.time.until(world.append(bus, 0))).toBe(1);
+});
+
+it("takes records and keys that others write by hand", async () => {
+  const world = await SimWorld.open();
+  const { bus } = await world.client();
+  const [follow, watch] = [world.follow(bus), watcher(bus, pods, ">")];
+  await world.time.pass(1000);
+  expect(world.server.strayAppend(names.event("pod", "default", "x", "stray"), new Uint8Array([1]))).toBe(1);
+  const revision = world.server.strayPut(pods, "d.a", "by hand");
+  await world.time.pass(10);
+  expect([follow.sequences, watch.value("d.a")]).toEqual([[1], "by hand"]);
+  expect(await world.code(bus.bucket(pods).put("d.a", "x", 0))).toBe("KV_CONFLICT");
+  expect(await world.time.until(bus.bucket(pods).put("d.a", "x", revision))).toBe(revision + 1);
+});
+
+it("cuts the log for followers and readers", async () => {
+  const world = await SimWorld.open();
+  const { bus } = await world.client();
+  await world.fill(bus, 0, 10);
+  await world.time.until(bus.request(`$JS.API.STREAM.PURGE.${names.stream}`, { seq: 6 }, { timeoutMs: 1000 }));
+  expect(await world.time.until(bus.log(names.stream).tail())).toEqual({ first: 6, last: 10 });
+  const follow = world.follow(bus);
+  await world.time.pass(100);
+  expect(follow).toEqual({ sequences: [], broken: [{ first: 6, last: 10 }] });
+});
