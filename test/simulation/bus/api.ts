@@ -47,7 +47,7 @@ const verbs: Readonly<Record<string, Verb>> = {
   },
   "STREAM.PURGE": (_js, stream, _rest, body) => {
     const { filter, seq, keep } = body as { filter?: string; seq?: number; keep?: number };
-    return { value: { success: true, purged: stream.purge({ filter, below: seq, keep }) } };
+    return { value: { success: true, purged: stream.purge({ filter, below: seq || undefined, keep }) } };
   },
   "STREAM.MSG.DELETE": (_js, stream, _rest, body) =>
     stream.remove(Number(body["seq"]))
@@ -90,8 +90,7 @@ function consumerInfo(consumer: PushConsumer): unknown {
 }
 
 function info(stream: Stream): unknown {
-  const { config, created, last, bytes, count } = stream;
-  const first = count === 0 ? last + 1 : stream.first;
+  const { config, created, first, last, bytes, count } = stream;
   return { config, created, state: { messages: count, bytes, first_seq: first, last_seq: last } };
 }
 

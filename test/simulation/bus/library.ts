@@ -82,7 +82,7 @@ export function libraryOver(calling: Calling): Library {
           : { seq: found.sequence, subject: found.subject, data: found.data, time: new Date(found.time) };
       }),
     purge: (name: string, { filter, seq, keep }: { filter?: string; seq?: number; keep?: number }) =>
-      onStream(name, (stream) => ({ success: true, purged: stream.purge({ filter, below: seq, keep }) })),
+      onStream(name, (stream) => ({ success: true, purged: stream.purge({ filter, below: seq || undefined, keep }) })),
   };
   const bucket = (name: string): Promise<KV> => Promise.resolve(keysOf(name, onStream, write) as unknown as KV);
   return { client: client as unknown as JetStreamClient, streams: streams as unknown as StreamAPI, bucket };

@@ -29,6 +29,8 @@ export interface ServerOptions extends Partial<Omit<JetStreamOptions, "synced">>
   readonly cluster: string;
   readonly version?: string;
   readonly maxPayload?: number;
+  /** A connection with more messages than this on their way is dropped, as that of a slow consumer. */
+  readonly mostWaiting?: number;
 }
 
 /** Totals since the server was made. */
@@ -316,7 +318,7 @@ export class SimServer {
     const delivery = new Delivery(packet, subscription);
     if (isMessage) connection.messageToClient(delivery);
     else connection.deliveryToClient(delivery, this.options.random);
-    if (connection.waiting > mostWaiting) this.giveUp(connection);
+    if (connection.waiting > (this.options.mostWaiting ?? mostWaiting)) this.giveUp(connection, true);
   }
 
   private subscribe(connection: Connection, subscription: Subscription): void {
@@ -349,9 +351,9 @@ export class SimServer {
     }
   }
 
-  private giveUp(connection: Connection): void {
+  private giveUp(connection: Connection, abruptly = false): void {
     this.forget(connection);
-    connection.endByServer(false);
+    connection.endByServer(abruptly);
   }
 
   private forget(connection: Connection): void {

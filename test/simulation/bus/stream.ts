@@ -66,6 +66,8 @@ export class Stream {
   config: Config;
   last = 0;
   bytes = 0;
+  /** No record lies below it. */
+  private lowest = 1;
   private records = new Map<number, Stored>();
   /** Records of each subject, oldest first; only where their number is limited, which is where they are asked for. */
   private bySubject = new Map<string, Stored[]>();
@@ -85,8 +87,8 @@ export class Stream {
   }
 
   get first(): number {
-    for (const sequence of this.records.keys()) return sequence;
-    return this.last + 1;
+    while (this.lowest <= this.last && !this.records.has(this.lowest)) this.lowest += 1;
+    return this.lowest;
   }
 
   get(sequence: number): Stored | undefined {
@@ -145,18 +147,25 @@ export class Stream {
     return { ok: { stored: record, before, duplicate: false } };
   }
 
-  /** Removes what matches and lies below `below`, but the newest `keep`; returns how many. */
+  /**
+   * Removes what matches and lies below `below`, but the newest `keep`; returns how many. Purged beyond its end, a stream
+   * goes on there.
+   */
   purge(range: { filter?: string | undefined; below?: number | undefined; keep?: number | undefined }): number {
-    const { filter = ">", below = Infinity, keep = 0 } = range;
-    const matches = matcher(filter);
+    const { filter = ">", below = this.last + 1, keep = 0 } = range;
     const found: Stored[] = [];
-    for (const record of this.records.values()) {
+    // Markers are purged key by key.
+    const ofSubject = this.bySubject.get(filter);
+    const matches = matcher(filter);
+    for (const record of ofSubject ?? this.records.values()) {
       if (record.sequence >= below) break;
       if (matches(record.subject)) found.push(record);
     }
     const removed = keep === 0 ? found : found.slice(0, -keep);
-    if (removed.length > 0) this.remember(undefined, removed);
+    const isMoved = filter === ">" && below > this.last + 1;
+    if (removed.length > 0 || isMoved) this.remember(undefined, removed);
     for (const record of removed) this.take(record);
+    if (isMoved) this.last = below - 1;
     return removed.length;
   }
 
@@ -185,6 +194,7 @@ export class Stream {
     this.bySubject = new Map();
     this.ids = new Map();
     this.bytes = 0;
+    this.lowest = 1;
     for (const record of [...records.values()].sort((left, right) => left.sequence - right.sequence)) this.put(record);
   }
 
