@@ -35,6 +35,7 @@ export interface ClientOptions {
   /** Of the process: its timers stop while it is paused and are gone when it is killed. */
   readonly clock: Clock;
   readonly random: Random;
+  /** Part of its reply subjects. */
   readonly name: string;
   readonly link: Link;
   /** Prefix of every reply subject, with or without its last dot. */

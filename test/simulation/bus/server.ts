@@ -1,5 +1,5 @@
 // The simulated nats-server with JetStream: one per cluster, in the process of the simulation, on its virtual time. It
-// answers as `reference` servers were measured to, and breaks as the fault injector asks.
+// answers as real servers were measured to, and breaks as the fault injector asks.
 //
 // Not simulated: permissions, accounts, queue groups, flow control, and the windows of TCP (a direction that is cut holds
 // any amount of data, up to the point where a server drops a slow consumer).
@@ -102,7 +102,8 @@ export class SimServer {
     this.ids += 1;
     const bus = new SimBus({
       ...options,
-      token: `c${this.ids}`,
+      // Says in every reply subject and consumer whose it is.
+      token: `${options.name.replace(/[^\w-]/g, "_")}-${this.ids}`,
       features: featuresOf(this.options.version ?? "2.14.3"),
       maxPayload: this.options.maxPayload ?? 1024 * 1024,
       dial: (receive) =>

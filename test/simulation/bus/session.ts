@@ -235,6 +235,8 @@ export class Session {
   private enter(state: BusState): void {
     if (this.current === state || this.current === "closed") return;
     this.current = state;
+    if (state === "disconnected") this.options.log.warn("disconnected from the server; reconnecting");
+    else if (state === "connected") this.options.log.info("connected again");
     for (const listener of this.listeners) {
       try {
         listener(state);
