@@ -11,7 +11,7 @@ export default defineConfig({
     // Integration and e2e tests start real servers and engines; two at a time is what two cores carry.
     maxWorkers: 2,
     projects: [
-      { extends: true, test: { name: "pure", include: ["test/{unit,property,scenario}/**/*.test.ts"] } },
+      { extends: true, test: { name: "pure", include: ["test/{unit,property,scenario,simulation}/**/*.test.ts"] } },
       // A second try in CI, which the report names: a test that fails twice is broken, one that fails once met a stall.
       { extends: true, test: { name: "real", include: real, retry: process.env["CI"] === undefined ? 0 : 1 } },
       // Measures and fails on nothing but errors; never part of the tests. One after the other, on a machine left alone.

@@ -19,6 +19,7 @@ import { JetStream } from "./jetstream.ts";
 import type { JetStreamOptions } from "./jetstream.ts";
 import { Delivery, Packet } from "./message.ts";
 import type { Subscription } from "./message.ts";
+import type { Stored } from "./stream.ts";
 import { Routes } from "./routes.ts";
 
 export interface ServerOptions extends Partial<Omit<JetStreamOptions, "synced">> {
@@ -45,6 +46,8 @@ export interface Counters {
   connections: number;
   reconnects: number;
 }
+
+const noLog = { last: 0, get: (): undefined => undefined };
 
 /** The server pings a silent client this often, and gives it up at the first time after two went unanswered. */
 const pingIntervalMs = 120_000;
@@ -179,6 +182,11 @@ export class SimServer {
   /** The sender of the stream's next write gets no answer: it was stored, or it was lost. */
   hideOutcome(outcome: "stored" | "lost", stream: string = this.names.stream): void {
     this.js.hideOutcome(stream, outcome);
+  }
+
+  /** The log as it is stored now; empty while there is none. */
+  log(): { readonly last: number; get(sequence: number): Stored | undefined } {
+    return this.js.streams.get(this.names.stream) ?? noLog;
   }
 
   /** All watches and followers lose their consumer, and are not told. */

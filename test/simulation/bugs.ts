@@ -1,0 +1,171 @@
+// Deliberate bugs: what the simulation must find. Each replaces one place of the compiled program; the program itself has no
+// switch for them.
+import { cpSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+export interface Bug {
+  readonly name: string;
+  /** Below `services/`, without its ending. */
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+export const bugs: readonly Bug[] = [
+  {
+    name: "no expected sequence",
+    file: "bus/log",
+    find: "expect: { streamName: this.stream, lastSequence }",
+    replace: "expect: { streamName: this.stream }",
+  },
+  {
+    name: "ack before append",
+    file: "controller/term/changes",
+    find: "const written = await writer.write(",
+    replace: `if (passed.length > 0) change.resolve(this.remember(change.operation, this.state.sequence + 1, results));
+        const written = await writer.write(`,
+  },
+  {
+    name: "an unsettled append taken as failed",
+    file: "controller/append",
+    find: "const look = await this.look(draft.event.id, deadline);",
+    replace: `if (answer === "unknown") return { kind: "full" };
+            const look = await this.look(draft.event.id, deadline);`,
+  },
+  {
+    name: "a stale projection overwrites",
+    file: "controller/project/projector",
+    find: "const value = projection(this.state, name, key);\n            const revision",
+    replace: `const older = (this.older ??= new Map());
+            const value = older.get(key) ?? projection(this.state, name, key);
+            older.set(key, projection(this.state, name, key));
+            const revision`,
+  },
+  {
+    name: "generation check skipped",
+    file: "agent/assignment",
+    find: "if (message.generation < held.generation)",
+    replace: "if (message.generation < 0)",
+  },
+  {
+    name: "log id ignored",
+    file: "core/fold/fold",
+    find: "return logId === state.logId && epoch === (election ? sequence : state.epoch);",
+    replace: "return true;",
+  },
+  {
+    name: "expiry without flush",
+    file: "controller/nodes/liveness",
+    find: "const answers = await Promise.all(still.map((id) => this.ping(id)));",
+    replace: "const answers = still.map(() => false);",
+  },
+  {
+    name: "late return forgotten",
+    file: "agent/pods",
+    find: "if (!items.has(key))\n                runner.tell(null);",
+    replace: "if (!items.has(key))\n                void runner;",
+  },
+  {
+    name: "port reused early",
+    file: "core/transitions",
+    find: "return pod.node !== null && !pod.ended;",
+    replace: `return pod.node !== null && !pod.ended && pod.desired !== "stop";`,
+  },
+  {
+    name: "act before ack",
+    file: "controller/term/writer",
+    find: "const settled = await traced(",
+    replace: `const { appender } = this;
+        const data = new TextEncoder().encode(JSON.stringify(draft.event));
+        const expectedSequence = appender.expected;
+        const early = appender.ledger.fold(expectedSequence + 1, data);
+        appender.expected = expectedSequence + 1;
+        const options = { expectedSequence, messageId: draft.event.id, timeoutMs: 2000 };
+        appender.log.append(draft.subject, data, options).catch(() => {});
+        const settled = await ((first) => ({ kind: "committed", sequence: first, folded: early }))(expectedSequence + 1,`,
+  },
+  {
+    name: "replay skips a batch item",
+    file: "controller/ledger",
+    find: "                        this.fold(record.sequence, record.data);",
+    replace: `{
+                        const event = parseJson(record.data);
+                        if (event?.items?.length > 1) event.items.pop();
+                        this.fold(record.sequence, new TextEncoder().encode(JSON.stringify(event)));
+                    }`,
+  },
+  {
+    name: "drained before proxies acked",
+    file: "core/plan/drain",
+    find: "if (elapsed < limits.proxyAckMs) {",
+    replace: "if (elapsed < 0) {",
+  },
+  {
+    name: "operation id forgotten at takeover",
+    file: "controller/term/changes",
+    find: "const sequence = this.state.operations.get(operation);",
+    replace: "const sequence = undefined;",
+  },
+  {
+    name: "a deposed leader goes on",
+    file: "core/fold/fold",
+    find: "epoch === (election ? sequence : state.epoch);",
+    replace: "(election ? epoch === sequence : epoch <= state.epoch);",
+  },
+  {
+    name: "the own stall is the nodes' fault",
+    file: "controller/term/guard",
+    find: "this.excuse(gap - tickMs);",
+    replace: "void gap;",
+  },
+  {
+    name: "mass loss is not held",
+    file: "core/plan/liveness",
+    find: "const held = silent.length >= 2 &&",
+    replace: "const held = silent.length < 0 &&",
+  },
+  {
+    name: "a pod is stopped that its node was not told to stop",
+    file: "core/assignment",
+    find: `desired: pod.desired === "stop" ? "stop" : "run",`,
+    replace: `desired: pod.desired === "run" && pod.state !== "backoff" ? "run" : "stop",`,
+  },
+  {
+    name: "an old report counts",
+    file: "agent/reporter",
+    find: "if (this.waiting.get(key) === pod)\n                    this.waiting.delete(key);",
+    replace: "this.waiting.delete(key);",
+  },
+  {
+    name: "a watch that lost its consumer stays silent",
+    file: "bus/consumer",
+    find: "if (this.silent > silentTicks)",
+    replace: "if (this.silent < 0)",
+  },
+  {
+    name: "a gap in what a consumer sends is not noticed",
+    file: "bus/consumer",
+    find: "position.delivery !== this.received + 1",
+    replace: "position.delivery < 0",
+  },
+];
+
+/** Modules of the simulation that judge: they use the program as it should be. */
+const judges = ["observer", "simulate"] as const;
+
+/** The program with the bug in it, below the folder that is returned. Throws when the place is not there exactly once. */
+export function withBug(build: string, modules: string, bug: Bug): string {
+  const folder = mkdtempSync(join(tmpdir(), "swain-sim-"));
+  cpSync(build, folder, { recursive: true });
+  symlinkSync(modules, join(folder, "node_modules"));
+  for (const judge of judges) {
+    const own = join(folder, "test/simulation", `${judge}.js`);
+    writeFileSync(own, readFileSync(own, "utf8").replaceAll('"../../services/', `"${build}/services/`));
+  }
+  const path = join(folder, "services", `${bug.file}.js`);
+  const text = readFileSync(path, "utf8");
+  if (text.split(bug.find).length !== 2) throw new Error(`"${bug.name}" has no single place in ${bug.file}`);
+  writeFileSync(path, text.replace(bug.find, bug.replace));
+  return folder;
+}

@@ -1,0 +1,112 @@
+// Faults: what goes wrong in a world, when, with whom and for how long. A script of them is plain data, made from chance,
+// and can be written down, cut shorter and run again.
+import type { Chance } from "./chance.ts";
+import { nodeNames } from "./wishes.ts";
+
+export const controllerNames = ["c1", "c2", "c3"] as const;
+export const proxyNames = ["p1", "p2"] as const;
+
+export type FaultKind = keyof typeof kinds;
+
+export interface Fault {
+  /** Milliseconds since the world began. */
+  readonly at: number;
+  readonly forMs: number;
+  readonly kind: FaultKind;
+  /** Names of those it happens to; empty for what happens to the bus. */
+  readonly whom: readonly string[];
+  /** For what needs a figure: 0 to 1. */
+  readonly strength: number;
+}
+
+interface Kind {
+  /** How often, compared with others. */
+  readonly weight: number;
+  readonly whom: "controller" | "agent" | "proxy" | "any" | "bus" | "some agents";
+  /** Least and most duration, milliseconds. */
+  readonly forMs: readonly [number, number];
+}
+
+/** Durations reach past the deadlines of the design: 2.5 s to an election, 4 s to an unheard node, 15 s to a lost pod. */
+const kinds = {
+  kill: { weight: 10, whom: "any", forMs: [100, 20_000] },
+  pause: { weight: 8, whom: "any", forMs: [200, 45_000] },
+  resign: { weight: 3, whom: "controller", forMs: [0, 0] },
+  cut: { weight: 8, whom: "any", forMs: [500, 60_000] },
+  cutUp: { weight: 3, whom: "any", forMs: [500, 40_000] },
+  cutDown: { weight: 3, whom: "any", forMs: [500, 40_000] },
+  flap: { weight: 3, whom: "any", forMs: [2000, 30_000] },
+  reset: { weight: 4, whom: "any", forMs: [0, 0] },
+  slow: { weight: 4, whom: "any", forMs: [1000, 30_000] },
+  lossy: { weight: 6, whom: "any", forMs: [1000, 40_000] },
+  clockJump: { weight: 3, whom: "any", forMs: [1000, 60_000] },
+  crash: { weight: 6, whom: "agent", forMs: [2000, 60_000] },
+  crashSome: { weight: 2, whom: "some agents", forMs: [5000, 40_000] },
+  cutSome: { weight: 2, whom: "some agents", forMs: [3000, 40_000] },
+  engineDown: { weight: 4, whom: "agent", forMs: [500, 20_000] },
+  engineHangs: { weight: 3, whom: "agent", forMs: [500, 20_000] },
+  engineFlaky: { weight: 4, whom: "agent", forMs: [1000, 30_000] },
+  killContainers: { weight: 8, whom: "agent", forMs: [0, 0] },
+  diskFull: { weight: 3, whom: "agent", forMs: [1000, 20_000] },
+  farFromNodes: { weight: 3, whom: "proxy", forMs: [1000, 20_000] },
+  busKill: { weight: 3, whom: "bus", forMs: [200, 12_000] },
+  busFreeze: { weight: 3, whom: "bus", forMs: [200, 6000] },
+  busMoves: { weight: 2, whom: "bus", forMs: [1000, 6000] },
+  busPowerCut: { weight: 1, whom: "bus", forMs: [500, 8000] },
+  busFull: { weight: 1, whom: "bus", forMs: [500, 8000] },
+  consumersLost: { weight: 3, whom: "bus", forMs: [0, 0] },
+  ackLost: { weight: 6, whom: "bus", forMs: [0, 0] },
+  writeLost: { weight: 6, whom: "bus", forMs: [0, 0] },
+  strayRecord: { weight: 3, whom: "bus", forMs: [0, 0] },
+  handEdit: { weight: 3, whom: "bus", forMs: [0, 0] },
+  everythingOff: { weight: 0.5, whom: "bus", forMs: [1000, 20_000] },
+} as const satisfies Record<string, Kind>;
+
+/** Faults until `untilMs`, about `perHour` of them. */
+export function script(chance: Chance, untilMs: number, perHour: number): Fault[] {
+  const all = Object.entries(kinds) as [FaultKind, Kind][];
+  const total = all.reduce((sum, [, { weight }]) => sum + weight, 0);
+  const faults: Fault[] = [];
+  const gapMs = 3_600_000 / perHour;
+  for (let at = chance.between(0, gapMs); at < untilMs; at += chance.between(0, 2 * gapMs)) {
+    const [kind, { whom, forMs }] = weighted(all, chance.unit() * total);
+    faults.push({
+      at: Math.round(at),
+      // Short ones are as likely as long ones.
+      forMs: Math.round(forMs[0] * (Math.max(forMs[1], 1) / Math.max(forMs[0], 1)) ** chance.unit()),
+      kind,
+      whom: victims(chance, whom),
+      strength: Math.round(chance.unit() * 100) / 100,
+    });
+  }
+  return faults;
+}
+
+/** The one that `draw`, below the sum of all weights, falls on. */
+function weighted(all: readonly [FaultKind, Kind][], draw: number): [FaultKind, Kind] {
+  let left = draw;
+  for (const one of all) {
+    left -= one[1].weight;
+    if (left < 0) return one;
+  }
+  throw new Error(`${draw} is beyond all weights`);
+}
+
+function victims(chance: Chance, whom: Kind["whom"]): string[] {
+  const others = [...nodeNames];
+  switch (whom) {
+    case "controller":
+      return [chance.pick(controllerNames)];
+    case "agent":
+      return [chance.pick(nodeNames)];
+    case "proxy":
+      return [chance.pick(proxyNames)];
+    case "bus":
+      return [];
+    case "any":
+      return [chance.pick([chance.pick(controllerNames), chance.pick(nodeNames), chance.pick(proxyNames)])];
+    case "some agents":
+      // One in five, or all of them.
+      return chance.hits(0.3) ? others : others.filter(() => chance.hits(0.2));
+  }
+}

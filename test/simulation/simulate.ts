@@ -1,0 +1,190 @@
+// One simulated run: a world lives through a script of faults, is healed, and must come to rest as it was asked to.
+import { verifyState } from "../../services/controller/verify.ts";
+import { projection } from "../../services/core/project.ts";
+import { Chance } from "./chance.ts";
+import { script } from "./faults.ts";
+import type { Fault } from "./faults.ts";
+import { emptyState, foldRecord } from "../../services/core/fold/fold.ts";
+import type { State } from "../../services/core/model.ts";
+import { bucketOrder } from "../../services/bus/subjects.ts";
+import { projectionKeys } from "../../services/core/project.ts";
+import type { Violation } from "./observer.ts";
+import { Link } from "./bus/link.ts";
+import { settled } from "./wishes.ts";
+import { Injector } from "./world/injector.ts";
+import { ask } from "./world/asking.ts";
+import { World } from "./world/world.ts";
+
+export interface Plan {
+  readonly seed: string;
+  /** Virtual minutes under faults. */
+  readonly minutes: number;
+  readonly synced: boolean;
+  /** Instead of those that chance would make. */
+  readonly faults?: readonly Fault[];
+  readonly traceLines: number;
+  readonly onLine?: (line: string) => void;
+}
+
+export interface Outcome {
+  readonly seed: string;
+  readonly violations: readonly Violation[];
+  readonly faults: readonly Fault[];
+  readonly digest: string;
+  readonly trace: readonly string[];
+  readonly figures: Figures;
+}
+
+export interface Figures {
+  /** Virtual time under faults, hours. */
+  readonly hours: number;
+  readonly faults: number;
+  /** Changes asked for, and those acknowledged. */
+  readonly asked: number;
+  readonly acknowledged: number;
+  /** Records of the log. */
+  readonly records: number;
+  /** Terms begun. */
+  readonly terms: number;
+  readonly steps: number;
+  readonly answered: number;
+  readonly failed: number;
+}
+
+const faultsPerHour = 75;
+const changesPerHour = 750;
+const requestsPerHour = 900;
+/** After the last fault all must be as it should be within this … */
+const settleMs = 240_000;
+/** … and stay so. */
+const restMs = 60_000;
+/** Between two looks whether it is. */
+const lookMs = 1000;
+
+/** Runs one world from its seed to its end. */
+export async function simulate(plan: Plan): Promise<Outcome> {
+  const { seed, minutes, synced, traceLines } = plan;
+  const world = new World({ seed, synced, changesPerHour, requestsPerHour, traceLines });
+  world.trace.onLine = plan.onLine;
+  const underFaultsMs = minutes * 60_000;
+  const faults = plan.faults ?? script(new Chance(seed).stream("faults"), underFaultsMs, faultsPerHour);
+  const injector = new Injector(world);
+  injector.plan(faults);
+  world.start();
+  await world.pass(underFaultsMs);
+  const asked = world.operators.reduce((sum, one) => sum + one.asked, 0);
+  const { records } = world.observer;
+  await end(world, injector);
+  const { answered, refused, broken } = world.requests;
+  return {
+    seed,
+    faults,
+    violations: world.observer.violations,
+    digest: world.trace.digest,
+    trace: world.trace.last(),
+    figures: {
+      hours: minutes / 60,
+      faults: injector.count,
+      asked,
+      records,
+      answered,
+      acknowledged: world.observer.acknowledgedCount,
+      terms: world.controllers.reduce((sum, { counters }) => sum + counters.terms, 0),
+      steps: world.timeline.steps,
+      failed: refused + broken,
+    },
+  };
+}
+
+/** No more faults: what was promised for then must hold. */
+async function end(world: World, injector: Injector): Promise<void> {
+  const { observer } = world;
+  for (const operator of world.operators) operator.isResting = true;
+  injector.heal();
+  world.trace.note("world", "no more faults");
+  await waitFor(world, "a leader answers", () => world.controllers.some(({ leads }) => leads));
+  for (const wish of settled()) {
+    const answer = await ask(world, wish);
+    if (typeof answer === "string" && answer !== "NOT_FOUND")
+      observer.violate("liveness", `a change is refused: ${answer}`);
+  }
+  await waitFor(world, "all is as it should be", () => unsettled(world).length === 0);
+  for (const what of unsettled(world)) observer.violate("liveness", what);
+  const { records } = observer;
+  await world.pass(restMs);
+  if (observer.records !== records) {
+    observer.violate("5", `${observer.records - records} events were written at rest`);
+  }
+  for (const what of unsettled(world)) observer.violate("5", what);
+  compareRefold(world);
+  await verify(world);
+  observer.finish();
+}
+
+async function waitFor(world: World, _what: string, holds: () => boolean): Promise<void> {
+  for (let passed = 0; passed < settleMs && !holds(); passed += lookMs) await world.pass(lookMs);
+}
+
+/** Everything that is not as the settled wishes want it. */
+function unsettled(world: World): string[] {
+  const { state } = world.observer;
+  const wrong: string[] = [];
+  for (const node of state.nodes.values()) {
+    if (node.state !== "ready" || node.reason !== "") wrong.push(`node ${node.id} is ${node.state} ${node.reason}`);
+  }
+  for (const workload of state.workloads.values()) {
+    const pods = [...workload.pods].map((key) => state.pods.get(key));
+    const ready = pods.filter((pod) => pod?.state === "ready" && pod.desired === "run").length;
+    if (ready !== workload.spec.replicas || pods.length !== ready || workload.templates.size !== 1) {
+      wrong.push(
+        `workload ${workload.name}: ${ready} of ${workload.spec.replicas} ready, ${pods.length} pods, ${workload.templates.size} templates: ` +
+          pods.map((pod) => `${pod?.name} ${pod?.node} ${pod?.state}/${pod?.desired} ${pod?.reason}`).join(", "),
+      );
+    }
+  }
+  for (const { name, engine } of world.agents) {
+    const running = engine.all().map(({ spec, state: is }) => `${spec.pod} ${is}`);
+    const wanted = [...(state.nodes.get(name)?.pods ?? [])].map((pod) => `${pod} running`);
+    const differs = running.toSorted().join() !== wanted.toSorted().join();
+    if (differs) wrong.push(`node ${name} runs [${running.join(", ")}] instead of [${wanted.join(", ")}]`);
+  }
+  return wrong;
+}
+
+/** The log folded anew must give the state that was folded as it grew. */
+function compareRefold(world: World): void {
+  const fresh = emptyState();
+  const stored = world.server.log();
+  const decoder = new TextDecoder();
+  for (let sequence = 1; sequence <= stored.last; sequence += 1) {
+    const record = stored.get(sequence);
+    if (record !== undefined) foldRecord(fresh, { sequence, event: parsed(decoder.decode(record.data)) });
+  }
+  for (const difference of differences(fresh, world.observer.state)) world.observer.violate("8", difference);
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function differences(one: State, other: State): string[] {
+  return bucketOrder.flatMap((bucket) => {
+    const keys = new Set([...projectionKeys(one, bucket), ...projectionKeys(other, bucket)]);
+    return [...keys]
+      .filter((key) => projection(one, bucket, key) !== projection(other, bucket, key))
+      .map((key) => `${bucket} ${key} differs between two folds of one log`);
+  });
+}
+
+/** Stream and buckets, read as `swain state verify` reads them. */
+async function verify(world: World): Promise<void> {
+  const { clock, random } = world.onlooker;
+  const bus = await world.during(world.server.connect({ clock, random, name: "verify", link: new Link() }));
+  const { differences: found } = await world.during(verifyState(bus, "default", clock));
+  for (const { bucket, key, kind } of found) world.observer.violate("8", `${bucket} ${key} is ${kind} in KV`);
+  await world.during(bus.close());
+}

@@ -1,0 +1,72 @@
+// A node of the world: the shipped agent with the sim driver over an engine that outlives it.
+import type { NodeFacts } from "../../../schemas/generated/types.ts";
+import { createAgent } from "../../../services/agent/agent.ts";
+import { newMeter } from "../../../services/agent/figures.ts";
+import type { Prober } from "../../../services/agent/prober.ts";
+import { createSimDriver, simProber } from "../../../services/agent/runtime/sim/driver.ts";
+import { SimEngine } from "../../../services/agent/runtime/sim/engine.ts";
+import { subjectsOf } from "../../../services/bus/subjects.ts";
+import type { Logger } from "../../../services/kernel/log.ts";
+import { ProcessClock } from "../time.ts";
+import type { EngineCalls } from "./engine-calls.ts";
+import { throughCalls } from "./engine-calls.ts";
+import type { Machine } from "./machine.ts";
+import { Process } from "./process.ts";
+import type { Run, Surroundings } from "./process.ts";
+
+export class AgentProcess extends Process {
+  readonly machine: Machine;
+  readonly engine: SimEngine;
+  readonly calls: EngineCalls;
+
+  constructor(surroundings: Surroundings, machine: Machine, calls: EngineCalls) {
+    super(surroundings, machine.name);
+    this.machine = machine;
+    this.engine = new SimEngine(new ProcessClock(surroundings.timeline));
+    this.calls = calls;
+  }
+
+  protected async main(run: Run, log: Logger): Promise<void> {
+    const { cluster } = this.surroundings;
+    const { clock, random, ids } = run;
+    const agent = createAgent(
+      {
+        clock,
+        random,
+        ids,
+        log,
+        disk: this.machine.disk(run),
+        meter: newMeter(),
+        machineUsage: null,
+        prober: this.prober(run),
+        openDriver: (identity) => throughCalls(run, this.calls, createSimDriver(this.engine, identity)),
+      },
+      { cluster, node: this.name, data: "/data", facts: factsOf(this.machine) },
+    );
+    await agent.start();
+    const bus = await run.connect(`agent ${this.name}`, this.machine.link(), subjectsOf(cluster).node.inbox(this.name));
+    if (!run.isAlive) return;
+    agent.attach(bus, bus);
+    await new Promise<never>(() => {});
+  }
+
+  private prober(run: Run): Prober {
+    const prober = simProber(this.engine);
+    return {
+      rechecks: prober.rechecks,
+      check: (container, check) => run.call(0.2, 0.2, () => prober.check(container, check)),
+    };
+  }
+}
+
+const factsOf = ({ name, address }: Machine): Omit<NodeFacts, "engine"> => ({
+  hostname: name,
+  host: name.padEnd(16, "0"),
+  advertise: address,
+  runtime: "sim",
+  capacity: { cpuMillis: 4000, memoryBytes: 8 * 1024 ** 3, pods: 100 },
+  labels: {},
+  version: "0.1.0",
+  arch: "x64",
+  os: "Linux",
+});

@@ -1,0 +1,68 @@
+// A controller of the world: the shipped one, over a simulated connection.
+import { ensureStreams } from "../../../services/bus/streams.ts";
+import { subjectsOf } from "../../../services/bus/subjects.ts";
+import { Controller } from "../../../services/controller/controller.ts";
+import { noCounts } from "../../../services/controller/counters.ts";
+import type { Counters } from "../../../services/controller/counters.ts";
+import { noMeasures } from "../../../services/controller/figures.ts";
+import { asSwainError } from "../../../services/kernel/errors.ts";
+import type { Logger } from "../../../services/kernel/log.ts";
+import type { Machine } from "./machine.ts";
+import { Process } from "./process.ts";
+import type { Run, Surroundings } from "./process.ts";
+
+/** Between two tries to make the streams. */
+const retryMs = 1000;
+
+export class ControllerProcess extends Process {
+  readonly machine: Machine;
+  /** Of all its runs. */
+  readonly counters: Counters = noCounts();
+  private controller: Controller | undefined;
+
+  constructor(surroundings: Surroundings, machine: Machine) {
+    super(surroundings, machine.name);
+    this.machine = machine;
+  }
+
+  get leads(): boolean {
+    return this.exists && this.controller?.leads === true;
+  }
+
+  /** Ends it as an operator does. */
+  stop(): void {
+    void this.controller?.stop();
+  }
+
+  protected async main(run: Run, log: Logger): Promise<void> {
+    this.controller = undefined;
+    const { cluster } = this.surroundings;
+    const bus = await run.connect(`controller ${this.name}`, this.machine.link());
+    for (;;) {
+      try {
+        await ensureStreams(bus, cluster, { replicas: 1 });
+        break;
+      } catch (error) {
+        const { code } = asSwainError(error);
+        if (code !== "JETSTREAM_ERROR" && code !== "TIMEOUT") throw error;
+        await run.hop(retryMs);
+      }
+    }
+    const { clock, random, ids } = run;
+    const controller = await Controller.start({
+      clock,
+      random,
+      ids,
+      bus,
+      log,
+      cluster,
+      id: this.name,
+      subjects: subjectsOf(cluster),
+      counters: this.counters,
+      measures: noMeasures(),
+    });
+    if (!run.isAlive) return;
+    this.controller = controller;
+    await controller.closed;
+  }
+}

@@ -1,0 +1,270 @@
+// Carries out a script of faults on a world, and takes each back when its time is over.
+import { subjectsOf } from "../../../services/bus/subjects.ts";
+import type { Chance } from "../chance.ts";
+import type { Fault } from "../faults.ts";
+import type { AgentProcess } from "./agent.ts";
+import type { ControllerProcess } from "./controller.ts";
+import type { Machine } from "./machine.ts";
+import type { ProxyProcess } from "./proxy.ts";
+import type { World } from "./world.ts";
+
+type Part = ControllerProcess | AgentProcess | ProxyProcess;
+type Undo = () => void;
+
+const names = subjectsOf("default");
+/** What a lossy link does to messages at full strength. */
+const worst = { lose: 0.5, double: 0.3, delay: 0.3, reorder: 0.3, gap: 0.05, delayMs: 3000 };
+const slowMs = [50, 900] as const;
+const jumpMs = 90_000;
+
+export class Injector {
+  private readonly world: World;
+  private readonly chance: Chance;
+  private readonly open = new Set<Undo>();
+  /** Faults carried out. */
+  count = 0;
+
+  constructor(world: World) {
+    this.world = world;
+    this.chance = world.chance.stream("injector");
+  }
+
+  /** Has the script happen at its times. */
+  plan(faults: readonly Fault[]): void {
+    for (const fault of faults) this.world.timeline.after(fault.at, () => this.begin(fault));
+  }
+
+  /** Takes back all that is still wrong. */
+  heal(): void {
+    const open = [...this.open];
+    for (const undo of open) undo();
+  }
+
+  private begin(fault: Fault): void {
+    const { world } = this;
+    const { kind, whom, forMs } = fault;
+    this.count += 1;
+    world.trace.note("fault", kind, { whom: whom.join(" "), forMs });
+    const places = placesOf(fault);
+    for (const place of places) world.disturbedUntil.set(place, Infinity);
+    const undo = this.carryOut(fault);
+    const end = (): void => {
+      if (!this.open.delete(end)) return;
+      undo();
+      world.trace.note("fault", `${kind} is over`, { whom: whom.join(" ") });
+      for (const place of places) world.disturbedUntil.set(place, world.timeline.now);
+    };
+    this.open.add(end);
+    if (forMs === 0) end();
+    else world.timeline.after(forMs, end);
+  }
+
+  private carryOut(fault: Fault): Undo {
+    const { whom, strength } = fault;
+    const undos = whom.map((name) => this.onPart(fault, this.world.process(name)));
+    if (whom.length > 0) return () => undos.forEach((undo) => undo());
+    return this.onBus(fault.kind, strength);
+  }
+
+  private onPart({ kind, strength, forMs }: Fault, part: Part): Undo {
+    const { machine } = part;
+    switch (kind) {
+      case "kill":
+        part.kill();
+        return () => part.start();
+      case "pause":
+        part.pause();
+        return () => part.resume();
+      case "resign":
+        if ("leads" in part) part.stop();
+        return nothing;
+      case "cut":
+      case "cutSome":
+        return cut(machine, { up: false, down: false });
+      case "cutUp":
+        return cut(machine, { up: false, down: true });
+      case "cutDown":
+        return cut(machine, { up: true, down: false });
+      case "flap":
+        return this.flap(machine, forMs);
+      case "reset":
+        for (const link of machine.links) link.reset();
+        return nothing;
+      case "slow":
+        return this.slow(machine, strength);
+      case "lossy":
+        return lossy(machine, strength);
+      case "clockJump":
+        part.skew((strength - 0.5) * 2 * jumpMs);
+        return () => part.skew(0);
+      case "farFromNodes":
+        return this.far(machine, strength);
+      default:
+        return "engine" in part ? this.onNode(kind, part, strength) : nothing;
+    }
+  }
+
+  private onNode(kind: Fault["kind"], agent: AgentProcess, strength: number): Undo {
+    const { calls, engine, machine } = agent;
+    switch (kind) {
+      case "crash":
+      case "crashSome":
+        agent.kill();
+        for (const { id } of engine.all()) engine.kill(id, 137);
+        return () => agent.start();
+      case "engineDown":
+        engine.down();
+        return () => engine.up();
+      case "engineHangs":
+        calls.isHung = true;
+        return () => {
+          calls.isHung = false;
+        };
+      case "engineFlaky":
+        calls.flaky = strength * 0.6;
+        return () => {
+          calls.flaky = 0;
+        };
+      case "killContainers":
+        for (const { id } of engine.all()) {
+          if (this.chance.hits(0.3 + strength / 2)) engine.kill(id, 137, this.chance.hits(0.3));
+        }
+        return nothing;
+      case "diskFull":
+        machine.isDiskFull = true;
+        return () => {
+          machine.isDiskFull = false;
+        };
+      default:
+        return nothing;
+    }
+  }
+
+  private onBus(kind: Fault["kind"], strength: number): Undo {
+    const { server, timeline } = this.world;
+    switch (kind) {
+      case "busKill":
+        server.kill();
+        return () => server.start();
+      case "busFreeze":
+        server.freeze();
+        return () => server.thaw();
+      case "busMoves":
+        server.leaderMove(4000 + strength * 2000);
+        return nothing;
+      case "busPowerCut":
+        server.powerCut();
+        return () => server.start();
+      case "busFull":
+        server.fill(true);
+        return () => server.fill(false);
+      case "consumersLost":
+        server.dropConsumers();
+        return nothing;
+      case "ackLost":
+        server.hideOutcome("stored", this.someStream(strength));
+        return nothing;
+      case "writeLost":
+        server.hideOutcome("lost", this.someStream(strength));
+        return nothing;
+      case "strayRecord":
+        this.world.observer.onStray();
+        server.strayAppend(names.event("pod", "default", "web-1", "ready"), stray(strength, this.chance));
+        return nothing;
+      case "handEdit":
+        server.strayPut(names.buckets.pods, "default.web-1", strength < 0.5 ? null : '{"edited":true}');
+        return nothing;
+      case "everythingOff":
+        return this.everything();
+      default:
+        throw new Error(`${kind} at ${timeline.now} happens to nobody`);
+    }
+  }
+
+  /** The power of the whole room. */
+  private everything(): Undo {
+    const { world } = this;
+    world.server.powerCut();
+    for (const part of [...world.controllers, ...world.agents, ...world.proxies]) {
+      if ("engine" in part) for (const { id } of part.engine.all()) part.engine.kill(id, 137);
+      part.kill();
+    }
+    return () => {
+      world.server.start();
+      for (const part of [...world.controllers, ...world.agents, ...world.proxies]) part.start();
+    };
+  }
+
+  /** Mostly the log, which matters most. */
+  private someStream(strength: number): string {
+    return strength < 0.7 ? names.stream : `KV_${names.buckets[strength < 0.85 ? "endpoints" : "pods"]}`;
+  }
+
+  private flap(machine: Machine, forMs: number): Undo {
+    let isOpen = true;
+    let isOver = false;
+    const next = (): void => {
+      if (isOver) return;
+      isOpen = !isOpen;
+      machine.pass({ up: isOpen, down: isOpen });
+      this.world.timeline.after(this.chance.between(50, Math.min(3000, forMs)), next);
+    };
+    next();
+    return () => {
+      isOver = true;
+      machine.pass({ up: true, down: true });
+    };
+  }
+
+  private slow(machine: Machine, strength: number): Undo {
+    const before = machine.links[0]?.latencyMs ?? [0.1, 0.5];
+    const [least, most] = slowMs;
+    for (const link of machine.links) link.latencyMs = [least * strength, least + (most - least) * strength];
+    return () => {
+      for (const link of machine.links) link.latencyMs = before;
+    };
+  }
+
+  /** Keeps a proxy's machine and some nodes from each other. */
+  private far(machine: Machine, strength: number): Undo {
+    for (const { machine: node } of this.world.agents) if (this.chance.hits(strength)) machine.cutFrom.add(node);
+    return () => machine.cutFrom.clear();
+  }
+}
+
+const nothing: Undo = () => {};
+
+function cut(machine: Machine, directions: { up: boolean; down: boolean }): Undo {
+  machine.pass(directions);
+  return () => machine.pass({ up: true, down: true });
+}
+
+function lossy(machine: Machine, strength: number): Undo {
+  const { lose, double, delay, reorder, gap, delayMs } = worst;
+  const by = (chance: number): number => chance * strength;
+  for (const link of machine.links) {
+    link.disturb({ lose: by(lose), double: by(double), delay: by(delay), reorder: by(reorder), gap: by(gap), delayMs });
+  }
+  return () => {
+    for (const link of machine.links) link.disturb({});
+  };
+}
+
+/** Bytes that are no event, and an event that nobody may take for one. */
+function stray(strength: number, chance: Chance): Uint8Array {
+  const event = {
+    schema: 1,
+    logId: "other",
+    epoch: 1,
+    id: `stray${chance.whole(0, 1e9)}`,
+    prev: "",
+    time: 0,
+    cause: "x",
+    items: [],
+  };
+  return new TextEncoder().encode(strength < 0.3 ? "garbage" : JSON.stringify(event));
+}
+
+/** Where something is wrong while a fault lasts. When many nodes go at once, "maybe it is us" holds for all of them. */
+const placesOf = ({ kind, whom }: Fault): string[] =>
+  whom.length === 0 || kind === "crashSome" || kind === "cutSome" ? ["bus", ...whom] : [...whom];

@@ -1,0 +1,198 @@
+// TCP between the machines of the world: proxies listen, clients connect to them, and they connect to containers. A
+// connection is one request that takes a while; nothing is copied.
+import type { SimContainer } from "../../../services/agent/runtime/sim/engine.ts";
+import { SwainError } from "../../../services/kernel/errors.ts";
+import type { Connection, Listener, PipeResult, Refuse, SocketEnd, Sockets } from "../../../services/kernel/sockets.ts";
+import type { Chance } from "../chance.ts";
+import type { Timeline } from "../time.ts";
+import type { AgentProcess } from "./agent.ts";
+import type { Machine } from "./machine.ts";
+import type { Run } from "./process.ts";
+
+/** How a client's connection ended. */
+export type Outcome = "answered" | "refused" | "broken";
+
+/** What a machine's kernel tells one that connects. */
+export interface Attempt {
+  readonly from: string;
+  readonly node: string;
+  readonly port: number;
+  readonly taken: boolean;
+}
+
+const tripMs = 0.2;
+/** Requests take this long; a few stay open much longer. */
+const shortMs = [1, 40] as const;
+const longMs = [500, 6000] as const;
+const longShare = 0.05;
+
+class Client implements Connection {
+  carried = 0;
+  private readonly network: Network;
+  private readonly onEnd: (outcome: Outcome) => void;
+  private isOver = false;
+
+  constructor(network: Network, onEnd: (outcome: Outcome) => void) {
+    this.network = network;
+    this.onEnd = onEnd;
+  }
+
+  peer(): SocketEnd {
+    return { address: "10.9.9.9", port: 50_000 };
+  }
+
+  local(): SocketEnd {
+    return { address: "10.9.9.8", port: 80 };
+  }
+
+  send(): void {}
+
+  /** The request, from the client to the container and back. */
+  async pipe(other: Connection): Promise<PipeResult> {
+    const backend = other as Backend;
+    const failed = !(await backend.serve(this.network));
+    if (!failed) this.carried = 100;
+    this.end(failed ? "broken" : "answered");
+    return { bytesSent: 100, bytesReceived: failed ? 0 : 100, failed };
+  }
+
+  destroy(): void {
+    this.end("refused");
+  }
+
+  end(outcome: Outcome): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.onEnd(outcome);
+  }
+}
+
+class Backend implements Connection {
+  readonly carried = 100;
+  private readonly container: SimContainer;
+  private readonly startedAt: number;
+
+  constructor(container: SimContainer) {
+    this.container = container;
+    this.startedAt = container.startedAt;
+  }
+
+  peer(): SocketEnd {
+    return { address: "10.9.9.7", port: 80 };
+  }
+
+  local(): SocketEnd {
+    return { address: "10.9.9.8", port: 50_001 };
+  }
+
+  send(): void {}
+
+  pipe(): Promise<PipeResult> {
+    return Promise.reject(new SwainError("INTERNAL", "clients are piped to backends, not the other way round"));
+  }
+
+  destroy(): void {}
+
+  /** True when the container ran on to the end of the request. */
+  async serve({ chance, timeline }: Network): Promise<boolean> {
+    const [least, most] = chance.hits(longShare) ? longMs : shortMs;
+    await new Promise<void>((resolve) => {
+      timeline.after(chance.between(least, most), resolve);
+    });
+    return this.container.state === "running" && this.container.startedAt === this.startedAt;
+  }
+}
+
+export class Network {
+  readonly timeline: Timeline;
+  readonly chance: Chance;
+  /** By address. */
+  private readonly nodes = new Map<string, AgentProcess>();
+  private readonly listeners = new Map<string, (connection: Connection) => void>();
+  /** Told of every connect to a node. */
+  onAttempt: (attempt: Attempt) => void = () => {};
+
+  constructor(timeline: Timeline, chance: Chance) {
+    this.timeline = timeline;
+    this.chance = chance;
+  }
+
+  add(agent: AgentProcess): void {
+    this.nodes.set(agent.machine.address, agent);
+  }
+
+  /** A client's request to what listens there; false when nothing does. */
+  request(machine: Machine, port: number, onEnd: (outcome: Outcome) => void): boolean {
+    const accept = this.listeners.get(`${machine.name}:${port}`);
+    accept?.(new Client(this, onEnd));
+    return accept !== undefined;
+  }
+
+  /** The sockets of one run of a process. */
+  sockets(run: Run, machine: Machine): Sockets {
+    return {
+      connect: (host, port, timeoutMs, refuse) => this.connect(run, machine, host, port, timeoutMs, refuse),
+      listen: async (host, port, onConnection) => this.listen(run, machine, host, port, onConnection),
+      probe: (host, port, timeoutMs) =>
+        this.connect(run, machine, host, port, timeoutMs).then(
+          () => true,
+          () => false,
+        ),
+      ask: async (host, port, _request, timeoutMs, refuse) => {
+        await this.connect(run, machine, host, port, timeoutMs, refuse);
+        return "HTTP/1.1 200 OK";
+      },
+      localAddresses: () => [machine.address],
+      freePort: async () => 10_000,
+      canBind: async () => true,
+    };
+  }
+
+  private async connect(
+    run: Run,
+    machine: Machine,
+    host: string,
+    port: number,
+    timeoutMs: number,
+    refuse?: Refuse,
+  ): Promise<Connection> {
+    const refusal = refuse?.(host);
+    if (refusal !== undefined) throw refusal;
+    await run.hop(tripMs);
+    const node = this.nodes.get(host);
+    if (node === undefined || !machine.reaches(node.machine)) {
+      await run.hop(timeoutMs);
+      throw new SwainError("CONNECT_TIMEOUT", `${host}:${port} did not answer`);
+    }
+    const container = node.engine
+      .all()
+      .find((one) => one.state === "running" && one.ports.some(({ hostPort }) => hostPort === port));
+    const taken = container !== undefined && node.engine.isReady(container);
+    this.onAttempt({ from: machine.name, node: node.name, port, taken });
+    await run.hop(tripMs);
+    if (!taken) throw new SwainError("CONNECT_FAILED", `${host}:${port} refuses`);
+    return new Backend(container);
+  }
+
+  private listen(
+    run: Run,
+    machine: Machine,
+    host: string,
+    port: number,
+    onConnection: (connection: Connection) => void,
+  ): Listener {
+    const place = `${machine.name}:${port}`;
+    const accept = (connection: Connection): void => {
+      if (run.isAlive) run.clock.after(tripMs, () => onConnection(connection));
+      else connection.destroy();
+    };
+    this.listeners.set(place, accept);
+    return {
+      address: host,
+      port,
+      close: async () => {
+        if (this.listeners.get(place) === accept) this.listeners.delete(place);
+      },
+    };
+  }
+}

@@ -1,0 +1,62 @@
+// A person or program that changes the cluster over the API, with the CLI's own client: one change after another, as chance
+// has it, each with an operation id that is kept to ask later what became of it.
+import { Client } from "../../../cli/client.ts";
+import type { Accepted } from "../../../schemas/generated/types.ts";
+import { asSwainError, SwainError } from "../../../services/kernel/errors.ts";
+import type { Logger } from "../../../services/kernel/log.ts";
+import type { Wish } from "../wishes.ts";
+import { wish } from "../wishes.ts";
+import type { Machine } from "./machine.ts";
+import { Process } from "./process.ts";
+import type { Run, Surroundings } from "./process.ts";
+
+export interface Answer {
+  readonly operation: string;
+  readonly wish: Wish;
+  /** What the leader said; an error code when it refused or nobody answered. */
+  readonly outcome: Accepted | string;
+}
+
+export class OperatorProcess extends Process {
+  readonly machine: Machine;
+  private readonly onAnswer: (answer: Answer) => void;
+  /** Least and most time between two changes. */
+  private readonly everyMs: readonly [number, number];
+  /** Changes asked for. */
+  asked = 0;
+  isResting = false;
+
+  constructor(
+    surroundings: Surroundings,
+    machine: Machine,
+    everyMs: readonly [number, number],
+    onAnswer: (answer: Answer) => void,
+  ) {
+    super(surroundings, machine.name);
+    this.machine = machine;
+    this.everyMs = everyMs;
+    this.onAnswer = onAnswer;
+  }
+
+  protected async main(run: Run, log: Logger): Promise<void> {
+    const { cluster, chance } = this.surroundings;
+    const bus = await run.connect(`operator ${this.name}`, this.machine.link());
+    const { clock, ids, random } = run;
+    const client = new Client({ bus, cluster, clock, ids, random, signal: new AbortController().signal });
+    const luck = chance.stream(`wishes of ${this.name} ${this.asked}`);
+    for (;;) {
+      await run.hop(luck.between(...this.everyMs));
+      if (this.isResting) continue;
+      const wanted = wish(luck);
+      const operation = ids.next();
+      this.asked += 1;
+      log.info("wishes", { operation, verb: `${wanted.resource}.${wanted.verb}`, body: JSON.stringify(wanted.body) });
+      const outcome = await client
+        .change(wanted.namespace, wanted.resource, wanted.verb, { ...wanted.body, operation })
+        .catch((error: unknown) => (error instanceof SwainError ? error.code : asSwainError(error).message));
+      if (!run.isAlive) return;
+      log.info("is answered", { operation, outcome: typeof outcome === "string" ? outcome : outcome.sequence });
+      this.onAnswer({ operation, wish: wanted, outcome });
+    }
+  }
+}

@@ -1,0 +1,38 @@
+// A proxy of the world: the shipped one, for all services.
+import { subjectsOf } from "../../../services/bus/subjects.ts";
+import type { Logger } from "../../../services/kernel/log.ts";
+import { Proxy } from "../../../services/proxy/proxy.ts";
+import type { Machine } from "./machine.ts";
+import type { Network } from "./network.ts";
+import { Process } from "./process.ts";
+import type { Run, Surroundings } from "./process.ts";
+
+export class ProxyProcess extends Process {
+  readonly machine: Machine;
+  private readonly network: Network;
+
+  constructor(surroundings: Surroundings, machine: Machine, network: Network) {
+    super(surroundings, machine.name);
+    this.machine = machine;
+    this.network = network;
+  }
+
+  protected async main(run: Run, log: Logger): Promise<void> {
+    const { cluster } = this.surroundings;
+    const { clock, random } = run;
+    const sockets = this.network.sockets(run, this.machine);
+    const proxy = new Proxy(
+      { clock, random, disk: this.machine.disk(run), sockets, log },
+      { cluster, id: this.name, hostFact: this.name, path: "/data/proxy.json", services: [], allOn: "0.0.0.0" },
+    );
+    await proxy.start();
+    const bus = await run.connect(
+      `proxy ${this.name}`,
+      this.machine.link(),
+      subjectsOf(cluster).proxy.inbox(this.name),
+    );
+    if (!run.isAlive) return;
+    proxy.attach(bus);
+    await new Promise<never>(() => {});
+  }
+}

@@ -1,0 +1,194 @@
+// A whole cluster in one process on virtual time: bus, controllers, agents, proxies, operators and clients. It is set up,
+// run, and taken apart here; what goes wrong comes from `injector.ts`, what must hold from `observer.ts`.
+import type { Ids, Random } from "../../../services/kernel/ids.ts";
+import { silent } from "../../../services/kernel/log.ts";
+import type { LogFields, Logger } from "../../../services/kernel/log.ts";
+import { SimServer } from "../bus/server.ts";
+import { Chance } from "../chance.ts";
+import { controllerNames, proxyNames } from "../faults.ts";
+import { Observer } from "../observer.ts";
+import { ProcessClock, Timeline } from "../time.ts";
+import { Trace } from "../trace.ts";
+import { nodeNames, portOf, workloadNames } from "../wishes.ts";
+import { AgentProcess } from "./agent.ts";
+import { ControllerProcess } from "./controller.ts";
+import { EngineCalls } from "./engine-calls.ts";
+import { Machine } from "./machine.ts";
+import { Network } from "./network.ts";
+import type { Outcome } from "./network.ts";
+import { OperatorProcess } from "./operator.ts";
+import type { Process, Surroundings } from "./process.ts";
+import { ProxyProcess } from "./proxy.ts";
+
+export interface WorldOptions {
+  readonly seed: string;
+  /** True: the server syncs each write before it acknowledges it. */
+  readonly synced: boolean;
+  /** Changes asked for in an hour, by all operators together. */
+  readonly changesPerHour: number;
+  /** Requests in an hour to each proxy. */
+  readonly requestsPerHour: number;
+  /** Lines of the trace that are kept. */
+  readonly traceLines: number;
+}
+
+const cluster = "default";
+/** How far time goes on between two looks whether something is done. */
+const stepMs = 20;
+const operators = ["o1", "o2", "o3"] as const;
+
+export class World {
+  readonly timeline = new Timeline();
+  readonly chance: Chance;
+  readonly server: SimServer;
+  readonly network: Network;
+  readonly observer: Observer;
+  readonly trace: Trace;
+  readonly controllers: ControllerProcess[];
+  readonly agents: AgentProcess[];
+  readonly proxies: ProxyProcess[];
+  readonly operators: OperatorProcess[];
+  /** Until when something has been wrong with a process or with `bus`; Infinity while it is. */
+  readonly disturbedUntil = new Map<string, number>();
+  readonly requests: Record<Outcome | "unheard", number> = { answered: 0, refused: 0, broken: 0, unheard: 0 };
+  /** Someone outside, who asks and looks. */
+  readonly onlooker: { readonly clock: ProcessClock; readonly random: Random; readonly ids: Ids };
+  private folded = 0;
+
+  constructor(options: WorldOptions) {
+    const { timeline } = this;
+    this.chance = new Chance(options.seed);
+    this.trace = new Trace(timeline, options.traceLines);
+    const { synced } = options;
+    const serverClock = new ProcessClock(timeline);
+    this.server = new SimServer({ clock: serverClock, random: this.chance.stream("server").random, synced, cluster });
+    this.network = new Network(timeline, this.chance.stream("network"));
+    this.observer = new Observer(() => timeline.now, {
+      isNodeClean: (node, ms) => this.isClean(node, ms),
+      isProxyClean: (proxy, ms) => this.isClean(proxy, ms) && controllerNames.every((name) => this.isClean(name, ms)),
+    });
+    const logger = (process: string): Logger => loggerOf(this.trace, process);
+    const surroundings: Surroundings = { timeline, server: this.server, chance: this.chance, cluster, logger };
+    this.controllers = controllerNames.map((name, at) => new ControllerProcess(surroundings, machine(name, 1, at)));
+    this.agents = nodeNames.map((name, at) => this.makeAgent(surroundings, machine(name, 2, at)));
+    this.proxies = proxyNames.map((name, at) => new ProxyProcess(surroundings, machine(name, 3, at), this.network));
+    const everyMs = (operators.length * 3_600_000) / options.changesPerHour;
+    this.operators = operators.map(
+      (name, at) =>
+        new OperatorProcess(surroundings, machine(name, 4, at), [0, 2 * everyMs], (answer) => {
+          this.look();
+          this.observer.onAnswer(answer);
+        }),
+    );
+    const own = this.chance.stream("onlooker");
+    this.onlooker = { clock: new ProcessClock(timeline), random: own.random, ids: own.ids };
+    this.network.onAttempt = ({ from, node, port }) => this.observer.onAttempt(from, node, port);
+    this.sendRequests(3_600_000 / options.requestsPerHour);
+  }
+
+  start(): void {
+    for (const process of this.processes()) process.start();
+  }
+
+  processes(): Process[] {
+    return [...this.controllers, ...this.agents, ...this.proxies, ...this.operators];
+  }
+
+  process(name: string): ControllerProcess | AgentProcess | ProxyProcess {
+    const found = [...this.controllers, ...this.agents, ...this.proxies].find((one) => one.name === name);
+    if (found === undefined) throw new Error(`no process is named ${name}`);
+    return found;
+  }
+
+  /** Lets time pass, looking at the world after every step. */
+  async pass(ms: number): Promise<void> {
+    await this.timeline.run(this.timeline.now + ms, () => this.look());
+  }
+
+  /** Lets time pass until the work is done. */
+  async during<T>(work: Promise<T>): Promise<T> {
+    const progress = { isOver: false };
+    const over = work.finally(() => {
+      progress.isOver = true;
+    });
+    over.catch(() => {});
+    while (!progress.isOver) await this.pass(stepMs);
+    return over;
+  }
+
+  /** Folds what is new in the log. */
+  look(): void {
+    const stored = this.server.log();
+    if (stored.last < this.folded) {
+      // A power cut or a wipe took records away.
+      this.trace.note("world", "the log lost records", { from: stored.last + 1, to: this.folded });
+      this.observer.forget();
+      this.folded = 0;
+    }
+    while (this.folded < stored.last) {
+      this.folded += 1;
+      const record = stored.get(this.folded);
+      if (record === undefined) continue;
+      this.trace.mix(record.data);
+      this.observer.onRecord(record);
+    }
+  }
+
+  /** True when nothing has been wrong with it, nor with the bus, for that long. */
+  isClean(name: string, ms: number): boolean {
+    const since = this.timeline.now - ms;
+    return (this.disturbedUntil.get(name) ?? 0) < since && (this.disturbedUntil.get("bus") ?? 0) < since;
+  }
+
+  private makeAgent(surroundings: Surroundings, place: Machine): AgentProcess {
+    const calls = new EngineCalls(this.chance.stream(`engine of ${place.name}`), {
+      onEnd: (container) => {
+        this.look();
+        this.trace.note(place.name, "ends a container", { pod: container.pod });
+        this.observer.onEnd(place.name, container);
+      },
+      onStart: (container) => {
+        this.look();
+        this.trace.note(place.name, "starts a container", { pod: container.pod });
+        this.observer.onStart(place.name, container);
+      },
+    });
+    const agent = new AgentProcess(surroundings, place, calls);
+    this.network.add(agent);
+    return agent;
+  }
+
+  /** Clients ask a service at each proxy, one at a time as chance has it. */
+  private sendRequests(everyMs: number): void {
+    const chance = this.chance.stream("clients");
+    const next = (): void => {
+      this.timeline.after(chance.between(0, 2 * everyMs), () => {
+        next();
+        for (const { machine: place } of this.proxies) {
+          const port = portOf(chance.pick(workloadNames));
+          const heard = this.network.request(place, port, (outcome) => {
+            this.requests[outcome] += 1;
+          });
+          if (!heard) this.requests.unheard += 1;
+        }
+      });
+    };
+    next();
+  }
+}
+
+const machine = (name: string, net: number, at: number): Machine => new Machine(name, `10.0.${net}.${at + 1}`);
+
+function loggerOf(trace: Trace, process: string): Logger {
+  const level =
+    (name: string) =>
+    (message: string, fields: LogFields = {}): void =>
+      trace.note(process, `${name}: ${message}`, fields);
+  return {
+    ...silent,
+    info: level("info"),
+    warn: level("warn"),
+    error: level("error"),
+    with: () => loggerOf(trace, process),
+  };
+}
