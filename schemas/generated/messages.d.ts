@@ -1,6 +1,6 @@
 // Generated from schemas/**/*.schema.json by `npm run generate`. Do not edit.
 import type { Validator } from "./validator.ts";
-import type { Accepted, ApiError, ApplyRequest, Assign, AssignReply, DeleteRequest, EndpointDeregisterRequest, EndpointRegisterRequest, Event, ExecInput, ExecOutput, ExecRequest, Feed, Heartbeat, JoinReply, JoinRequest, JoinTokenReply, JoinTokenRequest, LeaderBeat, ListReply, ListRequest, LogChunk, LogsCredit, LogsRequest, NodeMetrics, NodeRequest, Problem, ProxyHeartbeat, ProxyMetrics, Report, RolloutUndoRequest, ScaleRequest, Sync, TopReply } from "./types.ts";
+import type { Accepted, ApiError, ApplyRequest, Assign, AssignReply, DeleteRequest, EndpointDeregisterRequest, EndpointRegisterRequest, Event, ExecInput, ExecOutput, ExecRequest, Feed, Heartbeat, JoinReply, JoinRequest, JoinTokenReply, JoinTokenRequest, LeaderBeat, LeaseReply, LeaseRequest, ListReply, ListRequest, LogChunk, LogsCredit, LogsRequest, NodeMetrics, NodeRequest, Problem, ProxyHeartbeat, ProxyMetrics, Report, RolloutUndoRequest, ScaleRequest, Sync, TopReply } from "./types.ts";
 
 export declare const accepted: Validator<Accepted>;
 export declare const apiError: Validator<ApiError>;
@@ -21,6 +21,8 @@ export declare const joinRequest: Validator<JoinRequest>;
 export declare const joinTokenReply: Validator<JoinTokenReply>;
 export declare const joinTokenRequest: Validator<JoinTokenRequest>;
 export declare const leaderBeat: Validator<LeaderBeat>;
+export declare const leaseReply: Validator<LeaseReply>;
+export declare const leaseRequest: Validator<LeaseRequest>;
 export declare const listReply: Validator<ListReply>;
 export declare const listRequest: Validator<ListRequest>;
 export declare const logChunk: Validator<LogChunk>;

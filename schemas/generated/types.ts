@@ -135,6 +135,8 @@ JoinRequest?: JoinRequest
 JoinTokenReply?: JoinTokenReply
 JoinTokenRequest?: JoinTokenRequest
 LeaderBeat?: LeaderBeat
+LeaseReply?: LeaseReply
+LeaseRequest?: LeaseRequest
 ListReply?: ListReply
 ListRequest?: ListRequest
 LogChunk?: LogChunk
@@ -304,6 +306,14 @@ placement?: ("spread" | "binpack")
 nodeSelector?: Labels
 restartPolicy?: ("Always" | "OnFailure" | "Never")
 lostAfter?: Duration
+/**
+ * What becomes of the pods of a node that stays unheard: replace (the default) makes new ones elsewhere, hold waits for the node until an operator removes it.
+ */
+onNodeLost?: ("replace" | "hold")
+/**
+ * The agent stops the pod itself when no leader answers it for lostAfter, and the pod is replaced only after that, so that two never run.
+ */
+fence?: boolean
 stopGracePeriod?: Duration
 drainTimeout?: Duration
 progressDeadline?: Duration
@@ -711,6 +721,7 @@ generation: number
 desired: ("run" | "stop")
 restartPolicy: ("Always" | "OnFailure" | "Never")
 stopGraceMs: number
+fence?: PodFence
 labels?: Labels
 network?: PodNetwork
 /**
@@ -725,6 +736,16 @@ dns?: PodDns
  * @maxItems 16
  */
 containers: Container[]
+[k: string]: unknown
+}
+/**
+ * The pod may run only while leaders answer this node's lease requests.
+ */
+export interface PodFence {
+/**
+ * The agent begins to stop it this long after it sent the last request a leader granted.
+ */
+leaseMs: number
 [k: string]: unknown
 }
 /**
@@ -944,6 +965,10 @@ capacity: Capacity
  * @maxItems 3
  */
 processLimits?: ("memory" | "cpu" | "pids")[]
+/**
+ * True when the agent stops fenced pods itself while no leader answers.
+ */
+fencing?: boolean
 labels: Labels
 version: string
 arch: string
@@ -1179,11 +1204,11 @@ reason: string
 message: string
 }
 /**
- * drained: proxies let go, the node may stop it. lost: its node is unheard for too long; possibly still running. removed: gone from the node, or never was on one.
+ * drained: proxies let go, the node may stop it. lost: its node is unheard for too long; possibly still running. held: the same, but its workload waits for the node. removed: gone from the node, or never was on one.
  */
 export interface PodChanged {
 kind: "pod"
-verb: ("drained" | "lost" | "removed")
+verb: ("drained" | "lost" | "held" | "removed")
 namespace: Name
 name: PodName
 reason: string
@@ -1493,6 +1518,29 @@ time?: number
  * True in the last beat of a leader that was told to stop.
  */
 resigned?: boolean
+[k: string]: unknown
+}
+/**
+ * Granted: the log was read after the request came, and nobody else leads. It counts only for an agent that holds this generation of its assignment or a later one.
+ */
+export interface LeaseReply {
+logId: string
+epoch: number
+/**
+ * Of the node's assignment.
+ */
+generation: number
+[k: string]: unknown
+}
+/**
+ * An agent that has fenced pods asks on node.<id>.lease, each second, whether a leader counts it as heard. The lease runs from the moment the request was sent.
+ */
+export interface LeaseRequest {
+bootId: string
+/**
+ * The log the agent follows.
+ */
+logId: string
 [k: string]: unknown
 }
 /**

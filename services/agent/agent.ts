@@ -14,6 +14,7 @@ import { serveCommands } from "./commands.ts";
 import type { AgentView } from "./figures.ts";
 import { ExecSessions } from "./exec.ts";
 import { Journal } from "./journal.ts";
+import { Leaser } from "./leaser.ts";
 import { LogSessions } from "./logs.ts";
 import { measure } from "./metrics.ts";
 import type { KeptRecord } from "./pod/record.ts";
@@ -50,6 +51,7 @@ class NodeAgent implements Agent {
   private readonly journal: Journal;
   private readonly reporter: Reporter;
   private readonly syncer: Syncer;
+  private readonly leaser: Leaser;
   private readonly sessions: LogSessions;
   private readonly programs: ExecSessions;
   private held: Held = nothingHeld;
@@ -102,6 +104,18 @@ class NodeAgent implements Agent {
       held: () => this.held,
       onWhole: async (assignment) => void (await this.assign(assignment)),
       onForeign: (error) => this.refuse(error.message),
+    });
+    this.leaser = new Leaser({
+      clock,
+      log,
+      bootId: this.bootId,
+      subject: subjects.lease(options.node),
+      held: () => this.held,
+      epoch: () => this.epoch,
+      isNeeded: () => [...this.held.items.values()].some((pod) => pod.fence !== undefined),
+      onBehind: () => this.syncer.now(),
+      onRegained: () => this.pods?.heedFences(true),
+      onTick: () => this.pods?.heedFences(false),
     });
   }
 
@@ -156,6 +170,7 @@ class NodeAgent implements Agent {
       bus.onState((state) => {
         if (state !== "connected") return;
         this.beat(bus);
+        this.leaser.now();
         this.syncer.now();
         this.reporter.soon();
       }),
@@ -165,6 +180,7 @@ class NodeAgent implements Agent {
     this.beat(bus);
     this.syncer.attach(bus);
     this.reporter.attach(bus);
+    this.leaser.attach(bus);
   }
 
   async stop(options: { readonly stopPods?: boolean } = {}): Promise<void> {
@@ -174,6 +190,7 @@ class NodeAgent implements Agent {
     this.repeating?.();
     this.describing?.();
     this.syncer.close();
+    this.leaser.close();
     this.reporter.close();
     this.sessions.close();
     this.programs.close();
@@ -197,6 +214,7 @@ class NodeAgent implements Agent {
         onEngine: (description) => this.engineIs(description),
         saveSoon: () => this.journal.saveSoon(),
         save: () => this.journal.saveRecords(),
+        lease: () => this.leaser.lease,
       },
       this.kept,
     );
@@ -264,6 +282,7 @@ class NodeAgent implements Agent {
       const isHeir = before.logId !== "" && before.logId !== this.held.logId;
       if (isHeir) this.inherit(before);
       (this.pods ?? this.openPods()).take(this.held.items, verdict.full, isHeir);
+      if (isNew) this.leaser.now();
       if (before.logId === "") this.reporter.soon();
     } else if (verdict.keep === "foreign") {
       this.refuse(`an assignment of log "${message.logId}" came, the log followed is "${this.held.logId}"`);

@@ -34,6 +34,16 @@ export const bounds = {
   progressMs: 3000,
   /** An engine that is away for this long is told to the leader: a restart of it takes less, and is no news. */
   troubleMs: 5000,
+  /** Leases of fenced pods are asked for this often; several requests may be under way, so that a slow answer is still an answer. */
+  leaseMs: 1000,
+  leaseTimeoutMs: 4000,
+  leasesInFlight: 5,
+  /** A lease not granted for this long is worth a line, and a look at every fenced pod when there is one again. */
+  leaseLapsedMs: 5000,
+  /** The two clocks of a machine that is awake differ by less between two looks. */
+  sleptMs: 2000,
+  /** A stop of a fenced pod that failed is tried again this soon: another copy may be about to start. */
+  fenceRetryMs: 1000,
   reportPods: 500,
   logSessions: 50,
   logCredit: 64,

@@ -88,6 +88,7 @@ export async function startAgent(options: StartAgentOptions): Promise<Running & 
     runtime: options.runtime,
     // Simulated nodes share nothing real: each has the room of a whole machine.
     capacity: detectCapacity(options.runtime === "sim" ? 1 : split),
+    fencing: true,
     labels: { ...options.labels },
     ...(isProcess ? { processLimits: cgroups.kinds } : {}),
     version,

@@ -9,11 +9,13 @@ import { jitteredMs } from "../kernel/backoff.ts";
 import { asSwainError, SwainError } from "../kernel/errors.ts";
 import { bounds, engineBackoff } from "./bounds.ts";
 import { Gate } from "./gate.ts";
+import type { Lease } from "./pod/fence.ts";
 import type { KeptRecord } from "./pod/record.ts";
 import { adoptRecord, keptOf } from "./pod/record.ts";
 import { restartDelayMs } from "./pod/restart.ts";
 import type { RunnerContext } from "./pod/runner.ts";
 import { PodRunner } from "./pod/runner.ts";
+import { networkOwner } from "./pod/network.ts";
 import type { NodeIdentity } from "./pod/spec.ts";
 import type { AgentPorts } from "./ports.ts";
 import type { ContainerInfo, Driver } from "./runtime/driver.ts";
@@ -24,6 +26,8 @@ export interface PodsHooks {
   onEngine(description: string): void;
   saveSoon(): void;
   save(): Promise<void>;
+  /** What leaders have granted this node. */
+  lease(): Lease;
 }
 
 export class Pods {
@@ -75,7 +79,8 @@ export class Pods {
         remove: new Gate(bounds.removesInFlight),
         probe: new Gate(bounds.probesInFlight),
       },
-      networkOf: (namespace, workload) => this.networkOf(namespace, workload),
+      lease: () => hooks.lease(),
+      networkOf: (namespace, workload) => networkOwner(this.runners.values(), namespace, workload),
       outage: () => this.outageError,
       onOutage: (error) => this.outage(error),
       onReport: (key, report) => hooks.onReport(key, report),
@@ -125,6 +130,11 @@ export class Pods {
     for (const runner of this.runners.values()) runner.repeat();
   }
 
+  /** Stops fenced pods whose lease is over; `regained`: there is one again, and they go on and say what became of them. */
+  heedFences(regained: boolean): void {
+    for (const runner of this.runners.values()) runner.heedFence(regained);
+  }
+
   /** What the journal keeps of the pods. */
   records(): Record<Key, KeptRecord> {
     const records = Object.fromEntries(this.kept);
@@ -167,17 +177,6 @@ export class Pods {
     const container = found.containers.find((one) => one.name === name);
     if (container?.state !== "running") throw new SwainError("NOT_RUNNING_NOW", `container ${name} does not run now`);
     return { pod, container };
-  }
-
-  /** The first by name, so that a pod made anew joins the same one again. */
-  private networkOf(namespace: string, workload: string): string | null {
-    const found = [...this.runners.values()].flatMap((runner) => {
-      const { pod, containers } = runner.view();
-      if (pod?.namespace !== namespace || pod.workload !== workload || pod.desired !== "run") return [];
-      const owner = containers.find(({ name, state }) => name === pod.containers[0]?.name && state === "running");
-      return owner === undefined ? [] : [{ name: pod.name, id: owner.id }];
-    });
-    return found.toSorted((a, b) => (a.name < b.name ? -1 : 1))[0]?.id ?? null;
   }
 
   /** Running containers by pod. */

@@ -171,6 +171,15 @@ export const channels: readonly Channel[] = [
     summary: "The agent's sign of life, each second.",
   },
   {
+    id: "node-lease",
+    address: subjects.node.lease(node),
+    from: "agent",
+    to: "leader",
+    message: "lease-request",
+    reply: "lease-reply",
+    summary: "An agent with fenced pods asks whether a leader counts it as heard, each second.",
+  },
+  {
     id: "node-metrics",
     address: subjects.node.metrics(node),
     from: "agent",

@@ -43,10 +43,11 @@ export class JetStreamLog implements LogStore {
     throw await this.refused(result.failure, options.expectedSequence, data.length);
   }
 
-  async tail(): Promise<{ first: number; last: number }> {
-    const { state } = await this.info();
+  async tail(): Promise<{ first: number; last: number; replicas: number }> {
+    const { state, config } = await this.info();
     // An empty stream's first sequence differs between servers.
-    return { first: state.messages === 0 ? state.last_seq + 1 : state.first_seq, last: state.last_seq };
+    const first = state.messages === 0 ? state.last_seq + 1 : state.first_seq;
+    return { first, last: state.last_seq, replicas: config.num_replicas };
   }
 
   async get(sequence: number): Promise<LogRecord | null> {

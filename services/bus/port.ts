@@ -91,8 +91,8 @@ export interface LogStore {
     data: Uint8Array,
     options: { expectedSequence: number; messageId: string; timeoutMs: number },
   ): Promise<number>;
-  /** First and last sequence; last = first - 1 when empty. Asked of the stream's leader. */
-  tail(): Promise<{ first: number; last: number }>;
+  /** First and last sequence; last = first - 1 when empty; and how many servers keep it. Asked of the stream's leader. */
+  tail(): Promise<{ first: number; last: number; replicas: number }>;
   /** The record at that sequence, or null when there is none (yet). Asked of the stream's leader. */
   get(sequence: number): Promise<LogRecord | null>;
   /** All records from `from` to the tail as it is when called, in order. */

@@ -25,6 +25,7 @@ export function subjectsOf(cluster: string) {
       sync: (id: string): string => `${node(id)}.sync`,
       report: (id: string): string => `${node(id)}.report`,
       heartbeat: (id: string): string => `${node(id)}.heartbeat`,
+      lease: (id: string): string => `${node(id)}.lease`,
       metrics: (id: string): string => `${node(id)}.metrics`,
       log: (id: string, pod: string): string => `${node(id)}.log.${pod}`,
       /** What a program run in a pod prints, and what it reads. */

@@ -1,5 +1,6 @@
 // Assignments: what a node is told to run, out of the state. Called by the controller's assigner.
 import type { AssignedPod, WorkloadSpec } from "../../schemas/generated/types.ts";
+import { leaseOf } from "./fence.ts";
 import type { Key, ReadState } from "./model.ts";
 import { parseDurationMs } from "./quantity.ts";
 
@@ -10,6 +11,7 @@ export function assignedPod(state: ReadState, key: Key): AssignedPod | null {
   const template = pod === undefined ? undefined : workload?.templates.get(pod.template);
   if (pod === undefined || pod.node === null || template === undefined) return null;
   const { network, hosts, dns } = template.spec as WorkloadSpec;
+  const leaseMs = leaseOf(template.spec);
   return {
     namespace: pod.namespace,
     name: pod.name,
@@ -19,6 +21,7 @@ export function assignedPod(state: ReadState, key: Key): AssignedPod | null {
     desired: pod.desired === "stop" ? "stop" : "run",
     restartPolicy: template.spec.restartPolicy ?? "Always",
     stopGraceMs: parseDurationMs(template.spec.stopGracePeriod ?? "10s"),
+    ...(leaseMs === null ? {} : { fence: { leaseMs } }),
     labels: { ...workload?.labels },
     ...(network === undefined ? {} : { network }),
     ...(hosts === undefined ? {} : { hosts }),

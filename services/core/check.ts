@@ -10,6 +10,7 @@ import type {
 } from "../../schemas/generated/types.ts";
 import { limits } from "../bus/limits.ts";
 import { checkAutoscale } from "./autoscale/check.ts";
+import { fencedSpec } from "./fence.ts";
 import {
   externalId,
   type Key,
@@ -54,6 +55,8 @@ class Checker {
   private readonly states = new Map<Key, PodStateName>();
   private readonly made = new Map<Key, { slot: number; template: number; workload: Key }>();
   private readonly ended = new Set<Key>();
+  /** Of them those that are over for good: removed or lost. */
+  private readonly overs = new Set<Key>();
   private readonly registered = new Set<string>();
 
   /** Nodes the event removes: what runs there is forgotten with them. */
@@ -83,10 +86,15 @@ class Checker {
     else if (item.verb === "pending") this.make(key, item);
     else if (!this.state.pods.has(key)) this.violate(index, "UNKNOWN_POD", `pod ${key} is not in the state`);
     else if (item.verb === "removed") this.gone(index, key);
+    else if (item.verb === "held") this.givenUp(index, key);
     else if (item.verb !== "drained") {
       this.move(index, key, item.verb);
       if (item.verb === "stopping") this.stopping(index, key, item);
-      if (item.verb === "lost") this.ended.add(key);
+      if (item.verb === "lost") {
+        this.ended.add(key);
+        this.overs.add(key);
+        this.givenUp(index, key);
+      }
     }
   }
 
@@ -120,6 +128,7 @@ class Checker {
   private gone(index: number, key: Key): void {
     const pod = this.state.pods.get(key);
     this.ended.add(key);
+    this.overs.add(key);
     if (pod === undefined || pod.node === null || this.leaving.has(pod.node)) return;
     const state = this.states.get(key) ?? pod.state;
     const abandoned = state === "lost" && this.state.workloads.get(pod.workload)?.deleting === true;
@@ -151,6 +160,7 @@ class Checker {
       this.violate(index, "ASSIGNED_TWICE", `pod ${key} is on ${known.node} already`);
     }
     this.slotFree(index, key, item, workload);
+    this.fenceKept(index, key, item, workload);
     this.make(key, item);
     this.roomFor(index, key, item.node, workload, template);
   }
@@ -164,6 +174,28 @@ class Checker {
     if (inSlot.some((template) => template === item.template)) {
       this.violate(index, "SLOT_TAKEN", `slot ${item.slot} of ${workload} has a living pod of this template`);
     }
+  }
+
+  /** A fenced pod is given a slot only when whatever was there is over, and nothing is put beside one. */
+  private fenceKept(index: number, key: Key, item: PodAssigned, workload: Key): void {
+    const record = this.state.workloads.get(workload);
+    const isFenced = (template: number | undefined): boolean =>
+      record?.templates.get(template ?? 0)?.spec.fence === true;
+    for (const other of this.slotsOf(workload).get(item.slot) ?? []) {
+      const pod = this.state.pods.get(other);
+      if (other === key || this.overs.has(other) || pod?.node === null || pod?.ended === true || pod?.state === "lost")
+        continue;
+      if (isFenced(item.template) || isFenced(pod?.template ?? this.made.get(other)?.template)) {
+        this.violate(index, "FENCE_BROKEN", `pod ${key} would run beside ${other}, and a fence forbids that`);
+      }
+    }
+  }
+
+  /** Only silence gives a pod up. */
+  private givenUp(index: number, key: Key): void {
+    const node = this.state.pods.get(key)?.node;
+    const state = node === undefined || node === null ? undefined : this.state.nodes.get(node)?.state;
+    if (state === "ready") this.violate(index, "LOST_HEARD", `pod ${key} would be given up though ${node} is heard`);
   }
 
   private othersInSlot(key: Key, workload: Key, slot: number): number[] {
@@ -233,12 +265,14 @@ class Checker {
     if (item.reason !== "TEMPLATE_CHANGED") return;
     const workload = this.state.workloads.get(pod.workload);
     if ((workload?.template.hostPorts.length ?? 0) > 0) return;
+    if (workload?.template.spec.fence === true || fencedSpec(this.state, pod) !== null) return;
     const successor = [...(workload?.pods ?? [])].some((other) => this.succeeds(other, pod));
     if (!successor) this.violate(index, "BELOW_READY", `pod ${key} would stop without a ready successor`);
   }
 
   /** A drain takes a serving pod out only for one in its slot that is ready and stays. */
   private drained(index: number, key: Key, pod: ReadPod): void {
+    if (fencedSpec(this.state, pod) !== null) return;
     const copy = [...(this.state.workloads.get(pod.workload)?.pods ?? [])].some((other) => {
       const record = this.state.pods.get(other);
       if (other === key || record === undefined || record.slot !== pod.slot || this.ended.has(other)) return false;

@@ -1,5 +1,6 @@
 // What a schema cannot see in a manifest: names given twice, limits below requests, fields that mean nothing together.
 // The document may be malformed anywhere (the schema says so beside this), so every part is read with care.
+import { fencing } from "./fence.ts";
 import { hasCredentials, imageFault, noCredentials } from "./image.ts";
 import type { ManifestProblem } from "./manifest-problem.ts";
 import { at, duplicates, entries, fieldsOf, quantityOf } from "./manifest-place.ts";
@@ -18,6 +19,9 @@ export function workloadMeaning(document: object): ManifestProblem[] {
       longDuration(at(spec, field)),
     ),
     ...bounded(at(spec, "lostAfter"), leastLostMs, maxDurationMs, leastLostWords),
+    ...(at(spec, "fence").value === true
+      ? bounded(at(spec, "lostAfter"), fencing.leastLeaseMs, maxDurationMs, leastLeaseWords, leastLostMs)
+      : []),
     ...duplicates(containers, "name", "a container of this name is there already"),
     // The containers of a pod share one network, so ports are unique over all of them.
     ...duplicates(ports, "name", "a port of this name is there already; names are unique within a pod"),
@@ -37,6 +41,7 @@ export function workloadMeaning(document: object): ManifestProblem[] {
 /** Nodes give a sign of life each second: after less than this every one of them would be given up all the time. */
 const leastLostMs = 1000;
 const leastLostWords = "at least 1s, because nodes give a sign of life each second";
+const leastLeaseWords = `at least ${fencing.leastLeaseMs / 1000}s with fence, because a change of leader takes up to 5s`;
 
 function containerMeaning(container: Place): ManifestProblem[] {
   const fields = fieldsOf(container.value);
@@ -97,11 +102,12 @@ function readinessMeaning(readiness: Place, spec: Place): ManifestProblem[] {
   ];
 }
 
-function bounded(place: Place, least: number, most: number, words: string): ManifestProblem[] {
+/** Below `from` another rule speaks. */
+function bounded(place: Place, least: number, most: number, words: string, from = 0): ManifestProblem[] {
   const ms =
     typeof place.value === "string" ? quantityOf(place.value, (text) => parseDurationMs(String(text))) : undefined;
   // What is longer than any duration may be is told by `longDuration`.
-  if (ms === undefined || ms > maxDurationMs || (ms >= least && ms <= most)) return [];
+  if (ms === undefined || ms < from || ms > maxDurationMs || (ms >= least && ms <= most)) return [];
   return [{ ...place, code: "OUT_OF_RANGE", message: `must be ${words}` }];
 }
 

@@ -169,6 +169,8 @@ export interface PodRecord {
   readonly created: number;
   /** It ended and will not start again: its room and fixed ports are free, whatever is decided about it later. */
   ended: boolean;
+  /** Why it waits for its unheard node, out of the endpoints, instead of being made anew elsewhere; null when it does not. */
+  held: { reason: string; message: string } | null;
   /** True once it has been ready. */
   wasReady: boolean;
   /** Sequence of the event that took it out of the endpoints (stopping or lost). */

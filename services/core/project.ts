@@ -16,7 +16,7 @@ import type {
 } from "../../schemas/generated/types.ts";
 import { type BucketName, keys as keysOf } from "../bus/subjects.ts";
 import { endpointOf, externalEndpointOf } from "./endpoints.ts";
-import { type Key, keyOf, type ReadState, type ReadWorkload, type Touched } from "./model.ts";
+import { type Key, keyOf, type ReadPod, type ReadState, type ReadWorkload, type Touched } from "./model.ts";
 import { isLive, shownState } from "./transitions.ts";
 
 type ReadonlyDeep<T> = T extends object ? { readonly [K in keyof T]: ReadonlyDeep<T[K]> } : T;
@@ -131,8 +131,11 @@ function workloadStatus(state: ReadState, workload: ReadWorkload): Projected<Wor
   const ready = live.filter((pod) => pod.state === "ready" && !pod.unheard).length;
   const updated = live.filter((pod) => pod.template === workload.template.generation).length;
   const leaving = all.some((pod) => pod.desired !== "run" && pod.state !== "lost");
-  const settled = !leaving && live.length === replicas && updated === replicas;
-  const pending = live.find((pod) => pod.state === "pending" || pod.state === "failed" || pod.state === "backoff");
+  const waiting = live.find((pod) => pod.held !== null);
+  const settled = !leaving && waiting === undefined && live.length === replicas && updated === replicas;
+  const pending =
+    waiting ?? live.find((pod) => pod.state === "pending" || pod.state === "failed" || pod.state === "backoff");
+  const why = pending === undefined ? null : whyOf(pending);
   const phase = workload.deleting
     ? "deleting"
     : workload.halted !== null
@@ -146,10 +149,13 @@ function workloadStatus(state: ReadState, workload: ReadWorkload): Projected<Wor
     ready,
     updated,
     phase,
-    reason: workload.halted?.reason ?? pending?.reason ?? "",
-    message: workload.halted?.message ?? (pending === undefined ? "" : `${pending.name}: ${pending.message}`),
+    reason: workload.halted?.reason ?? why?.reason ?? "",
+    message: workload.halted?.message ?? (why === null ? "" : `${pending?.name}: ${why.message}`),
   };
 }
+
+/** Why a pod is as it is: that it waits for its node comes before what was last known of it. */
+const whyOf = (pod: ReadPod): { readonly reason: string; readonly message: string } => pod.held ?? pod;
 
 /** For the API only, which knows what is seen now; KV holds the desired object. */
 export function autoscalerObject(
@@ -247,11 +253,11 @@ export function podObject(state: ReadState, key: Key): Projected<PodObject> | nu
       state: shownState(pod),
       since: pod.since,
       created: pod.created,
-      reason: pod.reason,
-      message: pod.message,
+      reason: whyOf(pod).reason,
+      message: whyOf(pod).message,
       restarts: pod.restarts,
       ...(pod.exitCode === null ? {} : { exitCode: pod.exitCode }),
-      possiblyRunning: pod.state === "lost",
+      possiblyRunning: pod.state === "lost" || pod.held !== null,
       addresses: pod.addresses,
       containers: pod.containers,
     },

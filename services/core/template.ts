@@ -5,10 +5,14 @@ import type { Resources, Template } from "./model.ts";
 import { parseCpuMillis, parseMemoryBytes } from "./quantity.ts";
 import { same } from "./same.ts";
 
-/** What of a spec makes a pod: everything but the count and the rules for the whole workload. */
+/**
+ * What of a spec makes a pod: everything but the count and the rules for the whole workload. The node of a fenced pod is
+ * told how long it may go on without a leader, so there lostAfter belongs to it.
+ */
 function templatePart(spec: WorkloadSpec): Partial<WorkloadSpec> {
-  const { replicas: _r, placement: _p, lostAfter: _l, drainTimeout: _d, progressDeadline: _g, ...rest } = spec;
-  return rest;
+  const { replicas: _r, placement: _p, onNodeLost: _o, drainTimeout: _d, progressDeadline: _g, ...more } = spec;
+  const { lostAfter, fence, ...rest } = more;
+  return fence === true ? { ...rest, fence, ...(lostAfter === undefined ? {} : { lostAfter }) } : rest;
 }
 
 /** True when pods of one spec need not be replaced to serve the other. */
@@ -18,10 +22,10 @@ export function sameTemplate(a: WorkloadSpec, b: WorkloadSpec): boolean {
 
 /** The spec with the template of another: what does not belong to the template stays. */
 export function withTemplateOf(spec: WorkloadSpec, other: WorkloadSpec): WorkloadSpec {
-  const { replicas, placement, lostAfter, drainTimeout, progressDeadline } = spec;
-  const kept = { replicas, placement, lostAfter, drainTimeout, progressDeadline };
+  const { replicas, placement, lostAfter, onNodeLost, drainTimeout, progressDeadline } = spec;
+  const kept = { replicas, placement, lostAfter, onNodeLost, drainTimeout, progressDeadline };
   const given = Object.entries(kept).filter(([, value]) => value !== undefined);
-  return { ...(templatePart(other) as WorkloadSpec), ...Object.fromEntries(given) };
+  return { ...Object.fromEntries(given), ...templatePart(other) } as WorkloadSpec;
 }
 
 /** Sum of the requests of a pod's containers; a limit without a request counts as the request. */

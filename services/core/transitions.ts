@@ -32,7 +32,7 @@ export function isLive(pod: ReadPod): boolean {
 
 /** True when the pod should get new connections. A node unheard for a moment changes nothing: proxies check for themselves. */
 export function isEndpoint(pod: ReadPod): boolean {
-  return pod.desired === "run" && pod.state === "ready" && pod.addresses.length > 0;
+  return pod.desired === "run" && pod.state === "ready" && pod.held === null && pod.addresses.length > 0;
 }
 
 /** True while the pod's requests and fixed ports are taken on its node. */

@@ -25,6 +25,8 @@ export interface View {
   /** Node → why it cannot start pods, as its agent says; null when it can, left out while it was not heard this term. */
   readonly troubles: ReadonlyMap<string, Trouble | null>;
   readonly proxies: readonly ProxyView[];
+  /** True unless the log is known to have one replica: then a leader that was followed by another may read it stale for a while. */
+  readonly logReplicated: boolean;
   /** External endpoint (by id) → milliseconds since it was last renewed; left out while it was not in this term. */
   readonly renewedAgoMs: ReadonlyMap<string, number>;
 }

@@ -122,6 +122,16 @@ export const errorKinds = {
     true,
     "Many nodes fell silent at once, which is more often the network than the nodes: look there first.",
   ),
+  NODE_LOST_HELD: kind(
+    1,
+    true,
+    "Bring the node back; or, when its machine is off for good, give its pods up: `swain node rm NODE`.",
+  ),
+  FENCED: kind(
+    1,
+    true,
+    "Restore the node's way to the bus and the leader: the pod starts again when a leader answers, or elsewhere when its node stays unheard.",
+  ),
   IMAGE_NOT_FOUND: kind(1, true, "Check the image name, or load the image on the node."),
   IMAGE_PULL_FAILED: kind(
     1,

@@ -34,6 +34,8 @@ export const meanings: Readonly<Partial<Record<Code, string>>> = {
   NODE_UNHEARD: "A node has sent no sign of life for some seconds.",
   NODE_ID_DOUBLED: "Two agents speak for one node.",
   MASS_LOSS_HELD: "So many nodes fell silent at once that their pods are not replaced yet.",
+  NODE_LOST_HELD: "The pod's node is unheard, and its workload waits for that node instead of making the pod anew.",
+  FENCED: "No leader answered the agent for lostAfter, so it stopped the fenced pod itself, or does not start it.",
   IMAGE_NOT_FOUND: "The registry does not have the image.",
   IMAGE_PULL_FAILED: "The image could not be fetched.",
   IMAGE_PULL_DENIED: "The registry refused the image to this node.",

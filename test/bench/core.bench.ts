@@ -43,6 +43,7 @@ function placementsPerSecond(nodes: number): number {
     heardAgoMs: new Map(ids.map((id) => [id, 0])),
     troubles: new Map(ids.map((id) => [id, null])),
     proxies: [],
+    logReplicated: false,
     renewedAgoMs: new Map(),
   };
   // Ten workloads, as no cluster of this size has only one.

@@ -42,7 +42,7 @@ export function logConformance(opened: () => OpenedWorld): void {
       expect(shown(record)).toEqual([at + 2, { n: "b" }]);
       expect(record?.subject).toBe(names.event("pod", "default", "web-1", "placed"));
       expect(Math.abs((record?.time ?? 0) - before)).toBeLessThan(60_000);
-      expect(await other.log(names.stream).tail()).toEqual({ first: 1, last: at + 2 });
+      expect(await other.log(names.stream).tail()).toEqual({ first: 1, last: at + 2, replicas: 1 });
     });
 
     it("rejects an append that expects another end with APPEND_CONFLICT and stores nothing", async () => {

@@ -159,13 +159,13 @@ describe("a pod that keeps ending", () => {
     let record: PodRecord = { ...freshRecord, started: ["web"] };
     let now = 0;
     return durations.map((ms) => {
-      record = nextStep({ pod, containers: [running], record, now }).record;
+      record = nextStep({ pod, containers: [running], record, fence: null, now }).record;
       now += ms;
-      const crash = nextStep({ pod, containers: [ended], record, now });
+      const crash = nextStep({ pod, containers: [ended], record, fence: null, now });
       const until = crash.step.do === "wait" ? (crash.step.until ?? Infinity) : now;
       const wait = until - now;
       now = until;
-      const again = nextStep({ pod, containers: [ended], record: crash.record, now });
+      const again = nextStep({ pod, containers: [ended], record: crash.record, fence: null, now });
       expect(again.step.do).toBe("start");
       record = { ...again.record, started: ["web"] };
       return wait;

@@ -4,6 +4,7 @@ import type { AssignedPod, PodReport } from "../../schemas/generated/types.ts";
 import { nothingHeld } from "../../services/agent/assignment.ts";
 import { newMeter } from "../../services/agent/figures.ts";
 import { Journal } from "../../services/agent/journal.ts";
+import type { Lease } from "../../services/agent/pod/fence.ts";
 import { Pods } from "../../services/agent/pods.ts";
 import type { Driver } from "../../services/agent/runtime/driver.ts";
 import { createSimDriver, simProber } from "../../services/agent/runtime/sim/driver.ts";
@@ -28,6 +29,8 @@ export class PodsWorld {
   readonly reports = new Map<string, PodReport>();
   /** All states said of each pod, one after another. */
   readonly said = new Map<string, string[]>();
+  /** What leaders have granted the node. */
+  lease: Lease = { grantedAt: null, adoptedAt: -Infinity, sleptAt: null };
   private pods: Pods | null = null;
   private journal: Journal | null = null;
   private items: ReadonlyMap<string, AssignedPod> = new Map();
@@ -72,6 +75,7 @@ export class PodsWorld {
         onEngine: () => {},
         saveSoon: () => journal.saveSoon(),
         save: () => journal.saveRecords(),
+        lease: () => this.lease,
       },
       records,
     );

@@ -31,6 +31,7 @@ export const facts = (over: Partial<NodeFacts> = {}): NodeFacts => ({
   runtime: "sim",
   engine: "sim",
   capacity: { cpuMillis: 4000, memoryBytes: 8 * 1024 ** 3, pods: 250 },
+  fencing: true,
   labels: {},
   version: "0",
   arch: "x64",
@@ -69,6 +70,7 @@ export class TestCluster {
   now = 1_000_000;
   termAgeMs = 60_000;
   proxies: ProxyView[] = [];
+  logReplicated = false;
   /** Node → when it was last heard. */
   readonly heardAt = new Map<string, number>();
   /** External endpoint → when it was last renewed. */
@@ -153,6 +155,7 @@ export class TestCluster {
       heardAgoMs,
       troubles: new Map([...this.heardAt.keys()].map((id) => [id, this.troubles.get(id) ?? null])),
       proxies: this.proxies,
+      logReplicated: this.logReplicated,
       renewedAgoMs: this.renewedAgoMs(),
     };
   }

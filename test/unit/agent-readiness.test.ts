@@ -14,7 +14,7 @@ const silent = { ok: false, reached: false, why: "port http does not accept conn
 const sick = { ok: false, reached: true, why: "GET /health on port http answered 503" };
 
 const look = (pod: AssignedPod, containers: ContainerInfo[], record: PodRecord, now = 0) =>
-  nextStep({ pod, containers, record, now });
+  nextStep({ pod, containers, record, fence: null, now });
 
 /** A pod whose containers all run since `now`. */
 const upRecord = (pod: AssignedPod, now = 0): PodRecord => {

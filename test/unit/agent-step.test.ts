@@ -15,7 +15,7 @@ const two: AssignedPod["containers"] = [
 ];
 
 const look = (pod: AssignedPod | null, containers: ContainerInfo[], record: PodRecord, now = 0) =>
-  nextStep({ pod, containers, record, now });
+  nextStep({ pod, containers, record, fence: null, now });
 
 /** A pod whose containers all run, as the agent knows it some time after the start. */
 const upRecord = (pod: AssignedPod, now = 0): PodRecord => {
@@ -231,7 +231,7 @@ describe("adoption", () => {
   const pod = podNamed("web-1");
 
   it("goes on with a running container without touching it", () => {
-    const kept = { restarts: 4, spent: 2, started: ["web"], exitCode: 1, ended: null, finished: null };
+    const kept = { restarts: 4, spent: 2, started: ["web"], exitCode: 1, ended: null, finished: null, fenced: false };
     const record = adoptRecord(kept, [containerOf(pod, "web")], 0, restartDelayMs);
     const { record: seen, step } = look(pod, [containerOf(pod, "web")], record);
     expect(step).toMatchObject({ do: "wait" });
@@ -240,7 +240,15 @@ describe("adoption", () => {
 
   it("restarts a container that ended while the agent was away", () => {
     const crashed = containerOf(pod, "web", { state: "exited", exitCode: 2 });
-    const kept = { restarts: 0, spent: 0, started: ["web"], exitCode: null, ended: null, finished: null };
+    const kept = {
+      restarts: 0,
+      spent: 0,
+      started: ["web"],
+      exitCode: null,
+      ended: null,
+      finished: null,
+      fenced: false,
+    };
     const { step, record } = look(pod, [crashed], adoptRecord(kept, [crashed], 0, restartDelayMs));
     expect(step).toMatchObject({ do: "start" });
     expect(record.restarts).toBe(1);
@@ -250,7 +258,15 @@ describe("adoption", () => {
     const job = podNamed("job-1", { restartPolicy: "OnFailure" });
     const done = containerOf(job, "web", { state: "exited", exitCode: 0 });
     for (const kept of [
-      { restarts: 0, spent: 0, started: ["web"], exitCode: 0, ended: null, finished: "stopped" as const },
+      {
+        restarts: 0,
+        spent: 0,
+        started: ["web"],
+        exitCode: 0,
+        ended: null,
+        finished: "stopped" as const,
+        fenced: false,
+      },
       null,
     ]) {
       const { step } = look(job, [done], adoptRecord(kept, [done], 0, restartDelayMs));
@@ -260,14 +276,22 @@ describe("adoption", () => {
 
   it("does not run a Never pod again whose container is gone", () => {
     const job = podNamed("job-1", { restartPolicy: "Never" });
-    const kept = { restarts: 0, spent: 0, started: ["web"], exitCode: null, ended: null, finished: null };
+    const kept = {
+      restarts: 0,
+      spent: 0,
+      started: ["web"],
+      exitCode: null,
+      ended: null,
+      finished: null,
+      fenced: false,
+    };
     const { record } = look(job, [], adoptRecord(kept, [], 0, restartDelayMs));
     expect(record).toMatchObject({ finished: "failed", ended: { code: "EXIT_UNOBSERVED" } });
   });
 
   it("keeps waiting the back-off that the agent's end interrupted", () => {
     const crashed = containerOf(pod, "web", { state: "exited", exitCode: 2 });
-    const kept = { restarts: 3, spent: 3, started: [], exitCode: 2, ended: null, finished: null };
+    const kept = { restarts: 3, spent: 3, started: [], exitCode: 2, ended: null, finished: null, fenced: false };
     const { step, record } = look(pod, [crashed], adoptRecord(kept, [crashed], 0, restartDelayMs));
     expect(step).toEqual({ do: "wait", until: 2000, probe: [] });
     expect(record.restarts).toBe(3);

@@ -38,8 +38,8 @@ class ScriptedLog implements LogStore {
     return this.records.push(data);
   }
 
-  async tail(): Promise<{ first: number; last: number }> {
-    return { first: 1, last: this.records.length };
+  async tail(): Promise<{ first: number; last: number; replicas: number }> {
+    return { first: 1, last: this.records.length, replicas: 1 };
   }
 
   async get(sequence: number): Promise<LogRecord | null> {

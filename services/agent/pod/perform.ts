@@ -15,6 +15,8 @@ export interface StepTarget {
   readonly key: Key;
   pod(): AssignedPod | null;
   graceMs(): number;
+  /** True for a fenced pod: its stop waits for nobody. */
+  isUrgent(): boolean;
   /** False when the pod's fate changed, or the agent stops. */
   wanted(): boolean;
   /** Does something that is broken off when the pod is not wanted any more; rejects with STOPPED then. */
@@ -141,11 +143,13 @@ async function start(
 }
 
 async function stop(ids: readonly string[], context: RunnerContext, target: StepTarget): Promise<void> {
-  await context.gates.stop.run(async () => {
+  const stopAll = async (): Promise<void> => {
     const outage = context.outage();
-    if (outage !== null) throw outage;
+    if (outage !== null && !target.isUrgent()) throw outage;
     await Promise.all(ids.map((id) => context.driver.stop(id, target.graceMs())));
-  });
+  };
+  if (target.isUrgent()) await stopAll();
+  else await context.gates.stop.run(stopAll);
   for (const id of ids) target.see(id, await context.driver.inspect(id));
 }
 

@@ -43,6 +43,8 @@ export interface KeptRecord {
   readonly ended: Ending | null;
   /** The state of a pod that ran to its end and is not started again. */
   readonly finished: "stopped" | "failed" | null;
+  /** It was stopped here for want of a leader, and does not start before one answers. */
+  readonly fenced: boolean;
 }
 
 export interface PodRecord extends KeptRecord {
@@ -61,6 +63,8 @@ export interface PodRecord extends KeptRecord {
   readonly retryAt: number | null;
   /** Since when all containers run, monotonic. */
   readonly upSince: number | null;
+  /** Since when a fenced pod could start and has no lease, monotonic; null when it does not wait for one. */
+  readonly unleasedSince: number | null;
   /** By container, of those that have to show that they are ready; empty until all containers run. */
   readonly probes: Readonly<Record<string, Probe>>;
   /** The containers ran already when this agent began, and none was started since. */
@@ -74,6 +78,7 @@ export const freshRecord: PodRecord = {
   exitCode: null,
   ended: null,
   finished: null,
+  fenced: false,
   halting: false,
   leaving: false,
   pulled: [],
@@ -82,6 +87,7 @@ export const freshRecord: PodRecord = {
   failure: null,
   retryAt: null,
   upSince: null,
+  unleasedSince: null,
   probes: {},
   adopted: false,
 };
@@ -114,8 +120,8 @@ export function adoptRecord(
 
 /** The part that goes into the journal. */
 export function keptOf(record: PodRecord): KeptRecord {
-  const { restarts, spent, started, exitCode, ended, finished } = record;
-  return { restarts, spent, started, exitCode, ended, finished };
+  const { restarts, spent, started, exitCode, ended, finished, fenced } = record;
+  return { restarts, spent, started, exitCode, ended, finished, fenced };
 }
 
 /** True when the journal would say the same of both. */
@@ -126,6 +132,7 @@ export function sameKept(a: PodRecord, b: PodRecord): boolean {
     a.started === b.started &&
     a.exitCode === b.exitCode &&
     a.ended === b.ended &&
-    a.finished === b.finished
+    a.finished === b.finished &&
+    a.fenced === b.fenced
   );
 }

@@ -5,6 +5,7 @@ import { bounds } from "../bounds.ts";
 import type { ContainerInfo } from "../runtime/driver.ts";
 import type { Ending, PodRecord } from "./record.ts";
 import { isLasting } from "./restart.ts";
+import { lacksLease } from "./fence.ts";
 import { isReady, isUnheard, notReadyMessage } from "./readiness.ts";
 
 export interface ReportInput {
@@ -21,6 +22,8 @@ export interface ReportInput {
 
 const none: Ending | { readonly code: ""; readonly message: "" } = { code: "", message: "" };
 
+const leaseAwaited: Ending = { code: "FENCED", message: "It is fenced, and starts when a leader answers this node." };
+
 /** The report of now; null when there is nothing (new) to say yet. */
 export function podReport(input: ReportInput): PodReport | null {
   const { pod, record, outage, last, containers } = input;
@@ -29,6 +32,7 @@ export function podReport(input: ReportInput): PodReport | null {
     return troubled(last, outage ?? record.failure);
   }
   if (record.finished !== null) return say(input, record.finished, record.ended ?? none);
+  if (record.fenced) return say(input, "backoff", record.ended ?? none);
   // The engine has nothing to do with it, and does not hide it when it goes.
   if (record.failure !== null && isLasting(record.failure.code)) return say(input, "failed", record.failure);
   if (outage !== null) {
@@ -46,6 +50,7 @@ export function podReport(input: ReportInput): PodReport | null {
 function progress(input: ReportInput): PodReport | null {
   const { pod, record, containers, last } = input;
   if (record.upSince === null) {
+    if (lacksLease(record, input.now)) return say(input, "starting", leaseAwaited);
     const missing = pod.containers.some(({ name }) => !containers.some((container) => container.name === name));
     const pulling = missing && pod.containers.some(({ name }) => !record.pulled.includes(name));
     const progress = { code: "", message: record.progress };

@@ -5,9 +5,12 @@ import type { Key } from "../../core/model.ts";
 import type { Cancel, Clock } from "../../kernel/clock.ts";
 import { asSwainError, SwainError } from "../../kernel/errors.ts";
 import type { Logger } from "../../kernel/log.ts";
+import { bounds } from "../bounds.ts";
 import type { Gate } from "../gate.ts";
 import type { Outcome, Prober } from "../prober.ts";
 import type { ContainerInfo, Driver } from "../runtime/driver.ts";
+import { fenceOf, graceLeft } from "./fence.ts";
+import type { Fence, Lease } from "./fence.ts";
 import { perform } from "./perform.ts";
 import type { StepTarget } from "./perform.ts";
 import { foldProbe, targetsOf } from "./readiness.ts";
@@ -33,6 +36,8 @@ export interface RunnerContext {
     readonly remove: Gate;
     readonly probe: Gate;
   };
+  /** What leaders have granted this node. */
+  lease(): Lease;
   /** Id of the running container that owns the network of a pod of that workload on this node, or null. */
   networkOf(namespace: string, workload: string): string | null;
   /** Set while the engine does not answer. */
@@ -84,7 +89,11 @@ export class PodRunner {
     this.target = {
       key,
       pod: () => this.pod,
-      graceMs: () => this.graceMs,
+      graceMs: () => {
+        const fence = this.fence();
+        return fence === null ? this.graceMs : graceLeft(fence, this.graceMs, context.clock.mono());
+      },
+      isUrgent: () => this.fence() !== null,
       wanted: () => !this.closed && this.pod?.desired === "run",
       abortable: (work) => this.abortable(work),
       record: () => this.record,
@@ -106,6 +115,26 @@ export class PodRunner {
     this.pod = pod;
     if (pod !== null) this.graceMs = pod.stopGraceMs;
     if (leaves) this.abort?.abort(new SwainError("STOPPED", "the pod is not wanted any more"));
+    this.wake();
+  }
+
+  private fence(): Fence | null {
+    return fenceOf(this.pod, this.context.lease());
+  }
+
+  /**
+   * Looks whether the lease of a fenced pod is over: a pull or a wait under way must not hold up its stop. `regained`:
+   * there is one again after a time without, so the pod may go on, and its state is said anew.
+   */
+  heedFence(regained: boolean): void {
+    const fence = this.fence();
+    if (fence === null) return;
+    if (regained) {
+      this.wake();
+      this.repeat();
+    }
+    if (this.context.clock.mono() < fence.runUntil) return;
+    this.abort?.abort(new SwainError("STOPPED", "no leader answers, and the pod is fenced"));
     this.wake();
   }
 
@@ -171,6 +200,7 @@ export class PodRunner {
       pod: this.pod,
       containers: this.containers,
       record: this.record,
+      fence: this.fence(),
       now: this.context.clock.mono(),
     });
     this.keep(record);
@@ -179,7 +209,7 @@ export class PodRunner {
       this.wait(step);
     } else if (step.do === "done") {
       if (this.pod === null) this.context.onGone(this.key);
-    } else if (this.context.outage() === null) {
+    } else if (this.context.outage() === null || (step.do === "stop" && this.record.fenced)) {
       await this.act(step);
       this.again = true;
     }
@@ -217,11 +247,15 @@ export class PodRunner {
     } catch (error) {
       for (const { id } of this.containers) this.changed.add(id);
       if (error instanceof SwainError && error.code === "STOPPED") return;
-      if (this.trouble(error)) return;
+      // An engine that does not answer is asked again to stop a fenced pod.
+      if (this.trouble(error) && !this.record.fenced) return;
       const known = asSwainError(error);
       const policy = this.pod?.restartPolicy ?? "Always";
       this.context.log.warn(`could not ${step.do}`, { pod: this.key, code: known.code, message: known.message });
-      this.keep(foldFailure(this.record, policy, step.do, known, this.context.clock.mono()));
+      const now = this.context.clock.mono();
+      const failed = foldFailure(this.record, policy, step.do, known, now);
+      const isHurried = step.do === "stop" && this.fence() !== null && failed.retryAt !== null;
+      this.keep(isHurried ? { ...failed, retryAt: Math.min(failed.retryAt, now + bounds.fenceRetryMs) } : failed);
     }
   }
 

@@ -2,6 +2,8 @@
 // and what is remembered, it says one step; the runner does it and asks again. At the fixed point it says `wait`.
 import type { AssignedPod } from "../../../schemas/generated/types.ts";
 import type { ContainerInfo } from "../runtime/driver.ts";
+import { fencedStep } from "./fence.ts";
+import type { Fence } from "./fence.ts";
 import { dueProbes, firstProbes } from "./readiness.ts";
 import type { PodRecord } from "./record.ts";
 import { endedOf, foldEndings } from "./restart.ts";
@@ -22,13 +24,15 @@ export interface Situation {
   /** Every container the engine has of this pod, oldest knowledge first. */
   readonly containers: readonly ContainerInfo[];
   readonly record: PodRecord;
+  /** Null for a pod without a fence. */
+  readonly fence: Fence | null;
   readonly now: number;
 }
 
 const idle: Step = { do: "wait", until: null, probe: [] };
 
 /** The next step, and the record after what was seen has been taken in. */
-export function nextStep({ pod, containers, record, now }: Situation): { record: PodRecord; step: Step } {
+export function nextStep({ pod, containers, record, fence, now }: Situation): { record: PodRecord; step: Step } {
   const wanted = pod !== null && pod.desired === "run";
   let next = record;
   if (!wanted && !next.leaving) {
@@ -37,6 +41,16 @@ export function nextStep({ pod, containers, record, now }: Situation): { record:
   if (wanted && next.leaving) next = { ...next, leaving: false };
   if (next.retryAt !== null && next.retryAt <= now) next = { ...next, retryAt: null };
   if (!wanted) return { record: next, step: leave(containers, next) };
+  if (fence === null) return wantedStep(pod, containers, next, now);
+  return fencedStep(pod, containers, next, fence, now, (from) => wantedStep(pod, containers, from, now));
+}
+
+function wantedStep(
+  pod: AssignedPod,
+  containers: readonly ContainerInfo[],
+  record: PodRecord,
+  now: number,
+): { record: PodRecord; step: Step } {
   const byName = new Map<string, ContainerInfo>();
   const surplus: string[] = [];
   for (const container of containers) {
@@ -44,8 +58,8 @@ export function nextStep({ pod, containers, record, now }: Situation): { record:
     if (known && !byName.has(container.name)) byName.set(container.name, container);
     else surplus.push(container.id);
   }
-  if (surplus.length > 0 && next.retryAt === null) return { record: next, step: { do: "remove", ids: surplus } };
-  return runStep(pod, byName, next, now);
+  if (surplus.length > 0 && record.retryAt === null) return { record, step: { do: "remove", ids: surplus } };
+  return runStep(pod, byName, record, now);
 }
 
 /** Stops what runs, then removes what is there. */

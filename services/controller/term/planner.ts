@@ -140,6 +140,7 @@ export class Planner {
 
   private withoutHasty(view: View, items: readonly EventItem[]): EventItem[] {
     const isEarly = view.termAgeMs < graceMs || this.sources.sinceExcuse() < graceMs;
-    return items.filter((item) => !(isEarly && item.kind === "pod" && item.verb === "lost"));
+    const givesUp = (item: EventItem): boolean => item.kind === "pod" && (item.verb === "lost" || item.verb === "held");
+    return items.filter((item) => !(isEarly && givesUp(item)));
   }
 }

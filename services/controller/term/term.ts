@@ -9,7 +9,7 @@ import { respond, respondError } from "../../bus/respond.ts";
 import { idOf } from "../../bus/subjects.ts";
 import { feedEvents } from "../../core/feed.ts";
 import type { ReadState } from "../../core/model.ts";
-import type { TermTime } from "../../core/view.ts";
+import type { TermTime, View } from "../../core/view.ts";
 import type { Cancel } from "../../kernel/clock.ts";
 import { asSwainError, SwainError } from "../../kernel/errors.ts";
 import { ApiServer } from "../api/server.ts";
@@ -22,6 +22,7 @@ import { syncPage } from "../assign/sync.ts";
 import type { Ledger } from "../ledger.ts";
 import { Boots } from "../nodes/boots.ts";
 import { Heartbeats } from "../nodes/heartbeats.ts";
+import { Leases } from "../nodes/leases.ts";
 import { Liveness } from "../nodes/liveness.ts";
 import { Proxies } from "../nodes/proxies.ts";
 import { Reports } from "../nodes/reports.ts";
@@ -67,6 +68,7 @@ export class Term {
   private readonly liveness: Liveness;
   private readonly heartbeats: Heartbeats;
   private readonly reports: Reports;
+  private readonly leases: Leases;
   private readonly proxies: Proxies;
   private readonly assigner: Assigner;
   private readonly projector: Projector;
@@ -89,14 +91,7 @@ export class Term {
     this.guard = new Guard(context, { onExcuse: (ms) => this.excuse(ms), onSuspect: wake });
     this.writer = new Writer(context, state, appender, this.clock, (committed) => this.onCommitted(committed));
     this.planner = new Planner(context, state, {
-      view: () => ({
-        now: this.clock.now(),
-        termAgeMs: this.clock.age(),
-        heardAgoMs: this.liveness.heardAgo(),
-        troubles: this.heartbeats.troubles(),
-        proxies: this.proxies.view(),
-        renewedAgoMs: this.renewals.ago(),
-      }),
+      view: () => this.view(),
       sinceExcuse: () => this.guard.sinceExcuse(),
     });
     this.changes = new Changes(context, state, wake);
@@ -115,6 +110,11 @@ export class Term {
       onTrouble: () => this.look(),
     });
     this.reports = new Reports(context, state, boots, wake);
+    this.leases = new Leases(context, state, boots, {
+      trusted: () => this.guard.trusted(),
+      reached: (sequence) => this.sequences.reached(sequence),
+      onGranted: (node) => this.liveness.hear(node),
+    });
     this.proxies = new Proxies(context, () => this.look());
     this.assigner = new Assigner(context, state, () => this.guard.look());
     this.renewals = new Renewals(context, state);
@@ -159,6 +159,18 @@ export class Term {
     }
   }
 
+  private view(): View {
+    return {
+      now: this.clock.now(),
+      termAgeMs: this.clock.age(),
+      heardAgoMs: this.liveness.heardAgo(),
+      troubles: this.heartbeats.troubles(),
+      proxies: this.proxies.view(),
+      logReplicated: this.leases.logReplicated,
+      renewedAgoMs: this.renewals.ago(),
+    };
+  }
+
   /** What waits now. */
   queues(): Queues {
     const lag = this.projector.lag();
@@ -192,6 +204,7 @@ export class Term {
       }),
       this.answer(subjects.node.report("*"), (message) => this.reports.onMessage(message)),
       this.answer(subjects.node.sync("*"), (message) => this.sync(message)),
+      bus.subscribe(subjects.node.lease("*"), (message) => this.leases.onMessage(message), { drain: true }),
       bus.subscribe(subjects.node.metrics("*"), (message) => this.usage.onMessage(message)),
       clock.every(limits.metricsMs, () => this.autoscaling.look()),
       bus.subscribe(subjects.proxy.heartbeat("*"), (message) => this.proxies.onHeartbeat(message)),
@@ -199,6 +212,7 @@ export class Term {
       bus.subscribe(subjects.leader, (message) => this.onBeat(message)),
       bus.subscribe(subjects.eventAll, (message) => this.onEvent(message)),
     );
+    this.leases.start();
     this.api.start();
     this.projector.start();
   }
@@ -210,6 +224,7 @@ export class Term {
 
   private close(): void {
     this.api.stop();
+    this.leases.stop();
     for (const cancel of this.cancels.splice(0)) cancel();
     this.projector.stop();
     this.assigner.stop();

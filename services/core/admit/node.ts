@@ -2,6 +2,7 @@
 import type { ChangeResult, EventItem, NodeFacts } from "../../../schemas/generated/types.ts";
 import { limits } from "../../bus/limits.ts";
 import { SwainError } from "../../kernel/errors.ts";
+import { mayRunFenced } from "../fence.ts";
 import type { ReadNode, ReadState } from "../model.ts";
 import { same } from "../same.ts";
 import type { Admitted } from "./apply.ts";
@@ -25,7 +26,7 @@ export function admitMode(state: ReadState, id: string, verb: "cordoned" | "unco
 }
 
 /**
- * Removes a node that is unheard, or cordoned and empty; with `force` any. Its pods are forgotten with it, and workloads
+ * Removes a node that is unheard and has no pod that its agent may not have fenced yet, or is cordoned and empty; with `force` any. Its pods are forgotten with it, and workloads
  * that miss them get new ones. Throws NOT_FOUND or NODE_IN_USE.
  */
 export function admitRemoval(state: ReadState, id: string, force: boolean): Admitted {
@@ -49,11 +50,20 @@ export function admitRemoval(state: ReadState, id: string, force: boolean): Admi
 }
 
 function refuseInUse(state: ReadState, node: ReadNode): void {
-  if (node.state === "unknown") return;
+  if (node.state === "unknown") return refuseFenced(state, node);
   const running = [...node.pods].filter((key) => state.pods.get(key)?.ended === false).length;
   if (node.mode === "cordoned" && running === 0) return;
   const why = running > 0 ? `runs ${running} ${running === 1 ? "pod" : "pods"}` : "takes new pods";
   throw new SwainError("NODE_IN_USE", `Node ${node.id} is heard and ${why}.`);
+}
+
+/** Its pods would be made anew at once, and the agent may still count on its lease. */
+function refuseFenced(state: ReadState, node: ReadNode): void {
+  const pods = [...node.pods].flatMap((key) => state.pods.get(key) ?? []);
+  const pod = pods.find((each) => mayRunFenced(state, each));
+  if (pod === undefined) return;
+  const message = `Pod ${pod.name} of node ${node.id} is fenced and may still run: its agent stops it within lostAfter + stopGracePeriod and some seconds of its last word.`;
+  throw new SwainError("NODE_IN_USE", message);
 }
 
 function nodeOf(state: ReadState, id: string): ReadNode {

@@ -62,7 +62,10 @@ export function nodeChanged(context: FoldContext, item: NodeChanged): void {
     const pod = context.state.pods.get(key);
     if (pod === undefined || pod.unheard === unheard) continue;
     pod.unheard = unheard;
+    // What waited for the node has it back.
+    if (!unheard) pod.held = null;
     touchPod(context, pod);
+    refreshPod(context.state, key, pod.workload, context.sequence, context.touched, false);
   }
 }
 

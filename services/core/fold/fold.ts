@@ -184,6 +184,7 @@ function applyPod(context: FoldContext, item: Extract<EventItem, { kind: "pod" }
       return podStopping(context, item);
     case "drained":
     case "lost":
+    case "held":
     case "removed":
       return podChanged(context, item);
     default:

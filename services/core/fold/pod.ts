@@ -8,7 +8,9 @@ import type {
 } from "../../../schemas/generated/types.ts";
 import { keyOf, type PodRecord, type PodStateName } from "../model.ts";
 import { refreshPod } from "../endpoints.ts";
+import { fencedSpec } from "../fence.ts";
 import { same } from "../same.ts";
+import { mayFollow } from "../transitions.ts";
 import { changePod, type FoldContext, takeRoom, touchAssignment, touchPod } from "./context.ts";
 import { forgetTemplates } from "./workload.ts";
 
@@ -58,6 +60,7 @@ function podOf({ state, sequence, time }: FoldContext, item: PodPending | PodAss
     since: time,
     created: time,
     ended: false,
+    held: null,
     wasReady: false,
     leftAt: 0,
     assignment: 0,
@@ -132,9 +135,19 @@ export function podChanged(context: FoldContext, item: PodChanged): void {
     removePod(context, pod);
     return;
   }
+  if (item.verb === "held") {
+    changePod(context, pod, () => {
+      pod.held = { reason: item.reason, message: item.message };
+      // By now its agent has stopped it, and says so when it is heard again; until then nobody is sent there.
+      const isFenced = fencedSpec(context.state, pod) !== null;
+      if (isFenced && pod.desired === "run" && mayFollow(pod.state, "backoff")) enter(context, pod, "backoff");
+    });
+    return;
+  }
   const told = pod.desired === "stop";
   changePod(context, pod, () => {
     pod.desired = "stop";
+    pod.held = null;
     pod.reason = item.reason;
     pod.message = item.message;
     if (item.verb === "lost") {

@@ -1,6 +1,7 @@
 // Evacuation: pods leave a draining node one at a time for each workload. A copy in the same slot becomes ready elsewhere
 // before the old pod leaves the endpoints. What cannot move is said (`nodes.ts`), and nothing is stopped for it.
 import type { EventItem } from "../../../schemas/generated/types.ts";
+import { fencedSpec, isStuck } from "../fence.ts";
 import type { ReadPod, ReadState, ReadWorkload, Template } from "../model.ts";
 import { parseDurationMs } from "../quantity.ts";
 import { isDraining, isLive } from "../transitions.ts";
@@ -28,11 +29,14 @@ export function evacuate(
   placer: Placer,
   time: TermTime,
 ): EvacuateStep {
+  if ([...slots.live.values()].flat().some((pod) => isDraining(state, pod) && fencedSpec(state, pod) !== null)) {
+    return stopFirst(state, workload, slots, placer, time);
+  }
   const items: EventItem[] = [];
   let next: NewPod | null = null;
   let inProgress: number | null = null;
   for (const [slot, pods] of slots.live) {
-    const movers = pods.filter((pod) => isDraining(state, pod) && !isDone(pod));
+    const movers = pods.filter((pod) => isMover(state, pod));
     const copies = pods.filter((pod) => !isDraining(state, pod));
     if (movers.length === 0) items.push(...doubled(state, copies));
     else if (copies.some((pod) => isDone(pod) || (isServing(pod) && provenInMs(state, pod, time) === 0))) {
@@ -48,6 +52,39 @@ export function evacuate(
     return { items, refusal: null, wakeInMs: inProgress !== null && inProgress > 0 ? inProgress : null };
   }
   return { items, refusal: placer.move(workload, next), wakeInMs: null };
+}
+
+/** A pod whose node is unheard and waited for moves when that is back. */
+const isMover = (state: ReadState, pod: ReadPod): boolean =>
+  isDraining(state, pod) && !isDone(pod) && !isStuck(state, pod);
+
+/** Fenced pods never run beside a copy: one stops when there is room for its successor, and the next when that one serves. */
+function stopFirst(
+  state: ReadState,
+  workload: ReadWorkload,
+  slots: Slots,
+  placer: Placer,
+  time: TermTime,
+): EvacuateStep {
+  const nothing: EvacuateStep = { items: [], refusal: null, wakeInMs: null };
+  if (slots.leaving.size > 0) return nothing;
+  const pods = [...slots.live.values()].flat();
+  const settled = pods.filter((pod) => !isDraining(state, pod) && !isDone(pod));
+  const unready = settled.filter((pod) => !isServing(pod));
+  const [first] = unready;
+  if (first !== undefined) {
+    const late = lateIn(workload, unready, time.now);
+    const refusal = { reason: "NOT_READY", message: `Pod ${first.name} of the same workload is not ready.` };
+    return late > 0 ? { ...nothing, wakeInMs: late } : { ...nothing, refusal };
+  }
+  const wait = Math.max(0, ...settled.map((pod) => provenInMs(state, pod, time)));
+  if (wait > 0) return { ...nothing, wakeInMs: wait };
+  const mover = pods.find((pod) => isMover(state, pod));
+  if (mover === undefined) return nothing;
+  const refusal = placer.fits(workload, { slot: mover.slot, template: templateOf(workload, [mover]) });
+  if (refusal !== null) return { ...nothing, refusal };
+  const message = "Its node is drained; it stops before its successor starts, because a fence lets no two of them run.";
+  return { ...nothing, items: [stopItem(state, mover, "NODE_DRAINED", message)] };
 }
 
 /** A drain that was ended half-way leaves two pods of one template in a slot: the one that serves, or is older, stays. */
@@ -77,6 +114,7 @@ function templateOf(workload: ReadWorkload, movers: readonly ReadPod[]): Templat
 export function hindrance(state: ReadState, pod: ReadPod, refusal: Refusal | null, now: number): string | null {
   const workload = state.workloads.get(pod.workload);
   if (workload === undefined || pod.desired !== "run") return null;
+  if (isStuck(state, pod)) return `its node is unheard, and workload ${workload.name} waits for it.`;
   const copies = [...workload.pods].flatMap((key) => {
     const other = state.pods.get(key);
     return other !== undefined && other.slot === pod.slot && isLive(other) && !isDraining(state, other) ? [other] : [];

@@ -1,14 +1,18 @@
 // Liveness: which nodes are unheard, and which pods are given up for it.
 import type { EventItem, Trouble } from "../../../schemas/generated/types.ts";
 import { limits } from "../../bus/limits.ts";
+import { fencedSpec, fenceWaitMs, waitsForNode } from "../fence.ts";
 import type { ReadNode, ReadPod, ReadState } from "../model.ts";
 import { parseDurationMs } from "../quantity.ts";
-import type { View } from "../view.ts";
+import { elapsedMs, type View } from "../view.ts";
 
 /** More than this share of the nodes (and at least two) unheard at once is taken for a fault of our own … */
 const massShare = 0.3;
 /** … for this long; then the pods are replaced all the same. */
 const massHoldMs = 300_000;
+/** Pods given up in a second: one for each node that could take it, and so many in a small cluster. */
+const replacedPerNode = 1;
+const replacedLeast = 20;
 
 export interface LivenessStep {
   readonly items: readonly EventItem[];
@@ -24,6 +28,8 @@ export function liveness(state: ReadState, view: View): LivenessStep {
     wakeInMs = wakeInMs === null ? ms : Math.min(wakeInMs, ms);
   };
   const silent = [...state.nodes.values()].filter((node) => silenceOf(node, view) >= limits.nodeUnheardMs);
+  const budget = replacementBudget(state, silent, view);
+  let given = 0;
   const held = silent.length >= 2 && silent.length > state.nodes.size * massShare;
   for (const node of state.nodes.values()) {
     const change = nodeItem(node, view, held ? silent.length : 0, state.nodes.size);
@@ -35,9 +41,17 @@ export function liveness(state: ReadState, view: View): LivenessStep {
     for (const key of node.pods) {
       const pod = state.pods.get(key);
       if (pod === undefined || pod.state === "lost" || pod.state === "stopped") continue;
+      const waits = waitsForNode(state, pod.workload);
+      if (waits && pod.held !== null) continue;
       const left = remaining(state, pod, node, view, held);
       if (left > 0) wake(left);
-      else if (items.length < limits.eventItems) items.push(lostItem(pod, node));
+      else if (items.length >= limits.eventItems) continue;
+      else if (waits) items.push(heldItem(state, pod, node));
+      else if (given >= budget.left) wake(budget.moreInMs);
+      else {
+        given += 1;
+        items.push(lostItem(state, pod, node));
+      }
     }
   }
   return { items, wakeInMs };
@@ -71,15 +85,61 @@ function nodeItem(node: ReadNode, view: View, heldCount: number, total: number):
   return { kind: "node", verb: "unknown", name: node.id, reason: "NODE_UNHEARD", message };
 }
 
-/** Milliseconds until the pod is given up. The node fell silent `nodeUnheardMs` before its event; a clock that jumped back counts as no time passed. */
+/**
+ * How many pods may be given up now, and when there may be more. Each is pulled and started on another node, which starts
+ * a few a second: many at once would only hold each other up, and keep those nodes from all else.
+ */
+function replacementBudget(
+  state: ReadState,
+  silent: readonly ReadNode[],
+  view: View,
+): { readonly left: number; readonly moreInMs: number } {
+  const perSecond = Math.max(replacedLeast, replacedPerNode * (state.nodes.size - silent.length));
+  let used = 0;
+  let oldest = 0;
+  for (const node of silent) {
+    for (const key of node.pods) {
+      const pod = state.pods.get(key);
+      if (pod?.state !== "lost") continue;
+      const ago = elapsedMs(pod.since, view);
+      if (ago >= 1000) continue;
+      used += 1;
+      oldest = Math.max(oldest, ago);
+    }
+  }
+  return { left: perSecond - used, moreInMs: 1000 - oldest };
+}
+
+/**
+ * Milliseconds until the pod is given up. For a fenced one counts what this leader itself has measured since it last heard
+ * the node, or since it took the lead: nothing an earlier leader noted shortens it.
+ */
 function remaining(state: ReadState, pod: ReadPod, node: ReadNode, view: View, held: boolean): number {
+  const spec = fencedSpec(state, pod);
+  const silent = silentFor(state, pod, node, view, held);
+  if (spec === null) return silent;
+  const measured = Math.min(view.heardAgoMs.get(node.id) ?? view.termAgeMs, view.termAgeMs);
+  return Math.max(silent, fenceWaitMs(spec, view.logReplicated) - measured);
+}
+
+/** The same by the policy alone. The node fell silent `nodeUnheardMs` before its event; a clock that jumped back counts as no time passed. */
+function silentFor(state: ReadState, pod: ReadPod, node: ReadNode, view: View, held: boolean): number {
   const lostAfter = parseDurationMs(state.workloads.get(pod.workload)?.spec.lostAfter ?? "15s");
   const full = Math.max(lostAfter - limits.nodeUnheardMs, 0);
   const wait = held ? Math.max(full, massHoldMs) : full;
   return Math.min(wait, Math.max(0, wait - Math.max(0, view.now - node.since)));
 }
 
-function lostItem(pod: ReadPod, node: ReadNode): EventItem {
-  const message = `Node ${node.id} is unheard; a copy may still run there and is stopped when it returns.`;
+function lostItem(state: ReadState, pod: ReadPod, node: ReadNode): EventItem {
+  const message =
+    fencedSpec(state, pod) === null
+      ? `Node ${node.id} is unheard; a copy may still run there and is stopped when it returns.`
+      : `Node ${node.id} is unheard; its agent has stopped the pod by now, unless the agent itself is gone.`;
   return { kind: "pod", verb: "lost", namespace: pod.namespace, name: pod.name, reason: "NODE_UNHEARD", message };
+}
+
+function heldItem(state: ReadState, pod: ReadPod, node: ReadNode): EventItem {
+  const stays = fencedSpec(state, pod) === null ? "it may still run there" : "its agent has stopped it";
+  const message = `Node ${node.id} is unheard and ${stays}; it waits for the node, as onNodeLost: hold says, until that is heard or removed.`;
+  return { kind: "pod", verb: "held", namespace: pod.namespace, name: pod.name, reason: "NODE_LOST_HELD", message };
 }

@@ -5,6 +5,7 @@ import { podNumber } from "../fold/pod.ts";
 import { type Candidate, candidatesOf, countPods, take } from "../scheduler/room.ts";
 import type { Ranking } from "../scheduler/ranking.ts";
 import { rank, refusal } from "../scheduler/schedule.ts";
+import { fencedSpec, isStuck } from "../fence.ts";
 import { isLive } from "../transitions.ts";
 import { stopItem } from "./stop.ts";
 
@@ -20,21 +21,31 @@ export interface Slots {
   readonly live: ReadonlyMap<number, readonly ReadPod[]>;
   /** Slots whose pod is still on its way out; not used again before it is gone. */
   readonly leaving: ReadonlySet<number>;
+  /** Those of them that count against the wished replicas: fenced pods never run beside their successors, whatever the slot. */
+  readonly blocking: ReadonlySet<number>;
 }
 
 export function slotsOf(state: ReadState, workload: ReadWorkload): Slots {
   const live = new Map<number, ReadPod[]>();
   const leaving = new Set<number>();
+  const blocking = new Set<number>();
   const pods = [...workload.pods].flatMap((key) => state.pods.get(key) ?? []);
   for (const pod of pods.toSorted((a, b) => podNumber(a.name) - podNumber(b.name))) {
     if (isLive(pod)) {
       const slot = live.get(pod.slot);
       if (slot === undefined) live.set(pod.slot, [pod]);
       else slot.push(pod);
-    } else if (pod.state !== "lost") leaving.add(pod.slot);
+    } else if (pod.state !== "lost") {
+      leaving.add(pod.slot);
+      if (mayNotBeJoined(state, workload, pod)) blocking.add(pod.slot);
+    }
   }
-  return { live, leaving };
+  return { live, leaving, blocking };
 }
+
+/** True for a pod that must be gone before another takes its place: one of the two is fenced, or its node is waited for. */
+const mayNotBeJoined = (state: ReadState, workload: ReadWorkload, pod: ReadPod): boolean =>
+  workload.template.spec.fence === true || fencedSpec(state, pod) !== null || isStuck(state, pod);
 
 /** Slots above the wished count, worst first: without a ready pod, then the newest. */
 export function surplus(state: ReadState, workload: ReadWorkload, slots: Slots): EventItem[] {
@@ -50,7 +61,7 @@ export function surplus(state: ReadState, workload: ReadWorkload, slots: Slots):
 
 /** Slots without a living pod, up to the wished count. */
 export function missing(state: ReadState, workload: ReadWorkload, slots: Slots): NewPod[] {
-  const count = (workload.spec.replicas ?? 1) - slots.live.size;
+  const count = (workload.spec.replicas ?? 1) - slots.live.size - slots.blocking.size;
   const template = healingTemplate(state, workload);
   const wanted: NewPod[] = [];
   for (let slot = 0; wanted.length < count; slot++) {
@@ -128,6 +139,12 @@ export class Placer {
       node: found.node,
     });
     return null;
+  }
+
+  /** Why there would be no node for the pod; null when there is one. What it would take counts as taken in this plan. */
+  fits(workload: ReadWorkload, { slot, template }: NewPod): Refusal | null {
+    const found = this.find(workload, keyOf(workload.namespace, workload.name), template, slot);
+    return "node" in found ? null : found;
   }
 
   /** A pod that waits for a node; nothing is said when nothing changed. */

@@ -2,6 +2,7 @@
 // A new pod that fails halts the change with its reason; the old pods serve on.
 import type { EventItem } from "../../../schemas/generated/types.ts";
 import { isCode } from "../../kernel/errors.ts";
+import { fencedSpec, isStuck } from "../fence.ts";
 import type { ReadPod, ReadState, ReadWorkload, Template } from "../model.ts";
 import { parseDurationMs } from "../quantity.ts";
 import type { TermTime } from "../view.ts";
@@ -22,7 +23,10 @@ const nothing: RolloutStep = { items: [], create: null, wakeInMs: null };
 /** The next step of a template change, or nothing when all pods are of the current template. */
 export function rollout(state: ReadState, workload: ReadWorkload, slots: Slots, time: TermTime): RolloutStep {
   const current = workload.template.generation;
-  const mixed = [...slots.live.entries()].filter(([, pods]) => pods.some((pod) => pod.template !== current));
+  // A pod whose node is waited for is changed when that is back.
+  const mixed = [...slots.live.entries()].filter(
+    ([, pods]) => pods.some((pod) => pod.template !== current) && !pods.some((pod) => isStuck(state, pod)),
+  );
   if (mixed.length === 0) return nothing;
   const finished = replaced(state, mixed, current, time);
   if (finished.length > 0) return { items: finished, create: null, wakeInMs: null };
@@ -89,9 +93,14 @@ function begin(
   if (next === undefined) return nothing;
   const [slot, pods] = next;
   const template = workload.template as Template;
-  if (template.hostPorts.length === 0) return { items: [], create: { slot, template }, wakeInMs: null };
-  // A fixed port cannot be held twice: here the old pod goes first, and the next only when this slot is filled again.
+  const isFenced = template.spec.fence === true || pods.some((pod) => fencedSpec(state, pod) !== null);
+  if (template.hostPorts.length === 0 && !isFenced) {
+    return { items: [], create: { slot, template }, wakeInMs: null };
+  }
+  // A fixed port cannot be held twice, and a fence lets no two run: the old pod goes first, the next only when this slot is
+  // filled again.
   if (slots.leaving.size > 0 || slots.live.size < (workload.spec.replicas ?? 1)) return nothing;
-  const message = "Stops before its successor starts, because both need the same hostPort.";
+  const why = isFenced ? "a fence lets no two of them run" : "both need the same hostPort";
+  const message = `Stops before its successor starts, because ${why}.`;
   return { items: pods.map((pod) => stopItem(state, pod, "TEMPLATE_CHANGED", message)), create: null, wakeInMs: null };
 }

@@ -72,6 +72,13 @@ const limits: Filter = {
     `whose agent may not make the control groups for ${unlimitedByProcesses(template.spec, []).join(", ")}`,
 };
 
+const fence: Filter = {
+  name: "fence",
+  applies: (template) => template.spec.fence === true,
+  check: (_template, { node }) => node.facts.fencing === true,
+  explain: () => "whose agent is too old to fence pods",
+};
+
 const selector: Filter = {
   name: "nodeSelector",
   applies: (template) => Object.keys(template.spec.nodeSelector ?? {}).length > 0,
@@ -134,6 +141,7 @@ export const filters: readonly Filter[] = [
   runtime,
   sandbox,
   limits,
+  fence,
   selector,
   podCount,
   cpu,

@@ -1,0 +1,134 @@
+// Asks the leader each second whether it counts this node as heard, as long as there are fenced pods, and knows since when
+// it was granted. The lease runs from the moment a request was sent: whatever heard it, heard it later. It stops no pod
+// itself: `pod/fence.ts` decides that, and the runners do it. Called by `agent.ts`.
+import { apiError, leaseReply } from "../../schemas/generated/messages.js";
+import type { LeaseRequest } from "../../schemas/generated/types.ts";
+import type { Bus } from "../bus/port.ts";
+import { leaseWorth } from "../core/lease.ts";
+import type { Cancel, Clock } from "../kernel/clock.ts";
+import { asSwainError } from "../kernel/errors.ts";
+import type { Logger } from "../kernel/log.ts";
+import { bounds } from "./bounds.ts";
+import type { Lease } from "./pod/fence.ts";
+
+interface LeaserPorts {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly bootId: string;
+  readonly subject: string;
+  held(): { readonly logId: string; readonly generation: number };
+  /** The newest leader's that was followed. */
+  epoch(): number;
+  /** True while there are pods that need a lease. */
+  isNeeded(): boolean;
+  /** The assignment held is older than the one the leader speaks of. */
+  onBehind(): void;
+  /** There is a lease again after a time without. */
+  onRegained(): void;
+  /** Time passed: pods may have to be stopped. */
+  onTick(): void;
+}
+
+export class Leaser {
+  private readonly ports: LeaserPorts;
+  private readonly cancel: Cancel;
+  private bus: Bus | null = null;
+  private inFlight = 0;
+  private current: Lease;
+  private lookedAt: { readonly mono: number; readonly wall: number };
+  /** Monotonic time at which the machine was seen to have slept. */
+  private wokeAt = -Infinity;
+  /** A line was written for the lease that is missing now. */
+  private said = false;
+
+  constructor(ports: LeaserPorts) {
+    this.ports = ports;
+    const { clock } = ports;
+    this.current = { grantedAt: null, adoptedAt: clock.mono(), sleptAt: null };
+    this.lookedAt = { mono: clock.mono(), wall: clock.wall() };
+    this.cancel = clock.every(bounds.leaseMs, () => this.tick());
+  }
+
+  get lease(): Lease {
+    return this.current;
+  }
+
+  attach(bus: Bus): void {
+    this.bus = bus;
+    this.now();
+  }
+
+  close(): void {
+    this.bus = null;
+    this.cancel();
+  }
+
+  /** Asks without waiting for the next second: something new needs a lease, or the way to the leader is open again. */
+  now(): void {
+    if (this.ports.isNeeded()) void this.ask();
+  }
+
+  private tick(): void {
+    this.noticeSleep();
+    if (!this.ports.isNeeded()) return;
+    this.ports.onTick();
+    void this.ask();
+  }
+
+  /**
+   * A machine that slept has a clock that stood still, and its pods may run elsewhere by now. The other clock went on: what
+   * was granted before counts but for a moment more. A clock that was only set costs nothing but the next answer.
+   */
+  private noticeSleep(): void {
+    const { clock } = this.ports;
+    const now = { mono: clock.mono(), wall: clock.wall() };
+    const jumped = now.wall - this.lookedAt.wall - (now.mono - this.lookedAt.mono);
+    this.lookedAt = now;
+    if (jumped <= bounds.sleptMs) return;
+    this.wokeAt = now.mono;
+    // The first one counts: a clock that keeps jumping must not keep a pod running.
+    this.current = { ...this.current, sleptAt: this.current.sleptAt ?? now.mono };
+  }
+
+  private async ask(): Promise<void> {
+    const { clock, subject, bootId } = this.ports;
+    const bus = this.bus;
+    const { logId } = this.ports.held();
+    if (bus?.state() !== "connected" || logId === "" || this.inFlight >= bounds.leasesInFlight) return;
+    const sentAt = clock.mono();
+    const request: LeaseRequest = { bootId, logId };
+    this.inFlight += 1;
+    try {
+      const answer = await bus.request(subject, request, { timeoutMs: bounds.leaseTimeoutMs });
+      this.take(sentAt, answer.json());
+    } catch (error) {
+      this.missing(asSwainError(error).message);
+    } finally {
+      this.inFlight -= 1;
+    }
+  }
+
+  private take(sentAt: number, reply: unknown): void {
+    if (!leaseReply(reply)) {
+      this.missing(apiError(reply) ? `${reply.error.code}: ${reply.error.message}` : "the answer is no lease");
+      return;
+    }
+    const worth = leaseWorth(this.ports.held(), this.ports.epoch(), reply);
+    if (worth === "behind") this.ports.onBehind();
+    const { grantedAt, adoptedAt, sleptAt } = this.current;
+    // A request that was sent before the machine slept says nothing of now.
+    if (worth !== "granted" || sentAt < Math.max(this.wokeAt, grantedAt ?? -Infinity)) return;
+    this.current = { grantedAt: sentAt, adoptedAt, sleptAt: null };
+    this.said = false;
+    const isRegained = grantedAt === null || sleptAt !== null || sentAt - grantedAt > bounds.leaseLapsedMs;
+    if (isRegained) this.ports.onRegained();
+  }
+
+  /** A change of leader costs an answer or two; worth a line is what lasts. */
+  private missing(why: string): void {
+    const { grantedAt, adoptedAt } = this.current;
+    if (this.said || this.ports.clock.mono() - (grantedAt ?? adoptedAt) < bounds.leaseLapsedMs) return;
+    this.said = true;
+    this.ports.log.warn("no leader answers for the fenced pods of this node", { code: "FENCED", message: why });
+  }
+}

@@ -1,0 +1,116 @@
+// Fenced pods on a node: may they run, may they start, and what if not. Pure; part of `step.ts`.
+import type { AssignedPod } from "../../../schemas/generated/types.ts";
+import { fencing } from "../../core/fence.ts";
+import type { ContainerInfo } from "../runtime/driver.ts";
+import type { PodRecord } from "./record.ts";
+import type { Step } from "./step.ts";
+
+/** What a leader granted this node. */
+export interface Lease {
+  /** Monotonic time at which the last request that was granted went out; null when none was. */
+  readonly grantedAt: number | null;
+  /** Monotonic time from which this agent looks after pods whose lease it does not know: its start. */
+  readonly adoptedAt: number;
+  /** Monotonic time at which the machine was seen to have slept, until something is granted after that; else null. */
+  readonly sleptAt: number | null;
+}
+
+/** Until when a fenced pod may run, and until when it may be started, monotonic. */
+export interface Fence {
+  readonly runUntil: number;
+  readonly startUntil: number;
+}
+
+/** Said this long after a pod could have started, so that an ordinary start says nothing of leases. */
+const sayAfterMs = 2000;
+
+/** True when it is worth a word that the pod waits for a lease. */
+export function lacksLease({ unleasedSince }: PodRecord, now: number): boolean {
+  return unleasedSince !== null && now - unleasedSince >= sayAfterMs;
+}
+
+/** Null for a pod without a fence. */
+export function fenceOf(pod: AssignedPod | null, lease: Lease): Fence | null {
+  const leaseMs = pod?.fence?.leaseMs;
+  if (leaseMs === undefined) return null;
+  const { grantedAt, sleptAt } = lease;
+  const adopted = lease.adoptedAt + fencing.adoptMs;
+  const runUntil = grantedAt === null ? adopted : Math.max(grantedAt + leaseMs, adopted);
+  if (sleptAt !== null) return { runUntil: Math.min(runUntil, sleptAt + fencing.adoptMs), startUntil: -Infinity };
+  // A start that drags on must be over before the lease is.
+  return { runUntil, startUntil: grantedAt === null ? -Infinity : grantedAt + leaseMs / 2 };
+}
+
+/** The time left for the polite stop: a stop that begins late does not end later for it. */
+export function graceLeft(fence: Fence, graceMs: number, now: number): number {
+  return Math.min(graceMs, Math.max(0, fence.runUntil + graceMs - now));
+}
+
+type Next = { record: PodRecord; step: Step };
+
+/**
+ * The step of a fenced pod. `run` gives the one it would take without a fence; that is taken as long as the lease lasts,
+ * but for a start, which needs more of it.
+ */
+export function fencedStep(
+  pod: AssignedPod,
+  containers: readonly ContainerInfo[],
+  record: PodRecord,
+  fence: Fence,
+  now: number,
+  run: (record: PodRecord) => Next,
+): Next {
+  if (record.finished !== null) return run(record);
+  const mayStart = now < fence.startUntil;
+  // What was stopped once is not let go on by the time an agent has after its start.
+  if (now >= fence.runUntil || (record.fenced && !mayStart)) return stopped(pod, containers, record, now);
+  if (mayStart) {
+    const { record: next, step } = run({ ...record, fenced: false, unleasedSince: null });
+    return { record: next, step: before(step, fence.runUntil) };
+  }
+  const { record: next, step } = run(record);
+  if (step.do !== "start") return { record: next, step: before(step, fence.runUntil) };
+  return waiting(next, now, fence.runUntil);
+}
+
+/** A wait ends with the lease at the latest: then it is asked again. */
+const before = (step: Step, until: number): Step =>
+  step.do === "wait" ? { ...step, until: Math.min(step.until ?? Infinity, until) } : step;
+
+/** Nothing is done but to say, after a while, what is waited for. */
+function waiting(record: PodRecord, now: number, until: number | null): Next {
+  const unleasedSince = record.unleasedSince ?? now;
+  const sayAt = unleasedSince + sayAfterMs;
+  const next = sayAt > now ? Math.min(sayAt, until ?? Infinity) : until;
+  return { record: { ...record, unleasedSince }, step: { do: "wait", until: next, probe: [] } };
+}
+
+function stopped(pod: AssignedPod, containers: readonly ContainerInfo[], record: PodRecord, now: number): Next {
+  const running = containers.filter((container) => container.state === "running").map((container) => container.id);
+  // One that was never started has nothing to be stopped, and only waits.
+  if (running.length === 0 && record.started.length === 0 && !record.fenced) return waiting(record, now, null);
+  const next = record.fenced ? record : fenceRecord(pod, record, running.length > 0);
+  if (running.length === 0) return { record: next, step: { do: "wait", until: null, probe: [] } };
+  const mustWait = next.failure?.step === "stop" && next.retryAt !== null;
+  if (mustWait) return { record: next, step: { do: "wait", until: next.retryAt, probe: [] } };
+  return { record: next, step: { do: "stop", ids: running } };
+}
+
+/** Its containers did not end by themselves: that they do not run any more is no failure of theirs. */
+function fenceRecord(pod: AssignedPod, record: PodRecord, ran: boolean): PodRecord {
+  const seconds = (pod.fence?.leaseMs ?? 0) / 1000;
+  const message = `No leader has answered this node for ${seconds} s: the pod is stopped here, so that it may run elsewhere.`;
+  return {
+    ...record,
+    fenced: true,
+    restarts: record.restarts + (ran ? 1 : 0),
+    started: [],
+    ended: { code: "FENCED", message },
+    halting: false,
+    failure: null,
+    attempts: 0,
+    retryAt: null,
+    upSince: null,
+    probes: {},
+  };
+}
