@@ -231,7 +231,16 @@ describe("adoption", () => {
   const pod = podNamed("web-1");
 
   it("goes on with a running container without touching it", () => {
-    const kept = { restarts: 4, spent: 2, started: ["web"], exitCode: 1, ended: null, finished: null, fenced: false };
+    const kept = {
+      restarts: 4,
+      spent: 2,
+      started: ["web"],
+      exitCode: 1,
+      ended: null,
+      finished: null,
+      fenced: false,
+      unleased: false,
+    };
     const record = adoptRecord(kept, [containerOf(pod, "web")], 0, restartDelayMs);
     const { record: seen, step } = look(pod, [containerOf(pod, "web")], record);
     expect(step).toMatchObject({ do: "wait" });
@@ -248,6 +257,7 @@ describe("adoption", () => {
       ended: null,
       finished: null,
       fenced: false,
+      unleased: false,
     };
     const { step, record } = look(pod, [crashed], adoptRecord(kept, [crashed], 0, restartDelayMs));
     expect(step).toMatchObject({ do: "start" });
@@ -266,6 +276,7 @@ describe("adoption", () => {
         ended: null,
         finished: "stopped" as const,
         fenced: false,
+        unleased: false,
       },
       null,
     ]) {
@@ -284,6 +295,7 @@ describe("adoption", () => {
       ended: null,
       finished: null,
       fenced: false,
+      unleased: false,
     };
     const { record } = look(job, [], adoptRecord(kept, [], 0, restartDelayMs));
     expect(record).toMatchObject({ finished: "failed", ended: { code: "EXIT_UNOBSERVED" } });
@@ -291,7 +303,16 @@ describe("adoption", () => {
 
   it("keeps waiting the back-off that the agent's end interrupted", () => {
     const crashed = containerOf(pod, "web", { state: "exited", exitCode: 2 });
-    const kept = { restarts: 3, spent: 3, started: [], exitCode: 2, ended: null, finished: null, fenced: false };
+    const kept = {
+      restarts: 3,
+      spent: 3,
+      started: [],
+      exitCode: 2,
+      ended: null,
+      finished: null,
+      fenced: false,
+      unleased: false,
+    };
     const { step, record } = look(pod, [crashed], adoptRecord(kept, [crashed], 0, restartDelayMs));
     expect(step).toEqual({ do: "wait", until: 2000, probe: [] });
     expect(record.restarts).toBe(3);

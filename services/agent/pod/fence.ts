@@ -19,6 +19,8 @@ export interface Lease {
 export interface Fence {
   readonly runUntil: number;
   readonly startUntil: number;
+  /** A leader has granted something since the agent started. */
+  readonly isKnown: boolean;
 }
 
 /** Said this long after a pod could have started, so that an ordinary start says nothing of leases. */
@@ -30,18 +32,21 @@ export function lacksLease({ unleasedSince }: PodRecord, now: number): boolean {
 }
 
 /** Null for a pod without a fence. */
-export function fenceOf(pod: AssignedPod | null, lease: Lease): Fence | null {
+export function fenceOf(pod: AssignedPod | null, { adoptable }: PodRecord, lease: Lease): Fence | null {
   const leaseMs = pod?.fence?.leaseMs;
   if (leaseMs === undefined) return null;
   const { grantedAt, sleptAt } = lease;
-  const adopted = lease.adoptedAt + fencing.adoptMs;
+  const isKnown = grantedAt !== null;
+  const adopted = adoptable ? lease.adoptedAt + fencing.adoptMs : -Infinity;
   const runUntil = grantedAt === null ? adopted : Math.max(grantedAt + leaseMs, adopted);
-  if (sleptAt !== null) return { runUntil: Math.min(runUntil, sleptAt + fencing.adoptMs), startUntil: -Infinity };
+  if (sleptAt !== null) {
+    return { runUntil: Math.min(runUntil, sleptAt + fencing.adoptMs), startUntil: -Infinity, isKnown };
+  }
   // A start that drags on must be over before the lease is.
-  return { runUntil, startUntil: grantedAt === null ? -Infinity : grantedAt + leaseMs / 2 };
+  return { runUntil, startUntil: isKnown ? grantedAt + leaseMs / 2 : -Infinity, isKnown };
 }
 
-/** The time left for the polite stop: a stop that begins late does not end later for it. */
+/** The time left for the polite stop: one that begins late, or anew after a start of the agent, does not end later for it. */
 export function graceLeft(fence: Fence, graceMs: number, now: number): number {
   return Math.min(graceMs, Math.max(0, fence.runUntil + graceMs - now));
 }
@@ -65,10 +70,10 @@ export function fencedStep(
   // What was stopped once is not let go on by the time an agent has after its start.
   if (now >= fence.runUntil || (record.fenced && !mayStart)) return stopped(pod, containers, record, now);
   if (mayStart) {
-    const { record: next, step } = run({ ...record, fenced: false, unleasedSince: null });
+    const { record: next, step } = run({ ...record, fenced: false, unleased: false, unleasedSince: null });
     return { record: next, step: before(step, fence.runUntil) };
   }
-  const { record: next, step } = run(record);
+  const { record: next, step } = run({ ...record, unleased: !fence.isKnown });
   if (step.do !== "start") return { record: next, step: before(step, fence.runUntil) };
   return waiting(next, now, fence.runUntil);
 }

@@ -45,6 +45,8 @@ export interface KeptRecord {
   readonly finished: "stopped" | "failed" | null;
   /** It was stopped here for want of a leader, and does not start before one answers. */
   readonly fenced: boolean;
+  /** It is fenced and ran on after a start of the agent that has had no lease yet: the next start gives it no more time. */
+  readonly unleased: boolean;
 }
 
 export interface PodRecord extends KeptRecord {
@@ -63,6 +65,8 @@ export interface PodRecord extends KeptRecord {
   readonly retryAt: number | null;
   /** Since when all containers run, monotonic. */
   readonly upSince: number | null;
+  /** False for a fenced pod that an earlier start of the agent let run on, or was stopping: it has no time left. */
+  readonly adoptable: boolean;
   /** Since when a fenced pod could start and has no lease, monotonic; null when it does not wait for one. */
   readonly unleasedSince: number | null;
   /** By container, of those that have to show that they are ready; empty until all containers run. */
@@ -79,6 +83,7 @@ export const freshRecord: PodRecord = {
   ended: null,
   finished: null,
   fenced: false,
+  unleased: false,
   halting: false,
   leaving: false,
   pulled: [],
@@ -87,6 +92,7 @@ export const freshRecord: PodRecord = {
   failure: null,
   retryAt: null,
   upSince: null,
+  adoptable: true,
   unleasedSince: null,
   probes: {},
   adopted: false,
@@ -114,14 +120,15 @@ export function adoptRecord(
     ...kept,
     started,
     adopted: running.length > 0,
+    adoptable: kept === null || !(kept.fenced || kept.unleased),
     retryAt: waiting ? now + waitMs(kept.spent) : null,
   };
 }
 
 /** The part that goes into the journal. */
 export function keptOf(record: PodRecord): KeptRecord {
-  const { restarts, spent, started, exitCode, ended, finished, fenced } = record;
-  return { restarts, spent, started, exitCode, ended, finished, fenced };
+  const { restarts, spent, started, exitCode, ended, finished, fenced, unleased } = record;
+  return { restarts, spent, started, exitCode, ended, finished, fenced, unleased };
 }
 
 /** True when the journal would say the same of both. */
@@ -133,6 +140,7 @@ export function sameKept(a: PodRecord, b: PodRecord): boolean {
     a.exitCode === b.exitCode &&
     a.ended === b.ended &&
     a.finished === b.finished &&
-    a.fenced === b.fenced
+    a.fenced === b.fenced &&
+    a.unleased === b.unleased
   );
 }

@@ -119,7 +119,7 @@ export class PodRunner {
   }
 
   private fence(): Fence | null {
-    return fenceOf(this.pod, this.context.lease());
+    return fenceOf(this.pod, this.record, this.context.lease());
   }
 
   /**
