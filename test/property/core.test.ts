@@ -26,6 +26,8 @@ type Command =
       cpu: number;
       label: string;
       policy: "Always" | "Never";
+      fence: boolean;
+      onNodeLost: "replace" | "hold";
     }
   | { type: "service" | "delete"; name: string }
   | { type: "unselect" | "forget"; name: string }
@@ -57,6 +59,8 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     cpu: fc.integer({ min: 0, max: 3 }),
     label: fc.constantFrom("a", "b"),
     policy: fc.constantFrom("Always" as const, "Always" as const, "Never" as const),
+    fence: fc.boolean(),
+    onNodeLost: fc.constantFrom("replace" as const, "hold" as const),
   }),
   fc.record({ type: fc.constantFrom("service" as const, "delete" as const), name }),
   fc.record({ type: fc.constantFrom("unselect" as const, "forget" as const), name }),
@@ -106,7 +110,8 @@ function run(cluster: TestCluster, step: Command): void {
       // Without a port nothing checks it.
       const ports = step.hostPort || step.label === "a" ? { ports: [port] } : {};
       const containers = [{ name: "main", image: `app:${step.image}`, ...ports, resources }];
-      const spec = { replicas: step.replicas, restartPolicy: step.policy, containers };
+      const { fence, onNodeLost } = step;
+      const spec = { replicas: step.replicas, restartPolicy: step.policy, fence, onNodeLost, containers };
       const manifest = workloadManifest(step.name, spec) as { metadata: { labels?: object } };
       manifest.metadata.labels = { tier: step.label };
       cluster.apply(manifest);
@@ -241,6 +246,7 @@ function holdInvariants(cluster: TestCluster): void {
   const { state } = cluster;
   const slots = new Set<string>();
   const fixedPorts = new Set<string>();
+  const beside = new Map<string, { pods: string[]; isFenced: boolean }>();
   const reserved = new Map(nodes.map((id) => [id, 0]));
   const holding = new Map(nodes.map((id) => [id, 0]));
   for (const pod of state.pods.values()) {
@@ -254,7 +260,18 @@ function holdInvariants(cluster: TestCluster): void {
       expect(slots.has(slot), `one living pod per slot and template: ${slot}`).toBe(false);
       slots.add(slot);
     }
+    if (pod.held !== null) {
+      expect(pod.unheard, `${pod.key} is held though its node is heard`).toBe(true);
+      expect(isEndpoint(pod)).toBe(false);
+    }
     if (pod.node === null || pod.ended) continue;
+    if (pod.state !== "lost") {
+      const slot = `${pod.workload}#${pod.slot}`;
+      const { pods, isFenced } = beside.get(slot) ?? { pods: [], isFenced: false };
+      const all = { pods: [...pods, pod.name], isFenced: isFenced || template?.spec.fence === true };
+      if (all.isFenced) expect(all.pods, `a fence lets no two be in ${slot}`).toHaveLength(1);
+      beside.set(slot, all);
+    }
     reserved.set(pod.node, (reserved.get(pod.node) ?? 0) + (template?.requests.cpuMillis ?? 0));
     holding.set(pod.node, (holding.get(pod.node) ?? 0) + 1);
     for (const port of template?.hostPorts ?? []) {
