@@ -23,6 +23,9 @@ const startMs = 2000;
 
 type Random = () => number;
 
+const quick = { beat: 50, sync: 50, lease: 50, grant: 50, append: 50 };
+export type Kind = keyof typeof quick;
+
 interface Record_ {
   readonly sequence: number;
   readonly event: unknown;
@@ -34,8 +37,8 @@ export class FenceWorld {
   readonly leaders: TestLeader[] = [];
   readonly nodes: TestNode[];
   readonly random: Random;
-  /** The longest a message may take now. */
-  slowest = 50;
+  /** The longest a message of each kind may take now. */
+  slowest = { ...quick };
   private readonly wire: { readonly at: number; readonly deliver: () => void }[] = [];
   /** Moments at which a second copy of the pod ran. */
   readonly doubles: string[] = [];
@@ -58,8 +61,23 @@ export class FenceWorld {
     return 0.995 + this.random() * 0.01;
   }
 
-  send(deliver: () => void): void {
-    this.later(this.random() * this.slowest, deliver);
+  /** The last moment is as likely as any before it. */
+  send(kind: Kind, deliver: () => void): void {
+    this.later(Math.min(1, this.random() * 2) * this.slowest[kind], deliver);
+  }
+
+  /** Nothing is slow and everybody hears everybody. */
+  mend(): void {
+    this.slowest = { ...quick };
+    for (const node of this.nodes) node.deaf.clear();
+  }
+
+  cut(node: TestNode, leaders: readonly TestLeader[] = this.leaders): void {
+    for (const leader of leaders) node.deaf.add(leader);
+  }
+
+  get host(): TestNode | undefined {
+    return this.nodes.find(({ running }) => running.length > 0);
   }
 
   later(ms: number, deliver: () => void): void {
@@ -99,7 +117,8 @@ class TestLeader {
   private readonly startedAt: number;
   private readonly heard = new Map<string, number>();
   private ended = false;
-  private appending = false;
+  private under: Event | null = null;
+  private readonly muted = new Set<string>();
 
   /** Catches up and is elected, as long as nobody else is in that moment. */
   constructor(world: FenceWorld, rate: number) {
@@ -128,8 +147,18 @@ class TestLeader {
     else if (!this.ended) fn();
   }
 
+  /** Hears nothing of the node from now on; what it answered already is still under way. */
+  mute(node: string): void {
+    this.muted.add(node);
+  }
+
+  /** An event is on its way into the log that gives a pod up. */
+  get isGivingUp(): boolean {
+    return this.under?.items.some((item) => item.kind === "pod" && item.verb === "lost") === true;
+  }
+
   hear(node: string): void {
-    this.awake(() => this.heard.set(node, this.mono));
+    if (!this.muted.has(node)) this.awake(() => this.heard.set(node, this.mono));
   }
 
   sync(node: string, answer: (assign: Assign) => void): void {
@@ -144,11 +173,12 @@ class TestLeader {
 
   /** The log is read after the request came, and answered after that, each as late as it pleases. */
   lease(node: string, logId: string, answer: (reply: LeaseReply) => void): void {
+    if (this.muted.has(node)) return;
     this.awake(() => {
-      this.world.send(() =>
+      this.world.send("lease", () =>
         this.awake(() => {
           const tail = this.world.log.length;
-          this.world.send(() => this.awake(() => this.grant(node, logId, tail, answer)));
+          this.world.send("lease", () => this.awake(() => this.grant(node, logId, tail, answer)));
         }),
       );
     });
@@ -156,7 +186,7 @@ class TestLeader {
 
   private grant(node: string, logId: string, tail: number, answer: (reply: LeaseReply) => void): void {
     // Its own append is in the log and not known to it: the state is waited for.
-    if (this.appending && tail > this.state.sequence) {
+    if (this.under !== null && tail > this.state.sequence) {
       this.world.later(tickMs, () => this.awake(() => this.grant(node, logId, tail, answer)));
       return;
     }
@@ -169,7 +199,7 @@ class TestLeader {
   }
 
   tick(): void {
-    if (this.world.now < this.frozenUntil || this.ended || this.appending) return;
+    if (this.world.now < this.frozenUntil || this.ended || this.under !== null) return;
     const view = {
       now: Math.round(this.mono),
       termAgeMs: this.mono - this.startedAt,
@@ -193,13 +223,13 @@ class TestLeader {
   /** Gets into the log some time later, if nobody was faster, and is known to be in it some time after that. */
   private append(event: Event): void {
     const expected = this.state.sequence;
-    this.appending = true;
-    this.world.send(() => {
+    this.under = event;
+    this.world.send("append", () => {
       const fits = this.world.log.length === expected;
       if (fits) this.world.log.push({ sequence: expected + 1, event });
-      this.world.send(() =>
+      this.world.send("append", () =>
         this.awake(() => {
-          this.appending = false;
+          this.under = null;
           this.catchUp(fits ? expected + 1 : this.world.log.length);
         }),
       );
@@ -220,8 +250,8 @@ class TestLeader {
 
 class TestNode {
   readonly id: string;
-  /** No message passes. */
-  cut = false;
+  /** Leaders with whom it exchanges no message. */
+  readonly deaf = new Set<TestLeader>();
   private readonly world: FenceWorld;
   private readonly rate: number;
   private held: Held = nothingHeld;
@@ -270,17 +300,19 @@ class TestNode {
     const { logId } = this.held;
     const sentAt = this.mono;
     for (const leader of this.world.leaders) {
-      this.reach(() => leader.hear(this.id));
-      this.reach(() => leader.sync(this.id, (assign) => this.reach(() => this.assign(assign))));
-      this.reach(() => leader.lease(this.id, logId, (reply) => this.reach(() => this.granted(sentAt, reply))));
+      const reach = (kind: Kind, deliver: () => void): void => this.reach(leader, kind, deliver);
+      reach("beat", () => leader.hear(this.id));
+      reach("sync", () => leader.sync(this.id, (assign) => reach("sync", () => this.assign(assign))));
+      const answer = (reply: LeaseReply): void => reach("grant", () => this.granted(sentAt, reply));
+      reach("lease", () => leader.lease(this.id, logId, answer));
     }
   }
 
   /** A message of this node or to it, unless the way is cut at either end of its time. */
-  private reach(deliver: () => void): void {
-    if (this.cut) return;
-    this.world.send(() => {
-      if (!this.cut) deliver();
+  private reach(leader: TestLeader, kind: Kind, deliver: () => void): void {
+    if (this.deaf.has(leader)) return;
+    this.world.send(kind, () => {
+      if (!this.deaf.has(leader)) deliver();
     });
   }
 
