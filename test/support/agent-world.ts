@@ -1,6 +1,7 @@
 // An agent with a simulated engine, without a bus: time stands still until it is moved, and every call to the engine is
 // counted. Starting it again is what a kill -9 of the agent leaves behind: the containers and the journal.
 import type { AssignedPod, PodReport } from "../../schemas/generated/types.ts";
+import { bounds } from "../../services/agent/bounds.ts";
 import { nothingHeld } from "../../services/agent/assignment.ts";
 import { newMeter } from "../../services/agent/figures.ts";
 import { Journal } from "../../services/agent/journal.ts";
@@ -31,6 +32,8 @@ export class PodsWorld {
   readonly said = new Map<string, string[]>();
   /** What leaders have granted the node. */
   lease: Lease = { grantedAt: null, adoptedAt: -Infinity, sleptAt: null };
+  /** Fences are looked after each second, as with pods that have one. */
+  heeds = false;
   private pods: Pods | null = null;
   private journal: Journal | null = null;
   private items: ReadonlyMap<string, AssignedPod> = new Map();
@@ -85,12 +88,14 @@ export class PodsWorld {
     journal.source(() => ({ logId: "log", engine: "sim", records: pods.records() }));
     this.pods = pods;
     this.journal = journal;
+    if (this.heeds) this.cancelHeeding = this.clock.every(bounds.leaseMs, () => pods.heedFences(false));
     pods.start();
     pods.take(held.items, false);
     await settle();
   }
 
   private die: () => void = () => {};
+  private cancelHeeding: () => void = () => {};
 
   /** What the leader tells; `full` as a sync does. */
   async tell(pods: readonly AssignedPod[], full = true): Promise<void> {
@@ -104,6 +109,7 @@ export class PodsWorld {
 
   /** The agent ends without a word: what it had not written is lost, and what the engine was asked for goes on. */
   async crash(): Promise<void> {
+    this.cancelHeeding();
     this.die();
     void this.pods?.close();
     await settle();
@@ -113,6 +119,11 @@ export class PodsWorld {
     const stopping = this.pods?.stopAll();
     await this.clock.advance(1000);
     await stopping;
+  }
+
+  /** There is a lease again. */
+  regained(): void {
+    this.pods?.heedFences(true);
   }
 
   /** Containers of a pod. */

@@ -34,8 +34,15 @@ export class ManualClock implements Clock {
   private now = 1000;
   private readonly timers = new Set<{ at: number; fn: () => void; every: number | null }>();
 
+  private slept = 0;
+
   wall(): number {
-    return this.now;
+    return this.now + this.slept;
+  }
+
+  /** The machine slept: only the clock on the wall went on. */
+  sleep(ms: number): void {
+    this.slept += ms;
   }
 
   mono(): number {

@@ -68,19 +68,24 @@ export function fencedStep(
   if (record.finished !== null) return run(record);
   const mayStart = now < fence.startUntil;
   // What was stopped once is not let go on by the time an agent has after its start.
-  if (now >= fence.runUntil || (record.fenced && !mayStart)) return stopped(pod, containers, record, now);
+  const isOver = now >= fence.runUntil || (record.fenced && !mayStart);
+  const running = containers.filter((container) => container.state === "running").map((container) => container.id);
+  // One that was never started has nothing to be stopped; it may be made, and waits.
+  const begun = running.length > 0 || record.started.length > 0 || record.fenced;
+  if (isOver && begun) return stopped(pod, running, record);
   if (mayStart) {
     const { record: next, step } = run({ ...record, fenced: false, unleased: false, unleasedSince: null });
     return { record: next, step: before(step, fence.runUntil) };
   }
   const { record: next, step } = run({ ...record, unleased: !fence.isKnown });
-  if (step.do !== "start") return { record: next, step: before(step, fence.runUntil) };
-  return waiting(next, now, fence.runUntil);
+  const until = isOver ? null : fence.runUntil;
+  if (step.do !== "start") return { record: next, step: before(step, until) };
+  return waiting(next, now, until);
 }
 
 /** A wait ends with the lease at the latest: then it is asked again. */
-const before = (step: Step, until: number): Step =>
-  step.do === "wait" ? { ...step, until: Math.min(step.until ?? Infinity, until) } : step;
+const before = (step: Step, until: number | null): Step =>
+  step.do === "wait" && until !== null ? { ...step, until: Math.min(step.until ?? Infinity, until) } : step;
 
 /** Nothing is done but to say, after a while, what is waited for. */
 function waiting(record: PodRecord, now: number, until: number | null): Next {
@@ -90,10 +95,7 @@ function waiting(record: PodRecord, now: number, until: number | null): Next {
   return { record: { ...record, unleasedSince }, step: { do: "wait", until: next, probe: [] } };
 }
 
-function stopped(pod: AssignedPod, containers: readonly ContainerInfo[], record: PodRecord, now: number): Next {
-  const running = containers.filter((container) => container.state === "running").map((container) => container.id);
-  // One that was never started has nothing to be stopped, and only waits.
-  if (running.length === 0 && record.started.length === 0 && !record.fenced) return waiting(record, now, null);
+function stopped(pod: AssignedPod, running: readonly string[], record: PodRecord): Next {
   const next = record.fenced ? record : fenceRecord(pod, record, running.length > 0);
   if (running.length === 0) return { record: next, step: { do: "wait", until: null, probe: [] } };
   const mustWait = next.failure?.step === "stop" && next.retryAt !== null;

@@ -1,0 +1,296 @@
+// Fenced pods on their node: what the agent does with them while leaders answer, do not answer, and answer again.
+import { beforeEach, describe, expect, it } from "vitest";
+import type { AssignedPod, LeaseReply } from "../../schemas/generated/types.ts";
+import { bounds } from "../../services/agent/bounds.ts";
+import { Leaser } from "../../services/agent/leaser.ts";
+import { fenceOf, graceLeft } from "../../services/agent/pod/fence.ts";
+import { freshRecord } from "../../services/agent/pod/record.ts";
+import type { Bus } from "../../services/bus/port.ts";
+import { fencing } from "../../services/core/fence.ts";
+import { SwainError } from "../../services/kernel/errors.ts";
+import { silent } from "../../services/kernel/log.ts";
+import { ManualClock, podNamed, settle } from "../support/agent.ts";
+import { PodsWorld } from "../support/agent-world.ts";
+
+const leaseMs = 10_000;
+const fenced = (more: Partial<AssignedPod> = {}): AssignedPod =>
+  podNamed("db-1", { fence: { leaseMs }, stopGraceMs: 2000, ...more });
+const key = "default/db-1";
+
+describe("a fenced pod on its node", () => {
+  let world: PodsWorld;
+  const grant = (): void => {
+    world.lease = { ...world.lease, grantedAt: world.clock.mono(), sleptAt: null };
+    world.regained();
+  };
+  const restart = async (): Promise<void> => {
+    await world.crash();
+    world.lease = { grantedAt: null, adoptedAt: world.clock.mono(), sleptAt: null };
+    await world.start();
+  };
+  const runs = (): boolean => world.running(key).length > 0;
+  const reason = (): unknown => [world.reports.get(key)?.state, world.reports.get(key)?.observed.reason];
+
+  beforeEach(async () => {
+    world = new PodsWorld();
+    world.heeds = true;
+    world.lease = { grantedAt: null, adoptedAt: -60_000, sleptAt: null };
+    await world.start();
+  });
+
+  it("is made but not started before a leader answered, and says so after a while", async () => {
+    await world.tell([fenced()]);
+    await world.clock.advance(1000);
+    expect(world.calls.map(({ verb }) => verb)).toEqual(["pull", "create"]);
+    expect(reason()).toEqual(["starting", ""]);
+    await world.clock.advance(1500);
+    expect(reason()).toEqual(["starting", "FENCED"]);
+    grant();
+    await settle();
+    expect([runs(), ...(reason() as string[])]).toEqual([true, "ready", ""]);
+    expect(world.reports.get(key)?.observed.restarts).toBe(0);
+  });
+
+  it("is stopped when the lease is over, says why, keeps it in the journal, and starts again with the next one", async () => {
+    grant();
+    await world.tell([fenced()]);
+    await world.clock.advance(leaseMs - 1);
+    expect(runs()).toBe(true);
+    await world.clock.advance(1);
+    expect(world.calls.at(-1)).toMatchObject({ verb: "stop" });
+    expect(runs()).toBe(false);
+    expect(reason()).toEqual(["backoff", "FENCED"]);
+    expect(world.reports.get(key)?.observed.message).toContain("No leader has answered this node for 10 s");
+    await world.clock.advance(60_000);
+    expect(world.disk.files.get("/data/pods.json")).toContain('"fenced":true');
+    expect(runs()).toBe(false);
+    grant();
+    await settle();
+    expect(runs()).toBe(true);
+    expect(world.reports.get(key)).toMatchObject({ state: "ready", observed: { restarts: 1, reason: "" } });
+    await world.clock.advance(100);
+    expect(world.disk.files.get("/data/pods.json")).not.toContain('"fenced":true');
+  });
+
+  it("goes on as long as leaders answer, and nothing else is touched", async () => {
+    grant();
+    await world.tell([fenced(), podNamed("web-2")]);
+    for (let second = 0; second < 30; second++) {
+      await world.clock.advance(1000);
+      grant();
+    }
+    expect(world.calls.filter(({ verb }) => verb === "stop")).toEqual([]);
+    await world.clock.advance(60_000);
+    expect(runs()).toBe(false);
+    expect(world.running("default/web-2")).toHaveLength(1);
+  });
+
+  it("is not started again after a crash when the lease is half over", async () => {
+    grant();
+    await world.tell([fenced()]);
+    const crash = (): void => world.engine.kill(world.running(key)[0]?.id ?? "", 1);
+    await world.clock.advance(leaseMs / 2 - 1000);
+    crash();
+    await settle();
+    expect(runs()).toBe(true);
+    await world.clock.advance(1000);
+    crash();
+    await world.clock.advance(60_000);
+    expect(runs()).toBe(false);
+    expect(reason()).toEqual(["starting", "FENCED"]);
+    grant();
+    await world.clock.advance(0);
+    expect(runs()).toBe(true);
+  });
+
+  it("goes on for a moment under an agent that started anew, and for no moment more under the next one", async () => {
+    grant();
+    await world.tell([fenced()]);
+    await restart();
+    await world.clock.advance(fencing.adoptMs - 1);
+    expect(runs()).toBe(true);
+    await world.clock.advance(1);
+    expect(runs()).toBe(false);
+    grant();
+    await world.clock.advance(100);
+    expect(runs()).toBe(true);
+    await restart();
+    await world.clock.advance(1000);
+    expect(runs()).toBe(true);
+    await restart();
+    expect(runs()).toBe(false);
+  });
+
+  it("is touched by no start of the agent while leaders answer", async () => {
+    grant();
+    await world.tell([fenced()]);
+    const before = world.calls.length;
+    for (let round = 0; round < 5; round++) {
+      await restart();
+      await world.clock.advance(500);
+      grant();
+      await world.clock.advance(500);
+    }
+    expect(world.calls.slice(before)).toEqual([]);
+  });
+
+  it("is not started by the journal alone, after a reboot or after it was stopped", async () => {
+    grant();
+    await world.tell([fenced()]);
+    world.engine.kill(world.running(key)[0]?.id ?? "", 137);
+    await restart();
+    await world.clock.advance(600_000);
+    expect(runs()).toBe(false);
+    await world.tell([fenced()]);
+    await world.clock.advance(600_000);
+    expect(runs()).toBe(false);
+  });
+
+  it("is killed at the end of its grace, however late the stop began", async () => {
+    grant();
+    await world.tell([fenced({ containers: [{ name: "web", sim: { ignoreStop: true } }] })]);
+    await world.clock.advance(leaseMs + 1999);
+    expect(runs()).toBe(true);
+    await world.clock.advance(1);
+    expect(runs()).toBe(false);
+    const fence = fenceOf(fenced(), freshRecord, { grantedAt: 0, adoptedAt: -60_000, sleptAt: null });
+    if (fence === null) throw new Error("no fence");
+    expect([10_000, 11_500, 15_000].map((now) => graceLeft(fence, 2000, now))).toEqual([2000, 500, 0]);
+    const again = fenceOf(
+      fenced(),
+      { ...freshRecord, adoptable: false },
+      { grantedAt: null, adoptedAt: 0, sleptAt: null },
+    );
+    expect(again === null ? null : graceLeft(again, 2000, 1)).toBe(0);
+  });
+
+  it("is stopped although a pull of another of its containers takes its time", async () => {
+    const containers = [
+      { name: "web", sim: {} },
+      { name: "side", sim: {} },
+    ];
+    grant();
+    await world.tell([fenced({ containers })]);
+    const side = world.of(key).find(({ spec }) => spec.container.name === "side");
+    if (side === undefined) throw new Error("no side");
+    const slow = [containers[0], { name: "side", sim: { pullDelay: "60s" } }] as AssignedPod["containers"];
+    await world.tell([fenced({ containers: slow, generation: 2 })]);
+    world.engine.remove(side);
+    await world.clock.advance(leaseMs + bounds.leaseMs + 100);
+    expect(runs()).toBe(false);
+  });
+
+  it("is asked of an engine that does not answer again and again", async () => {
+    grant();
+    await world.tell([fenced()]);
+    world.engine.down();
+    await world.clock.advance(leaseMs + 30_000);
+    expect(runs()).toBe(true);
+    world.engine.up();
+    await world.clock.advance(bounds.fenceRetryMs + 100);
+    expect(runs()).toBe(false);
+  });
+});
+
+describe("the lease of a node", () => {
+  let clock: ManualClock;
+  let leaser: Leaser;
+  let asked: ((reply: unknown) => void)[];
+  let needed: boolean;
+  let events: string[];
+  let held: { logId: string; generation: number };
+  const reply = (more: Partial<LeaseReply> = {}): LeaseReply => ({ logId: "log", epoch: 3, generation: 7, ...more });
+
+  beforeEach(() => {
+    clock = new ManualClock();
+    asked = [];
+    needed = true;
+    events = [];
+    held = { logId: "log", generation: 7 };
+    leaser = new Leaser({
+      clock,
+      log: silent,
+      bootId: "boot",
+      subject: "lease",
+      held: () => held,
+      epoch: () => 3,
+      isNeeded: () => needed,
+      onBehind: () => events.push("behind"),
+      onRegained: () => events.push("regained"),
+      onTick: () => events.push("tick"),
+    });
+    const bus = {
+      state: () => "connected",
+      request: (_subject: string, _body: unknown, { timeoutMs }: { timeoutMs: number }) =>
+        new Promise((resolve, reject) => {
+          asked.push((value) => resolve({ json: () => value }));
+          clock.after(timeoutMs, () => reject(new SwainError("TIMEOUT", "no answer")));
+        }),
+    };
+    leaser.attach(bus as unknown as Bus);
+  });
+
+  it("counts from when the request went out, not from the answer", async () => {
+    const sentAt = clock.mono();
+    await clock.advance(3000);
+    asked[0]?.(reply());
+    await settle();
+    expect(leaser.lease.grantedAt).toBe(sentAt);
+    expect(events.filter((event) => event === "regained")).toHaveLength(1);
+    asked[2]?.(reply());
+    asked[1]?.(reply());
+    await settle();
+    expect(leaser.lease.grantedAt).toBe(sentAt + 2000);
+  });
+
+  it("counts nothing of another log, an earlier leader, or before what was decided since is known", async () => {
+    asked[0]?.(reply({ generation: 8 }));
+    await clock.advance(1000);
+    asked[1]?.(reply({ epoch: 2 }));
+    await clock.advance(1000);
+    asked[2]?.(reply({ logId: "other" }));
+    await clock.advance(1000);
+    asked[3]?.({ error: { code: "NODE_UNHEARD", message: "not yet", action: "" } });
+    await clock.advance(1000);
+    expect(leaser.lease.grantedAt).toBeNull();
+    expect(events.filter((event) => event !== "tick")).toEqual(["behind"]);
+    held = { logId: "log", generation: 8 };
+    asked[4]?.(reply({ generation: 8 }));
+    await settle();
+    expect(leaser.lease.grantedAt).not.toBeNull();
+  });
+
+  it("costs nothing without fenced pods, and has few requests under way when nobody answers", async () => {
+    await clock.advance(60_000);
+    const most = Math.ceil(60_000 / bounds.leaseMs) + 1;
+    expect(asked.length).toBeLessThanOrEqual(most);
+    needed = false;
+    events = [];
+    const before = asked.length;
+    await clock.advance(60_000);
+    expect([asked.length, events]).toEqual([before, []]);
+    leaser.close();
+    expect(clock.pending).toBe(0);
+  });
+
+  it("is worth a moment more after the machine slept, until something that was asked since is granted", async () => {
+    asked[0]?.(reply());
+    await settle();
+    const { grantedAt } = leaser.lease;
+    clock.sleep(3_600_000);
+    await clock.advance(1000);
+    expect(leaser.lease).toMatchObject({ grantedAt, sleptAt: clock.mono() });
+    const until = (): number | undefined => fenceOf(fenced(), freshRecord, leaser.lease)?.runUntil;
+    const sleptUntil = clock.mono() + fencing.adoptMs;
+    expect(until()).toBe(Math.min((grantedAt ?? 0) + leaseMs, sleptUntil));
+    clock.sleep(3_600_000);
+    await clock.advance(1000);
+    expect(until()).toBeLessThanOrEqual(sleptUntil);
+    asked[1]?.(reply());
+    await settle();
+    expect(leaser.lease.sleptAt).not.toBeNull();
+    asked.at(-1)?.(reply());
+    await settle();
+    expect(leaser.lease).toMatchObject({ grantedAt: clock.mono(), sleptAt: null });
+  });
+});
