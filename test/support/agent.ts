@@ -49,6 +49,11 @@ export class ManualClock implements Clock {
     return this.now;
   }
 
+  /** The process stood still: time went on, and no timer ran. */
+  jump(ms: number): void {
+    this.now += ms;
+  }
+
   after(ms: number, fn: () => void): Cancel {
     return this.add({ at: this.now + ms, fn, every: null });
   }

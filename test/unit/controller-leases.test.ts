@@ -1,0 +1,160 @@
+// Leases as the leader grants them: after a look at the log that began later than the request came.
+import { beforeEach, describe, expect, it } from "vitest";
+import type { Bus, BusMessage } from "../../services/bus/port.ts";
+import { subjectsOf } from "../../services/bus/subjects.ts";
+import { noCounts } from "../../services/controller/counters.ts";
+import { noMeasures } from "../../services/controller/figures.ts";
+import { Boots } from "../../services/controller/nodes/boots.ts";
+import { Leases } from "../../services/controller/nodes/leases.ts";
+import type { Context } from "../../services/controller/ports.ts";
+import { SwainError } from "../../services/kernel/errors.ts";
+import { silent } from "../../services/kernel/log.ts";
+import { ManualClock, settle } from "../support/agent.ts";
+import { TestCluster } from "../support/core.ts";
+
+const subjects = subjectsOf("test");
+
+let clock: ManualClock;
+let cluster: TestCluster;
+let leases: Leases;
+let boots: Boots;
+/** Looks at the log that are under way. */
+let looks: ((tail: { last: number; replicas: number }) => void)[];
+let answers: { node: string; body: Record<string, unknown> }[];
+let granted: string[];
+let trusted: boolean;
+let reached: number[];
+
+beforeEach(async () => {
+  clock = new ManualClock();
+  cluster = new TestCluster({ n1: {}, n2: {} });
+  [looks, answers, granted, reached, trusted] = [[], [], [], [], true];
+  const bus = {
+    log: () => ({ tail: () => new Promise((resolve) => looks.push(resolve)) }),
+    publish: (subject: string, body: Record<string, unknown>) =>
+      answers.push({ node: subject.split(".")[3] ?? "", body }),
+  };
+  const context: Context = {
+    clock,
+    ids: { next: () => "id" },
+    random: { next: () => 0 },
+    bus: bus as unknown as Bus,
+    log: silent,
+    cluster: "test",
+    id: "c1",
+    subjects,
+    counters: noCounts(),
+    measures: noMeasures(),
+  };
+  boots = new Boots(context);
+  leases = new Leases(context, cluster.state, boots, {
+    trusted: () => Promise.resolve(trusted),
+    reached: async (sequence) => {
+      reached.push(sequence);
+      if (sequence > cluster.state.sequence) throw new SwainError("TIMEOUT", "not there");
+    },
+    onGranted: (node) => granted.push(node),
+  });
+});
+
+const ask = (node: string, body: object = { bootId: "b", logId: cluster.state.logId }): void => {
+  const reply = `${subjects.node.inbox(node)}1`;
+  leases.onMessage({
+    subject: subjects.node.lease(node),
+    reply,
+    data: new Uint8Array(),
+    json: () => body,
+  } as BusMessage);
+};
+const look = async (more: object = {}): Promise<void> => {
+  looks.shift()?.({ last: cluster.state.sequence, replicas: 1, ...more });
+  await settle();
+};
+const codes = (): unknown[] =>
+  answers.map(({ body }) => (body["error"] as { code: string } | undefined)?.code ?? "granted");
+
+describe("a lease", () => {
+  it("is granted for a heard node with what the node should hold by now; one look serves all that wait", async () => {
+    ask("n1");
+    ask("n2");
+    expect(looks).toHaveLength(0);
+    await clock.advance(100);
+    expect(looks).toHaveLength(1);
+    expect(granted).toEqual([]);
+    await look();
+    const { logId, epoch } = cluster.state;
+    const generation = (node: string): unknown => cluster.state.nodes.get(node)?.assignment;
+    expect(answers).toEqual([
+      { node: "n1", body: { logId, epoch, generation: generation("n1") } },
+      { node: "n2", body: { logId, epoch, generation: generation("n2") } },
+    ]);
+    expect(granted).toEqual(["n1", "n2"]);
+  });
+
+  it("waits for a look that began after it was asked for", async () => {
+    ask("n1");
+    await clock.advance(100);
+    ask("n2");
+    await look();
+    expect(granted).toEqual(["n1"]);
+    await clock.advance(100);
+    await look();
+    expect(granted).toEqual(["n1", "n2"]);
+  });
+
+  it("is granted by nobody who was followed by another, or is behind the log, or is not trusted", async () => {
+    ask("n1");
+    await clock.advance(100);
+    cluster.elect("c2");
+    await look();
+    expect(codes()).toEqual(["NO_LEADER"]);
+    ask("n1");
+    await clock.advance(100);
+    await look({ last: cluster.state.sequence + 1 });
+    expect(reached.at(-1)).toBe(cluster.state.sequence + 1);
+    expect(codes()).toEqual(["NO_LEADER", "TIMEOUT"]);
+    trusted = false;
+    ask("n1");
+    await clock.advance(100);
+    expect(codes()).toEqual(["NO_LEADER", "TIMEOUT", "NO_LEADER"]);
+    ask("n2");
+    leases.stop();
+    expect(codes().at(-1)).toBe("NO_LEADER");
+    expect(granted).toEqual([]);
+    expect(clock.pending).toBe(0);
+  });
+
+  it("is refused to nodes that are not heard or not known, to other logs, and to an agent that was followed by another", async () => {
+    cluster.silent.add("n1");
+    cluster.pass(5000);
+    boots.hear("n2", "old");
+    boots.hear("n2", "new");
+    ask("n1");
+    ask("n9");
+    ask("n2", { bootId: "old", logId: cluster.state.logId });
+    ask("n3", { not: "a request" });
+    await clock.advance(100);
+    await look();
+    expect(codes()).toEqual(["NODE_UNHEARD", "NOT_FOUND", "NODE_ID_DOUBLED"]);
+    ask("n2", { bootId: "new", logId: "another" });
+    await clock.advance(100);
+    await look();
+    expect(codes().at(-1)).toBe("LOG_UNKNOWN");
+    expect(granted).toEqual([]);
+  });
+});
+
+describe("the log", () => {
+  it("passes for replicated until it was seen to have one replica, and stays so once it was seen with more", async () => {
+    expect(leases.logReplicated).toBe(true);
+    leases.start();
+    await look();
+    expect(leases.logReplicated).toBe(false);
+    for (const replicas of [3, 1]) {
+      ask("n1");
+      await clock.advance(100);
+      await look({ replicas });
+      expect(leases.logReplicated).toBe(true);
+    }
+  });
+});
