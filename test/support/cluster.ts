@@ -168,10 +168,10 @@ export class Cluster {
     await until(`${name} is gone`, async () => !alive(pid));
   }
 
-  /** Starts a killed part again with the command it had. */
-  revive(name: string): ChildProcess {
+  /** Starts a killed part again with the command it had, each argument as `change` gives it. */
+  revive(name: string, change: (argument: string) => string = (argument) => argument): ChildProcess {
     const [file = "", ...args] = this.commands.get(name) ?? [];
-    const child = spawn(file, args, { stdio: "ignore" });
+    const child = spawn(file, args.map(change), { stdio: "ignore" });
     this.revived.push(child);
     return child;
   }
