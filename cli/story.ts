@@ -157,8 +157,15 @@ function workloadFacts({ metadata, spec, status }: WorkloadObject): Fact[] {
       "Times",
       `lost after ${spec.lostAfter}, drain ${spec.drainTimeout}, stop ${spec.stopGracePeriod}, progress ${spec.progressDeadline}`,
     ],
+    ["Lost nodes", lostNodes(spec)],
     ["Reason", because(status.reason, status.message)],
   ];
+}
+
+/** What becomes of pods whose node is lost. */
+function lostNodes({ onNodeLost, fence }: WorkloadObject["spec"]): string {
+  const policy = onNodeLost === "hold" ? "pods wait for their node" : "pods are replaced";
+  return fence === true ? `fenced: stopped by the agent first, then ${policy}` : policy;
 }
 
 function serviceFacts(service: ServiceObject, reach: ServiceReach): Fact[] {

@@ -55,6 +55,8 @@ class NodeAgent implements Agent {
   private readonly sessions: LogSessions;
   private readonly programs: ExecSessions;
   private held: Held = nothingHeld;
+  /** Some pod of those held is fenced. */
+  private hasFenced = false;
   private kept: ReadonlyMap<string, KeptRecord> = new Map();
   private pods: Pods | null = null;
   private bus: Bus | null = null;
@@ -112,7 +114,7 @@ class NodeAgent implements Agent {
       subject: subjects.lease(options.node),
       held: () => this.held,
       epoch: () => this.epoch,
-      isNeeded: () => [...this.held.items.values()].some((pod) => pod.fence !== undefined),
+      isNeeded: () => this.hasFenced,
       onBehind: () => this.syncer.now(),
       onRegained: () => this.pods?.heedFences(true),
       onTick: () => this.pods?.heedFences(false),
@@ -121,7 +123,7 @@ class NodeAgent implements Agent {
 
   async start(): Promise<void> {
     const remembered = await this.journal.read();
-    this.held = remembered.held;
+    this.hold(remembered.held);
     this.kept = remembered.records;
     this.engine = remembered.engine;
     this.journal.source(() => ({ logId: this.held.logId, engine: this.engine, records: this.pods?.records() ?? {} }));
@@ -277,7 +279,7 @@ class NodeAgent implements Agent {
       const before = this.held;
       const isNew = verdict.take.generation !== before.generation || verdict.take.logId !== before.logId;
       if (isNew) await this.journal.writeAssignment(verdict.take);
-      this.held = verdict.take;
+      this.hold(verdict.take);
       for (const key of before.items.keys()) if (!this.held.items.has(key)) this.reporter.drop(key);
       const isHeir = before.logId !== "" && before.logId !== this.held.logId;
       if (isHeir) this.inherit(before);
@@ -295,6 +297,11 @@ class NodeAgent implements Agent {
       this.syncer.now();
     }
     this.follow(message.epoch);
+  }
+
+  private hold(held: Held): void {
+    this.held = held;
+    this.hasFenced = [...held.items.values()].some((pod) => pod.fence !== undefined);
   }
 
   /** What is not in the log is done for the newest leader alone. Throws NO_LEADER. */

@@ -38,6 +38,18 @@ describe("nodes that are cut off", () => {
     return relay;
   };
 
+  /** The controller that leads, by its log. */
+  const leader = (): string => {
+    const last = (name: string): number => {
+      const lines = cluster.log(name).split("\n");
+      return lines.findLastIndex((line) => line.includes("not leading any more")) <
+        lines.findLastIndex((line) => /leading/.test(line) && !line.includes("not leading any more"))
+        ? 1
+        : 0;
+    };
+    return last("controller-1") > last("controller-2") ? "controller-1" : "controller-2";
+  };
+
   interface Life {
     readonly pid: string;
     readonly from: number;
@@ -62,7 +74,7 @@ describe("nodes that are cut off", () => {
   };
 
   beforeAll(async () => {
-    cluster = await Cluster.up({ runtime: "process", nodes: nodes.length, controllers: 1 });
+    cluster = await Cluster.up({ runtime: "process", nodes: nodes.length, controllers: 2 });
     const { hostname: host, port } = new URL(cluster.server);
     for (const node of nodes) {
       const relay = await Relay.open({ host, port: Number(port) });
@@ -139,7 +151,7 @@ describe("nodes that are cut off", () => {
       (await cluster.nodes()).map(({ metadata, status }) => [metadata.name, status.state, status.since]);
     const count = lives().length;
     const before = await since();
-    for (const part of ["nats-server", "controller-1"]) {
+    for (const part of ["nats-server", leader()]) {
       const stoodAt = Date.now();
       process.kill(cluster.pid(part), "SIGSTOP");
       await until("2.5 s have passed", async () => Date.now() - stoodAt >= 2500);
@@ -150,4 +162,15 @@ describe("nodes that are cut off", () => {
     }
     expect(lives()).toHaveLength(count);
   });
+
+  it("are not those of a leader that died: its successor answers before any lease is over", async () => {
+    const count = lives().length;
+    const { status } = await one();
+    await cluster.kill(leader());
+    await cluster.ok("scale", "workload/keep", "--replicas", "3", "--wait");
+    const ledAt = Date.now();
+    await until("leases of before would be over", async () => Date.now() - ledAt > 10_000, 20_000);
+    expect(lives()).toHaveLength(count);
+    expect((await one()).status).toEqual(status);
+  }, 60_000);
 });

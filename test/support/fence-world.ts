@@ -334,7 +334,7 @@ class TestNode {
     if (pod === undefined) return;
     if (pod.work !== null) {
       if (this.world.now < pod.work.until) return;
-      pod.containers = pod.work.then;
+      pod.containers = pod.work.after;
       pod.work = null;
     }
     for (let round = 0; round < 10; round++) {
@@ -349,13 +349,13 @@ class TestNode {
       else if (step.do === "remove") pod.containers = [];
       else {
         // While it starts or stops, it may be running all the time.
-        const then: ContainerInfo = { ...info, state: step.do === "start" ? "running" : "exited", exitCode: 143 };
+        const result: ContainerInfo = { ...info, state: step.do === "start" ? "running" : "exited", exitCode: 143 };
         if (step.do === "start") pod.record = { ...record, started: ["main"], adopted: false };
         pod.containers = [{ ...info, state: "running" }];
         const graceMs = item?.stopGraceMs ?? 0;
         const left = fence === null ? graceMs : graceLeft(fence, graceMs, this.mono);
         const most = step.do === "start" ? startMs : left + killMs;
-        pod.work = { until: this.world.now + this.world.random() ** 0.2 * most, then: [then] };
+        pod.work = { until: this.world.now + this.world.random() ** 0.2 * most, after: [result] };
         return;
       }
     }
@@ -365,7 +365,7 @@ class TestNode {
 interface Pod {
   record: PodRecord;
   containers: ContainerInfo[];
-  work: { readonly until: number; readonly then: ContainerInfo[] } | null;
+  work: { readonly until: number; readonly after: ContainerInfo[] } | null;
 }
 
 const isRunning = ({ state }: ContainerInfo): boolean => state === "running";
