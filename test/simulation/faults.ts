@@ -6,6 +6,9 @@ import { nodeNames } from "./wishes.ts";
 export const controllerNames = ["c1", "c2", "c3"] as const;
 export const proxyNames = ["p1", "p2"] as const;
 
+/** Stands for whichever controller leads when the fault begins. */
+export const leader = "leader";
+
 export type FaultKind = keyof typeof kinds;
 
 export interface Fault {
@@ -96,7 +99,7 @@ function victims(chance: Chance, whom: Kind["whom"]): string[] {
   const others = [...nodeNames];
   switch (whom) {
     case "controller":
-      return [chance.pick(controllerNames)];
+      return [chance.hits(0.5) ? leader : chance.pick(controllerNames)];
     case "agent":
       return [chance.pick(nodeNames)];
     case "proxy":
@@ -104,7 +107,7 @@ function victims(chance: Chance, whom: Kind["whom"]): string[] {
     case "bus":
       return [];
     case "any":
-      return [chance.pick([chance.pick(controllerNames), chance.pick(nodeNames), chance.pick(proxyNames)])];
+      return [chance.pick([leader, chance.pick(controllerNames), chance.pick(nodeNames), chance.pick(proxyNames)])];
     case "some agents":
       // One in five, or all of them.
       return chance.hits(0.3) ? others : others.filter(() => chance.hits(0.2));

@@ -1,6 +1,7 @@
 // Carries out a script of faults on a world, and takes each back when its time is over.
 import { subjectsOf } from "../../../services/bus/subjects.ts";
 import type { Chance } from "../chance.ts";
+import { leader } from "../faults.ts";
 import type { Fault } from "../faults.ts";
 import type { AgentProcess } from "./agent.ts";
 import type { ControllerProcess } from "./controller.ts";
@@ -13,7 +14,7 @@ type Undo = () => void;
 
 const names = subjectsOf("default");
 /** What a lossy link does to messages at full strength. */
-const worst = { lose: 0.5, double: 0.3, delay: 0.3, reorder: 0.3, gap: 0.05, delayMs: 3000 };
+const worst = { lose: 0.5, double: 0.3, delay: 0.3, reorder: 0.3, gap: 0.05, delayMs: 9000 };
 const slowMs = [50, 900] as const;
 const jumpMs = 90_000;
 
@@ -40,8 +41,9 @@ export class Injector {
     for (const undo of open) undo();
   }
 
-  private begin(fault: Fault): void {
+  private begin(planned: Fault): void {
     const { world } = this;
+    const fault = { ...planned, whom: planned.whom.map((name) => (name === leader ? this.leading() : name)) };
     const { kind, whom, forMs } = fault;
     this.count += 1;
     world.trace.note("fault", kind, { whom: whom.join(" "), forMs });
@@ -57,6 +59,11 @@ export class Injector {
     this.open.add(end);
     if (forMs === 0) end();
     else world.timeline.after(forMs, end);
+  }
+
+  private leading(): string {
+    const { controllers } = this.world;
+    return (controllers.find(({ leads }) => leads) ?? this.chance.pick(controllers)).name;
   }
 
   private carryOut(fault: Fault): Undo {
