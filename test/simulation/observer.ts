@@ -4,6 +4,8 @@ import type { Accepted, Event, EventItem } from "../../schemas/generated/types.t
 import type { ContainerInfo } from "../../services/agent/runtime/driver.ts";
 import { check } from "../../services/core/check.ts";
 import { emptyState, foldRecord } from "../../services/core/fold/fold.ts";
+import { limits } from "../../services/bus/limits.ts";
+import { parseDurationMs } from "../../services/core/quantity.ts";
 import { keyOf } from "../../services/core/model.ts";
 import type { State } from "../../services/core/model.ts";
 import type { Answer } from "./world/operator.ts";
@@ -42,6 +44,9 @@ const onTheWayMs = 1400;
 const massShare = 0.3;
 const massHoldMs = 290_000;
 
+/** What a new leader's reckoning of time may differ from the one before it. */
+const slackMs = 1500;
+
 const decoder = new TextDecoder();
 
 export class Observer {
@@ -51,6 +56,8 @@ export class Observer {
   records = 0;
   /** Records strangers wrote that were not met yet. */
   private strays = 0;
+  /** Node → when it was first called unheard for itself. */
+  private readonly unheardSince = new Map<string, number>();
   private readonly now: () => number;
   private readonly conditions: Conditions;
   /** Operation → sequences of the events that carried it. */
@@ -130,7 +137,12 @@ export class Observer {
     if (item.kind === "pod" && item.verb !== "removed" && "reason" in item && item.reason === "PORT_TAKEN") {
       this.violate("9", `event ${sequence}: ${item.name} finds its port taken, and only pods take ports here`);
     }
-    if (item.kind === "pod" && item.verb === "lost") this.lost(sequence);
+    if (item.kind === "pod" && item.verb === "lost") this.lost(sequence, keyOf(item.namespace, item.name));
+    if (item.kind === "node") {
+      const isAlone = item.verb === "unknown" && item.reason === "NODE_UNHEARD";
+      if (!isAlone) this.unheardSince.delete(item.name);
+      else if (!this.unheardSince.has(item.name)) this.unheardSince.set(item.name, this.now());
+    }
     if (item.kind === "node" && item.verb === "unknown" && item.reason === "NODE_UNHEARD") {
       if (this.conditions.isNodeClean(item.name, cleanMs)) {
         this.violate("liveness", `event ${sequence}: node ${item.name} is called unheard though nothing was wrong`);
@@ -139,8 +151,17 @@ export class Observer {
   }
 
   /** Pods are given up only while most nodes are heard, or after the hold. */
-  private lost(sequence: number): void {
-    const { nodes, time } = this.state;
+  private lost(sequence: number, key: string): void {
+    const { nodes, time, pods, workloads } = this.state;
+    const pod = pods.get(key);
+    const lostAfter = workloads.get(pod?.workload ?? "")?.spec.lostAfter ?? "15s";
+    const waited = this.now() - (this.unheardSince.get(pod?.node ?? "") ?? -Infinity);
+    if (waited < parseDurationMs(lostAfter) - limits.nodeUnheardMs - slackMs) {
+      this.violate(
+        "liveness",
+        `event ${sequence}: ${key} is given up ${Math.round(waited)} ms after its node fell silent`,
+      );
+    }
     const silent = [...nodes.values()].filter(({ state }) => state === "unknown");
     if (silent.length < 2 || silent.length <= nodes.size * massShare) return;
     const longest = Math.max(...silent.map(({ since }) => time - since));

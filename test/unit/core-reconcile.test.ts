@@ -217,6 +217,19 @@ describe("a node that falls silent", () => {
     expect(live(cluster).every((pod) => pod.node === "n3" || pod.node === "n4")).toBe(true);
   });
 
+  it("waits anew for the last node when the others come back from a hold", () => {
+    const cluster = ready();
+    for (const node of ["n1", "n2", "n3"]) cluster.silent.add(node);
+    cluster.pass(60_000);
+    for (const node of ["n1", "n2"]) cluster.silent.delete(node);
+    cluster.pass(4000);
+    expect(cluster.state.nodes.get("n3")).toMatchObject({ state: "unknown", reason: "NODE_UNHEARD" });
+    expect(live(cluster)).toHaveLength(4);
+    expect(cluster.pods()).toHaveLength(4);
+    cluster.pass(12_000);
+    expect(live(cluster).every((pod) => pod.node !== "n3")).toBe(true);
+  });
+
   it("does not keep a deleted workload", () => {
     const cluster = ready();
     cluster.silent.add("n1");

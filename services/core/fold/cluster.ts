@@ -52,7 +52,9 @@ export function nodeRegistered(context: FoldContext, item: NodeRegistered): void
 export function nodeChanged(context: FoldContext, item: NodeChanged): void {
   const node = context.state.nodes.get(item.name);
   if (node === undefined) return;
-  if (node.state !== item.verb) node.since = context.time;
+  // When a hold for mass loss ends, others came back: those that did not are waited for anew, from now on.
+  const holdEnds = node.reason === "MASS_LOSS_HELD" && item.reason !== node.reason;
+  if (node.state !== item.verb || holdEnds) node.since = context.time;
   node.state = item.verb;
   node.reason = item.reason ?? "";
   node.message = item.message ?? "";

@@ -31,13 +31,18 @@ export function liveness(state: ReadState, view: View): LivenessStep {
   const budget = replacementBudget(state, silent, view);
   let given = 0;
   const held = silent.length >= 2 && silent.length > state.nodes.size * massShare;
+  const changing = new Set<string>();
   for (const node of state.nodes.values()) {
     const change = nodeItem(node, view, held ? silent.length : 0, state.nodes.size);
-    if (change !== null) items.push(change);
+    if (change !== null) {
+      items.push(change);
+      changing.add(node.id);
+    }
     if (node.state === "ready" && change === null) wake(limits.nodeUnheardMs - silenceOf(node, view));
   }
   for (const node of silent) {
-    if (node.state !== "unknown") continue;
+    // What is said of it now decides from when its pods are waited for.
+    if (node.state !== "unknown" || changing.has(node.id)) continue;
     for (const key of node.pods) {
       const pod = state.pods.get(key);
       if (pod === undefined || pod.state === "lost" || pod.state === "stopped") continue;
