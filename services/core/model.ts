@@ -242,6 +242,8 @@ export type ReadAutoscaler = Immutable<AutoscalerRecord>;
 export interface Touched {
   readonly nodes: Set<string>;
   readonly workloads: Set<Key>;
+  /** Workloads whose desired object changed or went. */
+  readonly desired: Set<Key>;
   /** Services whose desired object changed or went. */
   readonly services: Set<Key>;
   readonly pods: Set<Key>;
@@ -256,6 +258,7 @@ export function nothingTouched(): Touched {
   return {
     nodes: new Set(),
     workloads: new Set(),
+    desired: new Set(),
     services: new Set(),
     pods: new Set(),
     autoscalers: new Set(),

@@ -83,9 +83,8 @@ export function touchedKeys(touched: Touched): { bucket: BucketName; key: string
   for (const key of touched.endpoints) list.push({ bucket: "endpoints", key });
   for (const key of touched.services) list.push({ bucket: "desired", key: `service.${dotted(key)}` });
   for (const key of touched.autoscalers) list.push({ bucket: "desired", key: `autoscaler.${dotted(key)}` });
-  for (const key of touched.workloads) {
-    list.push({ bucket: "desired", key: `workload.${dotted(key)}` }, { bucket: "workloads", key: dotted(key) });
-  }
+  for (const key of touched.desired) list.push({ bucket: "desired", key: `workload.${dotted(key)}` });
+  for (const key of touched.workloads) list.push({ bucket: "workloads", key: dotted(key) });
   for (const key of touched.nodes) list.push({ bucket: "nodes", key });
   for (const key of touched.pods) list.push({ bucket: "pods", key: dotted(key) });
   return list;

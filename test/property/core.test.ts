@@ -387,6 +387,12 @@ describe("a cluster through any script", () => {
             expect(named.has(key), `${key} changed at ${record.sequence} unnamed`).toBe(true);
             if (value !== null) expect(JSON.parse(value).sequence, key).toBe(record.sequence);
           }
+          // What was applied is kept in few revisions, which nothing else may push out.
+          for (const key of [...named].filter((one) => one.startsWith("desired/workload."))) {
+            expect(after.get(key), `${key} was named at ${record.sequence} and stayed as it was`).not.toBe(
+              before.get(key),
+            );
+          }
           before = after;
         }
       }),

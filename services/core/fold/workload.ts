@@ -47,6 +47,7 @@ export function workloadApplied(context: FoldContext, item: WorkloadApplied): vo
     keepInHistory(context, known);
     forgetTemplates(context, known);
   }
+  context.touched.desired.add(key);
   touchWorkload(context, key);
   growShardsOf(context, key);
 }
@@ -100,6 +101,7 @@ export function workloadScaled(context: FoldContext, item: WorkloadScaled): void
   if (workload.spec.replicas !== item.replicas) replicasChanged(context, key);
   workload.spec = { ...workload.spec, replicas: item.replicas };
   workload.generation = context.sequence;
+  context.touched.desired.add(key);
   touchWorkload(context, key);
   growShardsOf(context, key);
 }
@@ -122,5 +124,6 @@ export function workloadChanged(context: FoldContext, item: WorkloadChanged): vo
   } else {
     context.state.workloads.delete(key);
   }
+  context.touched.desired.add(key);
   touchWorkload(context, key);
 }
