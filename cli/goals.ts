@@ -6,6 +6,7 @@ import type { ApiObject } from "./client.ts";
 import type { Resource } from "./kinds.ts";
 import { because } from "./output/rows.ts";
 import { blockedText, serviceReach } from "./service-reach.ts";
+import { hasEnded, isOver } from "./waiting.ts";
 
 /**
  * `settled`: as a change that was accepted is waited for · `gone`: not there any more · `ready`: does its work ·
@@ -123,6 +124,7 @@ function podLook(goal: Goal, { status }: PodObject): Look {
   const wanted = typeof goal.until === "object" && "state" in goal.until ? goal.until.state : "ready";
   const progress = withWhy(state, state === wanted ? "" : reason, message);
   if (state === wanted) return { done: true, progress };
+  if (isOver(status)) throw reasonError(reason, "DELETED", `${goalLabel(goal)} failed: ${message || reason}`);
   // Such a pod does not come back; another takes its place, under another name or as another pod.
   if (state === "stopped" || state === "lost") {
     throw reasonError(reason, "DELETED", `${goalLabel(goal)} is ${withWhy(state, reason, message)}`);
@@ -139,6 +141,9 @@ function workloadLook(goal: Goal, { spec, status }: WorkloadObject): Look {
   const done = reached(until, { spec, status });
   if (!done && phase === "halted") {
     throw reasonError(reason, "PROGRESS_DEADLINE", `${goalLabel(goal)} halted: ${message || reason}`);
+  }
+  if (!done && hasEnded({ spec, status })) {
+    throw reasonError(reason, "PROGRESS_DEADLINE", `${goalLabel(goal)} will not be ready: ${message || reason}`);
   }
   if (!done && phase === "deleting") throw new SwainError("DELETED", `${goalLabel(goal)} is being deleted`);
   const counts = `${ready}/${replicas} ready${updated === replicas ? "" : `, ${updated} of the new template`}`;

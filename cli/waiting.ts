@@ -15,8 +15,19 @@ const podWaits: Readonly<Partial<Record<PodObject["status"]["state"], string>>> 
   stopping: "its containers to stop, after proxies let go and connections drained",
 };
 
+/** Reasons of a pod whose program ran and ended. One that is `failed` for such a reason is not started again. */
+const ends: ReadonlySet<string> = new Set(["EXITED", "OOM_KILLED", "EXIT_UNOBSERVED"]);
+
+/** True of a pod that failed for good: its program ended, and its restart policy says that this is the end. */
+export const isOver = ({ state, reason }: PodObject["status"]): boolean => state === "failed" && ends.has(reason);
+
+/** True of a workload that can never be ready: a pod of it failed for good. */
+export const hasEnded = ({ spec, status }: Pick<WorkloadObject, "spec" | "status">): boolean =>
+  spec.restartPolicy === "Never" && status.phase === "progressing" && ends.has(status.reason);
+
 /** What a pod waits for, and since when. */
 export function podWaiting({ status }: PodObject, now: number): string {
+  if (isOver(status)) return "nothing: its program ended, and restartPolicy: Never starts it no more";
   const what = podWaits[status.state];
   return what === undefined ? "" : `${what} (for ${ageText(now - status.since)})`;
 }

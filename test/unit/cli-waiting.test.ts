@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
+import { lookAt } from "../../cli/goals.ts";
 import { podWaiting, serviceWaiting, workloadWaiting } from "../../cli/waiting.ts";
+import type { PodObject } from "../../schemas/generated/types.ts";
 import { podObject, workloadObject } from "../support/cli-leader.ts";
 
 const pod = (state: string): never => podObject("web-1", state) as never;
@@ -8,6 +10,12 @@ const workload = (status: object): never => workloadObject(status) as never;
 test("a pod says what it waits for and since when, and nothing when it is ready", () => {
   expect(podWaiting(pod("pulling"), 90_000)).toBe("its image to be there (for 1m30s)");
   expect(podWaiting(pod("ready"), 90_000)).toBe("");
+  const failed = (reason: string): string => {
+    const one: PodObject = pod("failed");
+    return podWaiting({ ...one, status: { ...one.status, reason } }, 90_000);
+  };
+  expect(failed("IMAGE_NOT_FOUND")).toMatch(/^another try/);
+  expect(failed("EXITED")).toMatch(/^nothing/);
 });
 
 test("a workload counts the pods that keep it", () => {
@@ -31,4 +39,17 @@ test("a service without endpoints says whose readiness it waits for", () => {
   expect(serviceWaiting(service({ workload: "web" }, 0), [])).toBe("pods of workload web");
   expect(serviceWaiting(service(undefined, 0), [])).toBe("a program to register itself");
   expect(serviceWaiting(service({ workload: "web" }, 2), [])).toBe("");
+});
+
+test("a wait for what failed for good ends at once, with the reason", () => {
+  const goal = { kind: "workload", namespace: "default", name: "once", until: "settled" } as const;
+  const look = (restartPolicy: string): unknown => {
+    const object = workloadObject({ ready: 0, phase: "progressing", reason: "EXITED", message: "code 4" });
+    return lookAt(goal, { ...object, spec: { replicas: 1, restartPolicy } } as never);
+  };
+  expect(() => look("Never")).toThrow(expect.objectContaining({ code: "EXITED" }));
+  expect(look("Always")).toMatchObject({ done: false });
+  const failed: PodObject = pod("failed");
+  const once = { ...failed, status: { ...failed.status, reason: "EXITED" } };
+  expect(() => lookAt({ ...goal, kind: "pod", name: "once-1" }, once as never)).toThrow(/once-1 failed/);
 });
