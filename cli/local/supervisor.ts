@@ -12,6 +12,7 @@ import { launchPart } from "./launch.ts";
 import type { LocalPaths, ProcessMark, UpRecord } from "./layout.ts";
 import { localPaths, readRecord } from "./layout.ts";
 import { endLeftovers, stopMs } from "./leftovers.ts";
+import { watchDisk } from "./disk-watch.ts";
 import { dropLock, takeLock } from "./lock.ts";
 import { rotate } from "./log-files.ts";
 import type { Part, PartsOptions } from "./parts.ts";
@@ -114,6 +115,7 @@ class Supervisor implements LocalUp {
   private stopped: Promise<void> | undefined;
   private registrar: Registrar | undefined;
   private readonly rotation: NodeJS.Timeout;
+  private unwatchDisk: () => void = () => {};
   /** When this process ends without having stopped its children, they go at once; pods stay for the next agents. */
   private readonly onExit = (): void => {
     for (const child of this.all()) {
@@ -136,7 +138,14 @@ class Supervisor implements LocalUp {
     const { options } = this;
     const prepared = options.server === undefined ? await this.prepare() : undefined;
     this.server = prepared?.url ?? options.server ?? "";
-    if (prepared !== undefined) await this.add("nats", this.natsChild(prepared));
+    if (prepared !== undefined) {
+      await this.add("nats", this.natsChild(prepared));
+      this.unwatchDisk = watchDisk({
+        folder: this.paths.nats,
+        say: options.say,
+        restart: () => this.restartServer(),
+      });
+    }
     const parts: PartsOptions = {
       paths: this.paths,
       server: this.server,
@@ -184,6 +193,12 @@ class Supervisor implements LocalUp {
     });
   }
 
+  /** Ends the server; its supervision starts it again. */
+  private restartServer(): void {
+    const mark = this.children.nats[0]?.mark();
+    if (mark !== undefined && this.options.restart) signal(mark, "SIGTERM");
+  }
+
   /** One that is just being started again reads its configuration anyway. */
   private async reloadServer(): Promise<void> {
     const [nats] = this.children.nats;
@@ -217,6 +232,7 @@ class Supervisor implements LocalUp {
   private async shutDown(): Promise<void> {
     const { nats, controllers, agents, proxies } = this.children;
     clearInterval(this.rotation);
+    this.unwatchDisk();
     await this.registrar?.close();
     // Without a leader nothing is re-placed while the agents go; the server is last, so that everybody can say goodbye.
     for (const group of [controllers, [...agents, ...proxies], nats]) {

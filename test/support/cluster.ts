@@ -81,6 +81,8 @@ export interface UpOptions {
   readonly nodes?: number;
   readonly runtime: "docker" | "process" | "sim";
   readonly controllers?: number;
+  /** Parts that die are started again; otherwise a test does that. */
+  readonly restart?: boolean;
   /** Without it the one `swain up` finds. */
   readonly natsServer?: ServerBinary;
   readonly args?: readonly string[];
@@ -108,7 +110,8 @@ export class Cluster {
   private constructor(options: UpOptions, port: number) {
     this.data = mkdtempSync(join(tmpdir(), "swain-e2e-"));
     const args = ["up", "--data", this.data, "--runtime", options.runtime, "--nodes", String(options.nodes ?? 3)];
-    args.push("--controllers", String(options.controllers ?? 1), "--port", String(port), "--no-restart");
+    args.push("--controllers", String(options.controllers ?? 1), "--port", String(port));
+    if (options.restart !== true) args.push("--no-restart");
     if (options.natsServer !== undefined) args.push("--nats-server", options.natsServer.path);
     this.supervisor = spawn(process.execPath, [main, ...args, ...(options.args ?? [])], {
       stdio: ["ignore", "pipe", "pipe"],

@@ -5,13 +5,14 @@ import type { PodObject } from "../../schemas/generated/types.ts";
 import { podObject, workloadObject } from "../support/cli-leader.ts";
 
 const pod = (state: string): never => podObject("web-1", state) as never;
+const podOf = (state: string): PodObject => pod(state);
 const workload = (status: object): never => workloadObject(status) as never;
 
 test("a pod says what it waits for and since when, and nothing when it is ready", () => {
   expect(podWaiting(pod("pulling"), 90_000)).toBe("its image to be there (for 1m30s)");
   expect(podWaiting(pod("ready"), 90_000)).toBe("");
   const failed = (reason: string): string => {
-    const one: PodObject = pod("failed");
+    const one = podOf("failed");
     return podWaiting({ ...one, status: { ...one.status, reason } }, 90_000);
   };
   expect(failed("IMAGE_NOT_FOUND")).toMatch(/^another try/);
@@ -45,11 +46,11 @@ test("a wait for what failed for good ends at once, with the reason", () => {
   const goal = { kind: "workload", namespace: "default", name: "once", until: "settled" } as const;
   const look = (restartPolicy: string): unknown => {
     const object = workloadObject({ ready: 0, phase: "progressing", reason: "EXITED", message: "code 4" });
-    return lookAt(goal, { ...object, spec: { replicas: 1, restartPolicy } } as never);
+    return lookAt(goal, { ...object, spec: { replicas: 1, restartPolicy } });
   };
   expect(() => look("Never")).toThrow(expect.objectContaining({ code: "EXITED" }));
   expect(look("Always")).toMatchObject({ done: false });
-  const failed: PodObject = pod("failed");
+  const failed = podOf("failed");
   const once = { ...failed, status: { ...failed.status, reason: "EXITED" } };
   expect(() => lookAt({ ...goal, kind: "pod", name: "once-1" }, once as never)).toThrow(/once-1 failed/);
 });
