@@ -57,7 +57,7 @@ export class Observer {
   /** Records strangers wrote that were not met yet. */
   private strays = 0;
   /** Node → when it was first called unheard for itself. */
-  private readonly unheardSince = new Map<string, number>();
+  private readonly unheardSince = new Map<string, { readonly at: number; readonly eventTime: number }>();
   private readonly now: () => number;
   private readonly conditions: Conditions;
   /** Operation → sequences of the events that carried it. */
@@ -141,7 +141,9 @@ export class Observer {
     if (item.kind === "node") {
       const isAlone = item.verb === "unknown" && item.reason === "NODE_UNHEARD";
       if (!isAlone) this.unheardSince.delete(item.name);
-      else if (!this.unheardSince.has(item.name)) this.unheardSince.set(item.name, this.now());
+      else if (!this.unheardSince.has(item.name)) {
+        this.unheardSince.set(item.name, { at: this.now(), eventTime: this.state.time });
+      }
     }
     if (item.kind === "node" && item.verb === "unknown" && item.reason === "NODE_UNHEARD") {
       if (this.conditions.isNodeClean(item.name, cleanMs)) {
@@ -155,7 +157,9 @@ export class Observer {
     const { nodes, time, pods, workloads } = this.state;
     const pod = pods.get(key);
     const lostAfter = workloads.get(pod?.workload ?? "")?.spec.lostAfter ?? "15s";
-    const waited = this.now() - (this.unheardSince.get(pod?.node ?? "") ?? -Infinity);
+    const since = this.unheardSince.get(pod?.node ?? "") ?? { at: -Infinity, eventTime: -Infinity };
+    // An event may get into the log seconds after it was decided, and a leader's clock may jump: the longer one counts.
+    const waited = Math.max(this.now() - since.at, time - since.eventTime);
     if (waited < parseDurationMs(lostAfter) - limits.nodeUnheardMs - slackMs) {
       this.violate(
         "liveness",
