@@ -90,6 +90,11 @@ export const errorKinds = {
     "Something other than the leader wrote to the log; it was skipped. Check who may publish to event subjects.",
   ),
   LOG_UNKNOWN_EVENT: kind(1, false, "Update this controller: the log holds an event type it does not know."),
+  SNAPSHOT_BROKEN: kind(
+    1,
+    true,
+    "Nothing to do while a controller leads: it makes a new one. `swain state verify` tells what is there, `swain state rebuild` asks for one now.",
+  ),
   PLAN_REFUSED: kind(1, false, "This is a defect of Swain: please report the message."),
   PROJECTION_EDITED: kind(1, false, "Change objects through the api or the CLI; the edit was overwritten."),
   // external endpoints

@@ -24,6 +24,7 @@ export const meanings: Readonly<Partial<Record<Code, string>>> = {
   LOG_UNKNOWN: "The log on the bus is not the one that was followed until now.",
   LOG_FOREIGN: "A record in the log was not written by a leader.",
   LOG_UNKNOWN_EVENT: "The log holds an event that only a newer version understands.",
+  SNAPSHOT_BROKEN: "A snapshot of the log cannot be used: it is damaged, or does not belong to the log.",
   PLAN_REFUSED: "A plan would have broken an invariant and was not carried out.",
   PROJECTION_EDITED: "Somebody wrote a key of a bucket by hand.",
   EXPIRED: "An external endpoint was not renewed in time.",
