@@ -18584,7 +18584,7 @@ return errors === 0;
 validate177.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const listReply = validate178;
-const schema254 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:list-reply","title":"ListReply","description":"Objects as they are in KV, oldest name first.","type":"object","additionalProperties":true,"required":["epoch","sequence","items"],"properties":{"epoch":{"type":"integer","minimum":1},"sequence":{"type":"integer","minimum":1},"items":{"type":"array","items":{"type":"object","additionalProperties":true}},"next":{"type":"string"}}};
+const schema254 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:list-reply","title":"ListReply","description":"Objects as they are in KV, oldest name first.","type":"object","additionalProperties":true,"required":["epoch","sequence","items"],"properties":{"epoch":{"type":"integer","minimum":1},"sequence":{"type":"integer","minimum":1},"items":{"type":"array","items":{"type":"object","additionalProperties":true}},"next":{"type":"string"},"cut":{"description":"Of event.list: earlier events, up to that sequence, were cut from the log.","type":"integer","minimum":0}}};
 
 function validate178(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:list-reply" */;
@@ -18721,14 +18721,39 @@ vErrors.push(err9);
 errors++;
 }
 }
-}
-else {
-const err10 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(data.cut !== undefined){
+let data5 = data.cut;
+if(!(((typeof data5 == "number") && (!(data5 % 1) && !isNaN(data5))) && (isFinite(data5)))){
+const err10 = {instancePath:instancePath+"/cut",schemaPath:"#/properties/cut/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err10];
 }
 else {
 vErrors.push(err10);
+}
+errors++;
+}
+if((typeof data5 == "number") && (isFinite(data5))){
+if(data5 < 0 || isNaN(data5)){
+const err11 = {instancePath:instancePath+"/cut",schemaPath:"#/properties/cut/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(vErrors === null){
+vErrors = [err11];
+}
+else {
+vErrors.push(err11);
+}
+errors++;
+}
+}
+}
+}
+else {
+const err12 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err12];
+}
+else {
+vErrors.push(err12);
 }
 errors++;
 }
@@ -21683,7 +21708,7 @@ return errors === 0;
 validate196.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const snapshotManifest = validate197;
-const schema277 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:snapshot-manifest","title":"SnapshotManifest","description":"Closes a snapshot in its stream: what it is of, and the hash of each chunk before it. Without it there is no snapshot.","type":"object","additionalProperties":true,"required":["format","logId","clusterUid","epoch","sequence","accepted","lastEventId","bytes","sha256","first","chunks","version","time"],"properties":{"format":{"description":"Of this manifest and of how the chunks are packed: gzip, each by itself.","const":1,"type":"integer"},"logId":{"type":"string"},"clusterUid":{"type":"string"},"epoch":{"type":"integer","minimum":0},"sequence":{"description":"Last sequence of the log that is folded in.","type":"integer","minimum":0},"accepted":{"type":"integer","minimum":0},"lastEventId":{"type":"string"},"bytes":{"description":"Of the lines, unpacked.","type":"integer","minimum":0},"sha256":{"description":"Of the lines, unpacked.","type":"string"},"first":{"description":"Sequence of the first chunk in the snapshots' own stream; the others follow it without a gap.","type":"integer","minimum":1},"chunks":{"type":"array","minItems":1,"items":{"$ref":"urn:swain:snapshot-manifest#/$defs/SnapshotChunk"}},"version":{"description":"Of Swain, that made it.","type":"string"},"time":{"description":"When it was made, milliseconds since 1970.","type":"integer"}},"$defs":{"SnapshotChunk":{"type":"object","additionalProperties":true,"required":["bytes","sha256"],"properties":{"bytes":{"type":"integer","minimum":0},"sha256":{"type":"string"}}}}};
+const schema277 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:snapshot-manifest","title":"SnapshotManifest","description":"Closes a snapshot in its stream: what it is of, and the hash of each chunk before it. Without it there is no snapshot.","type":"object","additionalProperties":true,"required":["format","logId","clusterUid","epoch","sequence","accepted","lastEventId","bytes","first","chunks","version","time"],"properties":{"format":{"description":"Of this manifest and of how the chunks are packed: gzip, each by itself.","const":1,"type":"integer"},"logId":{"type":"string"},"clusterUid":{"type":"string"},"epoch":{"type":"integer","minimum":0},"sequence":{"description":"Last sequence of the log that is folded in.","type":"integer","minimum":0},"accepted":{"type":"integer","minimum":0},"lastEventId":{"type":"string"},"bytes":{"description":"Of the lines, unpacked.","type":"integer","minimum":0},"first":{"description":"Sequence of the first chunk in the snapshots' own stream; the others follow it without a gap.","type":"integer","minimum":1},"chunks":{"type":"array","minItems":1,"items":{"$ref":"urn:swain:snapshot-manifest#/$defs/SnapshotChunk"}},"version":{"description":"Of Swain, that made it.","type":"string"},"time":{"description":"When it was made, milliseconds since 1970.","type":"integer"}},"$defs":{"SnapshotChunk":{"type":"object","additionalProperties":true,"required":["bytes","sha256"],"properties":{"bytes":{"type":"integer","minimum":0},"sha256":{"type":"string"}}}}};
 const schema278 = {"type":"object","additionalProperties":true,"required":["bytes","sha256"],"properties":{"bytes":{"type":"integer","minimum":0},"sha256":{"type":"string"}}};
 
 function validate197(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
@@ -21778,8 +21803,8 @@ vErrors.push(err7);
 }
 errors++;
 }
-if(data.sha256 === undefined){
-const err8 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "sha256"},message:"must have required property '"+"sha256"+"'"};
+if(data.first === undefined){
+const err8 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "first"},message:"must have required property '"+"first"+"'"};
 if(vErrors === null){
 vErrors = [err8];
 }
@@ -21788,8 +21813,8 @@ vErrors.push(err8);
 }
 errors++;
 }
-if(data.first === undefined){
-const err9 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "first"},message:"must have required property '"+"first"+"'"};
+if(data.chunks === undefined){
+const err9 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "chunks"},message:"must have required property '"+"chunks"+"'"};
 if(vErrors === null){
 vErrors = [err9];
 }
@@ -21798,8 +21823,8 @@ vErrors.push(err9);
 }
 errors++;
 }
-if(data.chunks === undefined){
-const err10 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "chunks"},message:"must have required property '"+"chunks"+"'"};
+if(data.version === undefined){
+const err10 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "version"},message:"must have required property '"+"version"+"'"};
 if(vErrors === null){
 vErrors = [err10];
 }
@@ -21808,8 +21833,8 @@ vErrors.push(err10);
 }
 errors++;
 }
-if(data.version === undefined){
-const err11 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "version"},message:"must have required property '"+"version"+"'"};
+if(data.time === undefined){
+const err11 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "time"},message:"must have required property '"+"time"+"'"};
 if(vErrors === null){
 vErrors = [err11];
 }
@@ -21818,8 +21843,10 @@ vErrors.push(err11);
 }
 errors++;
 }
-if(data.time === undefined){
-const err12 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "time"},message:"must have required property '"+"time"+"'"};
+if(data.format !== undefined){
+let data0 = data.format;
+if(!(((typeof data0 == "number") && (!(data0 % 1) && !isNaN(data0))) && (isFinite(data0)))){
+const err12 = {instancePath:instancePath+"/format",schemaPath:"#/properties/format/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err12];
 }
@@ -21828,10 +21855,8 @@ vErrors.push(err12);
 }
 errors++;
 }
-if(data.format !== undefined){
-let data0 = data.format;
-if(!(((typeof data0 == "number") && (!(data0 % 1) && !isNaN(data0))) && (isFinite(data0)))){
-const err13 = {instancePath:instancePath+"/format",schemaPath:"#/properties/format/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(1 !== data0){
+const err13 = {instancePath:instancePath+"/format",schemaPath:"#/properties/format/const",keyword:"const",params:{allowedValue: 1},message:"must be equal to constant"};
 if(vErrors === null){
 vErrors = [err13];
 }
@@ -21840,8 +21865,10 @@ vErrors.push(err13);
 }
 errors++;
 }
-if(1 !== data0){
-const err14 = {instancePath:instancePath+"/format",schemaPath:"#/properties/format/const",keyword:"const",params:{allowedValue: 1},message:"must be equal to constant"};
+}
+if(data.logId !== undefined){
+if(typeof data.logId !== "string"){
+const err14 = {instancePath:instancePath+"/logId",schemaPath:"#/properties/logId/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err14];
 }
@@ -21851,9 +21878,9 @@ vErrors.push(err14);
 errors++;
 }
 }
-if(data.logId !== undefined){
-if(typeof data.logId !== "string"){
-const err15 = {instancePath:instancePath+"/logId",schemaPath:"#/properties/logId/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(data.clusterUid !== undefined){
+if(typeof data.clusterUid !== "string"){
+const err15 = {instancePath:instancePath+"/clusterUid",schemaPath:"#/properties/clusterUid/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err15];
 }
@@ -21863,9 +21890,10 @@ vErrors.push(err15);
 errors++;
 }
 }
-if(data.clusterUid !== undefined){
-if(typeof data.clusterUid !== "string"){
-const err16 = {instancePath:instancePath+"/clusterUid",schemaPath:"#/properties/clusterUid/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(data.epoch !== undefined){
+let data3 = data.epoch;
+if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
+const err16 = {instancePath:instancePath+"/epoch",schemaPath:"#/properties/epoch/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err16];
 }
@@ -21874,11 +21902,9 @@ vErrors.push(err16);
 }
 errors++;
 }
-}
-if(data.epoch !== undefined){
-let data3 = data.epoch;
-if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
-const err17 = {instancePath:instancePath+"/epoch",schemaPath:"#/properties/epoch/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if((typeof data3 == "number") && (isFinite(data3))){
+if(data3 < 0 || isNaN(data3)){
+const err17 = {instancePath:instancePath+"/epoch",schemaPath:"#/properties/epoch/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
 if(vErrors === null){
 vErrors = [err17];
 }
@@ -21887,9 +21913,12 @@ vErrors.push(err17);
 }
 errors++;
 }
-if((typeof data3 == "number") && (isFinite(data3))){
-if(data3 < 0 || isNaN(data3)){
-const err18 = {instancePath:instancePath+"/epoch",schemaPath:"#/properties/epoch/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+}
+}
+if(data.sequence !== undefined){
+let data4 = data.sequence;
+if(!(((typeof data4 == "number") && (!(data4 % 1) && !isNaN(data4))) && (isFinite(data4)))){
+const err18 = {instancePath:instancePath+"/sequence",schemaPath:"#/properties/sequence/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err18];
 }
@@ -21898,12 +21927,9 @@ vErrors.push(err18);
 }
 errors++;
 }
-}
-}
-if(data.sequence !== undefined){
-let data4 = data.sequence;
-if(!(((typeof data4 == "number") && (!(data4 % 1) && !isNaN(data4))) && (isFinite(data4)))){
-const err19 = {instancePath:instancePath+"/sequence",schemaPath:"#/properties/sequence/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if((typeof data4 == "number") && (isFinite(data4))){
+if(data4 < 0 || isNaN(data4)){
+const err19 = {instancePath:instancePath+"/sequence",schemaPath:"#/properties/sequence/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
 if(vErrors === null){
 vErrors = [err19];
 }
@@ -21912,9 +21938,12 @@ vErrors.push(err19);
 }
 errors++;
 }
-if((typeof data4 == "number") && (isFinite(data4))){
-if(data4 < 0 || isNaN(data4)){
-const err20 = {instancePath:instancePath+"/sequence",schemaPath:"#/properties/sequence/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+}
+}
+if(data.accepted !== undefined){
+let data5 = data.accepted;
+if(!(((typeof data5 == "number") && (!(data5 % 1) && !isNaN(data5))) && (isFinite(data5)))){
+const err20 = {instancePath:instancePath+"/accepted",schemaPath:"#/properties/accepted/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err20];
 }
@@ -21923,12 +21952,9 @@ vErrors.push(err20);
 }
 errors++;
 }
-}
-}
-if(data.accepted !== undefined){
-let data5 = data.accepted;
-if(!(((typeof data5 == "number") && (!(data5 % 1) && !isNaN(data5))) && (isFinite(data5)))){
-const err21 = {instancePath:instancePath+"/accepted",schemaPath:"#/properties/accepted/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if((typeof data5 == "number") && (isFinite(data5))){
+if(data5 < 0 || isNaN(data5)){
+const err21 = {instancePath:instancePath+"/accepted",schemaPath:"#/properties/accepted/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
 if(vErrors === null){
 vErrors = [err21];
 }
@@ -21937,9 +21963,11 @@ vErrors.push(err21);
 }
 errors++;
 }
-if((typeof data5 == "number") && (isFinite(data5))){
-if(data5 < 0 || isNaN(data5)){
-const err22 = {instancePath:instancePath+"/accepted",schemaPath:"#/properties/accepted/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+}
+}
+if(data.lastEventId !== undefined){
+if(typeof data.lastEventId !== "string"){
+const err22 = {instancePath:instancePath+"/lastEventId",schemaPath:"#/properties/lastEventId/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err22];
 }
@@ -21949,10 +21977,10 @@ vErrors.push(err22);
 errors++;
 }
 }
-}
-if(data.lastEventId !== undefined){
-if(typeof data.lastEventId !== "string"){
-const err23 = {instancePath:instancePath+"/lastEventId",schemaPath:"#/properties/lastEventId/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(data.bytes !== undefined){
+let data7 = data.bytes;
+if(!(((typeof data7 == "number") && (!(data7 % 1) && !isNaN(data7))) && (isFinite(data7)))){
+const err23 = {instancePath:instancePath+"/bytes",schemaPath:"#/properties/bytes/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err23];
 }
@@ -21961,11 +21989,9 @@ vErrors.push(err23);
 }
 errors++;
 }
-}
-if(data.bytes !== undefined){
-let data7 = data.bytes;
-if(!(((typeof data7 == "number") && (!(data7 % 1) && !isNaN(data7))) && (isFinite(data7)))){
-const err24 = {instancePath:instancePath+"/bytes",schemaPath:"#/properties/bytes/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if((typeof data7 == "number") && (isFinite(data7))){
+if(data7 < 0 || isNaN(data7)){
+const err24 = {instancePath:instancePath+"/bytes",schemaPath:"#/properties/bytes/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
 if(vErrors === null){
 vErrors = [err24];
 }
@@ -21974,9 +22000,12 @@ vErrors.push(err24);
 }
 errors++;
 }
-if((typeof data7 == "number") && (isFinite(data7))){
-if(data7 < 0 || isNaN(data7)){
-const err25 = {instancePath:instancePath+"/bytes",schemaPath:"#/properties/bytes/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+}
+}
+if(data.first !== undefined){
+let data8 = data.first;
+if(!(((typeof data8 == "number") && (!(data8 % 1) && !isNaN(data8))) && (isFinite(data8)))){
+const err25 = {instancePath:instancePath+"/first",schemaPath:"#/properties/first/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err25];
 }
@@ -21985,11 +22014,9 @@ vErrors.push(err25);
 }
 errors++;
 }
-}
-}
-if(data.sha256 !== undefined){
-if(typeof data.sha256 !== "string"){
-const err26 = {instancePath:instancePath+"/sha256",schemaPath:"#/properties/sha256/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if((typeof data8 == "number") && (isFinite(data8))){
+if(data8 < 1 || isNaN(data8)){
+const err26 = {instancePath:instancePath+"/first",schemaPath:"#/properties/first/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err26];
 }
@@ -21999,10 +22026,12 @@ vErrors.push(err26);
 errors++;
 }
 }
-if(data.first !== undefined){
-let data9 = data.first;
-if(!(((typeof data9 == "number") && (!(data9 % 1) && !isNaN(data9))) && (isFinite(data9)))){
-const err27 = {instancePath:instancePath+"/first",schemaPath:"#/properties/first/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+}
+if(data.chunks !== undefined){
+let data9 = data.chunks;
+if(Array.isArray(data9)){
+if(data9.length < 1){
+const err27 = {instancePath:instancePath+"/chunks",schemaPath:"#/properties/chunks/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"};
 if(vErrors === null){
 vErrors = [err27];
 }
@@ -22011,9 +22040,12 @@ vErrors.push(err27);
 }
 errors++;
 }
-if((typeof data9 == "number") && (isFinite(data9))){
-if(data9 < 1 || isNaN(data9)){
-const err28 = {instancePath:instancePath+"/first",schemaPath:"#/properties/first/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+const len0 = data9.length;
+for(let i0=0; i0<len0; i0++){
+let data10 = data9[i0];
+if(data10 && typeof data10 == "object" && !Array.isArray(data10)){
+if(data10.bytes === undefined){
+const err28 = {instancePath:instancePath+"/chunks/" + i0,schemaPath:"urn:swain:snapshot-manifest#/$defs/SnapshotChunk/required",keyword:"required",params:{missingProperty: "bytes"},message:"must have required property '"+"bytes"+"'"};
 if(vErrors === null){
 vErrors = [err28];
 }
@@ -22022,13 +22054,8 @@ vErrors.push(err28);
 }
 errors++;
 }
-}
-}
-if(data.chunks !== undefined){
-let data10 = data.chunks;
-if(Array.isArray(data10)){
-if(data10.length < 1){
-const err29 = {instancePath:instancePath+"/chunks",schemaPath:"#/properties/chunks/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"};
+if(data10.sha256 === undefined){
+const err29 = {instancePath:instancePath+"/chunks/" + i0,schemaPath:"urn:swain:snapshot-manifest#/$defs/SnapshotChunk/required",keyword:"required",params:{missingProperty: "sha256"},message:"must have required property '"+"sha256"+"'"};
 if(vErrors === null){
 vErrors = [err29];
 }
@@ -22037,12 +22064,10 @@ vErrors.push(err29);
 }
 errors++;
 }
-const len0 = data10.length;
-for(let i0=0; i0<len0; i0++){
-let data11 = data10[i0];
-if(data11 && typeof data11 == "object" && !Array.isArray(data11)){
-if(data11.bytes === undefined){
-const err30 = {instancePath:instancePath+"/chunks/" + i0,schemaPath:"urn:swain:snapshot-manifest#/$defs/SnapshotChunk/required",keyword:"required",params:{missingProperty: "bytes"},message:"must have required property '"+"bytes"+"'"};
+if(data10.bytes !== undefined){
+let data11 = data10.bytes;
+if(!(((typeof data11 == "number") && (!(data11 % 1) && !isNaN(data11))) && (isFinite(data11)))){
+const err30 = {instancePath:instancePath+"/chunks/" + i0+"/bytes",schemaPath:"urn:swain:snapshot-manifest#/$defs/SnapshotChunk/properties/bytes/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err30];
 }
@@ -22051,8 +22076,9 @@ vErrors.push(err30);
 }
 errors++;
 }
-if(data11.sha256 === undefined){
-const err31 = {instancePath:instancePath+"/chunks/" + i0,schemaPath:"urn:swain:snapshot-manifest#/$defs/SnapshotChunk/required",keyword:"required",params:{missingProperty: "sha256"},message:"must have required property '"+"sha256"+"'"};
+if((typeof data11 == "number") && (isFinite(data11))){
+if(data11 < 0 || isNaN(data11)){
+const err31 = {instancePath:instancePath+"/chunks/" + i0+"/bytes",schemaPath:"urn:swain:snapshot-manifest#/$defs/SnapshotChunk/properties/bytes/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
 if(vErrors === null){
 vErrors = [err31];
 }
@@ -22061,10 +22087,11 @@ vErrors.push(err31);
 }
 errors++;
 }
-if(data11.bytes !== undefined){
-let data12 = data11.bytes;
-if(!(((typeof data12 == "number") && (!(data12 % 1) && !isNaN(data12))) && (isFinite(data12)))){
-const err32 = {instancePath:instancePath+"/chunks/" + i0+"/bytes",schemaPath:"urn:swain:snapshot-manifest#/$defs/SnapshotChunk/properties/bytes/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+}
+}
+if(data10.sha256 !== undefined){
+if(typeof data10.sha256 !== "string"){
+const err32 = {instancePath:instancePath+"/chunks/" + i0+"/sha256",schemaPath:"urn:swain:snapshot-manifest#/$defs/SnapshotChunk/properties/sha256/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err32];
 }
@@ -22073,9 +22100,10 @@ vErrors.push(err32);
 }
 errors++;
 }
-if((typeof data12 == "number") && (isFinite(data12))){
-if(data12 < 0 || isNaN(data12)){
-const err33 = {instancePath:instancePath+"/chunks/" + i0+"/bytes",schemaPath:"urn:swain:snapshot-manifest#/$defs/SnapshotChunk/properties/bytes/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+}
+}
+else {
+const err33 = {instancePath:instancePath+"/chunks/" + i0,schemaPath:"urn:swain:snapshot-manifest#/$defs/SnapshotChunk/type",keyword:"type",params:{type: "object"},message:"must be object"};
 if(vErrors === null){
 vErrors = [err33];
 }
@@ -22086,9 +22114,8 @@ errors++;
 }
 }
 }
-if(data11.sha256 !== undefined){
-if(typeof data11.sha256 !== "string"){
-const err34 = {instancePath:instancePath+"/chunks/" + i0+"/sha256",schemaPath:"urn:swain:snapshot-manifest#/$defs/SnapshotChunk/properties/sha256/type",keyword:"type",params:{type: "string"},message:"must be string"};
+else {
+const err34 = {instancePath:instancePath+"/chunks",schemaPath:"#/properties/chunks/type",keyword:"type",params:{type: "array"},message:"must be array"};
 if(vErrors === null){
 vErrors = [err34];
 }
@@ -22098,9 +22125,9 @@ vErrors.push(err34);
 errors++;
 }
 }
-}
-else {
-const err35 = {instancePath:instancePath+"/chunks/" + i0,schemaPath:"urn:swain:snapshot-manifest#/$defs/SnapshotChunk/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(data.version !== undefined){
+if(typeof data.version !== "string"){
+const err35 = {instancePath:instancePath+"/version",schemaPath:"#/properties/version/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err35];
 }
@@ -22110,9 +22137,10 @@ vErrors.push(err35);
 errors++;
 }
 }
-}
-else {
-const err36 = {instancePath:instancePath+"/chunks",schemaPath:"#/properties/chunks/type",keyword:"type",params:{type: "array"},message:"must be array"};
+if(data.time !== undefined){
+let data14 = data.time;
+if(!(((typeof data14 == "number") && (!(data14 % 1) && !isNaN(data14))) && (isFinite(data14)))){
+const err36 = {instancePath:instancePath+"/time",schemaPath:"#/properties/time/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err36];
 }
@@ -22122,39 +22150,14 @@ vErrors.push(err36);
 errors++;
 }
 }
-if(data.version !== undefined){
-if(typeof data.version !== "string"){
-const err37 = {instancePath:instancePath+"/version",schemaPath:"#/properties/version/type",keyword:"type",params:{type: "string"},message:"must be string"};
+}
+else {
+const err37 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
 if(vErrors === null){
 vErrors = [err37];
 }
 else {
 vErrors.push(err37);
-}
-errors++;
-}
-}
-if(data.time !== undefined){
-let data15 = data.time;
-if(!(((typeof data15 == "number") && (!(data15 % 1) && !isNaN(data15))) && (isFinite(data15)))){
-const err38 = {instancePath:instancePath+"/time",schemaPath:"#/properties/time/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
-if(vErrors === null){
-vErrors = [err38];
-}
-else {
-vErrors.push(err38);
-}
-errors++;
-}
-}
-}
-else {
-const err39 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
-if(vErrors === null){
-vErrors = [err39];
-}
-else {
-vErrors.push(err39);
 }
 errors++;
 }

@@ -1516,6 +1516,10 @@ items: {
 [k: string]: unknown
 }[]
 next?: string
+/**
+ * Of event.list: earlier events, up to that sequence, were cut from the log.
+ */
+cut?: number
 [k: string]: unknown
 }
 /**
@@ -1850,10 +1854,6 @@ lastEventId: string
  * Of the lines, unpacked.
  */
 bytes: number
-/**
- * Of the lines, unpacked.
- */
-sha256: string
 /**
  * Sequence of the first chunk in the snapshots' own stream; the others follow it without a gap.
  */

@@ -90,6 +90,26 @@ export const errorKinds = {
     "Something other than the leader wrote to the log; it was skipped. Check who may publish to event subjects.",
   ),
   LOG_UNKNOWN_EVENT: kind(1, false, "Update this controller: the log holds an event type it does not know."),
+  LOG_CUT: kind(
+    1,
+    false,
+    "Nothing to do: what is before stands in snapshots. Keep backups if you want a longer history.",
+  ),
+  LOG_INCOMPLETE: kind(
+    1,
+    false,
+    "Bring the cluster back with `swain restore FILE` from a file of `swain backup`; pods and proxies go on meanwhile.",
+  ),
+  SNAPSHOT_MISSING: kind(
+    1,
+    true,
+    "Nothing to do while a controller leads: it makes a new one. `swain state rebuild` asks for one now.",
+  ),
+  SNAPSHOT_FAILED: kind(
+    1,
+    true,
+    "The leader tries again; the log is not cut until then. Read the message, and look at the room of the server.",
+  ),
   SNAPSHOT_BROKEN: kind(
     1,
     true,

@@ -17,6 +17,7 @@ import { runCli } from "../support/cli.ts";
 import { startTestController, TestAgent, TestClient, until } from "../support/controllers.ts";
 import { serviceManifest, workloadManifest } from "../support/core.ts";
 import { describeServers } from "../support/nats.ts";
+import { workPorts } from "../support/snapshots.ts";
 
 describeServers("backup and restore", (binary) => {
   let world: RealWorld;
@@ -94,7 +95,7 @@ describeServers("backup and restore", (binary) => {
     await controller("c2");
     await client.leader();
     expect((await client.status())["logId"]).toBe(restored.logId);
-    const state = await verifyState(await world.connect(), world.cluster, systemClock);
+    const state = await verifyState(workPorts(await world.connect(), world.cluster));
     expect(state.differences).toEqual([]);
     expect(state.foreign).toBe(1);
   });

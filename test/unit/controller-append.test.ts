@@ -13,7 +13,10 @@ import { encodeEvent } from "../../services/controller/record.ts";
 import type { Clock } from "../../services/kernel/clock.ts";
 import { SwainError } from "../../services/kernel/errors.ts";
 import type { Code } from "../../services/kernel/errors.ts";
+import { snapshotPolicy } from "../../services/controller/snapshot/policy.ts";
+import { systemPacking } from "../../services/kernel/node/packing.ts";
 import { silent } from "../../services/kernel/log.ts";
+import { noSnapshotter } from "../support/snapshots.ts";
 
 type Fault = (log: ScriptedLog, data: Uint8Array, expected: number) => number | Code;
 
@@ -99,6 +102,9 @@ beforeEach(() => {
     subjects: subjectsOf("test"),
     counters: noCounts(),
     measures: noMeasures(),
+    packing: systemPacking,
+    snapshotter: noSnapshotter,
+    policy: snapshotPolicy,
   };
   ledger = new Ledger(() => context.counters.foreign++);
 });
