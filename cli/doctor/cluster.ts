@@ -113,7 +113,11 @@ async function rooms({ bus, subjects }: Client): Promise<Finding[]> {
 async function snapshots({ bus, cluster, subjects, clock, ids }: Client): Promise<Finding[]> {
   const { checkSnapshots } = await import("../../services/controller/snapshot/work.ts");
   const { systemPacking } = await import("../../services/kernel/node/packing.ts");
-  const { verified, problems } = await checkSnapshots({ bus, cluster, subjects, clock, ids, packing: systemPacking });
+  const looked = await checkSnapshots({ bus, cluster, subjects, clock, ids, packing: systemPacking }).catch(
+    asSwainError,
+  );
+  if (looked instanceof Error) return [bad("snapshots", looked.code, looked.message)];
+  const { verified, problems } = looked;
   if (problems.length > 0) return problems.map(({ code, message }) => warn("snapshots", code, message));
   const [newest] = verified;
   if (newest === undefined) return [ok("snapshots", "none yet, and the log has its beginning")];

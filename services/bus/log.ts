@@ -1,12 +1,12 @@
 // The log over a JetStream stream. `streams.ts` makes the stream; only the leading controller appends.
-import type { PubAck, StreamInfo } from "@nats-io/jetstream";
+import type { StreamInfo } from "@nats-io/jetstream";
 import type { Cancel } from "../kernel/clock.ts";
 import { SwainError } from "../kernel/errors.ts";
 import { openConsumer } from "./consumer.ts";
 import { followStream } from "./follow.ts";
 import { readToEnd } from "./heal.ts";
 import { apiCall, apiCodes, conflicts, failed, valueOf } from "./jetstream-api.ts";
-import type { ApiFailure, ApiResult } from "./jetstream-api.ts";
+import type { ApiFailure } from "./jetstream-api.ts";
 import type { LogRecord, LogStore } from "./port.ts";
 import type { Wire } from "./wire.ts";
 
@@ -20,8 +20,6 @@ const noRoom: ReadonlySet<number> = new Set([
 export class JetStreamLog implements LogStore {
   private readonly wire: Wire;
   private readonly stream: string;
-  /** The end of the log before and after a cut beyond it: 2.9 holds the next append against the former. */
-  private moved: { readonly from: number; readonly to: number } | undefined;
 
   constructor(wire: Wire, stream: string) {
     this.wire = wire;
@@ -33,22 +31,16 @@ export class JetStreamLog implements LogStore {
     data: Uint8Array,
     options: { expectedSequence: number; messageId: string; timeoutMs: number },
   ): Promise<number> {
-    const { expectedSequence, messageId: msgID, timeoutMs } = options;
-    const send = (lastSequence: number): Promise<ApiResult<PubAck>> =>
-      this.wire.jetStream(
-        subject,
-        // One try: what became of one that was not answered is for the caller to find out.
-        ({ client }, timeout) =>
-          client.publish(subject, data, { msgID, timeout, expect: { streamName: this.stream, lastSequence } }),
-        { timeoutMs, bytes: data.length },
-      );
-    let result = await send(expectedSequence);
-    const { moved } = this;
-    if ("failure" in result && conflicts.has(result.failure.code) && moved?.to === expectedSequence) {
-      result = await send(moved.from);
-    }
+    const { expectedSequence: lastSequence, messageId: msgID, timeoutMs } = options;
+    const result = await this.wire.jetStream(
+      subject,
+      // One try: what became of one that was not answered is for the caller to find out.
+      ({ client }, timeout) =>
+        client.publish(subject, data, { msgID, timeout, expect: { streamName: this.stream, lastSequence } }),
+      { timeoutMs, bytes: data.length },
+    );
     if ("ok" in result) return result.ok.seq;
-    throw await this.refused(result.failure, expectedSequence, data.length);
+    throw await this.refused(result.failure, options.expectedSequence, data.length);
   }
 
   async tail(): Promise<{ first: number; last: number }> {
@@ -103,12 +95,10 @@ export class JetStreamLog implements LogStore {
   async cut(upTo: number, subject?: string): Promise<void> {
     // A server takes sequence 0 for "everything".
     if (upTo < 1) return;
-    const { last } = await this.tail();
     await apiCall(this.wire, `STREAM.PURGE.${this.stream}`, {
       seq: upTo + 1,
       ...(subject === undefined ? {} : { filter: subject }),
     });
-    if (subject === undefined && upTo > last) this.moved = { from: last, to: upTo };
   }
 
   async room(): Promise<{ used: number; most: number }> {

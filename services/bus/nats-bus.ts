@@ -43,8 +43,6 @@ export class NatsBus implements Bus {
   private readonly connection: NatsConnection;
   private readonly parts: BusParts;
   private readonly wire: Wire;
-  /** Streams asked for; a cluster has two. */
-  private readonly logs = new Map<string, LogStore>();
   private readonly commands: CommandRequests;
   private readonly listeners = new Set<(state: BusState) => void>();
   private readonly owned = new Set<Cancel>();
@@ -135,9 +133,7 @@ export class NatsBus implements Bus {
   }
 
   log(stream: string): LogStore {
-    const log = this.logs.get(stream) ?? new JetStreamLog(this.wire, stream);
-    this.logs.set(stream, log);
-    return log;
+    return new JetStreamLog(this.wire, stream);
   }
 
   bucket(name: string): Bucket {

@@ -69,6 +69,8 @@ export interface Features {
   readonly production: boolean;
   /** True when `sync_interval: always` exists. */
   readonly syncAlways: boolean;
+  /** True when an empty log can be made to begin anywhere by `cut`. */
+  readonly emptyCut: boolean;
 }
 
 /** One stored message of the log. */
@@ -98,8 +100,8 @@ export interface LogStore {
   /** All records from `from` to the tail as it is when called, or to `upTo` if that is before it, in order. */
   read(from: number, onRecord: (record: LogRecord) => void, upTo?: number): Promise<void>;
   /**
-   * Removes all records up to that sequence; of one subject when it is given. An empty log then begins after it. Later
-   * records keep their sequences.
+   * Removes all records up to that sequence; of one subject when it is given. Later records keep their sequences. An empty
+   * log begins after it, where the server has `emptyCut`; elsewhere it takes no more than what there is.
    */
   cut(upTo: number, subject?: string): Promise<void>;
   /** Bytes stored, and the most the stream takes; 0 when nothing bounds it. */

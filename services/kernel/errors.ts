@@ -69,7 +69,11 @@ export const errorKinds = {
   APPEND_CONFLICT: kind(1, true, "Read the next sequence."),
   SERVER_TOO_OLD: kind(1, false, "Use a newer nats-server."),
   // the log
-  LOG_FULL: kind(1, false, "Raise the stream's max_bytes with `nats stream edit`; nothing can be changed until then."),
+  LOG_FULL: kind(
+    1,
+    true,
+    "The leader cuts what two snapshots hold; if it stays full, raise the stream's max_bytes with `nats stream edit`.",
+  ),
   LOG_UNKNOWN: kind(
     1,
     false,

@@ -177,14 +177,16 @@ export function logConformance(opened: () => OpenedWorld): void {
       expect(after.most).toBeGreaterThan(after.used);
     });
 
-    it("lets an empty log begin anywhere", async () => {
+    it("lets an empty log begin anywhere, where the server can", async () => {
       const at = await last();
       const log = bus.log(names.stream);
+      if (!bus.features.emptyCut) return;
       await log.cut(at + 1000);
       expect(await log.tail()).toEqual({ first: at + 1001, last: at + 1000 });
       expect(await append({ n: "far" }, at + 1000)).toBe(at + 1001);
       expect((await log.get(at + 1001))?.sequence).toBe(at + 1001);
-      expect(await log.tail()).toEqual({ first: at + 1001, last: at + 1001 });
+      expect(await append({ n: "on" }, at + 1001)).toBe(at + 1002);
+      expect(await log.tail()).toEqual({ first: at + 1001, last: at + 1002 });
     });
   });
 }

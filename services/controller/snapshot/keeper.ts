@@ -83,8 +83,9 @@ export class SnapshotKeeper {
   private look(): void {
     if (this.busy || this.ended || this.timer !== undefined) return;
     if (!this.checked) void this.work(() => this.check());
-    else if (this.isDue) void this.work(() => this.make());
+    // Cutting comes first: where much is written the next snapshot is due when the last one is done.
     else if (this.isCutDue && this.mayCut()) void this.work(() => this.cut());
+    else if (this.isDue) void this.work(() => this.make());
   }
 
   private get isDue(): boolean {

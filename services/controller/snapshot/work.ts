@@ -1,5 +1,6 @@
 // The work of looking through snapshots and of making one. It takes seconds on a large cluster, so the leader never does it
 // itself: a thread does (`thread/`), and a simulation wherever it likes. Every word of it is on the bus.
+import type { SnapshotManifest } from "../../../schemas/generated/types.ts";
 import { limits } from "../../bus/limits.ts";
 import { ensureSnapshots } from "../../bus/streams.ts";
 import type { State } from "../../core/model.ts";
@@ -11,6 +12,7 @@ import { SwainError, asSwainError } from "../../kernel/errors.ts";
 import type { Ids } from "../../kernel/ids.ts";
 import { version } from "../../kernel/version.ts";
 import { Ledger } from "../ledger.ts";
+import { parseJson, stringField } from "../record.ts";
 import { openLedger, unfit } from "./open.ts";
 import type { Problem, SnapshotOrder, SnapshotReport, Verified } from "./port.ts";
 import { dropSnapshot, isMissing, loadSnapshot, storedSnapshots, writeSnapshot } from "./store.ts";
@@ -114,10 +116,17 @@ async function tidied(ports: WorkPorts, sequence: number): Promise<Set<string>> 
   for await (const { id, manifest } of storedSnapshots(ports)) {
     if (manifest === null) strays.add(id);
     else if (manifest.sequence <= sequence) whole.add(id);
+    else if (!(await isOfLog(ports, manifest))) strays.add(id);
     else throw new SwainError("APPEND_CONFLICT", `snapshot ${id} is of sequence ${manifest.sequence} already`);
   }
   for (const id of strays) await dropSnapshot(ports, id);
   return whole;
+}
+
+/** A log made anew has other events at the same sequences. */
+async function isOfLog({ bus, subjects }: WorkPorts, { accepted, lastEventId }: SnapshotManifest): Promise<boolean> {
+  const record = await bus.log(subjects.stream).get(accepted);
+  return record !== null && stringField(parseJson(record.data), "id") === lastEventId;
 }
 
 interface Written {
