@@ -8,7 +8,7 @@ import { projection, projectionKeys } from "../core/project.ts";
 import { encodeState } from "../core/snapshot/encode.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { sleep } from "../kernel/clock.ts";
-import { asSwainError } from "../kernel/errors.ts";
+import { SwainError, asSwainError } from "../kernel/errors.ts";
 import type { Packing } from "../kernel/packing.ts";
 import type { Ledger } from "./ledger.ts";
 import { openLedger } from "./snapshot/open.ts";
@@ -66,7 +66,7 @@ const differencesMost = 1000;
 /** Snapshots that a cut log needs. */
 const needed = 2;
 /** The leader may cut the log and replace snapshots while we read. */
-const tries = 3;
+const tries = 5;
 
 /**
  * Verifies until log and KV agree, or the tries are used up. Rejects with TIMEOUT, JETSTREAM_ERROR, LOG_INCOMPLETE or
@@ -94,7 +94,10 @@ async function verified({ bus, cluster, clock, packing }: VerifyPorts): Promise<
   const snapshots: ComparedSnapshot[] = [];
   for (const one of stored) {
     const compared = await compareSnapshot(ports, one, ledger);
-    if (compared !== null) snapshots.push(compared);
+    // Without its successor the count would be wrong.
+    if (compared === null)
+      throw new SwainError("LOG_UNKNOWN", `snapshot ${one.id} was replaced meanwhile, again and again`);
+    snapshots.push(compared);
   }
   const good = snapshots.filter(({ state }) => state === "equal").length;
   const missing = (await log.tail()).first === 1 ? 0 : Math.max(0, needed - good);

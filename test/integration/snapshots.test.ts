@@ -258,4 +258,34 @@ describeServers("snapshots", (binary) => {
     expect(events.stdout.split("\n").length).toBeGreaterThan(5);
     expect((await cli("events", "--last", "3")).stderr).toBe("");
   });
+
+  it("let a standby whose place was cut away fold on from them", async () => {
+    const leader = await lead("c1");
+    // It hears beats and no records, until it is told that its place is gone.
+    let tell: ((tail: { first: number; last: number }) => void) | undefined;
+    const own = await world.connect();
+    const follow: LogStore["follow"] = (_from, _onRecord, onBroken) => {
+      tell = onBroken;
+      return () => {};
+    };
+    const deaf = (stream: string): LogStore =>
+      Object.create(own.log(stream), { follow: { value: follow } }) as LogStore;
+    const standby = await startTestController(world, "c2", {
+      bus: Object.create(own, { log: { value: deaf } }) as Bus,
+      policy,
+    });
+    cleanups.push(() => standby.controller.stop());
+    const sequence = (): number => {
+      const figures = standby.controller.insight.figures();
+      const found = figures.find(({ family }) => family.name === "swain_controller_log_sequence");
+      return found?.samples[0]?.value ?? 0;
+    };
+    await work();
+    await until("the log was cut", () => leader.counters.cuts > 0);
+    const tail = await log.tail();
+    expect(sequence()).toBeLessThan(tail.first);
+    tell?.(tail);
+    await until("it has folded on", () => sequence() >= tail.last);
+    expect(standby.controller.leads).toBe(false);
+  });
 });

@@ -252,3 +252,15 @@ describe("an election", () => {
     await expect(stand(context, ledger)).rejects.toMatchObject({ code: "LOG_UNKNOWN" });
   });
 });
+
+describe("a ledger", () => {
+  it("notices that records were cut away while it read them", async () => {
+    await elected();
+    const behind = new Ledger(() => {});
+    const tail = log.tail.bind(log);
+    let asked = 0;
+    // The cut comes between the look at the tail and the reading.
+    log.tail = async () => ({ ...(await tail()), first: (asked += 1) > 1 ? 2 : 1 });
+    await expect(behind.catchUp(log)).rejects.toMatchObject({ code: "LOG_UNKNOWN" });
+  });
+});
