@@ -1,16 +1,16 @@
-// The file of `swain backup`: JSON lines. The first says what it is of, each further one holds a record, the last one the
-// SHA-256 of all lines before it.
+// The file of `swain backup`: JSON lines. The first says what it is of; of a log that was cut the lines of a snapshot follow;
+// each further one holds a record, the last one the SHA-256 of all lines before it.
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { closeSync, createReadStream, existsSync, fsyncSync, linkSync, openSync, rmSync, writeSync } from "node:fs";
 import { createInterface } from "node:readline";
-import type { SavedRecord } from "../services/controller/restore.ts";
+import type { SavedPart, SavedRecord } from "../services/controller/restore.ts";
 import { SwainError } from "../services/kernel/errors.ts";
 
 export interface BackupHeader {
   readonly swain: "backup";
-  /** Of this file's form. */
-  readonly format: 1;
+  /** Of this file's form: 2 when it begins with a snapshot, which older versions do not know. */
+  readonly format: 1 | 2;
   readonly cluster: string;
   readonly clusterUid: string;
   readonly logId: string;
@@ -36,6 +36,11 @@ export class BackupWriter {
     if (existsSync(path)) throw taken(path);
     this.file = attempt(() => openSync(this.partial, "w", 0o600));
     this.line(header);
+  }
+
+  /** A line of the snapshot; before all records. */
+  addLine(line: string): void {
+    this.text(`{"snapshot":${line}}`);
   }
 
   add({ sequence, subject, data }: SavedRecord): void {
@@ -64,7 +69,11 @@ export class BackupWriter {
   }
 
   private line(value: object): void {
-    const line = `${JSON.stringify(value)}\n`;
+    this.text(JSON.stringify(value));
+  }
+
+  private text(text: string): void {
+    const line = `${text}\n`;
     this.hash.update(line);
     attempt(() => writeSync(this.file, line));
   }
@@ -89,7 +98,9 @@ export async function checkBackup(path: string): Promise<BackupHeader> {
     }
     hash.update(`${line}\n`);
     if (header === undefined) header = headerOf(path, value);
-    else {
+    else if (value["snapshot"] !== undefined) {
+      if (header.format === 1 || before > 0) throw broken(path, number, "a snapshot is not expected here");
+    } else {
       const { sequence } = recordOf(path, number, value);
       if (sequence <= before) throw broken(path, number, "its sequences do not go up");
       before = sequence;
@@ -100,13 +111,15 @@ export async function checkBackup(path: string): Promise<BackupHeader> {
   return header;
 }
 
-/** The records of a file that was checked. */
-export async function* recordsOf(path: string): AsyncGenerator<SavedRecord> {
+/** What a file that was checked holds. */
+export async function* partsOf(path: string): AsyncGenerator<SavedPart> {
   let number = 0;
   for await (const line of linesOf(path)) {
     number++;
     const value = parsed(path, number, line);
-    if (number > 1 && value["sha256"] === undefined) yield recordOf(path, number, value);
+    if (number === 1 || value["sha256"] !== undefined) continue;
+    if (value["snapshot"] === undefined) yield recordOf(path, number, value);
+    else yield { line: JSON.stringify(value["snapshot"]) };
   }
 }
 
@@ -135,7 +148,8 @@ function parsed(path: string, number: number, line: string): Record<string, unkn
 
 function headerOf(path: string, value: Record<string, unknown>): BackupHeader {
   if (value["swain"] !== "backup") throw broken(path, 1, "this is no backup of Swain");
-  if (value["format"] !== 1) throw broken(path, 1, `this version reads format 1, not ${String(value["format"])}`);
+  const { format } = value;
+  if (format !== 1 && format !== 2) throw broken(path, 1, `this version reads formats 1 and 2, not ${String(format)}`);
   const { cluster, logId, sequence } = value;
   if (typeof cluster !== "string" || typeof logId !== "string" || typeof sequence !== "number") {
     throw broken(path, 1, "its first line does not say what it is of");

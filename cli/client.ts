@@ -124,8 +124,16 @@ export class Client {
     return items;
   }
 
-  /** The last events, newest last; of one object by name. Pages go back in time. */
-  async events(namespace: string, last: number, name: string | undefined): Promise<ApiObject[]> {
+  /**
+   * The last events, newest last; of one object by name. Pages go back in time. `onCut` is told up to where the log was cut,
+   * when there were fewer because of that.
+   */
+  async events(
+    namespace: string,
+    last: number,
+    name: string | undefined,
+    onCut?: (sequence: number) => void,
+  ): Promise<ApiObject[]> {
     const items: ApiObject[] = [];
     let after: string | undefined;
     for (let page = 0; page < maxEventPages && items.length < last; page++) {
@@ -137,7 +145,8 @@ export class Client {
         ...(after === undefined ? {} : { after }),
       });
       items.unshift(...itemsOf(reply));
-      const { next } = reply;
+      const { next, cut } = reply;
+      if (typeof cut === "number" && cut > 0) onCut?.(cut);
       if (typeof next !== "string" || next === after) break;
       after = next;
     }

@@ -17,6 +17,8 @@ export interface EventSink {
   onEvents(events: readonly Feed[]): void;
   /** Events may be missing before the next one. */
   onGap(): void;
+  /** Earlier events, up to that sequence, were cut from the log. */
+  onCut(sequence: number): void;
 }
 
 /** What the leader tells at most in one list. */
@@ -39,9 +41,9 @@ export async function followEvents(client: Client, filter: EventFilter, sink: Ev
     const fresh = events.filter((event) => tail.accept(event));
     if (fresh.length > 0) sink.onEvents(fresh);
   };
-  const load = async (limit: number): Promise<Feed[]> => {
+  const load = async (limit: number, onCut?: (sequence: number) => void): Promise<Feed[]> => {
     loading = true;
-    const events = await client.events(filter.scope, limit, filter.name);
+    const events = await client.events(filter.scope, limit, filter.name, onCut);
     return events.flatMap((item) => feedEvent(item) ?? []);
   };
   const finish = (events: readonly Feed[]): void => {
@@ -61,7 +63,7 @@ export async function followEvents(client: Client, filter: EventFilter, sink: Ev
     });
   });
   try {
-    finish(filter.last === 0 ? [] : await load(filter.last));
+    finish(filter.last === 0 ? [] : await load(filter.last, (sequence) => sink.onCut(sequence)));
     await aborted(client.signal);
   } finally {
     offState();

@@ -18,8 +18,11 @@ export interface ShownEvents {
 /** Shows past events and, with `follow`, those to come until the client's signal aborts. */
 export async function showEvents(terminal: Terminal, client: Client, shown: ShownEvents): Promise<void> {
   const { filter, follow, view } = shown;
+  const onCut = (sequence: number): void =>
+    terminal.err(`LOG_CUT: events up to sequence ${sequence} are not in the log any more.\n`);
   if (!follow) {
-    terminal.out(await objectsText(await client.events(filter.scope, filter.last, filter.name), view, false));
+    const events = await client.events(filter.scope, filter.last, filter.name, onCut);
+    terminal.out(await objectsText(events, view, false));
     return;
   }
   let printed = Promise.resolve();
@@ -47,6 +50,7 @@ export async function showEvents(terminal: Terminal, client: Client, shown: Show
     onEvents: (events) => {
       printed = printed.then(() => print(events));
     },
+    onCut,
     onGap: () => terminal.err("Disconnected for a while: events may be missing here.\n"),
   });
   await printed;

@@ -65,6 +65,7 @@ const parameters = {
   service: "A service's name.",
   shard: "A number from 0.",
   session: "Made by the client.",
+  snapshot: "The id of a snapshot.",
   token: "The id of a join token.",
 };
 

@@ -16,7 +16,7 @@ export default command({
   ],
   args: {
     file: { type: "positional", required: false, description: "The backup" },
-    force: { type: "boolean", description: "Also when it is of a cluster of another name" },
+    force: { type: "boolean", description: "Also when it is of another cluster, by name or by uid" },
     ...clusterArgs,
   },
   run: restore,
@@ -25,15 +25,20 @@ export default command({
 async function restore(call: Call): Promise<void> {
   const [file] = call.positionals;
   if (file === undefined) throw new SwainError("INVALID_ARGUMENT", "name the file: swain restore FILE");
-  const { checkBackup, recordsOf } = await import("../backup-file.ts");
+  const { checkBackup, partsOf } = await import("../backup-file.ts");
   const header = await checkBackup(file);
   await withClient(call, async (client) => {
     const { bus, cluster, clock, ids } = client;
-    if (header.cluster !== cluster && !call.flag("force")) {
+    const force = call.flag("force");
+    if (header.cluster !== cluster && !force) {
       throw new SwainError("OTHER_CLUSTER", `${file} is of cluster ${header.cluster}, not of ${cluster}`);
     }
     const { restoreLog } = await import("../../services/controller/restore.ts");
-    const { logId, parent, sequence, pods } = await restoreLog({ bus, cluster, clock, ids }, recordsOf(file));
+    const { systemPacking } = await import("../../services/kernel/node/packing.ts");
+    const ports = { bus, cluster, clock, ids, packing: systemPacking };
+    const { clusterUid } = header;
+    const restored = await restoreLog(ports, partsOf(file), { clusterUid, force });
+    const { logId, parent, sequence, pods } = restored;
     call.terminal.out(`log ${logId} begins at sequence ${sequence} with ${pods} pods; its parent is ${parent}\n`);
     call.terminal.out("Start the controllers now. Pods made after the backup are stopped by their nodes.\n");
   });

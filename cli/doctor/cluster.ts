@@ -29,7 +29,12 @@ export async function checkCluster(client: Client, server: string, data: string)
   const findings = [await roundTrip(client, server), version(client)];
   const heard = await listen(client);
   try {
-    findings.push(await jetStream(client), syncing(client, data), ...(await rooms(client)));
+    findings.push(
+      await jetStream(client),
+      syncing(client, data),
+      ...(await rooms(client)),
+      ...(await snapshots(client)),
+    );
   } catch (error) {
     const { code, message } = asSwainError(error);
     findings.push(bad("JetStream", code, message));
@@ -82,7 +87,11 @@ function syncing({ bus }: Client, data: string): Finding {
 }
 
 async function rooms({ bus, subjects }: Client): Promise<Finding[]> {
-  const names = [subjects.stream, ...Object.values(subjects.buckets).map((bucket) => `KV_${bucket}`)];
+  const names = [
+    subjects.stream,
+    subjects.snapshots,
+    ...Object.values(subjects.buckets).map((bucket) => `KV_${bucket}`),
+  ];
   const findings: Finding[] = [];
   const shares: string[] = [];
   for (const name of names) {
@@ -98,6 +107,21 @@ async function rooms({ bus, subjects }: Client): Promise<Finding[]> {
     else if (name === subjects.stream) shares.push(`${text}, ${found.ok.state.messages} records`);
   }
   return findings.length > 0 ? findings : [ok("streams", `all there; ${shares.join("")}`)];
+}
+
+/** Read through as the leader does on taking over. */
+async function snapshots({ bus, cluster, subjects, clock, ids }: Client): Promise<Finding[]> {
+  const { checkSnapshots } = await import("../../services/controller/snapshot/work.ts");
+  const { systemPacking } = await import("../../services/kernel/node/packing.ts");
+  const looked = await checkSnapshots({ bus, cluster, subjects, clock, ids, packing: systemPacking }).catch(
+    asSwainError,
+  );
+  if (looked instanceof Error) return [bad("snapshots", looked.code, looked.message)];
+  const { verified, problems } = looked;
+  if (problems.length > 0) return problems.map(({ code, message }) => warn("snapshots", code, message));
+  const [newest] = verified;
+  if (newest === undefined) return [ok("snapshots", "none yet, and the log has its beginning")];
+  return [ok("snapshots", `${verified.length} good; the newest is of sequence ${newest.sequence}`)];
 }
 
 interface Heard {

@@ -13,7 +13,7 @@ export interface Removed {
   /** Oldest first. */
   readonly removals: readonly Removal[];
   readonly upTo: Place;
-  /** True when the log holds more than was looked through. */
+  /** True when there was more than could be looked through. */
   readonly gap: boolean;
 }
 
@@ -40,7 +40,11 @@ export async function removedNodes(bus: Bus, cluster: string, seen: Place): Prom
       if (event.type === "swain.node.removed") removals.push({ ...place, node: String(event.subject.split("/")[2]) });
     }
     const { next } = reply;
-    if (typeof next !== "string") return { removals: removals.toReversed(), upTo: upTo ?? seen, gap: false };
+    if (typeof next !== "string") {
+      // What was cut from the log cannot be looked through.
+      const gap = typeof reply["cut"] === "number" && seen.logId !== "";
+      return { removals: removals.toReversed(), upTo: upTo ?? seen, gap };
+    }
     after = next;
   }
   // What joined with this log is younger than all of it; there is nothing to miss in the first look.

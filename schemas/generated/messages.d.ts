@@ -1,6 +1,6 @@
 // Generated from schemas/**/*.schema.json by `npm run generate`. Do not edit.
 import type { Validator } from "./validator.ts";
-import type { Accepted, ApiError, ApplyRequest, Assign, AssignReply, DeleteRequest, EndpointDeregisterRequest, EndpointRegisterRequest, Event, ExecInput, ExecOutput, ExecRequest, Feed, Heartbeat, JoinReply, JoinRequest, JoinTokenReply, JoinTokenRequest, LeaderBeat, LeaseReply, LeaseRequest, ListReply, ListRequest, LogChunk, LogsCredit, LogsRequest, NodeMetrics, NodeRequest, Problem, ProxyHeartbeat, ProxyMetrics, Report, RolloutUndoRequest, ScaleRequest, Sync, TopReply } from "./types.ts";
+import type { Accepted, ApiError, ApplyRequest, Assign, AssignReply, DeleteRequest, EndpointDeregisterRequest, EndpointRegisterRequest, Event, ExecInput, ExecOutput, ExecRequest, Feed, Heartbeat, JoinReply, JoinRequest, JoinTokenReply, JoinTokenRequest, LeaderBeat, LeaseReply, LeaseRequest, ListReply, ListRequest, LogChunk, LogsCredit, LogsRequest, NodeMetrics, NodeRequest, Problem, ProxyHeartbeat, ProxyMetrics, Report, RolloutUndoRequest, ScaleRequest, SnapshotManifest, Sync, TopReply } from "./types.ts";
 
 export declare const accepted: Validator<Accepted>;
 export declare const apiError: Validator<ApiError>;
@@ -36,5 +36,6 @@ export declare const proxyMetrics: Validator<ProxyMetrics>;
 export declare const report: Validator<Report>;
 export declare const rolloutUndoRequest: Validator<RolloutUndoRequest>;
 export declare const scaleRequest: Validator<ScaleRequest>;
+export declare const snapshotManifest: Validator<SnapshotManifest>;
 export declare const sync: Validator<Sync>;
 export declare const topReply: Validator<TopReply>;

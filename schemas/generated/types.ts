@@ -159,6 +159,8 @@ ProxyMetrics?: ProxyMetrics
 Report?: Report
 RolloutUndoRequest?: RolloutUndoRequest
 ScaleRequest?: ScaleRequest
+SnapshotChunk?: SnapshotChunk
+SnapshotManifest?: SnapshotManifest
 Sync?: Sync
 TopReply?: TopReply
 AutoscalerObject?: AutoscalerObject
@@ -171,6 +173,15 @@ NodeObject?: NodeObject
 PodObject?: PodObject
 ProxyObject?: ProxyObject
 ServiceObject?: ServiceObject
+SnapshotHeader?: SnapshotHeader
+SnapshotNode?: SnapshotNode
+SnapshotWorkload?: SnapshotWorkload
+SnapshotService?: SnapshotService
+SnapshotPod?: SnapshotPod
+SnapshotExternal?: SnapshotExternal
+SnapshotAutoscaler?: SnapshotAutoscaler
+SnapshotOperation?: SnapshotOperation
+SnapshotLine?: SnapshotLine
 ObjectMeta?: ObjectMeta
 PodState?: PodState
 TemplateObject?: TemplateObject
@@ -1553,6 +1564,10 @@ items: {
 [k: string]: unknown
 }[]
 next?: string
+/**
+ * Of event.list: earlier events, up to that sequence, were cut from the log.
+ */
+cut?: number
 [k: string]: unknown
 }
 /**
@@ -1861,6 +1876,50 @@ name: Name
 replicas: number
 [k: string]: unknown
 }
+export interface SnapshotChunk {
+bytes: number
+sha256: string
+[k: string]: unknown
+}
+/**
+ * Closes a snapshot in its stream: what it is of, and the hash of each chunk before it. Without it there is no snapshot.
+ */
+export interface SnapshotManifest {
+/**
+ * Of this manifest and of how the chunks are packed: gzip, each by itself.
+ */
+format: 1
+logId: string
+clusterUid: string
+epoch: number
+/**
+ * Last sequence of the log that is folded in.
+ */
+sequence: number
+accepted: number
+lastEventId: string
+/**
+ * Of the lines, unpacked.
+ */
+bytes: number
+/**
+ * Sequence of the first chunk in the snapshots' own stream; the others follow it without a gap.
+ */
+first: number
+/**
+ * @minItems 1
+ */
+chunks: SnapshotChunk[]
+/**
+ * Of Swain, that made it.
+ */
+version: string
+/**
+ * When it was made, milliseconds since 1970.
+ */
+time: number
+[k: string]: unknown
+}
 /**
  * An agent's request for its whole assignment on node.<id>.sync, a page at a time; answered with an Assign of base 0.
  */
@@ -2165,6 +2224,219 @@ endpoints: number
  * How many of them no node runs.
  */
 external?: number
+}
+/**
+ * The first line: of which log, and up to where.
+ */
+export interface SnapshotHeader {
+/**
+ * Of the lines that follow.
+ */
+format: 1
+logId: string
+parents: string[]
+clusterUid: string
+/**
+ * Last sequence of the log that is folded in, foreign records included.
+ */
+sequence: number
+/**
+ * Sequence of the last event that counts.
+ */
+accepted: number
+/**
+ * Its id: the end of the chain.
+ */
+lastEventId: string
+epoch: number
+leader: string
+time: number
+foreign: number
+podCounter: number
+/**
+ * How many of each follow.
+ */
+counts: {
+nodes: number
+workloads: number
+services: number
+pods: number
+external: number
+autoscalers: number
+operations: number
+[k: string]: unknown
+}
+[k: string]: unknown
+}
+export interface SnapshotNode {
+id: string
+facts: NodeFacts
+state: ("ready" | "unknown")
+since: number
+reason: string
+message: string
+mode: ("active" | "cordoned" | "draining")
+modeReason: string
+modeMessage: string
+assignment: number
+reserved: {
+cpuMillis: number
+memoryBytes: number
+[k: string]: unknown
+}
+holding: number
+pods: string[]
+seq: number
+[k: string]: unknown
+}
+export interface SnapshotWorkload {
+namespace: string
+name: string
+labels: Labels
+spec: WorkloadSpec
+generation: number
+/**
+ * Generation of the current one of the templates.
+ */
+template: number
+/**
+ * @minItems 1
+ */
+templates: {
+generation: number
+spec: WorkloadSpec
+[k: string]: unknown
+}[]
+history: {
+generation: number
+time: number
+spec: WorkloadSpec
+[k: string]: unknown
+}[]
+pods: string[]
+deleting: boolean
+halted: ({
+reason: string
+message: string
+[k: string]: unknown
+} | null)
+seq: number
+[k: string]: unknown
+}
+export interface SnapshotService {
+namespace: string
+name: string
+labels: Labels
+spec: ServiceSpec
+generation: number
+headSeq: number
+shards: {
+index: number
+pods: string[]
+external: string[]
+seq: number
+[k: string]: unknown
+}[]
+shardCount: number
+external: string[]
+seq: number
+[k: string]: unknown
+}
+export interface SnapshotPod {
+namespace: string
+name: string
+workload: string
+slot: number
+template: number
+node: (string | null)
+state: PodState
+desired: ("run" | "drain" | "stop")
+unheard: boolean
+held: (null | {
+reason: string
+message: string
+})
+reason: string
+message: string
+restarts: number
+exitCode: (number | null)
+addresses: PodAddress[]
+containers: ContainerObserved[]
+since: number
+created: number
+ended: boolean
+wasReady: boolean
+leftAt: number
+assignment: number
+seq: number
+[k: string]: unknown
+}
+export interface SnapshotExternal {
+namespace: string
+name: string
+service: string
+id: string
+addresses: ExternalAddresses
+ttlMs: number
+since: number
+seq: number
+[k: string]: unknown
+}
+export interface SnapshotAutoscaler {
+namespace: string
+name: string
+labels: Labels
+spec: AutoscalerSpec
+generation: number
+changedAt: (number | null)
+last: (AutoscaleDecision | null)
+seq: number
+[k: string]: unknown
+}
+export interface SnapshotOperation {
+id: string
+sequence: number
+[k: string]: unknown
+}
+/**
+ * One line of a snapshot: one part of the folded state, under the name of its kind. The header comes first; the others come in the order in which the fold holds them, which later folds depend on.
+ */
+export interface SnapshotLine {
+header?: SnapshotHeader
+node?: SnapshotNode
+workload?: SnapshotWorkload
+service?: SnapshotService
+pod?: SnapshotPod
+external?: SnapshotExternal
+autoscaler?: SnapshotAutoscaler
+/**
+ * The services that select a workload.
+ */
+selected?: {
+workload: string
+services: string[]
+[k: string]: unknown
+}
+/**
+ * The autoscaler of a workload.
+ */
+scaled?: {
+workload: string
+autoscaler: string
+[k: string]: unknown
+}
+/**
+ * Pods without a node.
+ */
+pending?: string[]
+/**
+ * Pods that left the endpoints and wait for the proxies.
+ */
+draining?: string[]
+/**
+ * Operations remembered, oldest first.
+ */
+operations?: SnapshotOperation[]
 }
 /**
  * What api.<ns>.workload.history answers for each template of the workload that is still known, oldest first.

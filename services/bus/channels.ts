@@ -73,6 +73,12 @@ export const apiVerbs: Readonly<Record<string, Verb>> = {
   "autoscaler.get": get("autoscaler"),
   "proxy.list": list("the proxies heard lately, and what they carry"),
   "event.list": list("the last events, from the log"),
+  "cluster.rebuild": {
+    request: null,
+    reply: "accepted",
+    summary:
+      "Compares every projection with the log anew and makes a new snapshot; cluster.status tells when it is done.",
+  },
   "cluster.status": { request: null, reply: null, summary: "One look at the cluster and its leader." },
 };
 
@@ -114,6 +120,15 @@ export const channels: readonly Channel[] = [
     to: "client",
     message: "event",
     summary: "The log: each decision of the leader, kept in a JetStream stream. Only the leader's events count.",
+  },
+  {
+    id: "snapshot",
+    address: subjects.snapshot("{snapshot}", "manifest"),
+    from: "leader",
+    to: "client",
+    message: "snapshot-manifest",
+    summary:
+      "Closes a snapshot of the log in its JetStream stream; the chunks before it, on the same subject with `chunk`, are gzip of lines of JSON (`snapshot-line`).",
   },
   {
     id: "leader",

@@ -17,6 +17,8 @@ const since = {
   syncAlways: [2, 10, 0],
   metadata: [2, 10, 0],
   editMaxConsumers: [2, 12, 0],
+  // 2.9 then stores at the new sequence and goes on counting from the old one, until it is started again. Not tried between.
+  emptyCut: [2, 12, 0],
 } as const satisfies Record<string, Version>;
 
 /** Lines that carry the security fixes of 2026, each from this patch on; what is newer than the last has them too. */
@@ -34,6 +36,7 @@ export function featuresOf(version: string): ServerFeatures {
     syncAlways: atLeast(parsed, since.syncAlways),
     metadata: atLeast(parsed, since.metadata),
     editMaxConsumers: atLeast(parsed, since.editMaxConsumers),
+    emptyCut: atLeast(parsed, since.emptyCut),
   };
 }
 

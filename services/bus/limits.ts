@@ -59,6 +59,16 @@ export const limits = {
   templates: 10,
   /** Logs a restored log names as its parents: an agent may have slept through some restores. */
   parents: 8,
+  /** A chunk of a snapshot before it is packed, so that packed it stays below half of what servers take. */
+  snapshotChunkBytes: 480 * 1024,
+  /** Events between two snapshots: folding twice as many takes about a second, and a start must take less than three. */
+  snapshotEvents: 10_000,
+  /** Bytes of events between two snapshots; less where the log is small, so that it never fills up between two. */
+  snapshotBytes: 64 * 1024 * 1024,
+  /** Newest events that are never cut, for people who list them and for standbys that were away for a moment. */
+  eventsKept: 1000,
+  /** Snapshots looked at in search of a good one: two are kept, and each failure leaves one at most. */
+  snapshotsLooked: 8,
   /** Operations whose ids are remembered. */
   operations: 10_000,
 } as const;

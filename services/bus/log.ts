@@ -5,7 +5,7 @@ import { SwainError } from "../kernel/errors.ts";
 import { openConsumer } from "./consumer.ts";
 import { followStream } from "./follow.ts";
 import { readToEnd } from "./heal.ts";
-import { apiCodes, conflicts, failed, valueOf } from "./jetstream-api.ts";
+import { apiCall, apiCodes, conflicts, failed, valueOf } from "./jetstream-api.ts";
 import type { ApiFailure } from "./jetstream-api.ts";
 import type { LogRecord, LogStore } from "./port.ts";
 import type { Wire } from "./wire.ts";
@@ -57,8 +57,8 @@ export class JetStreamLog implements LogStore {
     return stored && { sequence: stored.seq, subject: stored.subject, data: stored.data, time: stored.time.getTime() };
   }
 
-  async read(from: number, onRecord: (record: LogRecord) => void): Promise<void> {
-    const { last } = await this.tail();
+  async read(from: number, onRecord: (record: LogRecord) => void, upTo = Infinity): Promise<void> {
+    const last = Math.min((await this.tail()).last, upTo);
     let next = Math.max(1, from);
     if (last < next) return;
     await readToEnd(this.wire, `${this.stream} up to ${last}`, ({ progress, done, lost, fail }) =>
@@ -91,6 +91,20 @@ export class JetStreamLog implements LogStore {
     onBroken?: (tail: { first: number; last: number }) => void,
   ): Cancel {
     return followStream(this.wire, this.stream, from, { onRecord, onBroken: (tail) => onBroken?.(tail) });
+  }
+
+  async cut(upTo: number, subject?: string): Promise<void> {
+    // A server takes sequence 0 for "everything".
+    if (upTo < 1) return;
+    await apiCall(this.wire, `STREAM.PURGE.${this.stream}`, {
+      seq: upTo + 1,
+      ...(subject === undefined ? {} : { filter: subject }),
+    });
+  }
+
+  async room(): Promise<{ used: number; most: number }> {
+    const { config, state } = await this.info();
+    return { used: state.bytes, most: Math.max(0, config.max_bytes) };
   }
 
   private async info(): Promise<StreamInfo> {

@@ -69,6 +69,8 @@ export interface Features {
   readonly production: boolean;
   /** True when `sync_interval: always` exists. */
   readonly syncAlways: boolean;
+  /** True when an empty log can be made to begin anywhere by `cut`. */
+  readonly emptyCut: boolean;
 }
 
 /** One stored message of the log. */
@@ -80,7 +82,7 @@ export interface LogRecord {
   readonly time: number;
 }
 
-/** The log: one JetStream stream. */
+/** The log, or the snapshots beside it: one JetStream stream, each record at the sequence its writer expected. */
 export interface LogStore {
   /**
    * Appends when the stream's last sequence is `expectedSequence`; returns the new sequence.
@@ -95,8 +97,15 @@ export interface LogStore {
   tail(): Promise<{ first: number; last: number; replicas: number }>;
   /** The record at that sequence, or null when there is none (yet). Asked of the stream's leader. */
   get(sequence: number): Promise<LogRecord | null>;
-  /** All records from `from` to the tail as it is when called, in order. */
-  read(from: number, onRecord: (record: LogRecord) => void): Promise<void>;
+  /** All records from `from` to the tail as it is when called, or to `upTo` if that is before it, in order. */
+  read(from: number, onRecord: (record: LogRecord) => void, upTo?: number): Promise<void>;
+  /**
+   * Removes all records up to that sequence; of one subject when it is given. Later records keep their sequences. An empty
+   * log begins after it, where the server has `emptyCut`; elsewhere it takes no more than what there is.
+   */
+  cut(upTo: number, subject?: string): Promise<void>;
+  /** Bytes stored, and the most the stream takes; 0 when nothing bounds it. */
+  room(): Promise<{ used: number; most: number }>;
   /**
    * All records from `from` on, in order, without a gap, for ever; rebuilds itself after any fault. When the stream no
    * longer holds what would come next (made anew, lost its end, cut there, a record removed), it tells `onBroken` once and

@@ -38,6 +38,8 @@ const nanosPerSecond = 1_000_000_000;
 /** Named in every stream's metadata, so that a later version knows what it finds. */
 const layout = "1";
 const defaultLogBytes = 10 * GiB;
+/** Three snapshots at most, of half a million pods at some 100 bytes each when packed. */
+const snapshotsBytes = 512 * MiB;
 /** No stream is made with less: a server with no more room than this cannot hold a cluster. */
 const leastBytes = 16 * MiB;
 /** The window in which the server answers a repeated message id with the sequence of the first. */
@@ -76,6 +78,7 @@ export async function ensureStreams(bus: Bus, cluster: string, options: EnsureOp
   }
   const wanted = [
     logConfig(bus, cluster, options),
+    snapshotsConfig(bus, cluster, options),
     ...bucketOrder.map((bucket) => bucketConfig(bus, cluster, bucket, options)),
   ];
   const ensured: EnsuredStream[] = [];
@@ -98,6 +101,22 @@ export async function ensureStreams(bus: Bus, cluster: string, options: EnsureOp
   return ensured;
 }
 
+/**
+ * Makes the stream of the snapshots again when somebody deleted it, with as many copies as the log has. Rejects with
+ * JETSTREAM_ERROR.
+ */
+export async function ensureSnapshots(bus: Bus, cluster: string): Promise<void> {
+  const { stream, snapshots } = subjectsOf(cluster);
+  const { config } = await apiCall<StreamInfo>(bus, `STREAM.INFO.${stream}`, undefined, apiMs);
+  const options = { replicas: Math.max(1, Number(config["num_replicas"] ?? 1)) };
+  for (let share = 1; ; share /= 2) {
+    const wanted = scaled(snapshotsConfig(bus, cluster, options), share);
+    if ((await ensure(bus, wanted)) !== "no room") return;
+    if (roomOf(wanted) < leastBytes)
+      throw new SwainError("JETSTREAM_ERROR", `the server has no room for stream ${snapshots}`);
+  }
+}
+
 function roomOf(config: Config): number {
   return Number(config["max_bytes"]);
 }
@@ -118,6 +137,24 @@ function logConfig(bus: Bus, cluster: string, options: EnsureOptions): Config {
     max_msgs_per_subject: -1,
     max_consumers: logConsumers,
     // The leader cuts by purge what two snapshots hold.
+    deny_delete: false,
+    allow_rollup_hdrs: false,
+    allow_direct: false,
+  };
+}
+
+function snapshotsConfig(bus: Bus, cluster: string, options: EnsureOptions): Config {
+  const names = subjectsOf(cluster);
+  return {
+    ...common(bus, cluster, options),
+    name: names.snapshots,
+    description: `Snapshots of the log of the Swain cluster ${cluster}, the two newest. Only the leading controller writes.`,
+    subjects: [names.snapshotAll],
+    max_bytes: snapshotsBytes,
+    max_msg_size: recordBytes,
+    max_msgs_per_subject: -1,
+    max_consumers: logConsumers,
+    // What two newer ones stand in for is removed by purge.
     deny_delete: false,
     allow_rollup_hdrs: false,
     allow_direct: false,

@@ -49,6 +49,10 @@ export function subjectsOf(cluster: string) {
     endpoints: (namespace: string, service: string): string => `${root}.endpoints.${namespace}.${service}.*`,
     endpointsAll: `${root}.endpoints.>`,
     stream: `SWAIN_${cluster}_EVENTS`,
+    /** Snapshots of the folded log, in a stream of their own: the parts of each under one id. */
+    snapshot: (id: string, part: "chunk" | "manifest" | ">"): string => `${root}.snapshot.${id}.${part}`,
+    snapshotAll: `${root}.snapshot.>`,
+    snapshots: `SWAIN_${cluster}_SNAPSHOTS`,
     buckets: {
       desired: `swain_${cluster}_desired`,
       workloads: `swain_${cluster}_workloads`,
@@ -74,6 +78,12 @@ export const keys = {
   endpointsHead: (namespace: string, service: string): string => `${namespace}.${service}.head`,
   endpointsShard: (namespace: string, service: string, shard: number): string => `${namespace}.${service}.${shard}`,
 };
+
+/** What a stored part of a snapshot is: `swain.c.snapshot.<id>.manifest` → the id, and which part. */
+export function snapshotPartOf(subject: string): { id: string; part: string } {
+  const [, , , id = "", part = ""] = subject.split(".");
+  return { id, part };
+}
 
 /** The token's id in `swain.c.join.ask.<id>`. */
 export function tokenIdOf(subject: string): string {

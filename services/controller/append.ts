@@ -21,7 +21,7 @@ export interface Draft {
  * elected. unsettled: not known; the state must be folded anew before anything else is done with it.
  */
 export type Settled =
-  | { readonly kind: "committed"; readonly sequence: number; readonly folded: Folded }
+  | { readonly kind: "committed"; readonly sequence: number; readonly folded: Folded; readonly bytes: number }
   | { readonly kind: "full" | "deposed" | "unsettled" };
 
 type Answer = "full" | "conflict" | "unknown" | "closed" | { readonly sequence: number };
@@ -149,6 +149,6 @@ export class Appender {
     this.context.counters.appended++;
     // The fold refuses an own event only if this controller wrote nonsense; going on would be worse.
     if (folded.outcome !== "accepted") return { kind: "unsettled" };
-    return { kind: "committed", sequence, folded };
+    return { kind: "committed", sequence, folded, bytes: data.length };
   }
 }

@@ -10,8 +10,9 @@ import type { Election } from "./election.ts";
 import { controllerFigures, controllerHealth, controllerReady } from "./figures.ts";
 import type { ControllerView } from "./figures.ts";
 import { Follower } from "./follower.ts";
-import { Ledger } from "./ledger.ts";
+import type { Ledger } from "./ledger.ts";
 import type { Context } from "./ports.ts";
+import { openLedger } from "./snapshot/open.ts";
 import { Term } from "./term/term.ts";
 import type { TermEnd } from "./term/writer.ts";
 
@@ -44,12 +45,10 @@ export class Controller implements Running, Observed {
 
   /**
    * Reads the log to its end and begins to follow it. `ensureStreams` has been called. Rejects with TIMEOUT,
-   * JETSTREAM_ERROR, or LOG_UNKNOWN_EVENT when the log is newer than this version.
+   * JETSTREAM_ERROR, LOG_INCOMPLETE when neither log nor snapshots tell the state, or LOG_UNKNOWN_EVENT when the log is newer than this version.
    */
   static async start(context: Context): Promise<Controller> {
-    const ledger = newLedger(context);
-    await ledger.catchUp(context.bus.log(context.subjects.stream));
-    return new Controller(context, ledger);
+    return new Controller(context, await foldedLedger(context));
   }
 
   /** True while it leads. */
@@ -169,12 +168,11 @@ export class Controller implements Running, Observed {
     if (end === "refold") this.mustRefold = true;
   }
 
-  /** Reads the whole log anew. Rejects with LOG_UNKNOWN when it is another log: that is for an operator to decide. */
+  /** Reads the log anew. Rejects with LOG_UNKNOWN when it is another log: that is for an operator to decide. */
   private async refold(): Promise<void> {
     const { logId, sequence } = this.ledger.state;
     this.context.log.warn("folding the log anew", { logId, sequence });
-    const fresh = newLedger(this.context);
-    await fresh.catchUp(this.context.bus.log(this.context.subjects.stream));
+    const fresh = await foldedLedger(this.context);
     const found = fresh.state;
     if (logId !== "" && found.logId !== logId && !found.parents.includes(logId)) {
       const what = found.logId === "" ? "an empty log" : `log ${found.logId}`;
@@ -204,12 +202,21 @@ class LogReplaced extends SwainError {
   }
 }
 
-function newLedger({ clock, counters, log }: Context): Ledger {
+/** The log's state, by way of the newest good snapshot. */
+async function foldedLedger(context: Context): Promise<Ledger> {
+  const { clock, counters, log } = context;
   let loggedAt = -Infinity;
-  return new Ledger((sequence) => {
+  const onForeign = (sequence: number): void => {
     counters.foreign++;
     if (clock.mono() - loggedAt < foreignLogMs) return;
     loggedAt = clock.mono();
     log.warn("a record of the log was not written by a leader and is skipped", { code: "LOG_FOREIGN", sequence });
-  });
+  };
+  const onProblem = ({ code, message }: SwainError): void => {
+    counters.snapshotsBroken++;
+    log.warn("a snapshot cannot be used", { code, message });
+  };
+  const { ledger, base } = await openLedger(context, { onForeign, onProblem });
+  log.debug("the log is folded", { sequence: ledger.state.sequence, snapshot: base?.manifest.sequence ?? 0 });
+  return ledger;
 }

@@ -26,6 +26,14 @@ export interface Counters {
   /** Assignments sent as a difference, and as a hint to pull. */
   assigned: number;
   hinted: number;
+  /** Snapshots made and verified for this process, attempts that failed, and bad ones met. */
+  snapshots: number;
+  snapshotFailures: number;
+  snapshotsBroken: number;
+  /** Sequence of the newest good snapshot known here; 0 while none is. */
+  snapshotSequence: number;
+  /** Times this process cut the log. */
+  cuts: number;
 }
 
 export const noCounts = (): Counters => ({
@@ -42,4 +50,9 @@ export const noCounts = (): Counters => ({
   edited: 0,
   assigned: 0,
   hinted: 0,
+  snapshots: 0,
+  snapshotFailures: 0,
+  snapshotsBroken: 0,
+  snapshotSequence: 0,
+  cuts: 0,
 });

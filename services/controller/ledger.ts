@@ -34,26 +34,33 @@ export class Ledger {
   }
 
   /**
-   * Folds all up to the log's tail and returns the tail's sequence.
-   * Throws LOG_UNKNOWN when what was folded before is not in the log any more, LOG_UNKNOWN_EVENT, TIMEOUT, JETSTREAM_ERROR.
+   * Folds all up to the log's tail, or to `upTo` if that is before it, and returns where that is.
+   * Throws LOG_UNKNOWN when what was folded before, or what follows it, is not in the log any more, LOG_UNKNOWN_EVENT,
+   * TIMEOUT, JETSTREAM_ERROR.
    */
-  async catchUp(log: LogStore): Promise<number> {
+  async catchUp(log: LogStore, upTo = Infinity): Promise<number> {
     await this.confirm(log);
-    const tail = await log.tail();
-    if (tail.last < this.state.sequence) throw lost(this.state.sequence, tail.last);
-    if (tail.last > this.state.sequence) {
+    const from = this.state.sequence + 1;
+    const last = Math.min((await log.tail()).last, upTo);
+    if (last < this.state.sequence) throw lost(this.state.sequence, last);
+    if (last >= from) {
       let failure: unknown;
-      await log.read(this.state.sequence + 1, (record: LogRecord) => {
+      const onRecord = (record: LogRecord): void => {
         try {
           if (failure === undefined && record.sequence > this.state.sequence) this.fold(record.sequence, record.data);
         } catch (error) {
           failure = error;
         }
-      });
+      };
+      await log.read(from, onRecord, upTo);
       if (failure !== undefined) throw failure as Error;
+      // Records cut away while they were read would have been folded over in silence.
+      const { first } = await log.tail();
+      if (first > from)
+        throw new SwainError("LOG_UNKNOWN", `the log begins at ${first} now, and was read from ${from} on`);
     }
     // Records may be missing at the very end (deleted by hand): what counts for the next append is the tail.
-    return Math.max(tail.last, this.state.sequence);
+    return Math.max(last, this.state.sequence);
   }
 
   /** Holds the last accepted event against the log: a stream made anew or cut back is another log. */

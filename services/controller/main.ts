@@ -10,12 +10,15 @@ import { Lifecycle } from "../kernel/lifecycle.ts";
 import type { Logger } from "../kernel/log.ts";
 import { systemClock } from "../kernel/node/clock.ts";
 import { systemIds, systemRandom } from "../kernel/node/ids.ts";
+import { systemPacking } from "../kernel/node/packing.ts";
 import { processLogger } from "../kernel/node/log.ts";
 import type { Observed } from "../kernel/insight.ts";
 import type { Running } from "../kernel/running.ts";
 import { Controller } from "./controller.ts";
 import { noCounts } from "./counters.ts";
 import { noMeasures } from "./figures.ts";
+import { snapshotPolicy } from "./snapshot/policy.ts";
+import { ThreadSnapshotter } from "./thread/snapshotter.ts";
 
 export interface ControllerOptions {
   /** Addresses of the NATS servers, separated by commas. */
@@ -40,7 +43,7 @@ const retry: Backoff = { firstMs: 100, maxMs: 2000, factor: 2 };
 
 /**
  * Starts a controller; resolves when it follows the log or leads. Rejects with NATS_DENIED, BUS_CLOSED, SERVER_TOO_OLD,
- * JETSTREAM_ERROR, TIMEOUT or LOG_UNKNOWN_EVENT.
+ * JETSTREAM_ERROR, TIMEOUT, LOG_INCOMPLETE or LOG_UNKNOWN_EVENT.
  */
 export async function startController(options: ControllerOptions): Promise<Running & Observed> {
   const { cluster, id, creds, signal } = options;
@@ -60,7 +63,10 @@ export async function startController(options: ControllerOptions): Promise<Runni
   try {
     await withPatience(() => ensureStreams(bus, cluster, { replicas: options.replicas ?? 1 }), log);
     const counted = { counters: noCounts(), measures: noMeasures() };
-    const context = { ...ports, ...counted, bus, cluster, id, subjects: subjectsOf(cluster) };
+    const snapshotter = new ThreadSnapshotter({ server: options.server, creds: creds ?? null, cluster, id });
+    life.add(() => snapshotter.close());
+    const snapshots = { packing: systemPacking, snapshotter, policy: snapshotPolicy };
+    const context = { ...ports, ...counted, ...snapshots, bus, cluster, id, subjects: subjectsOf(cluster) };
     const controller = await Controller.start(context);
     life.add(() => controller.stop());
     const closed = closeAfter(controller.closed, life);

@@ -4,8 +4,11 @@ import type { Subjects } from "../bus/subjects.ts";
 import type { Clock } from "../kernel/clock.ts";
 import type { Ids, Random } from "../kernel/ids.ts";
 import type { Logger } from "../kernel/log.ts";
+import type { Packing } from "../kernel/packing.ts";
 import type { Counters } from "./counters.ts";
 import type { Measures } from "./figures.ts";
+import type { SnapshotPolicy } from "./snapshot/policy.ts";
+import type { Snapshotter } from "./snapshot/port.ts";
 
 /** The ports, and who this controller is. */
 export interface Context {
@@ -20,4 +23,7 @@ export interface Context {
   readonly subjects: Subjects;
   readonly counters: Counters;
   readonly measures: Measures;
+  readonly packing: Packing;
+  readonly snapshotter: Snapshotter;
+  readonly policy: SnapshotPolicy;
 }

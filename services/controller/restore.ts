@@ -1,22 +1,31 @@
-// `swain restore`: writes the records of a backup into an empty log at the sequences they had, and ends with an event that
-// begins a new log which names the old one as its parent. Called by the CLI with the rights of a controller, while none runs.
+// `swain restore`: writes the records of a backup into an empty log at the sequences they had, after the snapshot the backup
+// may begin with, and ends with an event that begins a new log which names the old one as its parent. Called by the CLI
+// with the rights of a controller, while none runs.
 import type { Event } from "../../schemas/generated/types.ts";
 import { limits } from "../bus/limits.ts";
-import type { Bus } from "../bus/port.ts";
+import type { Bus, LogStore } from "../bus/port.ts";
 import { ensureStreams } from "../bus/streams.ts";
 import { subjectsOf } from "../bus/subjects.ts";
+import type { State } from "../core/model.ts";
+import { Decoder } from "../core/snapshot/decode.ts";
+import { encodeState } from "../core/snapshot/encode.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { sleep } from "../kernel/clock.ts";
 import { SwainError } from "../kernel/errors.ts";
 import type { Ids } from "../kernel/ids.ts";
+import type { Packing } from "../kernel/packing.ts";
+import { version } from "../kernel/version.ts";
 import { Ledger } from "./ledger.ts";
 import { encodeEvent } from "./record.ts";
+import { storedSnapshots, writeSnapshot } from "./snapshot/store.ts";
+import type { SnapshotPorts } from "./snapshot/store.ts";
 
 export interface RestorePorts {
   readonly bus: Bus;
   readonly cluster: string;
   readonly clock: Clock;
   readonly ids: Ids;
+  readonly packing: Packing;
 }
 
 /** A record as a backup holds it. */
@@ -24,6 +33,16 @@ export interface SavedRecord {
   readonly sequence: number;
   readonly subject: string;
   readonly data: Uint8Array;
+}
+
+/** What a backup holds, in this order: lines of a snapshot, if the log was cut, and records. */
+export type SavedPart = { readonly line: string } | SavedRecord;
+
+export interface RestoreOptions {
+  /** Of the cluster the backup is of. */
+  readonly clusterUid: string;
+  /** Although the bus holds snapshots of another cluster of that name. */
+  readonly force: boolean;
 }
 
 export interface Restored {
@@ -40,10 +59,14 @@ const listenMs = 3 * limits.leaderBeatMs;
 const filler = new TextEncoder().encode('{"filler":true}');
 
 /**
- * Throws CONTROLLER_RUNS, LOG_NOT_EMPTY, BACKUP_BROKEN when the records make no log, LOG_UNKNOWN_EVENT, and what an append
- * throws: then the log is written in part and has to be deleted before the next try.
+ * Throws CONTROLLER_RUNS, LOG_NOT_EMPTY, OTHER_CLUSTER, BACKUP_BROKEN when the parts make no log, LOG_UNKNOWN_EVENT, and
+ * what an append throws: then the log is written in part and has to be deleted before the next try.
  */
-export async function restoreLog(ports: RestorePorts, records: AsyncIterable<SavedRecord>): Promise<Restored> {
+export async function restoreLog(
+  ports: RestorePorts,
+  parts: AsyncIterable<SavedPart>,
+  options: RestoreOptions,
+): Promise<Restored> {
   const { bus, cluster, clock } = ports;
   const subjects = subjectsOf(cluster);
   await refuseLeader(ports);
@@ -53,25 +76,88 @@ export async function restoreLog(ports: RestorePorts, records: AsyncIterable<Sav
   if (last !== 0) {
     throw new SwainError("LOG_NOT_EMPTY", `stream ${subjects.stream} ends at sequence ${last}`);
   }
-  const ledger = new Ledger(() => {});
-  let tail = 0;
-  const append = async (subject: string, data: Uint8Array): Promise<void> => {
-    const messageId = `restore-${ports.ids.next()}`;
-    const options = { expectedSequence: tail, messageId, timeoutMs: limits.settleMs };
-    tail = await log.append(subject, data, options);
-    ledger.fold(tail, data);
-  };
-  for await (const { sequence, subject, data } of records) {
-    for (let missing = sequence - tail - 1; missing > 0; missing--) await append(subjects.eventBatch, filler);
-    // With another cluster's name only the subjects differ.
-    await append(subject.replace(/^swain\.[^.]+\./, `${subjects.root}.`), data);
+  if (!options.force) await refuseOther({ ...ports, subjects }, cluster, options.clusterUid);
+  const writer = new LogWriter({ ...ports, subjects }, log);
+  const decoder = new Decoder();
+  let lines = 0;
+  for await (const part of parts) {
+    if ("line" in part) {
+      decoder.line(part.line);
+      lines++;
+      continue;
+    }
+    if (lines > 0 && !writer.hasBegun) await writer.beginWith(decoder.end(), part.sequence);
+    await writer.add(part);
   }
+  const { ledger } = writer;
   const { state } = ledger;
   if (state.logId === "") throw new SwainError("BACKUP_BROKEN", "the records make no log");
-  const event = beginning(ports, ledger, tail, Math.round(clock.wall()));
-  await append(subjects.eventBatch, encodeEvent(event));
+  const event = beginning(ports, ledger, writer.tail, Math.round(clock.wall()));
+  await writer.append(subjects.eventBatch, encodeEvent(event));
   if (state.logId !== event.logId) throw new SwainError("INTERNAL", "the new log was not begun");
-  return { logId: state.logId, parent: state.parents.at(-1) ?? "", sequence: tail, pods: state.pods.size };
+  return { logId: state.logId, parent: state.parents.at(-1) ?? "", sequence: writer.tail, pods: state.pods.size };
+}
+
+/** Puts records where they were. */
+class LogWriter {
+  ledger = new Ledger(() => {});
+  tail = 0;
+  hasBegun = false;
+  private readonly ports: RestorePorts & SnapshotPorts;
+  private readonly log: LogStore;
+
+  constructor(ports: RestorePorts & SnapshotPorts, log: LogStore) {
+    this.ports = ports;
+    this.log = log;
+  }
+
+  /** The state that stands in for what is before the records; some of them are in it already. */
+  async beginWith(state: State, first: number): Promise<void> {
+    if (first > state.accepted) {
+      throw new SwainError("BACKUP_BROKEN", `its records begin at ${first}, after the end of its snapshot`);
+    }
+    const { ids, clock } = this.ports;
+    const { logId, clusterUid, epoch, sequence, accepted, lastEventId } = state;
+    const time = Math.round(clock.wall());
+    const facts = { logId, clusterUid, epoch, sequence, accepted, lastEventId, version, time };
+    await writeSnapshot(this.ports, ids.next(), facts, encodeState(state));
+    await this.skipTo(first);
+    this.ledger = new Ledger(() => {}, state);
+    this.hasBegun = true;
+  }
+
+  /** Makes the empty log begin there; on a server that cannot, by filling it and taking that away again. */
+  private async skipTo(first: number): Promise<void> {
+    const { bus, subjects } = this.ports;
+    if (bus.features.emptyCut) this.tail = first - 1;
+    while (this.tail < first - 1) await this.append(subjects.eventBatch, filler);
+    await this.log.cut(first - 1);
+  }
+
+  async add({ sequence, subject, data }: SavedRecord): Promise<void> {
+    const { subjects } = this.ports;
+    this.hasBegun = true;
+    for (let missing = sequence - this.tail - 1; missing > 0; missing--) await this.append(subjects.eventBatch, filler);
+    // With another cluster's name only the subjects differ.
+    await this.append(subject.replace(/^swain\.[^.]+\./, `${subjects.root}.`), data);
+  }
+
+  async append(subject: string, data: Uint8Array): Promise<void> {
+    const messageId = `restore-${this.ports.ids.next()}`;
+    const options = { expectedSequence: this.tail, messageId, timeoutMs: limits.settleMs };
+    this.tail = await this.log.append(subject, data, options);
+    if (this.tail > this.ledger.state.sequence) this.ledger.fold(this.tail, data);
+  }
+}
+
+/** Snapshots that are still there tell whose log it was. */
+async function refuseOther(ports: SnapshotPorts, cluster: string, clusterUid: string): Promise<void> {
+  for await (const { manifest } of storedSnapshots(ports)) {
+    if (manifest === null) continue;
+    if (manifest.clusterUid === clusterUid) return;
+    const message = `the bus holds snapshots of a cluster ${cluster} with uid ${manifest.clusterUid}, and the file is of ${clusterUid}`;
+    throw new SwainError("OTHER_CLUSTER", message);
+  }
 }
 
 /** The event that begins the new log: an election, so that whoever led before is deposed. */

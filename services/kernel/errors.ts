@@ -69,7 +69,11 @@ export const errorKinds = {
   APPEND_CONFLICT: kind(1, true, "Read the next sequence."),
   SERVER_TOO_OLD: kind(1, false, "Use a newer nats-server."),
   // the log
-  LOG_FULL: kind(1, false, "Raise the stream's max_bytes with `nats stream edit`; nothing can be changed until then."),
+  LOG_FULL: kind(
+    1,
+    true,
+    "The leader cuts what two snapshots hold; if it stays full, raise the stream's max_bytes with `nats stream edit`.",
+  ),
   LOG_UNKNOWN: kind(
     1,
     false,
@@ -90,6 +94,31 @@ export const errorKinds = {
     "Something other than the leader wrote to the log; it was skipped. Check who may publish to event subjects.",
   ),
   LOG_UNKNOWN_EVENT: kind(1, false, "Update this controller: the log holds an event type it does not know."),
+  LOG_CUT: kind(
+    1,
+    false,
+    "Nothing to do: what is before stands in snapshots. Keep backups if you want a longer history.",
+  ),
+  LOG_INCOMPLETE: kind(
+    1,
+    false,
+    "Bring the cluster back with `swain restore FILE` from a file of `swain backup`; pods and proxies go on meanwhile.",
+  ),
+  SNAPSHOT_MISSING: kind(
+    1,
+    true,
+    "Nothing to do while a controller leads: it makes a new one. `swain state rebuild` asks for one now.",
+  ),
+  SNAPSHOT_FAILED: kind(
+    1,
+    true,
+    "The leader tries again; the log is not cut until then. Read the message, and look at the room of the server.",
+  ),
+  SNAPSHOT_BROKEN: kind(
+    1,
+    true,
+    "Nothing to do while a controller leads: it makes a new one. `swain state verify` tells what is there, `swain state rebuild` asks for one now.",
+  ),
   PLAN_REFUSED: kind(1, false, "This is a defect of Swain: please report the message."),
   PROJECTION_EDITED: kind(1, false, "Change objects through the api or the CLI; the edit was overwritten."),
   // external endpoints

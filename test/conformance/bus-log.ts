@@ -117,5 +117,76 @@ export function logConformance(opened: () => OpenedWorld): void {
       await until(() => tails.length === 1, "it was told");
       expect(tails).toEqual([{ first: 1, last: at }]);
     });
+
+    it("cuts its beginning: what is left keeps its sequences, and the rest is gone for every reader", async () => {
+      const at = await last();
+      await other.log(names.stream).cut(at - 10);
+      expect(await bus.log(names.stream).tail()).toEqual({ first: at - 9, last: at });
+      expect(await bus.log(names.stream).get(at - 10)).toBeNull();
+      expect((await bus.log(names.stream).get(at - 9))?.sequence).toBe(at - 9);
+      const read: number[] = [];
+      await bus.log(names.stream).read(1, ({ sequence }) => read.push(sequence));
+      expect(read).toEqual(Array.from({ length: 10 }, (_, n) => at - 9 + n));
+      const some: number[] = [];
+      await bus.log(names.stream).read(at - 5, ({ sequence }) => some.push(sequence), at - 3);
+      expect(some).toEqual([at - 5, at - 4, at - 3]);
+      // Cutting what is cut already, or nothing, changes nothing.
+      await bus.log(names.stream).cut(at - 20);
+      await bus.log(names.stream).cut(0);
+      expect(await bus.log(names.stream).tail()).toEqual({ first: at - 9, last: at });
+      expect(await append({ n: "after the cut" }, at)).toBe(at + 1);
+    });
+
+    it("lets a follower go on over a cut behind it, and tells one whose place was cut away", async () => {
+      let at = await last();
+      const sequences: number[] = [];
+      const cancel = other.log(names.stream).follow(at, (record) => sequences.push(record.sequence));
+      await until(() => sequences.length === 1, "it follows");
+      await bus.log(names.stream).cut(at - 1);
+      at = await append({ n: "on" }, at);
+      await until(() => sequences.length === 2, "it was told");
+      cancel();
+      const tails: unknown[] = [];
+      const stop = other.log(names.stream).follow(
+        at - 3,
+        () => expect.fail("its place is gone"),
+        (tail) => tails.push(tail),
+      );
+      await until(() => tails.length === 1, "it was told");
+      expect(tails).toEqual([{ first: at - 1, last: at }]);
+      stop();
+    });
+
+    it("removes the records of one subject alone, and says how much room there is", async () => {
+      let at = await last();
+      const log = bus.log(names.stream);
+      const odd = names.event("node", undefined, "n1", "ready");
+      const options = { timeoutMs: waitMs };
+      for (let n = 0; n < 4; n += 1) {
+        const subject = n % 2 === 0 ? odd : names.event("node", undefined, "n2", "ready");
+        at = await log.append(subject, bytes({ n }), { expectedSequence: at, messageId: fresh(), ...options });
+      }
+      const before = await log.room();
+      await log.cut(at, odd);
+      expect(await log.get(at - 3)).toBeNull();
+      expect(await log.get(at - 1)).toBeNull();
+      expect((await log.get(at - 2))?.sequence).toBe(at - 2);
+      expect((await log.tail()).last).toBe(at);
+      const after = await log.room();
+      expect(after.used).toBeLessThan(before.used);
+      expect(after.most).toBeGreaterThan(after.used);
+    });
+
+    it("lets an empty log begin anywhere, where the server can", async () => {
+      const at = await last();
+      const log = bus.log(names.stream);
+      if (!bus.features.emptyCut) return;
+      await log.cut(at + 1000);
+      expect(await log.tail()).toEqual({ first: at + 1001, last: at + 1000 });
+      expect(await append({ n: "far" }, at + 1000)).toBe(at + 1001);
+      expect((await log.get(at + 1001))?.sequence).toBe(at + 1001);
+      expect(await append({ n: "on" }, at + 1001)).toBe(at + 1002);
+      expect(await log.tail()).toEqual({ first: at + 1001, last: at + 1002 });
+    });
   });
 }

@@ -31,6 +31,8 @@ describeServers("a cluster whose bus lost its data", (natsServer) => {
     const kept = await names();
     const running = processes(kept);
     await cluster.ok("scale", `workload/${name}`, "--replicas", "5", "--wait");
+    // By the thread of the controller's process.
+    expect(await cluster.ok("state", "rebuild")).toMatch(/equal, byte for byte\nsnapshot of \d+: equal\n$/);
     const later = (await names()).filter((pod) => !kept.includes(pod));
     expect(later).toHaveLength(2);
 

@@ -38,9 +38,9 @@ describeServers("the streams", (binary) => {
   it("are made once, with explicit limits", async () => {
     await open();
     const made = await ensureStreams(bus, "test", { replicas: 1 });
-    expect(made.map(({ outcome }) => outcome)).toEqual(Array.from({ length: 6 }, () => "created"));
+    expect(made.map(({ outcome }) => outcome)).toEqual(Array.from({ length: 7 }, () => "created"));
     const again = await ensureStreams(bus, "test", { replicas: 1 });
-    expect(again.map(({ outcome }) => outcome)).toEqual(Array.from({ length: 6 }, () => "unchanged"));
+    expect(again.map(({ outcome }) => outcome)).toEqual(Array.from({ length: 7 }, () => "unchanged"));
     expect(await config(names.stream)).toMatchObject({
       subjects: [names.eventAll],
       retention: "limits",
@@ -92,11 +92,11 @@ describeServers("the streams", (binary) => {
   it("are made smaller where the server has less room", async () => {
     await open({ maxFileStore: "3GB" });
     const made = await ensureStreams(bus, "test", { replicas: 1 });
-    expect(made.map(({ outcome }) => outcome)).toEqual(Array.from({ length: 6 }, () => "created"));
+    expect(made.map(({ outcome }) => outcome)).toEqual(Array.from({ length: 7 }, () => "created"));
     expect(made[0]?.maxBytes).toBe((10 * 1024 ** 3) / 8);
     for (const { name, maxBytes } of made) expect((await config(name))["max_bytes"]).toBe(maxBytes);
     const again = await ensureStreams(bus, "test", { replicas: 1 });
-    expect(again.map(({ outcome }) => outcome)).toEqual(Array.from({ length: 6 }, () => "unchanged"));
+    expect(again.map(({ outcome }) => outcome)).toEqual(Array.from({ length: 7 }, () => "unchanged"));
   });
 
   it("say LOG_FULL when the log's room is used up, and store nothing more", async () => {

@@ -73,7 +73,8 @@ test("a healthy cluster is told to be so, with figures", async () => {
   expect(code, JSON.stringify([...checks.values()])).toBe(0);
   expect(checks.get("server")?.message).toMatch(/answers in \d+\.\d ms$/);
   expect(checks.get("version")?.message).toContain("nats-server 2.");
-  expect(checks.get("JetStream")?.message).toMatch(/ stored in 6 streams$/);
+  expect(checks.get("JetStream")?.message).toMatch(/ stored in 7 streams$/);
+  expect(checks.get("snapshots")).toMatchObject({ level: "ok" });
   expect(checks.get("streams")?.message).toMatch(/^all there; SWAIN_test_EVENTS \S+ of \S+, \d+ records$/);
   expect(checks.get("leader")?.message).toMatch(/^controller-1 leads in epoch \d+, .* [345] beats in 2\.2 s$/);
   expect(checks.get("clocks")?.message).toMatch(/^3 compared; at most .* is \d+ ms (ahead of|behind) this machine/);

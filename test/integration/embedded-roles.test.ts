@@ -230,6 +230,9 @@ describeServers("the roles of the embedded server", (binary) => {
     ["the deletion of the log", `$JS.API.STREAM.DELETE.${subjects.stream}`, true],
     ["the purging of the log", `$JS.API.STREAM.PURGE.${subjects.stream}`, true],
     ["the creation of a stream", "$JS.API.STREAM.CREATE.MINE", true],
+    ["a snapshot", subjects.snapshot("x1", "manifest"), true],
+    ["the purging of the snapshots", `$JS.API.STREAM.PURGE.${subjects.snapshots}`, true],
+    ["a look at the snapshots", `$JS.API.STREAM.INFO.${subjects.snapshots}`, false],
   ])("publishing %s is refused to an operator as it should be", async (_, subject, expected) => {
     expect(await refusesPublish("operator", subject)).toBe(expected);
   });

@@ -3,20 +3,19 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { checkBackup, recordsOf } from "../../cli/backup-file.ts";
+import { checkBackup, partsOf } from "../../cli/backup-file.ts";
 import type { PodObject } from "../../schemas/generated/types.ts";
 import { ensureStreams } from "../../services/bus/streams.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
 import { restoreLog } from "../../services/controller/restore.ts";
 import { verifyState } from "../../services/controller/verify.ts";
-import { systemClock } from "../../services/kernel/node/clock.ts";
-import { systemIds } from "../../services/kernel/node/ids.ts";
 import { openWorld } from "../support/bus.ts";
 import type { RealWorld } from "../support/bus.ts";
 import { runCli } from "../support/cli.ts";
 import { startTestController, TestAgent, TestClient, until } from "../support/controllers.ts";
 import { serviceManifest, workloadManifest } from "../support/core.ts";
 import { describeServers } from "../support/nats.ts";
+import { workPorts } from "../support/snapshots.ts";
 
 describeServers("backup and restore", (binary) => {
   let world: RealWorld;
@@ -38,7 +37,8 @@ describeServers("backup and restore", (binary) => {
   };
   const restore = async () => {
     const bus = await world.connect();
-    return restoreLog({ bus, cluster: world.cluster, clock: systemClock, ids: systemIds }, recordsOf(file));
+    const { clusterUid } = await checkBackup(file);
+    return restoreLog(workPorts(bus, world.cluster), partsOf(file), { clusterUid, force: false });
   };
 
   beforeEach(async () => {
@@ -94,7 +94,7 @@ describeServers("backup and restore", (binary) => {
     await controller("c2");
     await client.leader();
     expect((await client.status())["logId"]).toBe(restored.logId);
-    const state = await verifyState(await world.connect(), world.cluster, systemClock);
+    const state = await verifyState(workPorts(await world.connect(), world.cluster));
     expect(state.differences).toEqual([]);
     expect(state.foreign).toBe(1);
   });

@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { PodObject } from "../../schemas/generated/types.ts";
 import { verifyState } from "../../services/controller/verify.ts";
-import { systemClock } from "../../services/kernel/node/clock.ts";
 import { openWorld } from "../support/bus.ts";
 import type { RealWorld } from "../support/bus.ts";
 import { startTestController, TestAgent, TestClient, until } from "../support/controllers.ts";
 import type { TestController } from "../support/controllers.ts";
 import { serviceManifest, workloadManifest } from "../support/core.ts";
 import { describeServers } from "../support/nats.ts";
+import { workPorts } from "../support/snapshots.ts";
 
 describeServers("state verify", (binary) => {
   let world: RealWorld;
@@ -35,7 +35,7 @@ describeServers("state verify", (binary) => {
   });
 
   const verify = async (): ReturnType<typeof verifyState> =>
-    verifyState(await world.connect(), world.cluster, systemClock);
+    verifyState(workPorts(await world.connect(), world.cluster));
 
   it("finds fold and projections equal while the leader works, foreign records included", async () => {
     client.bus.publish(client.subjects.event("pod", "default", "web-1", "ready"), { not: "an event" });

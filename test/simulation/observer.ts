@@ -52,6 +52,8 @@ const decoder = new TextDecoder();
 export class Observer {
   readonly violations: Violation[] = [];
   state: State = emptyState();
+  /** The log from its beginning, whatever was cut from it since. */
+  readonly archive: LogEntry[] = [];
   /** Records looked at so far. */
   records = 0;
   /** Records strangers wrote that were not met yet. */
@@ -81,6 +83,7 @@ export class Observer {
   /** The next record of the log. */
   onRecord({ sequence, data }: LogEntry): void {
     this.records += 1;
+    this.archive.push({ sequence, data });
     const event = parse(data);
     const before = this.before(event);
     const { outcome } = foldRecord(this.state, { sequence, event });
@@ -96,6 +99,7 @@ export class Observer {
   /** The log lost its end, or all: what was seen of it counts no more. */
   forget(): void {
     this.state = emptyState();
+    this.archive.length = 0;
     this.operations.clear();
     this.acknowledged.clear();
     this.over.clear();

@@ -1,6 +1,7 @@
 // One simulated run: a world lives through a script of faults, is healed, and must come to rest as it was asked to.
 import { verifyState } from "../../services/controller/verify.ts";
 import { projection } from "../../services/core/project.ts";
+import { systemPacking } from "../../services/kernel/node/packing.ts";
 import { Chance } from "./chance.ts";
 import { script } from "./faults.ts";
 import type { Fault } from "./faults.ts";
@@ -154,11 +155,9 @@ function unsettled(world: World): string[] {
 /** The log folded anew must give the state that was folded as it grew. */
 function compareRefold(world: World): void {
   const fresh = emptyState();
-  const stored = world.server.log();
   const decoder = new TextDecoder();
-  for (let sequence = 1; sequence <= stored.last; sequence += 1) {
-    const record = stored.get(sequence);
-    if (record !== undefined) foldRecord(fresh, { sequence, event: parsed(decoder.decode(record.data)) });
+  for (const { sequence, data } of world.observer.archive) {
+    foldRecord(fresh, { sequence, event: parsed(decoder.decode(data)) });
   }
   for (const difference of differences(fresh, world.observer.state)) world.observer.violate("8", difference);
 }
@@ -184,7 +183,12 @@ function differences(one: State, other: State): string[] {
 async function verify(world: World): Promise<void> {
   const { clock, random } = world.onlooker;
   const bus = await world.during(world.server.connect({ clock, random, name: "verify", link: new Link() }));
-  const { differences: found } = await world.during(verifyState(bus, "default", clock));
+  const { differences: found, snapshots } = await world.during(
+    verifyState({ bus, cluster: "default", clock, packing: systemPacking }),
+  );
   for (const { bucket, key, kind } of found) world.observer.violate("8", `${bucket} ${key} is ${kind} in KV`);
+  for (const one of snapshots) {
+    if (one.state !== "equal") world.observer.violate("8", `snapshot ${one.id} is ${one.state}: ${one.message}`);
+  }
   await world.during(bus.close());
 }

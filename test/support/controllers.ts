@@ -16,11 +16,15 @@ import { Controller } from "../../services/controller/controller.ts";
 import { noCounts } from "../../services/controller/counters.ts";
 import { noMeasures } from "../../services/controller/figures.ts";
 import type { Counters } from "../../services/controller/counters.ts";
+import type { Context } from "../../services/controller/ports.ts";
+import { snapshotPolicy } from "../../services/controller/snapshot/policy.ts";
+import { systemPacking } from "../../services/kernel/node/packing.ts";
 import { silent } from "../../services/kernel/log.ts";
 import { systemClock } from "../../services/kernel/node/clock.ts";
 import { systemIds, systemRandom } from "../../services/kernel/node/ids.ts";
 import type { RealWorld } from "./bus.ts";
 import { facts } from "./core.ts";
+import { inlineSnapshotter } from "./snapshots.ts";
 
 /** Waits for a condition; fails after `ms` with what was waited for. */
 export async function until<T>(
@@ -44,7 +48,11 @@ export interface TestController {
 }
 
 /** Starts a controller on a connection of its own. */
-export async function startTestController(world: RealWorld, id: string): Promise<TestController> {
+export async function startTestController(
+  world: RealWorld,
+  id: string,
+  over: Partial<Context> = {},
+): Promise<TestController> {
   const bus = await world.connect({ name: `controller ${id}` });
   const counters = noCounts();
   const controller = await Controller.start({
@@ -58,6 +66,10 @@ export async function startTestController(world: RealWorld, id: string): Promise
     subjects: subjectsOf(world.cluster),
     counters,
     measures: noMeasures(),
+    packing: systemPacking,
+    snapshotter: inlineSnapshotter(bus, world.cluster),
+    policy: snapshotPolicy,
+    ...over,
   });
   return { controller, counters, bus };
 }

@@ -92,6 +92,16 @@ export class TestCluster {
     this.record({ ...this.envelope("election", items), logId: this.state.logId || "log1", epoch: sequence });
   }
 
+  /** As `swain restore` does: a new log that names this one as its parent. */
+  restore(logId: string): void {
+    const { sequence, clusterUid: name, logId: parent } = this.state;
+    const items: EventItem[] = [
+      { kind: "cluster", verb: "restored", name, parent, sequence, message: "" },
+      { kind: "leader", verb: "elected", name: "restore" },
+    ];
+    this.record({ ...this.envelope("restore", items), logId, epoch: sequence + 1 });
+  }
+
   join(id: string, over: Partial<NodeFacts> = {}): void {
     this.heardAt.set(id, this.now);
     this.write("api", admitFacts(this.state, id, facts(over)));
@@ -99,7 +109,9 @@ export class TestCluster {
 
   envelope(cause: string, items: EventItem[]): Event {
     const { logId, epoch, lastEventId, sequence } = this.state;
-    return { schema: 1, logId, epoch, id: `e${sequence + 1}`, prev: lastEventId, time: this.now, cause, items };
+    const id = `e${sequence + 1}`;
+    const operation = cause === "api" ? { operation: `op${sequence + 1}` } : {};
+    return { schema: 1, logId, epoch, id, prev: lastEventId, time: this.now, cause, ...operation, items };
   }
 
   record(event: unknown): string {
@@ -207,7 +219,7 @@ export class TestCluster {
     if (record === undefined || record.node === null || this.silent.has(record.node)) return;
     const serving = state === "ready" || state === "running";
     const { port = Number(record.name.split("-").at(-1)), ...rest } = over;
-    const address = { name: "http", host: "127.0.0.1", hostPort: 30_000 + port };
+    const address = { name: "http", host: "127.0.0.1", hostPort: 30_000 + (port % 10_000) };
     const observed = { reason: "", message: "", restarts: 0, addresses: serving ? [address] : [], ...rest };
     const { namespace, name } = record;
     this.write("report", admitReport(this.state, record.node, [{ namespace, name, state, observed }]));

@@ -13,7 +13,10 @@ import { encodeEvent } from "../../services/controller/record.ts";
 import type { Clock } from "../../services/kernel/clock.ts";
 import { SwainError } from "../../services/kernel/errors.ts";
 import type { Code } from "../../services/kernel/errors.ts";
+import { snapshotPolicy } from "../../services/controller/snapshot/policy.ts";
+import { systemPacking } from "../../services/kernel/node/packing.ts";
 import { silent } from "../../services/kernel/log.ts";
+import { noSnapshotter } from "../support/snapshots.ts";
 
 type Fault = (log: ScriptedLog, data: Uint8Array, expected: number) => number | Code;
 
@@ -58,6 +61,14 @@ class ScriptedLog implements LogStore {
   follow(): () => void {
     return () => {};
   }
+
+  async cut(): Promise<void> {
+    expect.fail("nothing here cuts");
+  }
+
+  async room(): Promise<{ used: number; most: number }> {
+    return { used: 0, most: 0 };
+  }
 }
 
 /** Timers fire at once and move the time. */
@@ -91,6 +102,9 @@ beforeEach(() => {
     subjects: subjectsOf("test"),
     counters: noCounts(),
     measures: noMeasures(),
+    packing: systemPacking,
+    snapshotter: noSnapshotter,
+    policy: snapshotPolicy,
   };
   ledger = new Ledger(() => context.counters.foreign++);
 });
@@ -236,5 +250,17 @@ describe("an election", () => {
     await expect(stand(context, ledger)).rejects.toMatchObject({ code: "LOG_UNKNOWN" });
     log.records.push(bytes({ another: "log" }));
     await expect(stand(context, ledger)).rejects.toMatchObject({ code: "LOG_UNKNOWN" });
+  });
+});
+
+describe("a ledger", () => {
+  it("notices that records were cut away while it read them", async () => {
+    await elected();
+    const behind = new Ledger(() => {});
+    const tail = log.tail.bind(log);
+    let asked = 0;
+    // The cut comes between the look at the tail and the reading.
+    log.tail = async () => ({ ...(await tail()), first: (asked += 1) > 1 ? 2 : 1 });
+    await expect(behind.catchUp(log)).rejects.toMatchObject({ code: "LOG_UNKNOWN" });
   });
 });

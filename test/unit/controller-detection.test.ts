@@ -4,6 +4,9 @@ import { limits } from "../../services/bus/limits.ts";
 import type { Bus, BusMessage } from "../../services/bus/port.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
 import { noCounts } from "../../services/controller/counters.ts";
+import { snapshotPolicy } from "../../services/controller/snapshot/policy.ts";
+import { systemPacking } from "../../services/kernel/node/packing.ts";
+import { noSnapshotter } from "../support/snapshots.ts";
 import { noMeasures } from "../../services/controller/figures.ts";
 import { Liveness } from "../../services/controller/nodes/liveness.ts";
 import type { Context } from "../../services/controller/ports.ts";
@@ -56,6 +59,9 @@ class Fleet {
       subjects: subjectsOf("test"),
       counters: noCounts(),
       measures: noMeasures(),
+      packing: systemPacking,
+      snapshotter: noSnapshotter,
+      policy: snapshotPolicy,
     };
     this.liveness = new Liveness(context, this.cluster.state, () => this.look());
     this.guard = new Guard(context, {

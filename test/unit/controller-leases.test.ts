@@ -3,6 +3,9 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { Bus, BusMessage } from "../../services/bus/port.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
 import { noCounts } from "../../services/controller/counters.ts";
+import { snapshotPolicy } from "../../services/controller/snapshot/policy.ts";
+import { systemPacking } from "../../services/kernel/node/packing.ts";
+import { noSnapshotter } from "../support/snapshots.ts";
 import { noMeasures } from "../../services/controller/figures.ts";
 import { Boots } from "../../services/controller/nodes/boots.ts";
 import { Leases } from "../../services/controller/nodes/leases.ts";
@@ -45,6 +48,9 @@ beforeEach(async () => {
     subjects,
     counters: noCounts(),
     measures: noMeasures(),
+    packing: systemPacking,
+    snapshotter: noSnapshotter,
+    policy: snapshotPolicy,
   };
   boots = new Boots(context);
   leases = new Leases(context, cluster.state, boots, {

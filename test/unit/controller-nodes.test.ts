@@ -14,7 +14,10 @@ import { Liveness } from "../../services/controller/nodes/liveness.ts";
 import type { Context } from "../../services/controller/ports.ts";
 import { Guard } from "../../services/controller/term/guard.ts";
 import { SwainError } from "../../services/kernel/errors.ts";
+import { snapshotPolicy } from "../../services/controller/snapshot/policy.ts";
+import { systemPacking } from "../../services/kernel/node/packing.ts";
 import { silent } from "../../services/kernel/log.ts";
+import { noSnapshotter } from "../support/snapshots.ts";
 import { ManualClock, settle } from "../support/agent.ts";
 import { facts, TestCluster, workloadManifest } from "../support/core.ts";
 
@@ -71,6 +74,9 @@ beforeEach(() => {
     subjects: subjectsOf("test"),
     counters: noCounts(),
     measures: noMeasures(),
+    packing: systemPacking,
+    snapshotter: noSnapshotter,
+    policy: snapshotPolicy,
   };
 });
 

@@ -92,7 +92,11 @@ function proxy(subjects: Subjects, id: string): Permissions {
 }
 
 function operator(subjects: Subjects): Permissions {
-  const streams = [subjects.stream, ...Object.values(subjects.buckets).map((bucket) => `KV_${bucket}`)];
+  const streams = [
+    subjects.stream,
+    subjects.snapshots,
+    ...Object.values(subjects.buckets).map((bucket) => `KV_${bucket}`),
+  ];
   return {
     publish: [
       subjects.apiAll,

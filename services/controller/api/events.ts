@@ -29,11 +29,14 @@ export const listEvents: Handler = async (host, request) => {
   const { cluster, bus, subjects } = host.context;
   const { accepted, lastEventId, epoch, sequence } = host.state;
   const from = query.after === undefined ? { sequence: accepted, id: lastEventId, told: 0 } : parseCursor(query.after);
-  const { items, next } = await readBack(bus.log(subjects.stream), from, query.limit ?? defaultLimit, (event, at) =>
-    feedEvents(cluster, at, event).filter((message) => matches(message, request, query)),
+  const { items, next, cut } = await readBack(
+    bus.log(subjects.stream),
+    from,
+    query.limit ?? defaultLimit,
+    (event, at) => feedEvents(cluster, at, event).filter((message) => matches(message, request, query)),
   );
   const reply: ListReply = { epoch, sequence, items: items as unknown as ListReply["items"] };
-  return next === undefined ? reply : { ...reply, next };
+  return { ...reply, ...(next === undefined ? {} : { next }), ...(cut === undefined ? {} : { cut }) };
 };
 
 function matches({ namespace, name }: FeedMessage, request: ApiRequest, query: ListRequest): boolean {
@@ -41,17 +44,25 @@ function matches({ namespace, name }: FeedMessage, request: ApiRequest, query: L
   return query.name === undefined || query.name === name;
 }
 
+interface Page {
+  readonly items: object[];
+  readonly next: string | undefined;
+  /** Where the log was cut, when what was asked for may lie before. */
+  readonly cut: number | undefined;
+}
+
 async function readBack(
   log: LogStore,
   from: Cursor,
   most: number,
   pick: (event: Event, sequence: number) => FeedMessage[],
-): Promise<{ items: object[]; next: string | undefined }> {
+): Promise<Page> {
+  const { first } = await log.tail();
   const items: object[] = [];
   let { sequence, id, told } = from;
   let bytes = 0;
-  for (let looked = 0; sequence > 0 && id !== "" && looked < mostRecords;) {
-    const count = Math.min(windowRecords, sequence);
+  for (let looked = 0; sequence >= first && id !== "" && looked < mostRecords;) {
+    const count = Math.min(windowRecords, sequence - first + 1);
     const records = await Promise.all(Array.from({ length: count }, (_, index) => log.get(sequence - index)));
     for (const record of records) {
       const event = record === null ? undefined : parseJson(record.data);
@@ -60,7 +71,7 @@ async function readBack(
         for (const { value } of picked.slice(0, picked.length - told).toReversed()) {
           bytes += jsonBytes(value) + 1;
           if (items.length >= most || (items.length > 0 && bytes > limits.pageBytes)) {
-            return { items: items.toReversed(), next: cursorText({ sequence, id, told }) };
+            return { items: items.toReversed(), next: cursorText({ sequence, id, told }), cut: undefined };
           }
           items.push(value);
           told++;
@@ -72,7 +83,9 @@ async function readBack(
       sequence--;
     }
   }
-  return { items: items.toReversed(), next: cursorText({ sequence, id, told }) };
+  const isCut = sequence < first && id !== "";
+  const next = isCut ? undefined : cursorText({ sequence, id, told });
+  return { items: items.toReversed(), next, cut: isCut ? first - 1 : undefined };
 }
 
 const cursorText = ({ sequence, id, told }: Cursor): string | undefined =>

@@ -30,6 +30,8 @@ export interface ApiHost {
   readonly explain: (autoscaler: Key) => AutoscaleEvaluation | null;
   /** Proxies heard lately. */
   readonly proxies: Pick<Proxies, "ids" | "object">;
+  /** Has projections and snapshot made anew. */
+  readonly rebuild: () => void;
   /** More for cluster.status. */
   status(): Record<string, unknown>;
 }

@@ -1,5 +1,12 @@
-// cluster.status: one look at the cluster and at the controller that leads it.
+// cluster.status: one look at the cluster and at the controller that leads it. cluster.rebuild: what follows from the log is
+// made anew.
 import type { Handler } from "./request.ts";
+
+export const rebuild: Handler = async ({ state, context, rebuild: begin }) => {
+  context.log.info("projections and snapshot are made anew, as asked");
+  begin();
+  return { epoch: state.epoch, sequence: state.sequence, results: [] };
+};
 
 export const status: Handler = async (host) => {
   const { state, context } = host;

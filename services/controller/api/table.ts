@@ -8,7 +8,7 @@ import { logs } from "./logs.ts";
 import { get, list } from "./objects.ts";
 import { listProxies } from "./proxies.ts";
 import type { Handler } from "./request.ts";
-import { status } from "./status.ts";
+import { rebuild, status } from "./status.ts";
 import { topNodes, topPods } from "./top.ts";
 
 export const handlers: ReadonlyMap<string, Handler> = new Map<string, Handler>([
@@ -42,5 +42,6 @@ export const handlers: ReadonlyMap<string, Handler> = new Map<string, Handler>([
   ["node.drain", setMode("draining")],
   ["node.remove", removeNode],
   ["event.list", listEvents],
+  ["cluster.rebuild", rebuild],
   ["cluster.status", status],
 ]);

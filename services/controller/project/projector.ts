@@ -54,6 +54,7 @@ export class Projector {
   private inFlight = 0;
   private failures = 0;
   private pause: Cancel | undefined;
+  private purging: Cancel | undefined;
   private ended = false;
 
   constructor(context: Context, state: ReadState, gate: ProjectorGate) {
@@ -63,6 +64,17 @@ export class Projector {
   }
 
   start(): void {
+    this.watch();
+    this.purging = this.context.clock.every(purgeEveryMs, () => void this.purge());
+  }
+
+  /** Compares every key that is there with what should be, as at the start of a term. */
+  reload(): void {
+    for (const cancel of this.cancels.splice(0)) cancel();
+    this.watch();
+  }
+
+  private watch(): void {
     const { bus, subjects } = this.context;
     for (const name of bucketOrder) {
       const bucket = bus.bucket(subjects.buckets[name]);
@@ -75,12 +87,12 @@ export class Projector {
         }),
       );
     }
-    this.cancels.push(this.context.clock.every(purgeEveryMs, () => void this.purge()));
   }
 
   stop(): void {
     this.ended = true;
     this.pause?.();
+    this.purging?.();
     for (const cancel of this.cancels.splice(0)) cancel();
   }
 

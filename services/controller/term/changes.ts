@@ -123,6 +123,7 @@ export class Changes {
     const sequence = this.state.operations.get(operation);
     if (sequence === undefined) return undefined;
     const { bus, subjects } = this.context;
+    // An event that was cut meanwhile happened all the same; clients retry for seconds, and far more than that is kept.
     const record = await bus.log(subjects.stream).get(sequence);
     const items = record === null ? [] : itemsOf(parseJson(record.data));
     return { epoch: this.state.epoch, sequence, results: items.flatMap(resultOf) };

@@ -12,6 +12,7 @@ import type { ReadState } from "../../core/model.ts";
 import type { TermTime, View } from "../../core/view.ts";
 import type { Cancel } from "../../kernel/clock.ts";
 import { asSwainError, SwainError } from "../../kernel/errors.ts";
+import type { ApiHost } from "../api/request.ts";
 import { ApiServer } from "../api/server.ts";
 import type { Appender } from "../append.ts";
 import { Autoscaling } from "../autoscale/autoscaling.ts";
@@ -31,6 +32,7 @@ import { Projector } from "../project/projector.ts";
 import { bodyOf } from "../record.ts";
 import { Renewals } from "../renewals.ts";
 import { Signal } from "../signal.ts";
+import { SnapshotKeeper } from "../snapshot/keeper.ts";
 import { firstEvent } from "./batch.ts";
 import { Changes } from "./changes.ts";
 import { TermClock } from "./clock.ts";
@@ -59,6 +61,7 @@ export class Term {
   private readonly signal = new Signal();
   private readonly clock: TermClock;
   private readonly guard: Guard;
+  private readonly keeper: SnapshotKeeper;
   private readonly writer: Writer;
   private readonly planner: Planner;
   private readonly changes: Changes;
@@ -89,7 +92,11 @@ export class Term {
     this.appender = appender;
     this.clock = new TermClock(context.clock);
     this.guard = new Guard(context, { onExcuse: (ms) => this.excuse(ms), onSuspect: wake });
-    this.writer = new Writer(context, state, appender, this.clock, (committed) => this.onCommitted(committed));
+    this.keeper = new SnapshotKeeper(context, state, () => this.guard.look());
+    this.writer = new Writer(context, state, appender, this.clock, {
+      onCommitted: (committed) => this.onCommitted(committed),
+      onFull: () => this.keeper.onFull(),
+    });
     this.planner = new Planner(context, state, {
       view: () => this.view(),
       sinceExcuse: () => this.guard.sinceExcuse(),
@@ -122,27 +129,32 @@ export class Term {
       mayWrite: () => this.guard.look(),
       onNewer: () => this.guard.suspect(),
     });
-    this.api = new ApiServer(
+    this.api = new ApiServer(context, this.host(context, state), () => this.guard.trusted());
+  }
+
+  private host(context: Context, state: ReadState): ApiHost {
+    return {
       context,
-      {
-        context,
-        state,
-        change: (operation, admit) => this.changes.submit(operation, admit),
-        renewed: (endpoint) => this.renewals.renew(endpoint),
-        proxies: this.proxies,
-        reached: (sequence) => this.sequences.reached(sequence),
-        usage: this.usage,
-        explain: (key) => this.autoscaling.explain(key),
-        status: () => ({
-          projectionLag: this.projector.lag(),
-          assignmentsWaiting: this.assigner.waiting,
-          proxies: this.proxies.view().length,
-          strangers: this.heartbeats.strangers(),
-          termAgeMs: Math.round(this.clock.age()),
-        }),
+      state,
+      change: (operation, admit) => this.changes.submit(operation, admit),
+      renewed: (endpoint) => this.renewals.renew(endpoint),
+      proxies: this.proxies,
+      rebuild: () => {
+        this.projector.reload();
+        this.keeper.rebuild();
       },
-      () => this.guard.trusted(),
-    );
+      reached: (sequence) => this.sequences.reached(sequence),
+      usage: this.usage,
+      explain: (key) => this.autoscaling.explain(key),
+      status: () => ({
+        projectionLag: this.projector.lag(),
+        assignmentsWaiting: this.assigner.waiting,
+        proxies: this.proxies.view().length,
+        strangers: this.heartbeats.strangers(),
+        termAgeMs: Math.round(this.clock.age()),
+        snapshots: this.keeper.status(),
+      }),
+    };
   }
 
   /** Leads until the term ends. Rejects with LOG_UNKNOWN_EVENT or BUS_CLOSED when this process can lead no more. */
@@ -215,6 +227,7 @@ export class Term {
     this.leases.start();
     this.api.start();
     this.projector.start();
+    this.keeper.start();
   }
 
   /** Every append states the sequence it expects. A message that does not is a stray: it is looked at and counted now. */
@@ -226,6 +239,7 @@ export class Term {
     this.api.stop();
     this.leases.stop();
     for (const cancel of this.cancels.splice(0)) cancel();
+    this.keeper.stop();
     this.projector.stop();
     this.assigner.stop();
     this.liveness.stop();
@@ -328,6 +342,7 @@ export class Term {
     this.projector.onTouched(touched);
     this.sequences.onSequence();
     this.publishFeed(committed);
+    this.keeper.onCommitted(committed.bytes);
   }
 
   private publishFeed({ event, sequence }: Elected): void {

@@ -15,6 +15,8 @@ export interface Committed {
   readonly event: Event;
   readonly sequence: number;
   readonly touched: Touched;
+  /** Of the event as it is stored. */
+  readonly bytes: number;
 }
 
 /** The same refusal comes back with every plan; one line in this time is enough. */
@@ -26,26 +28,26 @@ export type Written =
   | { readonly kind: "nothing" | "full" }
   | { readonly kind: "ended"; readonly end: TermEnd };
 
+export interface WriterEvents {
+  onCommitted(committed: Committed): void;
+  /** The log took no more. */
+  onFull(): void;
+}
+
 export class Writer {
   private readonly context: Context;
   private readonly state: ReadState;
   private readonly appender: Appender;
   private readonly clock: TermClock;
-  private readonly onCommitted: (committed: Committed) => void;
+  private readonly events: WriterEvents;
   private refusedLogAt = -Infinity;
 
-  constructor(
-    context: Context,
-    state: ReadState,
-    appender: Appender,
-    clock: TermClock,
-    onCommitted: (committed: Committed) => void,
-  ) {
+  constructor(context: Context, state: ReadState, appender: Appender, clock: TermClock, events: WriterEvents) {
     this.context = context;
     this.state = state;
     this.appender = appender;
     this.clock = clock;
-    this.onCommitted = onCommitted;
+    this.events = events;
   }
 
   /** Items the checker has nothing against. What it refuses is counted and said: it is always a defect. */
@@ -70,13 +72,14 @@ export class Writer {
     });
     switch (settled.kind) {
       case "committed": {
-        const { sequence, folded } = settled;
-        const committed = { event: draft.event, sequence, touched: folded.touched };
-        this.onCommitted(committed);
+        const { sequence, folded, bytes } = settled;
+        const committed = { event: draft.event, sequence, touched: folded.touched, bytes };
+        this.events.onCommitted(committed);
         return { kind: "committed", ...committed };
       }
       case "full":
         this.context.log.error("the log takes no more events", { code: "LOG_FULL" });
+        this.events.onFull();
         return { kind: "full" };
       case "deposed":
         return { kind: "ended", end: "deposed" };

@@ -5,12 +5,18 @@ import { Controller } from "../../../services/controller/controller.ts";
 import { noCounts } from "../../../services/controller/counters.ts";
 import type { Counters } from "../../../services/controller/counters.ts";
 import { noMeasures } from "../../../services/controller/figures.ts";
+import { snapshotPolicy } from "../../../services/controller/snapshot/policy.ts";
+import type { SnapshotPolicy } from "../../../services/controller/snapshot/policy.ts";
+import { checkSnapshots, makeSnapshot } from "../../../services/controller/snapshot/work.ts";
+import { systemPacking } from "../../../services/kernel/node/packing.ts";
 import { asSwainError } from "../../../services/kernel/errors.ts";
 import type { Logger } from "../../../services/kernel/log.ts";
 import type { Machine } from "./machine.ts";
 import { Process } from "./process.ts";
 import type { Run, Surroundings } from "./process.ts";
 
+/** Snapshots so often, and so little of the log kept, that an hour sees many of both. */
+const policy: SnapshotPolicy = { ...snapshotPolicy, events: 1500, kept: 200, retryMs: 5000, checkMs: 60_000 };
 /** Between two tries to make the streams. */
 const retryMs = 1000;
 
@@ -49,6 +55,8 @@ export class ControllerProcess extends Process {
       }
     }
     const { clock, random, ids } = run;
+    const subjects = subjectsOf(cluster);
+    const work = { bus, cluster, subjects, clock, ids, packing: systemPacking };
     const controller = await Controller.start({
       clock,
       random,
@@ -57,9 +65,12 @@ export class ControllerProcess extends Process {
       log,
       cluster,
       id: this.name,
-      subjects: subjectsOf(cluster),
+      subjects,
       counters: this.counters,
       measures: noMeasures(),
+      packing: systemPacking,
+      snapshotter: { check: () => checkSnapshots(work), make: (order) => makeSnapshot(work, order) },
+      policy,
     });
     if (!run.isAlive) return;
     this.controller = controller;
