@@ -1,6 +1,5 @@
 // What `doctor` looks at over the bus: the server, JetStream, the streams' room, the leader, nodes and their clocks.
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import type { Heartbeat, LeaderBeat, NodeObject } from "../../schemas/generated/types.ts";
 import { productionFloor } from "../../services/bus/features.ts";
 import { apiCall, apiResult } from "../../services/bus/jetstream-api.ts";
@@ -72,7 +71,7 @@ function syncing({ bus }: Client, data: string): Finding {
   if (readRecord(data)?.ownServer !== true) return ok("sync", "this server can sync each write; ask its configuration");
   let config = "";
   try {
-    config = readFileSync(join(localPaths(data).nats, "nats-server.conf"), "utf8");
+    config = readFileSync(localPaths(data).serverConfig, "utf8");
   } catch {
     return ok("sync", "this server can sync each write; its configuration may not be read");
   }

@@ -13,6 +13,9 @@ export interface LocalPaths {
   readonly creds: string;
   /** The server's configuration, pid and JetStream files. */
   readonly nats: string;
+  readonly serverConfig: string;
+  /** Written by the server itself. */
+  readonly serverPid: string;
   /** Certificates of the cluster's authority and of the server, with their keys. */
   readonly tls: string;
   /** Machines that joined and open tokens: public keys only. */
@@ -38,6 +41,8 @@ export function localPaths(data: string): LocalPaths {
     data,
     creds: join(data, "creds"),
     nats: join(data, "nats"),
+    serverConfig: join(data, "nats", "nats-server.conf"),
+    serverPid: join(data, "nats", "nats-server.pid"),
     tls: join(data, "tls"),
     members: join(data, "nats", "members.json"),
     log: join(data, "log"),
