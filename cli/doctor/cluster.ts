@@ -9,7 +9,7 @@ import { idOf } from "../../services/bus/subjects.ts";
 import { sleep } from "../../services/kernel/clock.ts";
 import { asSwainError, isCode } from "../../services/kernel/errors.ts";
 import type { Client } from "../client.ts";
-import { localPaths, readRecord } from "../local/layout.ts";
+import { localPaths, visibleRecord } from "../local/layout.ts";
 import { naturally } from "../natural.ts";
 import { because } from "../output/rows.ts";
 import { memoryText } from "../output/units.ts";
@@ -68,7 +68,8 @@ function syncing({ bus }: Client, data: string): Finding {
   if (!bus.features.syncAlways) {
     return warn("sync", "WRITES_NOT_SYNCED", `nats-server ${bus.features.version} cannot sync each write`);
   }
-  if (readRecord(data)?.ownServer !== true) return ok("sync", "this server can sync each write; ask its configuration");
+  if (visibleRecord(data)?.ownServer !== true)
+    return ok("sync", "this server can sync each write; ask its configuration");
   let config = "";
   try {
     config = readFileSync(localPaths(data).serverConfig, "utf8");

@@ -5,6 +5,7 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { seedFile } from "../../services/bus/embedded/roles.ts";
 import type { Role } from "../../services/bus/embedded/roles.ts";
+import { SwainError } from "../../services/kernel/errors.ts";
 
 /** Everything below one data folder. */
 export interface LocalPaths {
@@ -88,18 +89,34 @@ export interface UpRecord {
 /** The authority's certificate lies beside the keys, where every connection looks for it. */
 export const authorityBeside = (creds: string): string => join(creds, "ca.pem");
 
-/** What runs from that data folder by its own account, or null; the processes may have died since. */
-export function readRecord(data: string): UpRecord | null {
+const readText = (path: string): string => readFileSync(path, "utf8");
+
+/**
+ * What runs from that data folder by its own account, or null; the processes may have died since. Throws DATA_UNREADABLE:
+ * what may not be seen is not nothing.
+ */
+export function readRecord(data: string, read: (path: string) => string = readText): UpRecord | null {
   let text: string;
   try {
-    text = readFileSync(localPaths(data).record, "utf8");
-  } catch {
-    return null;
+    text = read(localPaths(data).record);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "EACCES" && code !== "EPERM") return null;
+    throw new SwainError("DATA_UNREADABLE", `this user may not look into the data folder ${data}`, { cause: error });
   }
   try {
     return JSON.parse(text) as UpRecord;
   } catch {
     // Written in one step, so this is somebody's edit; what runs is then found by nobody.
+    return null;
+  }
+}
+
+/** The record for a look that goes on without it: null also where it may not be read. */
+export function visibleRecord(data: string): UpRecord | null {
+  try {
+    return readRecord(data);
+  } catch {
     return null;
   }
 }
@@ -113,7 +130,7 @@ export interface LocalCluster {
   creds(role: Role): string | undefined;
 }
 
-/** What `swain up` started from that data folder, for a command that wants to reach it; null when nothing was. */
+/** What `swain up` started from that data folder, for a command that wants to reach it; null when nothing was. Throws DATA_UNREADABLE. */
 export function localCluster(data: string): LocalCluster | null {
   const record = readRecord(data);
   if (record === null) return null;

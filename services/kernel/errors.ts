@@ -218,6 +218,11 @@ export const errorKinds = {
   PART_NOT_STARTED: kind(1, true, "Read the reason above; the log file named has more."),
   DEMO_FAILED: kind(1, true, "Read what was shown above; what looks like a defect of Swain, please report."),
   NOT_RUNNING: kind(3, false, "Start it with `swain up`."),
+  DATA_UNREADABLE: kind(
+    4,
+    false,
+    "Run it as the user who started the cluster, or name the server and credentials of your own: --server and --creds.",
+  ),
   // found by `swain doctor`
   NODE_JS_TOO_OLD: kind(1, false, "Use Node.js 20.19 or newer."),
   WRITES_NOT_SYNCED: kind(

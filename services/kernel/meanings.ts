@@ -67,6 +67,7 @@ export const meanings: Readonly<Partial<Record<Code, string>>> = {
   DRAINED: "The pod had to leave its node.",
   CHECKSUM_MISMATCH: "A downloaded nats-server is not the one it should be.",
   ALREADY_RUNNING: "A cluster runs from that data folder.",
+  DATA_UNREADABLE: "The data folder belongs to another user.",
   NOT_RUNNING: "No cluster runs from that data folder.",
   NODE_JS_TOO_OLD: "This Node.js is older than Swain needs.",
   WRITES_NOT_SYNCED: "The server acknowledges writes before they are on disk.",

@@ -9,7 +9,7 @@ import { systemDisk } from "../../services/kernel/node/disk.ts";
 import { makeFolder } from "../../services/kernel/node/folder.ts";
 import { Child } from "../../cli/local/child.ts";
 import type { Launched } from "../../cli/local/launch.ts";
-import { dataFolder, localCluster, localPaths } from "../../cli/local/layout.ts";
+import { dataFolder, localCluster, localPaths, readRecord } from "../../cli/local/layout.ts";
 import type { UpRecord } from "../../cli/local/layout.ts";
 import { endLeftovers } from "../../cli/local/leftovers.ts";
 import { dropLock, takeLock } from "../../cli/local/lock.ts";
@@ -155,6 +155,15 @@ test("the local cluster is what the record says, with one key per role", async (
   expect(localCluster(folder)!.creds("agent-node-1")).toBe("/k.creds");
   await systemDisk.writeAtomic(paths.record, JSON.stringify({ ...record([]), ownServer: false }));
   expect(localCluster(folder)!.creds("operator")).toBeUndefined();
+});
+
+test("a folder this user may not read is told as such, not as one where nothing runs", () => {
+  const failing = (code: string) => (): string => {
+    throw Object.assign(new Error(code), { code });
+  };
+  expect(readRecord(folder, failing("ENOENT"))).toBeNull();
+  const refused = { code: "DATA_UNREADABLE", exit: 4, message: expect.stringContaining(folder) as string };
+  expect(() => readRecord(folder, failing("EACCES"))).toThrow(expect.objectContaining(refused) as Error);
 });
 
 test("the data folder comes from the option, then SWAIN_DATA, then the home folder", () => {
