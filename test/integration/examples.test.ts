@@ -1,4 +1,4 @@
-// The programs of examples/integrations against a server with an authority of its own, as `swain up --listen` makes one. What
+// What the examples print, and the programs of examples/integrations against a server with an authority of its own, as `swain up --listen` makes one. What
 // they do for a whole cluster is test/e2e/integrations.test.ts; here a leader is played.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,7 +9,8 @@ import type { NatsConnection } from "nats";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ensureCertificates } from "../../services/bus/embedded/certificates.ts";
 import { systemDisk } from "../../services/kernel/node/disk.ts";
-import { root } from "../support/cluster.ts";
+import { freePort, root } from "../support/cluster.ts";
+import { get } from "../support/http.ts";
 import { Watcher } from "../support/nats-cli.ts";
 import { anyServer, newUser, startServer } from "../support/nats.ts";
 import type { TestServer } from "../support/nats.ts";
@@ -64,6 +65,19 @@ async function asks(verb: string, example: string, more: Record<string, string>)
     await program.stop("SIGKILL");
   }
 }
+
+test("hello says that it listens and what it was asked, so that its logs show something", async () => {
+  const port = await freePort();
+  const env = { ...process.env, SWAIN_POD: "hello-1", SWAIN_PORT_HTTP: String(port) };
+  const hello = new Watcher(process.execPath, [join(root, "examples/hello/server.mjs")], env);
+  try {
+    await expect.poll(() => hello.output, { timeout: 15_000 }).toBe("hello-1 listens\n");
+    expect(await get(port)).toBe("hello from hello-1");
+    await expect.poll(() => hello.output).toContain("GET / answered\n");
+  } finally {
+    await hello.stop("SIGKILL");
+  }
+});
 
 test("an external endpoint finds the authority beside its credentials", async () => {
   await asks("endpoint.register", "external-endpoint.mjs", {
