@@ -51,6 +51,11 @@ export const errorKinds = {
   JOIN_TOKEN_EXPIRED: kind(1, false, "Make a new one with `swain node join-token`, with a longer --ttl if need be."),
   JOIN_TOKEN_USED: kind(1, false, "Make a new one with `swain node join-token`, with more --uses if need be."),
   NODE_ID_TAKEN: kind(1, false, "Choose another --id, or remove the node that has it with `swain node rm`."),
+  JOIN_UNREACHABLE: kind(
+    4,
+    true,
+    "Check that the line was copied whole, that the first machine runs and has that address, and that its firewall lets NATS through (4222).",
+  ),
   JOIN_UNAVAILABLE: kind(
     1,
     false,

@@ -26,6 +26,7 @@ export const meanings: Readonly<Partial<Record<Code, string>>> = {
   LOG_UNKNOWN_EVENT: "The log holds an event that only a newer version understands.",
   PLAN_REFUSED: "A plan would have broken an invariant and was not carried out.",
   PROJECTION_EDITED: "Somebody wrote a key of a bucket by hand.",
+  JOIN_UNREACHABLE: "No server answers at the address that the join token names.",
   EXPIRED: "An external endpoint was not renewed in time.",
   DEREGISTERED: "An external endpoint took itself out.",
   NO_NODES: "There is no node at all.",
