@@ -31,7 +31,7 @@ const tryMs = 5000;
 
 /**
  * Joins with the token of --join (`-` reads it from standard input) and returns what was kept. Throws JOIN_TOKEN_INVALID,
- * JOIN_TOKEN_REFUSED, INSECURE_REFUSED, SERVER_UNTRUSTED, NATS_UNREACHABLE, JOIN_UNAVAILABLE and what the registrar answers.
+ * JOIN_TOKEN_REFUSED, INSECURE_REFUSED, SERVER_UNTRUSTED, JOIN_UNREACHABLE, JOIN_UNAVAILABLE and what the registrar answers.
  */
 export async function joinCluster(call: Call, wish: JoinWish): Promise<Joined> {
   return joinWith(call, wish, await tokenOf(call));
@@ -120,6 +120,17 @@ function refuseInsecure({ ca, servers }: JoinToken, isSaid: boolean): void {
   throw new SwainError("INSECURE_REFUSED", `the cluster at ${servers.join(", ")} is reached without TLS`);
 }
 
+/** Why the server was not reached, in the words and with the cure of one who joins. */
+export function notConnected(error: unknown, places: string): SwainError {
+  const known = asSwainError(error);
+  if (known.code === "NATS_UNREACHABLE") {
+    const text = `the cluster of the join token does not answer at ${places}`;
+    return new SwainError("JOIN_UNREACHABLE", text, { cause: error });
+  }
+  if (known.code !== "NATS_DENIED") return known;
+  return new SwainError("JOIN_TOKEN_REFUSED", `${places} does not know the join token`, { cause: error });
+}
+
 async function ask(call: Call, token: JoinToken, request: JoinRequest): Promise<void> {
   const { connectBus } = await import("../services/bus/connect.ts");
   const { silent } = await import("../services/kernel/log.ts");
@@ -140,11 +151,7 @@ async function ask(call: Call, token: JoinToken, request: JoinRequest): Promise<
     log: silent,
     signal: call.signal,
   }).catch((error: unknown) => {
-    const known = asSwainError(error);
-    if (known.code !== "NATS_DENIED") throw known;
-    throw new SwainError("JOIN_TOKEN_REFUSED", `${token.servers.join(", ")} does not know the join token`, {
-      cause: error,
-    });
+    throw notConnected(error, token.servers.join(", "));
   });
   try {
     const reply = answerOf(await bus.request(subjects.ask(token.id), request, { timeoutMs: answerMs }));

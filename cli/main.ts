@@ -2,6 +2,7 @@
 // The `swain` program: wires standard streams and signals to `dispatch.ts`. Knows no command.
 import { dispatch } from "./dispatch.ts";
 import { errorKinds } from "../services/kernel/errors.ts";
+import { signalCounter, stillEnding } from "./impatience.ts";
 import { processTerminal } from "./terminal.ts";
 
 // A reader that has seen enough (`swain get pods | head -1`) ends us quietly.
@@ -18,16 +19,15 @@ for (const stream of [process.stdout, process.stderr]) {
 }
 
 const interrupted = new AbortController();
-let signals = 0;
+const signals = signalCounter();
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.on(signal, () => {
-    signals++;
-    if (signals === 1) return interrupted.abort(new Error(`interrupted by ${signal}`));
+    const count = signals(performance.now());
+    if (count === null) return;
+    if (count === 1) return interrupted.abort(new Error(`interrupted by ${signal}`));
     // An impatient second one must not leave containers, processes and folders behind: only the third does not wait.
-    if (signals > 2) process.exit(signal === "SIGINT" ? 130 : 143);
-    process.stderr.write(
-      "still cleaning up; press Ctrl-C again to leave at once (what a cluster leaves: `swain down --data FOLDER` ends it)\n",
-    );
+    if (count > 2) process.exit(signal === "SIGINT" ? 130 : 143);
+    process.stderr.write(stillEnding(process.argv.slice(2)));
   });
 }
 

@@ -157,7 +157,7 @@ export async function runPart<T extends Running & Observed>(
   ready: (running: T) => string,
 ): Promise<void> {
   let running: T | undefined;
-  // From the first moment on: a part that waits for the bus can be told from one that hangs.
+  // Before it is started: a part that waits for the bus can be told from one that hangs.
   const status = await openStatus(call, () => running?.insight);
   try {
     running = await start();

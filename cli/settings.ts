@@ -37,7 +37,7 @@ const lastResort = "nats://127.0.0.1:4222";
 
 type Origin = { server: string; cluster?: string; creds?: string; source: string; byFlag: boolean };
 
-/** The settings of a call. Throws INVALID_ARGUMENT for a context that is not there, NOT_RUNNING for a named data folder without a cluster. */
+/** The settings of a call. Throws INVALID_ARGUMENT for a context that is not there, NOT_RUNNING for a named data folder without a cluster, DATA_UNREADABLE. */
 export async function resolveSettings(
   { option, env }: Pick<Call, "env" | "option">,
   role: Role = "operator",

@@ -1,5 +1,6 @@
 // `swain proxy ls`: what the proxies of the cluster serve, where, and how their backends fare.
 import type { ProxyBackend, ProxyObject, ProxyRoute } from "../schemas/generated/types.ts";
+import type { Code } from "../services/kernel/errors.ts";
 import type { Client } from "./client.ts";
 import { table } from "./output/table.ts";
 import type { Cell } from "./output/table.ts";
@@ -40,6 +41,23 @@ export function backendsText(proxies: readonly ProxyObject[], service: string, c
   return `${table(["", ...backendHeadings], shown, color)}${more}`;
 }
 
+/**
+ * True when every backend of the route fails its check, so that the proxy uses them all the same. Those it is barred from, for
+ * one its own address, are down for another reason and stay unused.
+ */
+function isAllDown({ backends }: ProxyRoute): boolean {
+  const asked = backends.filter(({ state, reason }) => state !== "draining" && reason === undefined);
+  return asked.length > 0 && asked.every(({ state }) => state === "down");
+}
+
+/** `BACKENDS_DOWN` when some proxy says so of the service, else empty. */
+export function downCode(proxies: readonly ProxyObject[], service: string): string {
+  const routes = proxies.flatMap(({ status }) => status.metrics?.routes ?? []);
+  return routes.some((route) => route.service === service && isAllDown(route)) ? allDown : "";
+}
+
+const allDown = "BACKENDS_DOWN" satisfies Code;
+
 /** As many as pods in a story. */
 const shownBackends = 20;
 
@@ -70,7 +88,7 @@ function routeRows(proxy: ProxyObject): Cell[][] {
       listens(route),
       backends(route),
       ...[open, total, failed, refused, waiting].map(text),
-      reasonOf(route),
+      reasonOf(route, isAllDown(route) ? `${allDown}: all are used all the same` : ""),
     ];
   });
 }
@@ -101,6 +119,7 @@ function backendRows(proxy: string, routes: readonly ProxyRoute[]): Cell[][] {
     const first = [text(proxy), named(route), listens(route)];
     const blank = Array.from({ length: backendHeadings.length - first.length - 1 }, () => nothing);
     if (route.backends.length === 0) return [[...first, ...blank, reasonOf(route)]];
+    const isUsed = isAllDown(route);
     return route.backends.map((backend) => [
       ...first,
       text(backend.pod),
@@ -109,10 +128,16 @@ function backendRows(proxy: string, routes: readonly ProxyRoute[]): Cell[][] {
       ...[backend.open, backend.total, backend.failed].map(text),
       text(memoryText(backend.bytesIn)),
       text(memoryText(backend.bytesOut)),
-      reasonOf(route, backend.reason ?? backend.message),
+      reasonOf(route, backend.reason ?? checkText(backend, isUsed)),
     ]);
   });
 }
+
+/** What the last check said; `isUsed` although it failed. */
+const checkText = ({ state, message = "" }: ProxyBackend, isUsed: boolean): string =>
+  isUsed && state === "down"
+    ? [message, `used all the same (${allDown})`].filter((part) => part !== "").join("; ")
+    : message;
 
 function heard({ status }: ProxyObject): Cell {
   const age = `${ageText(status.heardAgoMs)} ago`;
@@ -123,7 +148,7 @@ const named = ({ service, port }: ProxyRoute): Cell => text(port === undefined ?
 
 const listens = ({ listen }: ProxyRoute): Cell => (listen === undefined ? { text: "-", style: "bad" } : text(listen));
 
-/** Why it does not listen, and why the backend's last check failed. */
+/** Why it does not listen, and what is wrong with its backends. */
 const reasonOf = ({ listen, reason = "" }: ProxyRoute, message = ""): Cell => {
   const why = listen === undefined ? reason : "";
   const both = [why, message].filter((part) => part !== "").join("; ");

@@ -26,7 +26,7 @@ import type { Cell } from "./output/table.ts";
 import { ageText, cpuText, memoryText } from "./output/units.ts";
 import { podWaiting, serviceWaiting, workloadWaiting } from "./waiting.ts";
 import { eventLine } from "./show-events.ts";
-import { backendsText } from "./show-proxies.ts";
+import { backendsText, downCode } from "./show-proxies.ts";
 
 export interface StoryOf {
   readonly resource: Exclude<Resource, "event">;
@@ -105,6 +105,7 @@ async function serviceStory(
   view: ObjectView,
 ): Promise<string> {
   const service = object as unknown as ServiceObject;
+  const key = `${namespace}/${name}`;
   const workload = service.spec.selector?.workload;
   const pods =
     workload === undefined ? [] : await podsWhere(client, namespace, ({ spec }) => spec.workload === workload);
@@ -117,8 +118,8 @@ async function serviceStory(
     missing,
     workload === undefined ? "" : podSection(pods, view),
     await externalSection(client, namespace, name, view.now),
-    proxySection(proxies, `${namespace}/${name}`, color),
-    reasonSection([{ reason: reach.code }, ...pods.map(({ status }) => status)]),
+    proxySection(proxies, key, color),
+    reasonSection([{ reason: reach.code }, { reason: downCode(proxies, key) }, ...pods.map(({ status }) => status)]),
     await eventSection(client, namespace, [name], view.now),
   ].join("");
 }

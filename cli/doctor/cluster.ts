@@ -1,6 +1,5 @@
 // What `doctor` looks at over the bus: the server, JetStream, the streams' room, the leader, nodes and their clocks.
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import type { Heartbeat, LeaderBeat, NodeObject } from "../../schemas/generated/types.ts";
 import { productionFloor } from "../../services/bus/features.ts";
 import { apiCall, apiResult } from "../../services/bus/jetstream-api.ts";
@@ -10,7 +9,7 @@ import { idOf } from "../../services/bus/subjects.ts";
 import { sleep } from "../../services/kernel/clock.ts";
 import { asSwainError, isCode } from "../../services/kernel/errors.ts";
 import type { Client } from "../client.ts";
-import { localPaths, readRecord } from "../local/layout.ts";
+import { localPaths, visibleRecord } from "../local/layout.ts";
 import { naturally } from "../natural.ts";
 import { because } from "../output/rows.ts";
 import { memoryText } from "../output/units.ts";
@@ -74,10 +73,11 @@ function syncing({ bus }: Client, data: string): Finding {
   if (!bus.features.syncAlways) {
     return warn("sync", "WRITES_NOT_SYNCED", `nats-server ${bus.features.version} cannot sync each write`);
   }
-  if (readRecord(data)?.ownServer !== true) return ok("sync", "this server can sync each write; ask its configuration");
+  if (visibleRecord(data)?.ownServer !== true)
+    return ok("sync", "this server can sync each write; ask its configuration");
   let config = "";
   try {
-    config = readFileSync(join(localPaths(data).nats, "nats-server.conf"), "utf8");
+    config = readFileSync(localPaths(data).serverConfig, "utf8");
   } catch {
     return ok("sync", "this server can sync each write; its configuration may not be read");
   }

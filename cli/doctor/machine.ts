@@ -3,7 +3,7 @@ import { accessSync, constants, readdirSync, readFileSync, statfsSync, statSync 
 import { createServer } from "node:net";
 import { delimiter, dirname, join } from "node:path";
 import type { Call } from "../command.ts";
-import { localPaths, readRecord } from "../local/layout.ts";
+import { localPaths, visibleRecord } from "../local/layout.ts";
 import { memoryText } from "../output/units.ts";
 import { bad, ok, warn } from "./finding.ts";
 import type { Finding } from "./finding.ts";
@@ -97,7 +97,7 @@ export async function checkEngine(data: string, given: string | undefined): Prom
   }
   const whose = given === undefined ? "; agents here have their containers there" : "";
   // What an agent that runs no more remembers breaks nothing.
-  const missed = given !== undefined || readRecord(data) !== null ? bad : warn;
+  const missed = given !== undefined || visibleRecord(data) !== null ? bad : warn;
   return Promise.all(
     known.map(async (place) => {
       const { engine, reason } = await chooseRuntime("auto", place);
@@ -130,7 +130,7 @@ function isFile(path: string): boolean {
 
 /** Where no cluster is: could one be started? */
 export async function checkStart(env: Call["env"], data: string): Promise<Finding[]> {
-  if (readRecord(data) !== null) return [];
+  if (visibleRecord(data) !== null) return [];
   const findings: Finding[] = [];
   const server = env["SWAIN_NATS_SERVER"] ?? programIn(`${env["PATH"] ?? ""}${delimiter}/usr/sbin`, "nats-server");
   findings.push(

@@ -5,6 +5,7 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { seedFile } from "../../services/bus/embedded/roles.ts";
 import type { Role } from "../../services/bus/embedded/roles.ts";
+import { SwainError } from "../../services/kernel/errors.ts";
 
 /** Everything below one data folder. */
 export interface LocalPaths {
@@ -13,6 +14,9 @@ export interface LocalPaths {
   readonly creds: string;
   /** The server's configuration, pid and JetStream files. */
   readonly nats: string;
+  readonly serverConfig: string;
+  /** Written by the server itself. */
+  readonly serverPid: string;
   /** Certificates of the cluster's authority and of the server, with their keys. */
   readonly tls: string;
   /** Machines that joined and open tokens: public keys only. */
@@ -38,6 +42,8 @@ export function localPaths(data: string): LocalPaths {
     data,
     creds: join(data, "creds"),
     nats: join(data, "nats"),
+    serverConfig: join(data, "nats", "nats-server.conf"),
+    serverPid: join(data, "nats", "nats-server.pid"),
     tls: join(data, "tls"),
     members: join(data, "nats", "members.json"),
     log: join(data, "log"),
@@ -83,18 +89,34 @@ export interface UpRecord {
 /** The authority's certificate lies beside the keys, where every connection looks for it. */
 export const authorityBeside = (creds: string): string => join(creds, "ca.pem");
 
-/** What runs from that data folder by its own account, or null; the processes may have died since. */
-export function readRecord(data: string): UpRecord | null {
+const readText = (path: string): string => readFileSync(path, "utf8");
+
+/**
+ * What runs from that data folder by its own account, or null; the processes may have died since. Throws DATA_UNREADABLE:
+ * what may not be seen is not nothing.
+ */
+export function readRecord(data: string, read: (path: string) => string = readText): UpRecord | null {
   let text: string;
   try {
-    text = readFileSync(localPaths(data).record, "utf8");
-  } catch {
-    return null;
+    text = read(localPaths(data).record);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "EACCES" && code !== "EPERM") return null;
+    throw new SwainError("DATA_UNREADABLE", `this user may not look into the data folder ${data}`, { cause: error });
   }
   try {
     return JSON.parse(text) as UpRecord;
   } catch {
     // Written in one step, so this is somebody's edit; what runs is then found by nobody.
+    return null;
+  }
+}
+
+/** The record for a look that goes on without it: null also where it may not be read. */
+export function visibleRecord(data: string): UpRecord | null {
+  try {
+    return readRecord(data);
+  } catch {
     return null;
   }
 }
@@ -108,7 +130,7 @@ export interface LocalCluster {
   creds(role: Role): string | undefined;
 }
 
-/** What `swain up` started from that data folder, for a command that wants to reach it; null when nothing was. */
+/** What `swain up` started from that data folder, for a command that wants to reach it; null when nothing was. Throws DATA_UNREADABLE. */
 export function localCluster(data: string): LocalCluster | null {
   const record = readRecord(data);
   if (record === null) return null;

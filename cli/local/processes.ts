@@ -19,6 +19,22 @@ export function isAlive(mark: ProcessMark): boolean {
   return processStart(mark.pid) === mark.start;
 }
 
+/** What the process was started as, its words joined by spaces; null when it is gone or may not be seen. */
+export function commandLine(pid: number): string | null {
+  if (process.platform !== "linux") return fromPs(pid, "command=");
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+  } catch {
+    return null;
+  }
+}
+
+/** The process that started it, or whoever took over for that one. */
+export function parentOf(pid: number): number | null {
+  if (process.platform !== "linux") return Number(fromPs(pid, "ppid=")) || null;
+  return Number(statFields(pid)?.[1]) || null;
+}
+
 /** Sends a signal, if it is still that process. */
 export function signal(mark: ProcessMark, name: NodeJS.Signals): void {
   if (!isAlive(mark)) return;
@@ -48,24 +64,34 @@ export async function endProcess(mark: ProcessMark, graceMs: number): Promise<bo
 }
 
 function startFromProc(pid: number): string | null {
+  const fields = statFields(pid);
+  return fields === null || fields[0] === "Z" || fields[0] === "X" ? null : (fields[19] ?? null);
+}
+
+/** State, parent and so on, as /proc has them; the start is the 20th. */
+function statFields(pid: number): string[] | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The name in parentheses may hold anything, so count from its end: state is the 1st field after it, start the 20th.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return fields[0] === "Z" || fields[0] === "X" ? null : (fields[19] ?? null);
+    // The name in parentheses may hold anything, so count from its end.
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   } catch {
     return null;
   }
 }
 
 function startFromPs(pid: number): string | null {
+  const output = fromPs(pid, "state=,lstart=");
+  return output === null || output.startsWith("Z") ? null : output.replace(/^\S+\s+/, "");
+}
+
+function fromPs(pid: number, columns: string): string | null {
   try {
-    const output = execFileSync("ps", ["-o", "state=,lstart=", "-p", String(pid)], {
+    const output = execFileSync("ps", ["-ww", "-o", columns, "-p", String(pid)], {
       encoding: "utf8",
       timeout: 2000,
       stdio: ["ignore", "pipe", "ignore"],
     }).trim();
-    return output === "" || output.startsWith("Z") ? null : output.replace(/^\S+\s+/, "");
+    return output === "" ? null : output;
   } catch {
     return null;
   }

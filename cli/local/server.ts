@@ -74,7 +74,7 @@ export async function prepareServer(options: ServerOptions): Promise<PreparedSer
   for (const warning of serverWarnings(program.version)) say(`warning: ${warning}`);
   const { outside } = options;
   const host = outside?.listen ?? loopback;
-  const config = join(paths.nats, "nats-server.conf");
+  const config = paths.serverConfig;
   const registry = await readRegistry(paths);
   const port = await choosePort(options, host, await lastPort(config), registry.members.length > 0);
   const users = await ensureUsers(systemDisk, paths.creds, options.roles);
@@ -102,7 +102,7 @@ export async function prepareServer(options: ServerOptions): Promise<PreparedSer
   const url = serverUrl(scheme, innerHost(host), port);
   const ca = certificates?.ca;
   const log = join(paths.log, "nats-server.log");
-  const pidFile = join(paths.nats, "nats-server.pid");
+  const pidFile = paths.serverPid;
   return {
     program,
     url,

@@ -2,27 +2,33 @@
 import { SwainError } from "../../services/kernel/errors.ts";
 import { systemDisk } from "../../services/kernel/node/disk.ts";
 import { localPaths, readRecord } from "./layout.ts";
-import { endLeftovers } from "./leftovers.ts";
+import type { ProcessMark } from "./layout.ts";
+import { endLeftovers, stopMs } from "./leftovers.ts";
 import { dropLock, lockOwner } from "./lock.ts";
-import { isAlive, signal, waitForEnd } from "./processes.ts";
+import { endProcess, isAlive, signal, waitForEnd } from "./processes.ts";
+import { strayServer } from "./stray.ts";
 import { namesOf } from "./supervisor.ts";
 
 /** Controllers, then agents with their pods, then the server: the sum of what each may take. */
 const supervisorMs = 100_000;
 
-/** Stops everything and says what. Throws NOT_RUNNING when nothing runs, TIMEOUT when something does not end. */
+/**
+ * Stops everything and says what, also where `run/` was removed below a running cluster. Throws NOT_RUNNING when nothing runs, TIMEOUT when something does not end.
+ */
 export async function stopLocal(data: string, say: (line: string) => void): Promise<void> {
   const paths = localPaths(data);
-  const owner = lockOwner(paths);
   const record = readRecord(data);
-  const supervised = owner !== null && isAlive(owner);
+  const stray = strayServer(paths);
+  const owners = [lockOwner(paths), record?.supervisor ?? null, stray?.supervisor ?? null];
+  const owner = owners.find((mark) => mark !== null && isAlive(mark)) ?? null;
   const alive = record?.children.filter(isAlive) ?? [];
-  if (!supervised && alive.length === 0) {
+  if (owner === null && stray !== null) return stopStray(stray.server, data, say);
+  if (owner === null && alive.length === 0) {
     await forget(data);
     throw new SwainError("NOT_RUNNING", `nothing runs from ${data}`);
   }
   const began = performance.now();
-  if (supervised) {
+  if (owner !== null) {
     signal(owner, "SIGTERM");
     if (!(await waitForEnd(owner, supervisorMs))) {
       say(`supervisor (${owner.pid}) did not end in ${supervisorMs / 1000} s and is killed`);
@@ -35,8 +41,16 @@ export async function stopLocal(data: string, say: (line: string) => void): Prom
   const { stuck } = rest === null ? { stuck: [] } : await endLeftovers(rest, false);
   if (stuck.length > 0) throw new SwainError("TIMEOUT", `${namesOf(stuck)} did not end`);
   await forget(data);
-  const stopped = supervised ? [{ name: "supervisor", pid: owner.pid }, ...alive] : alive;
+  const stopped = owner === null ? alive : [{ name: "supervisor", pid: owner.pid }, ...alive];
   say(`stopped ${namesOf(stopped)} in ${((performance.now() - began) / 1000).toFixed(1)} s`);
+}
+
+/** A server whose supervisor is gone: which agents and pods belonged to it nobody can tell any more. */
+async function stopStray(server: ProcessMark, data: string, say: (line: string) => void): Promise<void> {
+  if (!(await endProcess(server, stopMs.nats)))
+    throw new SwainError("TIMEOUT", `nats-server (${server.pid}) did not end`);
+  say(`stopped nats-server (${server.pid}); its supervisor and the record of its other parts are gone:`);
+  say(`end those by hand, they have ${data} on their command lines`);
 }
 
 async function forget(data: string): Promise<void> {

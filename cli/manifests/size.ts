@@ -14,9 +14,10 @@ export function checkSize(manifests: readonly LoadedManifest[]): void {
   const parts = splitPoints(sizes);
   const starts = parts.map((index) => manifests[index]?.place("").replace(/:\d+$/, ""));
   const shown = starts.length > 5 ? `${starts.slice(0, 5).join(", ")}, …` : starts.join(", ");
+  const given = manifests.length === 1 ? "1 document" : `${manifests.length} documents together`;
   throw new SwainError(
     "APPLY_TOO_LARGE",
-    `${manifests.length} documents of ${kib(total)} together; one apply takes ${kib(limits.applyBytes)} and ${maxDocuments} documents. ` +
+    `${given} of ${kib(total)}; one apply takes ${kib(limits.applyBytes)} and ${maxDocuments} documents. ` +
       (starts.length > 0
         ? `Apply them in ${starts.length + 1} parts; a new part begins at ${shown}`
         : "This one document is too large by itself"),

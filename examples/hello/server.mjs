@@ -1,4 +1,4 @@
-// Answers every request with the name of the pod it runs in, and with its process id in a header.
+// Answers every request with the name of the pod it runs in, and with its process id in a header. Prints a line for each.
 import { createServer } from "node:http";
 
 const pod = process.env.SWAIN_POD ?? "nowhere";
@@ -6,6 +6,7 @@ const pod = process.env.SWAIN_POD ?? "nowhere";
 const server = createServer((request, response) => {
   response.setHeader("x-pid", String(process.pid));
   response.end(`hello from ${pod}\n`);
+  process.stdout.write(`${request.method} ${request.url} answered\n`);
 });
 
 server.listen(Number(process.env.SWAIN_PORT_HTTP ?? 8080), () => process.stdout.write(`${pod} listens\n`));

@@ -5,13 +5,15 @@
 //   SERVICE=legacy node external-endpoint.mjs
 //
 // SWAIN_SERVER, SWAIN_CREDS   the cluster's NATS server, and the file with the operator's nkey seed
+// SWAIN_CA                    the authority of a tls:// server (default: ca.pem beside SWAIN_CREDS, where it is there)
 // SERVICE                     the service; NAMESPACE and CLUSTER (default: default)
 // PORT_NAME                   which port of the service this answers: its targetPort (default: http)
 // HOST, PORT                  where proxies reach this program (default: 127.0.0.1 and a free port)
 // NAME                        its name within the service (default: made of the process id)
 // TTL                         seconds without a renewal until it is removed (default: 15)
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { dirname, join } from "node:path";
 import { connect, nkeyAuthenticator } from "nats";
 
 const { env } = process;
@@ -23,9 +25,19 @@ const server = createServer((_request, response) => response.end(`hello from ${n
 await new Promise((resolve) => server.listen(Number(env.PORT ?? 0), host, resolve));
 const address = { name: env.PORT_NAME ?? "http", host, port: server.address().port };
 
+/** The authority of a cluster that `swain up --listen` started is its own, which no system trusts by itself. */
+function tlsOf(server) {
+  if (!server.startsWith("tls://")) return {};
+  const beside = env.SWAIN_CREDS === undefined ? undefined : join(dirname(env.SWAIN_CREDS), "ca.pem");
+  const file = env.SWAIN_CA ?? (beside !== undefined && existsSync(beside) ? beside : undefined);
+  return file === undefined ? {} : { tls: { ca: readFileSync(file, "utf8") } };
+}
+
+const swain = env.SWAIN_SERVER ?? "nats://127.0.0.1:4222";
 const seed = env.SWAIN_CREDS === undefined ? undefined : Buffer.from(readFileSync(env.SWAIN_CREDS, "utf8").trim());
 const bus = await connect({
-  servers: env.SWAIN_SERVER ?? "nats://127.0.0.1:4222",
+  servers: swain,
+  ...tlsOf(swain),
   name,
   // Serve on, and renew again, however long the bus is away.
   maxReconnectAttempts: -1,

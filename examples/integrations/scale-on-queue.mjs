@@ -5,12 +5,14 @@
 //   QUEUE_STREAM=JOBS QUEUE_CONSUMER=workers WORKLOAD=worker node scale-on-queue.mjs
 //
 // SWAIN_SERVER, SWAIN_CREDS   the cluster's NATS server, and the file with the operator's nkey seed
+// SWAIN_CA                    the authority of a tls:// server (default: ca.pem beside SWAIN_CREDS, where it is there)
 // QUEUE_SERVER                the server of the queue (default: SWAIN_SERVER)
 // QUEUE_STREAM, QUEUE_CONSUMER
 // WORKLOAD                    whose replicas follow; NAMESPACE and CLUSTER (default: default)
 // PER, MIN, MAX, EVERY_MS     messages for one replica (100), bounds (1 and 10), and how often to look (5000)
 import { randomUUID } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect, nkeyAuthenticator } from "nats";
 
@@ -20,10 +22,19 @@ const [per, min, max, everyMs] = [number("PER", 100), number("MIN", 1), number("
 const { WORKLOAD: workload, QUEUE_STREAM: stream, QUEUE_CONSUMER: consumer } = env;
 const subject = `swain.${env.CLUSTER ?? "default"}.api.${env.NAMESPACE ?? "default"}.workload`;
 
+/** The authority of a cluster that `swain up --listen` started is its own, which no system trusts by itself. */
+function tlsOf(server) {
+  if (!server.startsWith("tls://")) return {};
+  const beside = env.SWAIN_CREDS === undefined ? undefined : join(dirname(env.SWAIN_CREDS), "ca.pem");
+  const file = env.SWAIN_CA ?? (beside !== undefined && existsSync(beside) ? beside : undefined);
+  return file === undefined ? {} : { tls: { ca: readFileSync(file, "utf8") } };
+}
+
 const servers = env.SWAIN_SERVER ?? "nats://127.0.0.1:4222";
 const seed = env.SWAIN_CREDS === undefined ? undefined : Buffer.from(readFileSync(env.SWAIN_CREDS, "utf8").trim());
 const swain = await connect({
   servers,
+  ...tlsOf(servers),
   name: "scale-on-queue",
   maxReconnectAttempts: -1,
   ...(seed === undefined ? {} : { authenticator: nkeyAuthenticator(seed) }),

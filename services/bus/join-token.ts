@@ -1,5 +1,6 @@
 // The one line that lets a machine join: base64url of JSON. It holds a short-lived key whose only right is to ask, and the
 // cluster's certificate authority, so that the asker knows whom it asks. Not credentials: those are made by the joiner.
+import { createHash } from "node:crypto";
 import { SwainError } from "../kernel/errors.ts";
 
 /** What a joined machine runs. */
@@ -27,7 +28,17 @@ export function encodeJoinToken(token: JoinToken): string {
   // Without its frame and line ends the certificate takes a third less.
   const der = ca === null ? null : (frame.exec(ca)?.[1] ?? "").replaceAll(/\s/g, "");
   const body = { v: version, id, kind, cluster, servers, ca: der, seed };
-  return Buffer.from(JSON.stringify(body)).toString("base64url");
+  return Buffer.from(JSON.stringify({ ...body, sum: sumOf(body) })).toString("base64url");
+}
+
+interface Body extends JoinToken {
+  readonly v: number;
+}
+
+/** Tells a letter changed on the way, say in an address, from one that never was: no proof of who made the line. */
+function sumOf({ v, id, kind, cluster, servers, ca, seed }: Body): string {
+  const text = JSON.stringify([v, id, kind, cluster, servers, ca, seed]);
+  return createHash("sha256").update(text).digest("base64url").slice(0, 8);
 }
 
 /** The token of that line. Throws JOIN_TOKEN_INVALID; the message never repeats the line. */
@@ -41,7 +52,7 @@ export function decodeJoinToken(text: string): JoinToken {
     throw new SwainError("JOIN_TOKEN_INVALID", "this is no join token: it was cut or changed", { cause: error });
   }
   if (typeof body !== "object" || body === null) throw invalid("it was cut or changed");
-  const { v, id, kind, cluster, servers, ca, seed } = body as Record<string, unknown>;
+  const { v, id, kind, cluster, servers, ca, seed, sum } = body as Record<string, unknown>;
   if (typeof v === "number" && v > version) throw invalid("a newer Swain made it: update this one");
   if (
     v !== version ||
@@ -54,6 +65,10 @@ export function decodeJoinToken(text: string): JoinToken {
     !/^SU[A-Z2-7]{56}$/.test(seed)
   ) {
     throw invalid("it was cut or changed");
+  }
+  // Lines of the first Swain have none.
+  if (sum !== undefined && sum !== sumOf({ v: version, id, kind, cluster, servers, ca, seed })) {
+    throw invalid("a letter of it was changed");
   }
   return { id, kind, cluster, servers, seed, ca: ca === null ? null : pem(ca) };
 }

@@ -51,6 +51,11 @@ export const errorKinds = {
   JOIN_TOKEN_EXPIRED: kind(1, false, "Make a new one with `swain node join-token`, with a longer --ttl if need be."),
   JOIN_TOKEN_USED: kind(1, false, "Make a new one with `swain node join-token`, with more --uses if need be."),
   NODE_ID_TAKEN: kind(1, false, "Choose another --id, or remove the node that has it with `swain node rm`."),
+  JOIN_UNREACHABLE: kind(
+    4,
+    true,
+    "Check that the line was copied whole, that the first machine runs and has that address, and that its firewall lets NATS through (4222).",
+  ),
   JOIN_UNAVAILABLE: kind(
     1,
     false,
@@ -257,6 +262,11 @@ export const errorKinds = {
   PART_NOT_STARTED: kind(1, true, "Read the reason above; the log file named has more."),
   DEMO_FAILED: kind(1, true, "Read what was shown above; what looks like a defect of Swain, please report."),
   NOT_RUNNING: kind(3, false, "Start it with `swain up`."),
+  DATA_UNREADABLE: kind(
+    4,
+    false,
+    "Run it as the user who started the cluster, or name the server and credentials of your own: --server and --creds.",
+  ),
   // found by `swain doctor`
   NODE_JS_TOO_OLD: kind(1, false, "Use Node.js 20.19 or newer."),
   WRITES_NOT_SYNCED: kind(

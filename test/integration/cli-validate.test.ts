@@ -82,6 +82,6 @@ test("no manifest, and more than one apply takes, are problems too", async () =>
     good.replace("web", name).replace("image: nginx", `image: nginx, args: ["${"x".repeat(90_000)}"]`),
   );
   const { code, stdout } = await validate(["-f", "-"], big.join("---\n"));
-  expect([code, stdout]).toEqual([2, expect.stringContaining("APPLY_TOO_LARGE: 3 documents of ")]);
+  expect([code, stdout]).toEqual([2, expect.stringContaining("APPLY_TOO_LARGE: 3 documents together of ")]);
   expect(stdout).toContain("a new part begins at <stdin>:13\n");
 });

@@ -2,7 +2,16 @@
 // that nothing of it is left.
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
@@ -121,6 +130,25 @@ test("up --detach returns when everything is ready and says what it started; dow
   expect([...children, supervisor].filter(isAlive)).toEqual([]);
   const nothing = await run("down");
   expect([nothing.code, nothing.stderr]).toEqual([3, expect.stringContaining("NOT_RUNNING")]);
+});
+
+test("a folder whose run/ was removed below a running cluster is not taken twice, and down stops it all", async () => {
+  await up();
+  const { children, supervisor, ...rest } = record();
+  rmSync(join(data, "run"), { recursive: true });
+  const again = await run("up", "--detach", "--runtime", "process");
+  const server = children.find(({ kind }) => kind === "nats");
+  expect([again.code, again.stderr]).toEqual([1, expect.stringContaining("ALREADY_RUNNING")]);
+  expect(again.stderr).toContain(`runs (${server?.pid}, started by supervisor ${supervisor.pid})`);
+  // A part that is started again has the supervisor write its record, but no lock.
+  mkdirSync(join(data, "run"));
+  writeFileSync(join(data, "run", "up.json"), JSON.stringify({ ...rest, children, supervisor }));
+  const third = await run("up", "--detach", "--runtime", "process");
+  expect([third.code, third.stderr]).toEqual([1, expect.stringContaining(`(supervisor ${supervisor.pid})`)]);
+  rmSync(join(data, "run"), { recursive: true });
+  const down = await run("down");
+  expect([down.code, down.stdout]).toEqual([0, expect.stringContaining(`stopped supervisor (${supervisor.pid})`)]);
+  expect([...children, supervisor].filter(isAlive)).toEqual([]);
 });
 
 test("a killed part is started again", async () => {

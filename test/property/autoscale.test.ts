@@ -88,6 +88,25 @@ describe("an autoscaler", () => {
     expect(scene.replicas).toBe(after);
   });
 
+  it.each([
+    // replicas, use of each pod's request of 100m, 70 % is wanted, the end of the sentence
+    ["one fewer would be above what is wanted", 3, 59, "70 % is wanted, and with 2 replicas it would be at 89 %."],
+    ["there is but one", 1, 20, "70 % is wanted, and there is no fewer than 1 replica."],
+    ["use is within the tolerance", 3, 64, "CPU is at 64 % of its request over 3 pods, 70 % is wanted."],
+  ])("says why it keeps the count where %s", (_what, replicas, cpuMillis, end) => {
+    const scene = new Scene(replicas, { ...fast, cpu: 70 });
+    scene.use = at(cpuMillis);
+    const { reason, message } = decide(scene);
+    expect([reason, message]).toEqual(["ON_TARGET", expect.stringContaining(end)]);
+  });
+
+  it("says that a pod without figures keeps its place", () => {
+    const scene = new Scene(3, { ...fast, cpu: 70 });
+    scene.use = (index) => (index === 0 ? null : { cpuMillis: 50 });
+    const { reason, message } = decide(scene);
+    expect([reason, message]).toEqual(["ON_TARGET", expect.stringMatching(/without figures\).* taken for busy\.$/)]);
+  });
+
   it("stays within its bounds, whatever it sees", () => {
     fc.assert(
       fc.property(count, fc.integer({ min: 1, max: 10 }), fc.nat(20), fc.array(load, { minLength: 1 }), (...drawn) => {

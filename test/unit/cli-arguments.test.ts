@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { commands } from "../../cli/commands.ts";
 import type { SwainCommand } from "../../cli/command.ts";
 import { splitCommand } from "../../cli/dispatch.ts";
+import { signalCounter, stillEnding } from "../../cli/impatience.ts";
 import { readArguments } from "../../cli/strict.ts";
 import { version } from "../../services/kernel/version.ts";
 import { runCli } from "../support/cli.ts";
@@ -193,4 +194,15 @@ test("no command loads a NATS client or a container engine before it runs", () =
   visit(join(root, "cli/main.ts"), ["cli/main.ts"]);
   for (const name of readdirSync(join(root, "cli/commands"))) visit(join(root, "cli/commands", name), [name]);
   expect(seen.size).toBeGreaterThan(30);
+});
+
+test("a signal that is doubled within a moment counts once", () => {
+  const count = signalCounter();
+  expect([count(0), count(1), count(500), count(510), count(900)]).toEqual([1, null, 2, null, 3]);
+});
+
+test("only what starts a cluster speaks of what one leaves, when it is told to end twice", () => {
+  expect(stillEnding(["scale", "workload/up", "--replicas", "3"])).not.toMatch(/cleaning|swain down/);
+  expect(stillEnding(["--data", "x", "up"])).toContain("swain down");
+  expect(stillEnding(["demo"])).toContain("swain down");
 });

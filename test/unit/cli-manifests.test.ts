@@ -186,4 +186,7 @@ test("an apply that is too large says where to split", async () => {
       message: expect.stringContaining("Apply them in 3 parts; a new part begins at <stdin>:19, <stdin>:37"),
     }),
   );
+  const [first] = big;
+  const alone = await read(["-"], first?.replace("x".repeat(90_000), "x".repeat(900_000)));
+  expect(() => checkSize(alone)).toThrow(/^1 document of 880 KiB; .* too large by itself$/);
 });

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -9,7 +9,7 @@ import { systemDisk } from "../../services/kernel/node/disk.ts";
 import { makeFolder } from "../../services/kernel/node/folder.ts";
 import { Child } from "../../cli/local/child.ts";
 import type { Launched } from "../../cli/local/launch.ts";
-import { dataFolder, localCluster, localPaths } from "../../cli/local/layout.ts";
+import { dataFolder, localCluster, localPaths, readRecord } from "../../cli/local/layout.ts";
 import type { UpRecord } from "../../cli/local/layout.ts";
 import { endLeftovers } from "../../cli/local/leftovers.ts";
 import { dropLock, takeLock } from "../../cli/local/lock.ts";
@@ -19,6 +19,7 @@ import { agentParts, controllerParts, proxyPart, rolesFor } from "../../cli/loca
 import type { PartsOptions } from "../../cli/local/parts.ts";
 import { endProcess, isAlive, markOf } from "../../cli/local/processes.ts";
 import { serverWarnings } from "../../cli/local/server.ts";
+import { stopLocal } from "../../cli/local/stop.ts";
 
 let folder: string;
 let closers: (() => void)[];
@@ -34,8 +35,8 @@ afterEach(async () => {
 });
 
 /** A process that does nothing; ended after the test. */
-async function idleProcess(script = "setInterval(() => {}, 1000)"): Promise<number> {
-  const child = spawn(process.execPath, ["-e", `${script}; console.log("up")`], {
+async function idleProcess(script = "setInterval(() => {}, 1000)", ...args: string[]): Promise<number> {
+  const child = spawn(process.execPath, ["-e", `${script}; console.log("up")`, ...args], {
     stdio: ["ignore", "pipe", "ignore"],
   });
   closers.push(() => child.kill("SIGKILL"));
@@ -109,6 +110,40 @@ test("the lock of a supervisor that is gone is taken over", async () => {
   expect(takeLock(paths).pid).toBe(process.pid);
 });
 
+test("a folder whose server runs is not free, whatever became of lock and record", async () => {
+  const paths = localPaths(folder);
+  const link = join(folder, "link");
+  await mkdir(paths.nats);
+  await symlink(folder, link);
+  await writeFile(paths.serverConfig, "");
+  const named = localPaths(link).serverConfig;
+  const pid = await idleProcess(undefined, "--", "-c", named, "-P", paths.serverPid);
+  await writeFile(paths.serverPid, String(pid));
+  const refused = { code: "ALREADY_RUNNING", message: expect.stringContaining(`runs (${pid})`) as string };
+  expect(() => takeLock(paths)).toThrow(expect.objectContaining(refused) as Error);
+  // One that is on record was left behind by a supervisor that is gone; who takes over ends it.
+  await systemDisk.writeAtomic(paths.record, JSON.stringify(record([{ name: "nats", kind: "nats", ...markOf(pid)! }])));
+  takeLock(paths);
+  dropLock(paths);
+  await rm(paths.record);
+  // A pid that was used again belongs to somebody else.
+  await writeFile(paths.serverPid, String(process.pid));
+  takeLock(paths);
+});
+
+test("down ends a server that no record tells of, and says what it cannot know", async () => {
+  const paths = localPaths(folder);
+  await mkdir(paths.nats);
+  const pid = await idleProcess(undefined, "--", "-c", paths.serverConfig, "-P", paths.serverPid);
+  await writeFile(paths.serverPid, String(pid));
+  const mark = markOf(pid)!;
+  const lines: string[] = [];
+  await stopLocal(folder, (line) => void lines.push(line));
+  expect(isAlive(mark)).toBe(false);
+  expect(lines.join("\n")).toMatch(/stopped nats-server .*end those by hand/s);
+  await expect(stopLocal(folder, () => {})).rejects.toMatchObject({ code: "NOT_RUNNING" });
+});
+
 test("the local cluster is what the record says, with one key per role", async () => {
   expect(localCluster(folder)).toBeNull();
   const paths = localPaths(folder);
@@ -120,6 +155,15 @@ test("the local cluster is what the record says, with one key per role", async (
   expect(localCluster(folder)!.creds("agent-node-1")).toBe("/k.creds");
   await systemDisk.writeAtomic(paths.record, JSON.stringify({ ...record([]), ownServer: false }));
   expect(localCluster(folder)!.creds("operator")).toBeUndefined();
+});
+
+test("a folder this user may not read is told as such, not as one where nothing runs", () => {
+  const failing = (code: string) => (): string => {
+    throw Object.assign(new Error(code), { code });
+  };
+  expect(readRecord(folder, failing("ENOENT"))).toBeNull();
+  const refused = { code: "DATA_UNREADABLE", exit: 4, message: expect.stringContaining(folder) as string };
+  expect(() => readRecord(folder, failing("EACCES"))).toThrow(expect.objectContaining(refused) as Error);
 });
 
 test("the data folder comes from the option, then SWAIN_DATA, then the home folder", () => {

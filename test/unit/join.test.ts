@@ -5,6 +5,8 @@ import { admit, emptyRegistry, issue, leaving, revoke, sweep, usersOf } from "..
 import type { JoinAsk, Registry } from "../../services/bus/embedded/registry.ts";
 import { decodeJoinToken, encodeJoinToken } from "../../services/bus/join-token.ts";
 import type { JoinToken } from "../../services/bus/join-token.ts";
+import { SwainError } from "../../services/kernel/errors.ts";
+import { notConnected } from "../../cli/join.ts";
 import { innerHost, nodeAddress, outerHosts } from "../../cli/local/addresses.ts";
 import { newUser } from "../support/nats.ts";
 
@@ -27,9 +29,9 @@ test("a token is one line of at most 2 KiB that reads back as it was", () => {
 test("what is no token is refused, and never repeated", () => {
   const line = encodeJoinToken(token);
   const changed = (fields: object): string =>
-    Buffer.from(JSON.stringify({ ...JSON.parse(Buffer.from(line, "base64url").toString()), ...fields })).toString(
-      "base64url",
-    );
+    Buffer.from(
+      JSON.stringify({ ...JSON.parse(Buffer.from(line, "base64url").toString()), sum: undefined, ...fields }),
+    ).toString("base64url");
   for (const wrong of ["", "hello", line.slice(0, -20), line.slice(20), `${line} ${line}`, "A".repeat(9000)]) {
     expect(() => decodeJoinToken(wrong)).toThrow(expect.objectContaining({ code: "JOIN_TOKEN_INVALID" }));
   }
@@ -55,6 +57,25 @@ test("what is no token is refused, and never repeated", () => {
   } catch (error) {
     expect(String(error)).not.toContain(token.seed);
   }
+});
+
+test("a letter changed on the way is told at once, also where what it says could be true", () => {
+  const json = Buffer.from(encodeJoinToken(token), "base64url").toString();
+  const lineOf = (text: string): string => Buffer.from(text).toString("base64url");
+  const changed = lineOf(json.replace("10.0.0.5", "10.0.0.6"));
+  expect(() => decodeJoinToken(changed)).toThrow(
+    expect.objectContaining({ code: "JOIN_TOKEN_INVALID", message: expect.stringContaining("a letter") as string }),
+  );
+  // A line of an earlier version has no sum.
+  expect(decodeJoinToken(lineOf(json.replace(/,"sum":"[^"]+"/, "")))).toEqual(token);
+});
+
+test("a cluster that does not answer at the token's address is told with a joiner's cure", () => {
+  const told = notConnected(new SwainError("NATS_UNREACHABLE", "no server"), "tls://10.0.0.6:4222");
+  expect(told).toMatchObject({ code: "JOIN_UNREACHABLE", exit: 4 });
+  expect(`${told.message} ${told.action}`).toMatch(/10\.0\.0\.6.*firewall/);
+  expect(notConnected(new SwainError("NATS_DENIED", "no"), "x")).toMatchObject({ code: "JOIN_TOKEN_REFUSED" });
+  expect(notConnected(new SwainError("SERVER_UNTRUSTED", "no"), "x")).toMatchObject({ code: "SERVER_UNTRUSTED" });
 });
 
 const key = (): string => newUser().nkey;

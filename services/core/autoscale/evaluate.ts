@@ -6,7 +6,7 @@ import { keyOf, type ReadAutoscaler, type ReadState } from "../model.ts";
 import { parseDurationMs } from "../quantity.ts";
 import { elapsedMs, type TermTime } from "../view.ts";
 import { begin, type History, highest, lowest, observe } from "./history.ts";
-import { judgeMetric, type Resource, type UseOf } from "./metric.ts";
+import { judgeMetric, type Resource, type UseOf, whyKept } from "./metric.ts";
 
 export interface Evaluated {
   readonly evaluation: AutoscaleEvaluation;
@@ -109,13 +109,8 @@ interface Facts {
 type Told = { reason: Code; message: string };
 
 function explain(facts: Facts, cooldown: number): Told {
-  const { spec, metrics, replicas, recommended, settled, desired } = facts;
-  // The metric that asks for the most decides, so it is told first.
-  const asks = ({ recommended: count }: AutoscaleMetric): number => count ?? replicas;
-  const seen = metrics
-    .toSorted((one, other) => asks(other) - asks(one))
-    .map(metricText)
-    .join("; ");
+  const { spec, replicas, recommended, settled, desired } = facts;
+  const seen = toldOf(facts, metricText);
   if (isOutside(replicas, spec)) {
     const bounds = `${spec.minReplicas} to ${spec.maxReplicas}`;
     return { reason: "OUTSIDE_BOUNDS", message: `${counted(replicas)} not within ${bounds}.` };
@@ -133,8 +128,18 @@ function explain(facts: Facts, cooldown: number): Told {
   return { reason: desired > replicas ? "ABOVE_TARGET" : "BELOW_TARGET", message };
 }
 
+/** All metrics in words. The one that asks for the most decides, so it is told first. */
+function toldOf({ metrics, replicas }: Facts, text: (metric: AutoscaleMetric) => string): string {
+  const asks = ({ recommended: count }: AutoscaleMetric): number => count ?? replicas;
+  return metrics
+    .toSorted((one, other) => asks(other) - asks(one))
+    .map(text)
+    .join("; ");
+}
+
 /** Why nothing is done. */
-function explainRest({ spec, metrics, replicas, asked, recommended }: Facts, seen: string): Told {
+function explainRest(facts: Facts, seen: string): Told {
+  const { spec, metrics, replicas, asked, recommended } = facts;
   if (recommended < replicas) {
     const message = `${counted(recommended)} asked for now, more were within the last ${spec.scaleDown?.window}. ${seen}.`;
     return { reason: "STABILISING", message };
@@ -156,13 +161,20 @@ function explainRest({ spec, metrics, replicas, asked, recommended }: Facts, see
     };
   }
   const blind = metrics.find(({ reason }) => reason !== "");
-  return { reason: blind === undefined ? "ON_TARGET" : (blind.reason as Code), message: `${seen}.` };
+  if (blind !== undefined) return { reason: blind.reason as Code, message: `${seen}.` };
+  return { reason: "ON_TARGET", message: `${toldOf(facts, (metric) => restText(metric, facts))}.` };
 }
 
 const isOrAre = (count: number): string => (count === 1 ? "is" : "are");
 
 /** `1 replica is`, `3 replicas are` */
 const counted = (count: number): string => `${count} ${count === 1 ? "replica" : "replicas"} ${isOrAre(count)}`;
+
+/** A metric that asks for what there is, with why where its use alone does not say so. */
+function restText(metric: AutoscaleMetric, { replicas, spec }: Facts): string {
+  const why = whyKept(metric, replicas, spec.tolerance ?? 0);
+  return why === "" ? metricText(metric) : `${metricText(metric)}, and ${why}`;
+}
 
 const resourceNames: Readonly<Record<Resource, string>> = { cpu: "CPU", memory: "memory" };
 

@@ -92,3 +92,16 @@ function recommend(seen: {
   const count = Math.ceil(exact(wanted));
   return isUp ? Math.max(replicas, count) : Math.min(replicas, count);
 }
+
+/** Why a metric that is not within the tolerance asks for the replicas there are all the same; empty when it is or does not. */
+export function whyKept(metric: AutoscaleMetric, replicas: number, tolerance: number): string {
+  const { use, request, target, missing, notReady, recommended } = metric;
+  if (recommended !== replicas) return "";
+  const percent = exact((use * 100) / request);
+  if (exact(Math.abs(percent / target - 1) * 100) <= tolerance) return "";
+  if (missing + notReady > 0) return `pods without figures are taken for ${percent > target ? "idle" : "busy"}`;
+  const fewer = replicas - 1;
+  if (fewer === 0) return "there is no fewer than 1 replica";
+  const after = Math.ceil(exact((percent * replicas) / fewer));
+  return `with ${fewer} ${fewer === 1 ? "replica" : "replicas"} it would be at ${after} %`;
+}
