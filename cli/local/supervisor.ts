@@ -34,6 +34,8 @@ export interface UpOptions {
   readonly natsServer?: string | undefined;
   readonly port?: number | undefined;
   readonly controllers: number;
+  /** A backup to begin with. */
+  readonly restore?: string | undefined;
   readonly nodes: number;
   readonly chosen: Chosen;
   /** Where the container engine is, if the user says so. */
@@ -160,12 +162,20 @@ class Supervisor implements LocalUp {
       proxyHost: options.proxyHost,
       advertise: nodeAddress(options.outside?.listen, options.outside?.hosts ?? []),
     };
+    if (options.restore !== undefined) await this.restore(options.restore, parts);
     await this.addAll("controllers", controllerParts(parts));
     await allOrFirstError([this.addAll("agents", agentParts(parts)), this.addAll("proxies", [proxyPart(parts)])]);
     await this.join(parts);
     if (prepared !== undefined && options.outside !== undefined) await this.register(prepared);
     this.ready = true;
     await this.write();
+  }
+
+  private async restore(file: string, { server, cluster, paths, ownServer, creds }: PartsOptions): Promise<void> {
+    const { restoreBackup } = await import("./restore.ts");
+    const { say, signal } = this.options;
+    const key = ownServer ? seedFile(paths.creds, "controller") : creds;
+    await restoreBackup({ file, server, cluster, creds: key, say, signal });
   }
 
   private async join({ server, cluster, paths, ownServer, creds, nodes }: PartsOptions): Promise<void> {

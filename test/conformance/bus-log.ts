@@ -42,7 +42,7 @@ export function logConformance(opened: () => OpenedWorld): void {
       expect(shown(record)).toEqual([at + 2, { n: "b" }]);
       expect(record?.subject).toBe(names.event("pod", "default", "web-1", "placed"));
       expect(Math.abs((record?.time ?? 0) - before)).toBeLessThan(60_000);
-      expect(await other.log(names.stream).tail()).toEqual({ first: 1, last: at + 2, replicas: 1 });
+      expect(await other.log(names.stream).tail()).toMatchObject({ first: 1, last: at + 2, replicas: 1 });
     });
 
     it("rejects an append that expects another end with APPEND_CONFLICT and stores nothing", async () => {
@@ -121,7 +121,7 @@ export function logConformance(opened: () => OpenedWorld): void {
     it("cuts its beginning: what is left keeps its sequences, and the rest is gone for every reader", async () => {
       const at = await last();
       await other.log(names.stream).cut(at - 10);
-      expect(await bus.log(names.stream).tail()).toEqual({ first: at - 9, last: at });
+      expect(await bus.log(names.stream).tail()).toMatchObject({ first: at - 9, last: at });
       expect(await bus.log(names.stream).get(at - 10)).toBeNull();
       expect((await bus.log(names.stream).get(at - 9))?.sequence).toBe(at - 9);
       const read: number[] = [];
@@ -133,7 +133,7 @@ export function logConformance(opened: () => OpenedWorld): void {
       // Cutting what is cut already, or nothing, changes nothing.
       await bus.log(names.stream).cut(at - 20);
       await bus.log(names.stream).cut(0);
-      expect(await bus.log(names.stream).tail()).toEqual({ first: at - 9, last: at });
+      expect(await bus.log(names.stream).tail()).toMatchObject({ first: at - 9, last: at });
       expect(await append({ n: "after the cut" }, at)).toBe(at + 1);
     });
 
@@ -182,11 +182,11 @@ export function logConformance(opened: () => OpenedWorld): void {
       const log = bus.log(names.stream);
       if (!bus.features.emptyCut) return;
       await log.cut(at + 1000);
-      expect(await log.tail()).toEqual({ first: at + 1001, last: at + 1000 });
+      expect(await log.tail()).toMatchObject({ first: at + 1001, last: at + 1000 });
       expect(await append({ n: "far" }, at + 1000)).toBe(at + 1001);
       expect((await log.get(at + 1001))?.sequence).toBe(at + 1001);
       expect(await append({ n: "on" }, at + 1001)).toBe(at + 1002);
-      expect(await log.tail()).toEqual({ first: at + 1001, last: at + 1002 });
+      expect(await log.tail()).toMatchObject({ first: at + 1001, last: at + 1002 });
     });
   });
 }

@@ -2,7 +2,7 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { Cluster, freePort, until } from "../support/cluster.ts";
+import { Cluster, freePort, swain, until } from "../support/cluster.ts";
 import { load, spread } from "../support/http.ts";
 import { service, web } from "../support/manifests.ts";
 import { podProcesses } from "../support/pod-processes.ts";
@@ -66,5 +66,16 @@ describeServers("a cluster whose bus lost its data", (natsServer) => {
     const made = (await names()).find((pod) => !kept.includes(pod));
     expect(later).not.toContain(made);
     await until("four answer", async () => (await spread(port, 8)).size === 4);
+
+    const args = ["--restore", file];
+    const copy = await Cluster.up({ natsServer, runtime: "process", nodes: 2, args });
+    try {
+      expect(copy.printed).toMatch(/restored .*monday.backup: 3 pods; log \w+ goes on from \w+/);
+      await until("all is ready", async () => (await copy.workload(name)).status.ready === 3);
+      const again = await swain(["up", "--data", copy.data, ...args]);
+      expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining("ALREADY_RUNNING") as string });
+    } finally {
+      await copy.dispose();
+    }
   });
 });

@@ -59,6 +59,8 @@ const requestsPerHour = 900;
 const settleMs = 240_000;
 /** … and stay so. */
 const restMs = 60_000;
+/** So many records cannot be written without a snapshot becoming due, and tried again where it failed. */
+const recordsWithSnapshots = 5000;
 /** Between two looks whether it is. */
 const lookMs = 1000;
 
@@ -187,6 +189,9 @@ async function verify(world: World): Promise<void> {
     verifyState({ bus, cluster: "default", clock, packing: systemPacking }),
   );
   for (const { bucket, key, kind } of found) world.observer.violate("8", `${bucket} ${key} is ${kind} in KV`);
+  if (snapshots.length === 0 && world.observer.records > recordsWithSnapshots) {
+    world.observer.violate("8", `no snapshot was made in ${world.observer.records} records`);
+  }
   for (const one of snapshots) {
     if (one.state !== "equal") world.observer.violate("8", `snapshot ${one.id} is ${one.state}: ${one.message}`);
   }

@@ -245,7 +245,7 @@ it("cuts the log for followers and readers, also beyond its end", async () => {
     return world.time.until(bus.log(names.stream).tail());
   };
   await world.fill(bus, 0, 10);
-  expect(await purge(6)).toEqual({ first: 6, last: 10 });
+  expect(await purge(6)).toMatchObject({ first: 6, last: 10 });
   const follow = world.follow(bus);
   await world.time.pass(100);
   expect(follow).toEqual({ sequences: [], broken: [{ first: 6, last: 10 }] });
