@@ -20,6 +20,8 @@ import type { Finding } from "./finding.ts";
 const listenMs = 2200;
 /** Clocks kept by NTP differ by far less; logs of two nodes are then still read in the right order by people. */
 const mostSkewMs = 500;
+/** Writing takes milliseconds, and through an election among servers some seconds. */
+const mostLagMs = 10_000;
 /** From here on there is time left to act. */
 const fullShare = 0.8;
 
@@ -39,7 +41,7 @@ export async function checkCluster(client: Client, server: string, data: string)
     findings.push(bad("JetStream", code, message));
   }
   findings.push(leader(heard), ...clocks(heard));
-  if (heard.beats.length > 0) findings.push(...(await nodes(client)));
+  if (heard.beats.length > 0) findings.push(await projections(client), ...(await nodes(client)));
   return findings;
 }
 
@@ -177,6 +179,14 @@ function clocks({ skews }: Heard): Finding[] {
   if (wrong.length > 0) return wrong.slice(0, 10).map((one) => warn("clocks", "CLOCK_SKEW", said(one)));
   const [most] = sorted.toSorted(([, a], [, b]) => Math.abs(b) - Math.abs(a));
   return [ok("clocks", `${skews.size} compared; at most ${most === undefined ? "" : said(most)}, way included`)];
+}
+
+/** Whether the buckets follow the log. */
+async function projections(client: Client): Promise<Finding> {
+  const { projectionLag } = await client.ask("_", "cluster", "status", {});
+  const { keys, ms } = projectionLag as { keys: number; ms: number };
+  if (ms < mostLagMs) return ok("buckets", keys === 0 ? "all written" : `${keys} keys being written`);
+  return bad("buckets", "PROJECTIONS_LATE", `${keys} keys have not been written for ${Math.round(ms / 1000)} s`);
 }
 
 async function nodes(client: Client): Promise<Finding[]> {

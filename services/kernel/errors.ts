@@ -126,6 +126,11 @@ export const errorKinds = {
   ),
   PLAN_REFUSED: kind(1, false, "This is a defect of Swain: please report the message."),
   PROJECTION_EDITED: kind(1, false, "Change objects through the api or the CLI; the edit was overwritten."),
+  PROJECTIONS_LATE: kind(
+    1,
+    true,
+    "Look at the NATS server's disk and log: one that met a full disk writes again only after a restart.",
+  ),
   // external endpoints
   EXPIRED: kind(1, true, "The program did not renew its registration in time: check that it runs and reaches the bus."),
   DEREGISTERED: kind(1, false, "Nothing to do."),

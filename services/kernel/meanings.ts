@@ -31,6 +31,8 @@ export const meanings: Readonly<Partial<Record<Code, string>>> = {
   SNAPSHOT_BROKEN: "A snapshot of the log cannot be used: it is damaged, or does not belong to the log.",
   PLAN_REFUSED: "A plan would have broken an invariant and was not carried out.",
   PROJECTION_EDITED: "Somebody wrote a key of a bucket by hand.",
+  PROJECTIONS_LATE:
+    "What the log says cannot be written into the buckets, so that proxies and people see older objects.",
   JOIN_UNREACHABLE: "No server answers at the address that the join token names.",
   EXPIRED: "An external endpoint was not renewed in time.",
   DEREGISTERED: "An external endpoint took itself out.",

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { subjectsOf } from "../../services/bus/subjects.ts";
 import { connectTo } from "../support/bus.ts";
-import { swain } from "../support/cluster.ts";
+import { swain, until } from "../support/cluster.ts";
 import type { Result } from "../support/cluster.ts";
 import { SimCluster } from "../support/sim-cluster.ts";
 
@@ -117,6 +117,26 @@ test("keys that others may read, and a folder that is none, are broken", async (
     expect.stringMatching(/^bad +keys +KEYS_EXPOSED: others may read .*operator\.nk$/m),
   ]);
   expect(stdout).toMatch(/\n1 broken\.\n$/);
+});
+
+test("buckets that take no writes are broken, and well again when they do", async () => {
+  const bus = await connectTo(cluster.server.url);
+  const stream = `KV_${subjectsOf("test").buckets.pods}`;
+  const api = async (verb: string, body: object = {}): Promise<{ config: object }> =>
+    (await bus.request(`$JS.API.STREAM.${verb}.${stream}`, body, { timeoutMs: 5000 })).json() as { config: object };
+  const { config } = await api("INFO");
+  const broken = async (): Promise<boolean> => (await found(...cluster.options)).checks.get("buckets")?.level === "bad";
+  try {
+    await api("UPDATE", { ...config, max_msg_size: 1 });
+    await cluster.web("late", 1, {}, false);
+    await until("it is found", broken);
+    expect((await found(...cluster.options)).checks.get("buckets")?.code).toBe("PROJECTIONS_LATE");
+  } finally {
+    await api("UPDATE", config);
+  }
+  await until("it is well again", async () => !(await broken()));
+  await cluster.ok(["delete", "workload/late", "--wait"]);
+  await bus.close();
 });
 
 test("a cluster nobody leads is broken", async () => {

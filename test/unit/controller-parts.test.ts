@@ -34,16 +34,27 @@ describe("the set of dirty keys", () => {
     dirty.mark("endpoints", "a", 3);
     dirty.mark("endpoints", "b", 4);
     const all = (): boolean => true;
-    expect(dirty.take(all)).toEqual({ bucket: "endpoints", key: "b" });
+    expect(dirty.take(all)).toEqual({ bucket: "endpoints", key: "b", since: 2 });
     dirty.mark("endpoints", "b", 5);
-    expect(dirty.take(all)).toEqual({ bucket: "endpoints", key: "a" });
+    expect(dirty.take(all)).toEqual({ bucket: "endpoints", key: "a", since: 3 });
     expect(dirty.oldestMs(11)).toBe(10);
-    expect(dirty.take(all)).toEqual({ bucket: "pods", key: "p" });
+    expect(dirty.take(all)).toEqual({ bucket: "pods", key: "p", since: 1 });
     expect(dirty.take(all)).toBeUndefined();
     expect(dirty.size).toBe(4);
-    dirty.release({ bucket: "endpoints", key: "b" });
+    dirty.release({ bucket: "endpoints", key: "b", since: 2 });
     expect(dirty.take((bucket) => bucket !== "endpoints")).toBeUndefined();
-    expect(dirty.take(all)).toEqual({ bucket: "endpoints", key: "b" });
+    expect(dirty.take(all)).toEqual({ bucket: "endpoints", key: "b", since: 5 });
+  });
+
+  it("says how long a key has waited whose write keeps failing", () => {
+    const dirty = new Dirty();
+    dirty.mark("pods", "stuck", 10);
+    const taken = dirty.take(() => true);
+    dirty.mark("pods", "new", 50);
+    if (taken === undefined) throw new Error("nothing was taken");
+    dirty.release(taken);
+    dirty.mark(taken.bucket, taken.key, taken.since);
+    expect(dirty.oldestMs(100)).toBe(90);
   });
 });
 

@@ -5,10 +5,12 @@ import { bucketOrder } from "../../bus/subjects.ts";
 export interface DirtyKey {
   readonly bucket: BucketName;
   readonly key: string;
+  /** When it was first marked; a write that failed changes nothing about it. */
+  readonly since: number;
 }
 
 export class Dirty {
-  /** Per bucket: key → when it was first marked. Insertion order is age. */
+  /** Per bucket: key → when it was first marked. In the order in which they are to be written. */
   private readonly marked = new Map<BucketName, Map<string, number>>(bucketOrder.map((bucket) => [bucket, new Map()]));
   /** Keys being written now: they wait for their write to end. */
   private readonly writing = new Map<BucketName, Set<string>>(bucketOrder.map((bucket) => [bucket, new Set()]));
@@ -32,11 +34,11 @@ export class Dirty {
       if (!allowed(bucket)) continue;
       const keys = this.marked.get(bucket);
       const writing = this.writing.get(bucket);
-      for (const key of keys?.keys() ?? []) {
+      for (const [key, since] of keys ?? []) {
         if (writing?.has(key) === true) continue;
         keys?.delete(key);
         writing?.add(key);
-        return { bucket, key };
+        return { bucket, key, since };
       }
     }
     return undefined;
@@ -59,10 +61,7 @@ export class Dirty {
   oldestMs(now: number): number {
     let oldest = now;
     for (const keys of this.marked.values()) {
-      for (const since of keys.values()) {
-        oldest = Math.min(oldest, since);
-        break;
-      }
+      for (const since of keys.values()) oldest = Math.min(oldest, since);
     }
     return now - oldest;
   }

@@ -18,6 +18,8 @@ import { judge } from "./found.ts";
 
 /** After a write that failed; the server is asked for nothing meanwhile. */
 const retry: Backoff = { firstMs: 100, maxMs: 5000, factor: 2 };
+/** Failures in a row after which it is no hiccup: by then some seconds have passed. */
+const failuresSaid = 5;
 /** Deletion markers of pods that are gone pile up otherwise, one per pod that ever was. */
 const purgeEveryMs = 3_600_000;
 const purgeOlderMs = 600_000;
@@ -173,7 +175,10 @@ export class Projector {
     if (told >= (shelf?.markers.get(taken.key) ?? Infinity)) shelf?.markers.delete(taken.key);
     // Someone wrote after us while we were busy.
     const overtaken = told > known;
-    if (!ok || overtaken) this.dirty.mark(taken.bucket, taken.key, this.context.clock.mono());
+    if (!ok || overtaken) {
+      this.dirty.mark(taken.bucket, taken.key, overtaken ? this.context.clock.mono() : taken.since);
+    }
+    if (!ok && this.failures === failuresSaid) this.sayLate();
     if (ok) this.failures = 0;
     else if (this.pause === undefined && !this.ended) {
       this.pause = this.context.clock.after(delayMs(retry, this.failures++), () => {
@@ -248,6 +253,11 @@ export class Projector {
     noteRevision(shelf, entry.key, null);
     this.gate.onNewer();
     return "failed";
+  }
+
+  private sayLate(): void {
+    const { keys, ms } = this.lag();
+    this.context.log.warn("objects cannot be written into their buckets", { code: "PROJECTIONS_LATE", keys, ms });
   }
 
   private async purge(): Promise<void> {
