@@ -60,7 +60,7 @@ const kinds = {
   consumersLost: { weight: 3, whom: "bus", forMs: [0, 0] },
   ackLost: { weight: 6, whom: "bus", forMs: [0, 0] },
   writeLost: { weight: 6, whom: "bus", forMs: [0, 0] },
-  strayRecord: { weight: 3, whom: "bus", forMs: [0, 0] },
+  strayRecord: { weight: 6, whom: "bus", forMs: [0, 0] },
   handEdit: { weight: 3, whom: "bus", forMs: [0, 0] },
   everythingOff: { weight: 0.5, whom: "bus", forMs: [1000, 20_000] },
 } as const satisfies Record<string, Kind>;

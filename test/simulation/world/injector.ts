@@ -176,7 +176,10 @@ export class Injector {
         return nothing;
       case "strayRecord":
         this.world.observer.onStray();
-        server.strayAppend(names.event("pod", "default", "web-1", "ready"), stray(strength, this.chance));
+        server.strayAppend(
+          names.event("pod", "default", "web-1", "ready"),
+          stray(strength, this.chance, this.world.observer),
+        );
         return nothing;
       case "handEdit":
         server.strayPut(names.buckets.pods, "default.web-1", strength < 0.5 ? null : '{"edited":true}');
@@ -257,19 +260,19 @@ function lossy(machine: Machine, strength: number): Undo {
   };
 }
 
-/** Bytes that are no event, and an event that nobody may take for one. */
-function stray(strength: number, chance: Chance): Uint8Array {
-  const event = {
-    schema: 1,
-    logId: "other",
-    epoch: 1,
-    id: `stray${chance.whole(0, 1e9)}`,
-    prev: "",
-    time: 0,
-    cause: "x",
-    items: [],
-  };
-  return new TextEncoder().encode(strength < 0.3 ? "garbage" : JSON.stringify(event));
+/** Bytes that are no event, and events nobody may take for one: of another log, of a term that is over, or of no chain. */
+function stray(strength: number, chance: Chance, { state }: World["observer"]): Uint8Array {
+  const [workload] = [...state.workloads.values()].slice(-1);
+  const scaled = { kind: "workload", verb: "scaled", namespace: "default", name: workload?.name ?? "web", replicas: 7 };
+  const id = `stray${chance.whole(0, 1e9)}`;
+  const next = { schema: 1, id, prev: state.lastEventId, time: state.time, cause: "x", items: [scaled] };
+  const kinds = [
+    "garbage",
+    JSON.stringify({ ...next, logId: state.logId, epoch: state.epoch, prev: "" }),
+    JSON.stringify({ ...next, logId: "other", epoch: state.epoch }),
+    JSON.stringify({ ...next, logId: state.logId, epoch: state.epoch - 1 }),
+  ];
+  return new TextEncoder().encode(kinds[Math.floor(strength * kinds.length)] ?? "garbage");
 }
 
 /** Where something is wrong while a fault lasts. When many nodes go at once, "maybe it is us" holds for all of them. */
