@@ -174,15 +174,15 @@ export class Injector {
       case "writeLost":
         server.hideOutcome("lost", this.someStream(strength));
         return nothing;
-      case "strayRecord":
-        this.world.observer.onStray();
-        server.strayAppend(
-          names.event("pod", "default", "web-1", "ready"),
-          stray(strength, this.chance, this.world.observer),
-        );
+      case "strayRecord": {
+        const data = stray(strength, this.chance, this.world.observer);
+        if (isTaken(() => server.strayAppend(names.event("pod", "default", "web-1", "ready"), data))) {
+          this.world.observer.onStray();
+        }
         return nothing;
+      }
       case "handEdit":
-        server.strayPut(names.buckets.pods, "default.web-1", strength < 0.5 ? null : '{"edited":true}');
+        isTaken(() => server.strayPut(names.buckets.pods, "default.web-1", strength < 0.5 ? null : '{"edited":true}'));
         return nothing;
       case "everythingOff":
         return this.everything();
@@ -258,6 +258,16 @@ function lossy(machine: Machine, strength: number): Undo {
   return () => {
     for (const link of machine.links) link.disturb({});
   };
+}
+
+/** False where the server has no room, or no streams yet. */
+function isTaken(write: () => unknown): boolean {
+  try {
+    write();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Bytes that are no event, and events nobody may take for one: of another log, of a term that is over, or of no chain. */
