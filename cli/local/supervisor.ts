@@ -59,6 +59,8 @@ export interface LocalUp {
   stop(): Promise<void>;
 }
 
+/** A server that is told to end takes some hundred milliseconds. */
+const serverEndMs = 5000;
 /** Log files are looked at this often. */
 const rotateMs = 30_000;
 
@@ -206,7 +208,10 @@ class Supervisor implements LocalUp {
   /** Ends the server; its supervision starts it again. */
   private restartServer(): void {
     const mark = this.children.nats[0]?.mark();
-    if (mark !== undefined && this.options.restart) signal(mark, "SIGTERM");
+    if (mark === undefined || !this.options.restart) return;
+    signal(mark, "SIGTERM");
+    // Old servers that met a full disk stand still while they end. What they acknowledged is in the system's hands already.
+    setTimeout(() => signal(mark, "SIGKILL"), serverEndMs).unref();
   }
 
   /** One that is just being started again reads its configuration anyway. */

@@ -6,10 +6,12 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Cluster, swain, until } from "../support/cluster.ts";
 import { web } from "../support/manifests.ts";
+import { describeServers } from "../support/nats.ts";
+import type { ServerBinary } from "../support/nats.ts";
 
 const isRoot = process.getuid?.() === 0;
 
-describe.skipIf(!isRoot)(`a cluster on a small disk${isRoot ? "" : ": mounting one needs root"}`, () => {
+const suite = (natsServer: ServerBinary): void => {
   let place: string;
   let cluster: Cluster;
   const before = process.env["TMPDIR"];
@@ -19,7 +21,7 @@ describe.skipIf(!isRoot)(`a cluster on a small disk${isRoot ? "" : ": mounting o
     execFileSync("mount", ["-t", "tmpfs", "-o", "size=300m", "tmpfs", place]);
     mkdirSync(join(place, "tmp"));
     process.env["TMPDIR"] = join(place, "tmp");
-    cluster = await Cluster.up({ runtime: "sim", nodes: 2, restart: true });
+    cluster = await Cluster.up({ natsServer, runtime: "sim", nodes: 2, restart: true });
     expect((await cluster.apply([web("web", { replicas: 1 }, { sim: {} })], "--wait")).code).toBe(0);
   });
   afterAll(async () => {
@@ -48,4 +50,7 @@ describe.skipIf(!isRoot)(`a cluster on a small disk${isRoot ? "" : ": mounting o
     );
     await until("log and buckets agree", async () => (await cluster.run("state", "verify")).code === 0, 60_000);
   });
-});
+};
+
+if (isRoot) describeServers("a cluster on a small disk", suite);
+else describe.skip("a cluster on a small disk: mounting one needs root", () => it("is skipped", () => {}));

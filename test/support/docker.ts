@@ -92,8 +92,15 @@ async function openRootless(): Promise<Opened | string> {
   return missing ?? openOwn("rootless", await startPodman(testImage, { rootless: true }));
 }
 
+/** Its first answer may take longer than people would be made to wait for one. */
+const firstAnswerMs = 20_000;
+
 async function openOwn(kind: EngineKind, service: PodmanService): Promise<Opened | string> {
-  const engine = await look(kind, service.socket, service.registryPorts);
+  const end = Date.now() + firstAnswerMs;
+  let engine = await look(kind, service.socket, service.registryPorts);
+  while (typeof engine === "string" && Date.now() < end) {
+    engine = await look(kind, service.socket, service.registryPorts);
+  }
   if (typeof engine !== "string") return { engine, stop: () => service.stop() };
   service.stop();
   return engine;
