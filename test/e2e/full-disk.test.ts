@@ -1,6 +1,6 @@
 // A disk that was full: nats-server does not write again by itself when there is room, and the cluster must not stay so.
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -14,20 +14,15 @@ const isRoot = process.getuid?.() === 0;
 const suite = (natsServer: ServerBinary): void => {
   let place: string;
   let cluster: Cluster;
-  const before = process.env["TMPDIR"];
 
   beforeAll(async () => {
     place = mkdtempSync(join(tmpdir(), "swain-disk-"));
     execFileSync("mount", ["-t", "tmpfs", "-o", "size=300m", "tmpfs", place]);
-    mkdirSync(join(place, "tmp"));
-    process.env["TMPDIR"] = join(place, "tmp");
-    cluster = await Cluster.up({ natsServer, runtime: "sim", nodes: 2, restart: true });
+    cluster = await Cluster.up({ natsServer, parent: place, runtime: "sim", nodes: 2, restart: true });
     expect((await cluster.apply([web("web", { replicas: 1 }, { sim: {} })], "--wait")).code).toBe(0);
   });
   afterAll(async () => {
     await cluster?.dispose();
-    if (before === undefined) delete process.env["TMPDIR"];
-    else process.env["TMPDIR"] = before;
     execFileSync("umount", ["-l", place]);
     rmSync(place, { recursive: true, force: true });
   });
@@ -39,9 +34,7 @@ const suite = (natsServer: ServerBinary): void => {
       for (let size = 0; size < 400; size += 1) writeFileSync(fill, block, { flag: "a" });
     }).toThrow(/ENOSPC/);
     await until("it is said", async () => cluster.printed.includes("DISK_ERROR"));
-    for (const replicas of [5, 2, 6]) {
-      await swain(["scale", "workload/web", "--replicas", String(replicas), "--data", cluster.data]);
-    }
+    await swain(["scale", "workload/web", "--replicas", "5", "--data", cluster.data]);
     rmSync(fill);
     await until(
       "changes are taken",

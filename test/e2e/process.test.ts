@@ -1,12 +1,11 @@
 // What a user sees without a container engine: plain processes as pods. The faults that need no engine are here.
 import { readdirSync, readFileSync } from "node:fs";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Cluster, freePort, until } from "../support/cluster.ts";
 import { spread } from "../support/http.ts";
 import { service, web } from "../support/manifests.ts";
-import { describeServers } from "../support/nats.ts";
 
-describeServers("a cluster of processes", (natsServer) => {
+describe("a cluster of processes", () => {
   let cluster: Cluster;
   let port: number;
   const podsOn = async (node: string): Promise<string[]> =>
@@ -17,7 +16,7 @@ describeServers("a cluster of processes", (natsServer) => {
     (await cluster.pods()).filter((pod) => pod.status.state === "ready" && pod.spec.node !== node).length;
 
   beforeAll(async () => {
-    cluster = await Cluster.up({ natsServer, runtime: "process", nodes: 4, controllers: 1 });
+    cluster = await Cluster.up({ runtime: "process", nodes: 4, controllers: 1 });
     port = await freePort();
     const spec = { replicas: 4, lostAfter: "6s" };
     const applied = await cluster.apply([web("web", spec), service("web", port)], "--wait");

@@ -1,5 +1,5 @@
 // Many simulated nodes and two controllers on a real bus: takeover in the middle of work, and the log as the only truth.
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connectBus } from "../../services/bus/connect.ts";
 import type { Bus } from "../../services/bus/port.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
@@ -7,7 +7,6 @@ import { systemClock } from "../../services/kernel/node/clock.ts";
 import { systemRandom } from "../../services/kernel/node/ids.ts";
 import { silent } from "../../services/kernel/log.ts";
 import { Cluster, until } from "../support/cluster.ts";
-import { describeServers } from "../support/nats.ts";
 
 const workload = (name: string, spec: object = {}, container: object = {}): object => ({
   apiVersion: "swain/v1",
@@ -16,7 +15,7 @@ const workload = (name: string, spec: object = {}, container: object = {}): obje
   spec: { replicas: 1, ...spec, containers: [{ name: "main", sim: {}, ...container }] },
 });
 
-describeServers("simulated nodes", (natsServer) => {
+describe("simulated nodes", () => {
   let cluster: Cluster;
   const open: Bus[] = [];
 
@@ -40,7 +39,7 @@ describeServers("simulated nodes", (natsServer) => {
   };
 
   beforeAll(async () => {
-    cluster = await Cluster.up({ natsServer, runtime: "sim", nodes: 10, controllers: 2 });
+    cluster = await Cluster.up({ runtime: "sim", nodes: 10, controllers: 2 });
     expect((await cluster.apply([workload("many")], "--wait")).code).toBe(0);
   });
   afterAll(async () => {

@@ -10,7 +10,7 @@ const root = join(import.meta.dirname, "../..");
 const build = join(root, "build");
 /** Of this run alone; what fails is printed with the seed that shows it again. */
 const fresh = `fresh-${Date.now().toString(36)}`;
-const freshSeconds = process.env["CI"] === undefined ? 10 : 45;
+const freshSeconds = process.env["CI"] === undefined ? 10 : 20;
 
 function sim(...words: string[]): Promise<{ code: number; text: string }> {
   return new Promise((resolve) => {

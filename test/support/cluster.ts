@@ -45,8 +45,16 @@ export function swain(
   });
 }
 
-/** Waits until `probe` gives something other than undefined or false; fails with what was last seen. */
-export async function until<T>(what: string, probe: () => Promise<T | undefined | false>, ms = 30_000): Promise<T> {
+/**
+ * Waits until `probe` gives something other than undefined or false; fails with what was last seen. Most probes start the
+ * CLI, which takes a tenth of a second of a core: asked too often, they hold up what they wait for.
+ */
+export async function until<T>(
+  what: string,
+  probe: () => Promise<T | undefined | false>,
+  ms = 30_000,
+  everyMs = 200,
+): Promise<T> {
   const end = Date.now() + ms;
   let last: unknown;
   for (;;) {
@@ -57,7 +65,7 @@ export async function until<T>(what: string, probe: () => Promise<T | undefined 
       last = error;
     }
     if (Date.now() > end) throw new Error(`not within ${ms} ms: ${what}`, { cause: last });
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }
 
@@ -81,6 +89,8 @@ export interface UpOptions {
   readonly nodes?: number;
   readonly runtime: "docker" | "process" | "sim";
   readonly controllers?: number;
+  /** Where its data folder is made. */
+  readonly parent?: string;
   /** Parts that die are started again; otherwise a test does that. */
   readonly restart?: boolean;
   /** Without it the one `swain up` finds. */
@@ -108,7 +118,7 @@ export class Cluster {
   private readonly commands = new Map<string, string[]>();
 
   private constructor(options: UpOptions, port: number) {
-    this.data = mkdtempSync(join(tmpdir(), "swain-e2e-"));
+    this.data = mkdtempSync(join(options.parent ?? tmpdir(), "swain-e2e-"));
     const args = ["up", "--data", this.data, "--runtime", options.runtime, "--nodes", String(options.nodes ?? 3)];
     args.push("--controllers", String(options.controllers ?? 1), "--port", String(port));
     if (options.restart !== true) args.push("--no-restart");
