@@ -96,7 +96,6 @@ function weighted(all: readonly [FaultKind, Kind][], draw: number): [FaultKind, 
 }
 
 function victims(chance: Chance, whom: Kind["whom"]): string[] {
-  const others = [...nodeNames];
   switch (whom) {
     case "controller":
       return [chance.hits(0.5) ? leader : chance.pick(controllerNames)];
@@ -109,7 +108,10 @@ function victims(chance: Chance, whom: Kind["whom"]): string[] {
     case "any":
       return [chance.pick([leader, chance.pick(controllerNames), chance.pick(nodeNames), chance.pick(proxyNames)])];
     case "some agents":
-      // One in five, or all of them.
-      return chance.hits(0.3) ? others : others.filter(() => chance.hits(0.2));
+      // All of them, or about one in five.
+      if (chance.hits(0.3)) return [...nodeNames];
+      return [chance.pick(nodeNames), ...nodeNames.filter(() => chance.hits(0.1))].filter(isFirst);
   }
 }
+
+const isFirst = (name: string, at: number, all: readonly string[]): boolean => all.indexOf(name) === at;
