@@ -31,7 +31,7 @@ const workload = (index: number): string => `web-${index % workloads}`;
 const nodeOf = (index: number): string => `node-${index % nodes}`;
 const container = {
   name: "main",
-  image: "registry.example.com/team/web:1.27",
+  image: "team/web:1.27",
   ports: [{ name: "http", containerPort: 80 }],
   env: Array.from({ length: 10 }, (_, n) => ({ name: `SETTING_${n}`, value: `value ${n}` })),
   resources: { requests: { cpu: "10m", memory: "16Mi" } },
