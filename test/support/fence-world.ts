@@ -61,7 +61,7 @@ export class FenceWorld {
     return 0.995 + this.random() * 0.01;
   }
 
-  /** The last moment is as likely as any before it. */
+  /** Half of what is sent takes as long as anything of its kind can: deadlines are met at their last moment. */
   send(kind: Kind, deliver: () => void): void {
     this.later(Math.min(1, this.random() * 2) * this.slowest[kind], deliver);
   }
