@@ -229,8 +229,11 @@ export class TestCluster {
   /** Every heard node does what it is told: runs what should run (unless `broken` says otherwise), stops what should stop. */
   obey(broken: (pod: PodRecord) => boolean = () => false): boolean {
     let moved = false;
-    for (const pod of this.state.pods.values()) {
-      if (pod.node === null || this.silent.has(pod.node)) continue;
+    // Those that are there now: a pod made in answer is obeyed the next time, or this might never end.
+    const present = [...this.state.pods.keys()];
+    for (const key of present) {
+      const pod = this.state.pods.get(key);
+      if (pod === undefined || pod.node === null || this.silent.has(pod.node)) continue;
       const before = this.state.sequence;
       if (pod.desired === "stop") this.report(pod.key, "stopped");
       else if (broken(pod)) this.report(pod.key, "failed", { reason: "IMAGE_NOT_FOUND", message: "No such image." });

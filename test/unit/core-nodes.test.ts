@@ -209,6 +209,33 @@ describe("a draining node", () => {
     expect(cluster.pods()).toHaveLength(3);
     expect(mode(cluster, "n1")).toMatchObject({ mode: "cordoned" });
   });
+
+  it("has its pods copied once while a template change waits for its turn", () => {
+    const cluster = running({ replicas: 3 });
+    // With a fixed port the next pod is changed only when the last old one is gone, and that takes its time to stop.
+    const ports = [{ name: "http", containerPort: 80, hostPort: 8080 }];
+    cluster.apply(workloadManifest("web", { replicas: 3, containers: [{ name: "main", image: "app:2", ports }] }));
+    cluster.report("default/web-4", "ready");
+    cluster.pass(3000);
+    expect(cluster.pods().map(({ name, desired }) => `${name} ${desired}`)).toEqual([
+      "web-1 stop",
+      "web-2 run",
+      "web-3 run",
+      "web-4 run",
+    ]);
+    set(cluster, "n2", "draining");
+    cluster.pass(3000);
+    expect(cluster.pods().map(({ name, desired, template }) => [name, desired, template])).toEqual([
+      ["web-1", "stop", 5],
+      ["web-2", "run", 5],
+      ["web-3", "run", 5],
+      ["web-4", "run", 10],
+      ["web-5", "run", 5],
+    ]);
+    cluster.converge();
+    expect(cluster.state.workloads.get("default/web")?.templates.size).toBe(1);
+    expect(on(cluster, "n2")).toEqual([]);
+  });
 });
 
 describe("removing a node", () => {

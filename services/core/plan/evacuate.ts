@@ -104,9 +104,10 @@ function doubled(state: ReadState, pods: readonly ReadPod[]): EventItem[] {
 const lateIn = (workload: ReadWorkload, copies: readonly ReadPod[], now: number): number =>
   Math.max(...copies.map((pod) => pod.created)) + parseDurationMs(workload.spec.progressDeadline ?? "60s") - now;
 
-/** A copy is made from the template of the pod it takes over for: a drain changes no template. */
+/** A copy is made from the template of the pod it takes over for, one that serves if any does: a drain changes no template. */
 function templateOf(workload: ReadWorkload, movers: readonly ReadPod[]): Template {
-  const newest = Math.max(...movers.map((pod) => pod.template));
+  const serving = movers.filter(isServing);
+  const newest = Math.max(...(serving.length > 0 ? serving : movers).map((pod) => pod.template));
   return (workload.templates.get(newest) ?? workload.template) as Template;
 }
 

@@ -45,7 +45,7 @@ const isReady = (pod: ReadPod): boolean =>
 const counts = (state: ReadState, pod: ReadPod, time: TermTime): boolean =>
   isReady(pod) && (pod.state !== "ready" || provenInMs(state, pod, time) === 0);
 
-/** Old pods whose slot has a ready new one, and old pods that never worked beside one that does. */
+/** Old pods whose slot has a ready new one, and old pods that never worked beside one of another template that does. */
 function replaced(
   state: ReadState,
   mixed: readonly (readonly [number, readonly ReadPod[]])[],
@@ -54,9 +54,12 @@ function replaced(
 ): EventItem[] {
   return mixed.flatMap(([, pods]) => {
     const done = pods.some((pod) => pod.template === current && counts(state, pod, time));
-    const serving = pods.some((pod) => pod.template !== current && isReady(pod));
-    return pods
-      .filter((pod) => pod.template !== current && (done || (serving && !pod.wasReady)))
+    const old = pods.filter((pod) => pod.template !== current);
+    // One of the same template is the copy a drain makes, which may still come to work.
+    const beaten = (pod: ReadPod): boolean =>
+      !pod.wasReady && old.some((other) => other.template !== pod.template && isReady(other));
+    return old
+      .filter((pod) => done || beaten(pod))
       .map((pod) => stopItem(state, pod, "TEMPLATE_CHANGED", "Replaced by a pod of the changed template."));
   });
 }
