@@ -1,7 +1,13 @@
+import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 
 /** Tests on real servers, engines and processes, whose machine may be shared and starved for a moment. */
-const real = ["test/conformance/**/*.test.ts", "test/integration/**/*.test.ts", "test/e2e/**/*.test.ts"];
+const real = [
+  "test/conformance/**/*.test.ts",
+  "test/integration/**/*.test.ts",
+  "test/e2e/**/*.test.ts",
+  "test/faults/**/*.test.ts",
+];
 
 export default defineConfig({
   test: {
@@ -14,6 +20,17 @@ export default defineConfig({
       { extends: true, test: { name: "pure", include: ["test/{unit,property,scenario,simulation}/**/*.test.ts"] } },
       // A second try in CI, which the report names: a test that fails twice is broken, one that fails once met a stall.
       { extends: true, test: { name: "real", include: real, retry: process.env["CI"] === undefined ? 0 : 1 } },
+      // What test/faults/REPORT.md is made of: each fault on each server, one after the other.
+      {
+        extends: true,
+        test: {
+          name: "faults",
+          include: ["test/faults/**/*.test.ts", "test/faults/**/*.fault.ts"],
+          exclude: ["test/faults/report.test.ts"],
+          env: { SWAIN_FAULTS: "all", SWAIN_FAULTS_OUT: join(import.meta.dirname, "test/faults/runs") },
+          fileParallelism: false,
+        },
+      },
       // Measures and fails on nothing but errors; never part of the tests. One after the other, on a machine left alone.
       {
         extends: true,

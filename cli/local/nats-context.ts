@@ -1,5 +1,5 @@
 // A context file of the `nats` CLI for a local cluster.
-import { homedir } from "node:os";
+import { homedir, userInfo } from "node:os";
 import { join } from "node:path";
 import { systemDisk } from "../../services/kernel/node/disk.ts";
 import type { LocalCluster } from "./layout.ts";
@@ -13,13 +13,22 @@ export function contextText(cluster: LocalCluster): string {
   return `${JSON.stringify(context, null, 2)}\n`;
 }
 
+/** The user's home as the `nats` CLI knows it: of the list of users, whatever HOME says. */
+function natsHome(): string {
+  try {
+    return userInfo().homedir;
+  } catch {
+    return homedir();
+  }
+}
+
 /** Writes it as `swain-<cluster>` into the `nats` CLI's folder of contexts. */
 export async function saveContext(
   cluster: LocalCluster,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<{ name: string; path: string }> {
   const named = env["XDG_CONFIG_HOME"];
-  const config = named === undefined || named === "" ? join(homedir(), ".config") : named;
+  const config = named === undefined || named === "" ? join(natsHome(), ".config") : named;
   const name = `swain-${cluster.cluster}`;
   const path = join(config, "nats", "context", `${name}.json`);
   await systemDisk.writeAtomic(path, contextText(cluster));

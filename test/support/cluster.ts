@@ -1,13 +1,18 @@
 // A whole cluster as a user starts it, `swain up`, with every part a process that a test may kill and start again.
 // `dispose` ends all processes and removes all containers and files, also when the test failed.
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
+import { Client } from "../../cli/client.ts";
 import type { NodeObject, PodObject, WorkloadObject } from "../../schemas/generated/types.ts";
+import { connectBus } from "../../services/bus/connect.ts";
+import { silent } from "../../services/kernel/log.ts";
+import { systemClock } from "../../services/kernel/node/clock.ts";
+import { systemIds, systemRandom } from "../../services/kernel/node/ids.ts";
 import type { ServerBinary } from "./nats.ts";
 
 export const root = join(import.meta.dirname, "../..");
@@ -182,9 +187,13 @@ export class Cluster {
   }
 
   /** Starts a killed part again with the command it had, each argument as `change` gives it. */
-  revive(name: string, change: (argument: string) => string = (argument) => argument): ChildProcess {
+  revive(
+    name: string,
+    change: (argument: string) => string = (argument) => argument,
+    env: NodeJS.ProcessEnv = {},
+  ): ChildProcess {
     const [file = "", ...args] = this.commands.get(name) ?? [];
-    const child = spawn(file, args.map(change), { stdio: "ignore" });
+    const child = spawn(file, args.map(change), { stdio: "ignore", env: { ...process.env, ...env } });
     this.revived.push(child);
     return child;
   }
@@ -205,21 +214,36 @@ export class Cluster {
     return swain(["apply", "-f", "-", "--data", this.data, ...args], { input });
   }
 
-  private async list<T>(kind: string): Promise<T[]> {
-    const { items } = JSON.parse(await this.ok("get", kind, "-o", "json", "-A")) as { items: T[] };
-    return items;
+  /** Asks as the CLI does, without its start: tests look again and again until something is so. */
+  private async ask<T>(question: (client: Client) => Promise<unknown>): Promise<T> {
+    const { cluster = "default" } = this.record() as { cluster?: string };
+    const creds = this.creds("operator");
+    const parts = { cluster, clock: systemClock, random: systemRandom, signal: AbortSignal.timeout(60_000) };
+    const bus = await connectBus({
+      ...parts,
+      servers: this.server,
+      name: "test",
+      connectTimeoutMs: 5000,
+      log: silent,
+      ...(existsSync(creds) ? { creds } : {}),
+    });
+    try {
+      return (await question(new Client({ ...parts, bus, ids: systemIds }))) as T;
+    } finally {
+      await bus.close();
+    }
   }
 
   pods(): Promise<PodObject[]> {
-    return this.list("pods");
+    return this.ask((client) => client.list("_", "pod"));
   }
 
   nodes(): Promise<NodeObject[]> {
-    return this.list("nodes");
+    return this.ask((client) => client.list("_", "node"));
   }
 
-  async workload(name: string): Promise<WorkloadObject> {
-    return JSON.parse(await this.ok("get", `workload/${name}`, "-o", "json")) as WorkloadObject;
+  workload(name: string): Promise<WorkloadObject> {
+    return this.ask((client) => client.get("default", "workload", name));
   }
 
   /** The log of one part, for the message of a failed test. */

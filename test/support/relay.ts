@@ -3,10 +3,13 @@
 import { connect, createServer } from "node:net";
 import type { AddressInfo, Server, Socket } from "node:net";
 
+type Way = "there" | "back";
+
 export class Relay {
   private readonly server: Server;
   private readonly pairs = new Set<readonly [Socket, Socket]>();
-  private isCut = false;
+  /** Which way nothing passes: to the target, back from it, or both. */
+  private readonly cutWays = new Set<Way>();
 
   private constructor(server: Server) {
     this.server = server;
@@ -26,13 +29,13 @@ export class Relay {
     return (this.server.address() as AddressInfo).port;
   }
 
-  cut(): void {
-    this.isCut = true;
+  cut(...ways: readonly Way[]): void {
+    for (const way of ways.length === 0 ? (["there", "back"] as const) : ways) this.cutWays.add(way);
   }
 
   /** New connections pass again; those of before are ended, as they had missed something. */
   mend(): void {
-    this.isCut = false;
+    this.cutWays.clear();
     this.drop();
   }
 
@@ -49,17 +52,17 @@ export class Relay {
   private accept(near: Socket, far: Socket): void {
     const pair = [near, far] as const;
     this.pairs.add(pair);
-    for (const [from, to] of [
-      [near, far],
-      [far, near],
+    for (const [way, from, to] of [
+      ["there", near, far],
+      ["back", far, near],
     ] as const) {
       from.setNoDelay(true);
       from.on("data", (chunk: Buffer) => {
-        if (!this.isCut) to.write(chunk);
+        if (!this.cutWays.has(way)) to.write(chunk);
       });
       // The other end hears of it only while the way is open.
       from.on("close", () => {
-        if (!this.isCut) to.destroy();
+        if (this.cutWays.size === 0) to.destroy();
       });
       from.on("error", () => from.destroy());
     }

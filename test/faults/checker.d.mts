@@ -1,0 +1,22 @@
+export interface Figures {
+  readonly acknowledged: number;
+  readonly lost: number;
+  readonly doubled: number;
+  /** Programs that ended though neither the fault hit them nor the log had them stopped. */
+  readonly unasked: number;
+  /** Fenced pods that their agent stopped of its own accord. */
+  readonly byFence: number;
+  readonly replaced: number;
+  /** From the fault until a pod was first given up. */
+  readonly givenUpMs: number | null;
+  /** Writes by a leader that was followed by another. */
+  readonly stale: number;
+  readonly requests: number;
+  readonly failed: number;
+  readonly silenceMs: number;
+  /** Infinity when it never came to rest. */
+  readonly convergedMs: number;
+}
+export function read(file: string): object[];
+export function figures(lines: readonly object[]): Figures;
+export function report(folder: string): string;

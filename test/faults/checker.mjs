@@ -1,0 +1,188 @@
+// Recomputes every figure of REPORT.md from the recordings of the runs, and nothing else: it shares no code with Swain or
+// with the tests that made them. `node test/faults/checker.mjs` prints the report; with a recording's path, its figures.
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
+
+/** A recording: one JSON object a line, each with `at`, milliseconds since the run began. */
+export function read(file) {
+  const content = readFileSync(file);
+  const text = (file.endsWith(".gz") ? gunzipSync(content) : content).toString("utf8");
+  return text
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
+}
+
+const of = (lines, kind) => lines.filter((line) => line.kind === kind);
+
+/** Lives of programs as the witness saw them in the machine's own list of processes. */
+function livesOf(lines) {
+  const lives = new Map();
+  for (const line of lines) {
+    if (line.kind === "started") lives.set(line.pid, { ...line, from: line.at, to: Infinity });
+    if (line.kind === "ended") lives.get(line.pid).to = line.at;
+  }
+  return [...lives.values()];
+}
+
+/** Pairs of lives of one group that overlap. */
+function overlaps(lives, groupOf) {
+  let count = 0;
+  for (const group of groupBy(lives, groupOf).values()) {
+    const sorted = group.toSorted((a, b) => a.from - b.from);
+    for (const [index, life] of sorted.entries()) {
+      count += sorted.slice(index + 1).filter((other) => other.from < life.to).length;
+    }
+  }
+  return count;
+}
+
+function groupBy(items, keyOf) {
+  const groups = new Map();
+  for (const item of items) groups.set(keyOf(item), [...(groups.get(keyOf(item)) ?? []), item]);
+  return groups;
+}
+
+/** What one run came to. */
+export function figures(lines) {
+  const run = of(lines, "run")[0];
+  // What somebody else put into the log is no record of Swain's.
+  const records = of(lines, "record").flatMap(({ seq, event }) => (event?.items ? [{ seq, ...event }] : []));
+  const items = records.flatMap((record) => record.items.map((item) => ({ ...item, record })));
+  const acknowledged = of(lines, "acknowledged");
+  const asked = new Map(of(lines, "asked").map((line) => [line.operation, line]));
+
+  // Lost: a change whose asker was told that it is done, which no record of the log holds; or the last one, when the log's
+  // last word on the workload is another and nobody was left in doubt about a later one.
+  const held = new Set(records.map(({ operation }) => operation));
+  let lost = acknowledged.filter(({ operation }) => !held.has(operation)).length;
+  const last = acknowledged.at(-1);
+  const wanted = last === undefined ? run.replicas : asked.get(last.operation).replicas;
+  const said = items.findLast(
+    (item) => item.kind === "workload" && item.name === run.workload && replicasOf(item) !== undefined,
+  );
+  if (said !== undefined && asked.size === acknowledged.length && replicasOf(said) !== wanted) lost += 1;
+
+  const lives = livesOf(lines);
+  const doubled =
+    overlaps(lives, ({ pod }) => pod) +
+    overlaps(
+      lives.filter(({ workload }) => workload === run.fenced),
+      () => "fenced",
+    );
+
+  // A program that ended though the fault did not hit it and nothing in the log had its pod stopped before.
+  const hit = new Set(of(lines, "hit").map(({ pid }) => pid));
+  const stopping = items.filter(({ kind, verb }) => kind === "pod" && ["stopping", "removed", "lost"].includes(verb));
+  const wasAsked = ({ to, pod }) =>
+    stopping.some(({ name, record }) => name === pod && record.time - run.startedAt - (run.skewMs ?? 0) <= to);
+  const unasked = lives.filter((life) => life.to !== Infinity && !hit.has(life.pid) && !wasAsked(life));
+  // A fenced pod's agent stops it without being asked when no leader answers: that is what a fence is.
+  const byFence = unasked.filter(({ workload }) => workload === run.fenced);
+
+  // From the fault until a pod was first given up, by the leader's clock.
+  const faultAt = of(lines, "fault")[0]?.at ?? 0;
+  const given = items.find(({ kind, verb }) => kind === "pod" && verb === "lost");
+  const givenUpMs = given === undefined ? null : given.record.time - run.startedAt - faultAt;
+
+  // Writes of a leader that was followed by another.
+  let epoch = 0;
+  let stale = 0;
+  for (const record of records) {
+    if (record.items.some(({ kind, verb }) => kind === "leader" && verb === "elected")) epoch = record.seq;
+    else if (epoch > 0 && record.epoch < epoch) stale += 1;
+  }
+
+  const answers = of(lines, "answers");
+  const failed = answers.reduce((sum, line) => sum + line.failed, 0);
+  let silence = 0;
+  let heard = answers[0]?.at ?? 0;
+  for (const { at, ok } of answers) {
+    if (ok === 0) continue;
+    silence = Math.max(silence, at - heard);
+    heard = at;
+  }
+
+  // From when it was over, or the last change since, until as many programs run as are wanted, for good.
+  const mended = of(lines, "mended").at(-1)?.at ?? of(lines, "fault").at(-1)?.at ?? 0;
+  const from = Math.max(mended, last?.at ?? 0);
+  const end = lines.at(-1).at;
+  const alive = (at) =>
+    lives.filter((life) => life.workload === run.workload && life.from <= at && at < life.to).length;
+  const moments = [from, ...lives.flatMap((life) => [life.from, life.to])].filter((at) => at >= from && at <= end);
+  const wrong = moments.filter((at) => alive(at) !== wanted);
+  const next = wrong.length === 0 ? from : Math.min(Infinity, ...moments.filter((at) => at > Math.max(...wrong)));
+
+  return {
+    acknowledged: acknowledged.length,
+    lost,
+    doubled,
+    unasked: unasked.length - byFence.length,
+    byFence: byFence.length,
+    replaced: new Set(items.filter(({ kind, verb }) => kind === "pod" && verb === "lost").map(({ name }) => name)).size,
+    givenUpMs,
+    stale,
+    requests: answers.reduce((sum, line) => sum + line.ok + line.failed, 0),
+    failed,
+    silenceMs: silence,
+    convergedMs: next - from,
+  };
+}
+
+const replicasOf = (item) => item.replicas ?? item.spec?.replicas;
+
+/** The report on all recordings of a folder. */
+export function report(folder) {
+  const rows = readdirSync(folder)
+    .filter((name) => name.endsWith(".jsonl.gz"))
+    .toSorted()
+    .map((name) => {
+      const lines = read(join(folder, name));
+      const run = of(lines, "run")[0];
+      return { name, run, is: figures(lines) };
+    });
+  const sum = (key) => rows.reduce((total, { is }) => total + is[key], 0);
+  const table = rows.map(({ name, run, is }) =>
+    [
+      run.fault,
+      `${run.runtime}, ${run.server}`,
+      run.promise,
+      `${is.acknowledged}`,
+      `${is.lost}`,
+      `${is.doubled}`,
+      `${is.unasked}`,
+      `${is.byFence}`,
+      is.givenUpMs === null ? "none" : `${is.replaced}, after ${(is.givenUpMs / 1000).toFixed(1)} s`,
+      `${is.failed} of ${is.requests}`,
+      `${(is.silenceMs / 1000).toFixed(1)} s`,
+      Number.isFinite(is.convergedMs) ? `${(is.convergedMs / 1000).toFixed(1)} s` : "never",
+      `[log](runs/${name})`,
+    ].join(" | "),
+  );
+  return `# Faults on real parts
+
+${rows.length} runs: real nats-servers, controllers, agents, proxies and programs, while a client changes the number of replicas and
+another asks the service through its proxy. **${sum("lost")} changes lost of ${sum("acknowledged")} acknowledged, ${sum("doubled")} pods doubled, ${sum("stale")} writes by a
+leader that was followed by another.** \`npm run faults\` makes the runs anew; \`node test/faults/checker.mjs\` recomputes this page from
+the recordings beside it, with no code of Swain's.
+
+* **lost**: changes that were acknowledged and are not in the log, or are not its last word.
+* **doubled**: pods of which two programs ran at once; for the workload with \`fence: true\`, any two of its pods.
+* **ended unasked**: programs that ended though neither the fault hit them nor the log had them stopped.
+* **by fence**: pods with \`fence: true\` that their agent stopped because no leader answered for \`lostAfter\`, as it must.
+* **replaced**: pods given up as lost, and how long after the fault began.
+* **failed**: requests through the proxy that got no answer; **silence** is the longest time without any answer.
+* **converged**: from the end of the fault, or of the last change after it, until as many programs run as are wanted, for good.
+
+| fault | on | promised | changes | lost | doubled | ended unasked | by fence | replaced | failed | silence | converged | recording |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+${table.map((row) => `| ${row} |`).join("\n")}
+`;
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const [file] = process.argv.slice(2);
+  const runs = join(import.meta.dirname, "runs");
+  process.stdout.write(file === undefined ? report(runs) : `${JSON.stringify(figures(read(file)), null, 2)}\n`);
+}

@@ -1,0 +1,82 @@
+// Disks that are lost and disks that are full.
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { until } from "../support/cluster.ts";
+import { describeServers } from "../support/nats.ts";
+import type { ServerBinary } from "../support/nats.ts";
+import { after, counts, FaultWorld, seen, untouched } from "./world.ts";
+
+describeServers("a cluster that loses its disk", suite);
+
+function suite(server: ServerBinary): void {
+  it("keeps its programs when the log is wiped, and adopts them after a restore", { timeout: 240_000 }, async () => {
+    const world = await FaultWorld.open(server);
+    const { cluster } = world;
+    const file = join(cluster.data, "monday.backup");
+    const wipe = async (): Promise<void> => {
+      await world.kill("nats-server");
+      rmSync(join(cluster.data, "nats", "store"), { recursive: true });
+      world.revive("nats-server");
+    };
+    try {
+      const fault = "Data of NATS wiped; 10 s on an empty log; restored from a backup";
+      const promise =
+        "Agents keep their pods on a log that is not theirs, but for the fenced one, and the restored cluster adopts them.";
+      await cluster.ok("backup", file);
+      const is = await world.run({ fault, promise }, async (run) => {
+        run.fault();
+        await wipe();
+        await after(10_000);
+        for (const part of ["controller-1", "controller-2"]) await world.kill(part);
+        await wipe();
+        const creds = ["--creds", cluster.creds("controller")];
+        await until("it is restored", async () => (await cluster.run("restore", file, ...creds)).code === 0);
+        for (const part of ["controller-1", "controller-2"]) world.revive(part);
+        run.logBeginsAnew();
+        run.mended();
+        run.keepChanging(counts);
+        await after(5000);
+      });
+      expect(is).toMatchObject({ ...untouched, byFence: expect.any(Number) as number, failed: 0 });
+      seen(is, { silenceMs: 1000, convergedMs: 30_000 });
+    } finally {
+      await world.dispose();
+    }
+  });
+
+  it("goes on when a full disk has room again", { timeout: 240_000 }, async () => {
+    const parent = mkdtempSync(join(tmpdir(), "swain-disk-"));
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=600m", "tmpfs", parent]);
+    let world: FaultWorld | undefined;
+    try {
+      world = await FaultWorld.open(server, { parent });
+      const promise = "Programs and proxies go on, but for the fenced pod; changes are taken when there is room.";
+      const is = await world.run(
+        { fault: "Disk of the log and of all journals full for 10 s", promise },
+        async (run) => {
+          run.keepChanging(counts);
+          await after(1500);
+          run.fault();
+          const fill = join(parent, "fill");
+          const block = Buffer.alloc(1 << 20);
+          expect(() => {
+            for (let size = 0; size < 800; size += 1) writeFileSync(fill, block, { flag: "a" });
+          }).toThrow(/ENOSPC/);
+          await after(10_000);
+          rmSync(fill);
+          run.mended();
+          await after(5000);
+        },
+      );
+      expect(is).toMatchObject({ ...untouched, byFence: expect.any(Number) as number, failed: 0 });
+      seen(is, { silenceMs: 1000, convergedMs: 60_000 });
+    } finally {
+      await world?.dispose();
+      execFileSync("umount", ["-l", parent]);
+      rmSync(parent, { recursive: true, force: true });
+    }
+  });
+}

@@ -1,0 +1,308 @@
+// A run of one fault, written down as it happens: what a client asked and was told, what a witness saw of the programs
+// themselves, how requests through the proxy fared, and in the end the log. `checker.mjs` makes all figures of it.
+import { randomUUID } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { jetstream } from "@nats-io/jetstream";
+import { connect, nkeyAuthenticator } from "nats";
+import type { NatsConnection } from "nats";
+import type { WorkloadObject } from "../../schemas/generated/types.ts";
+import type { Cluster } from "../support/cluster.ts";
+import { until } from "../support/cluster.ts";
+import { get } from "../support/http.ts";
+import { figures } from "./checker.mjs";
+
+/** How often the witness looks at the machine's processes, in milliseconds: shorter than any program of the tests lives. */
+const lookMs = 150;
+const answersMs = 200;
+/** A request that nobody answers is asked again with its operation id after this; the leader may have died. */
+const askMs = 3000;
+/** So long a change is asked for again; longer than any fault of the suite. */
+const patienceMs = 120_000;
+/** So long nothing may move before a run counts as over. */
+const restMs = 3000;
+
+const api = "swain.default.api.default.workload";
+
+export interface RunOptions {
+  readonly cluster: Cluster;
+  readonly fault: string;
+  readonly promise: string;
+  readonly skewMs: number;
+  readonly runtime: string;
+  readonly server: string;
+  /** The port at which the proxy offers the workload. */
+  readonly port: number;
+  /** The workload whose replicas are changed meanwhile, and a value of its pods' variable FAULT_RUN. */
+  readonly workload: string;
+  readonly mark: string;
+  /** A workload with `fence: true`. */
+  readonly fenced?: string;
+  /** Whoever asks for changes, where the default's way is cut. */
+  readonly servers?: string | readonly string[];
+}
+
+interface Life {
+  readonly pid: number;
+  readonly pod: string;
+  readonly workload: string;
+  readonly node: string;
+}
+
+export type Figures = ReturnType<typeof figures>;
+
+/** The topmost processes that have the mark in their environment: the programs of pods, in containers or not. */
+export function programs(mark: string): Life[] {
+  const found = new Map<number, Life & { readonly parent: number }>();
+  for (const name of readdirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const env = readFileSync(`/proc/${name}/environ`, "utf8");
+      if (!env.includes(`FAULT_RUN=${mark}`)) continue;
+      const values = new Map(env.split("\0").map((line) => [line.split("=")[0], line.slice(line.indexOf("=") + 1)]));
+      const [state = "", parent = ""] = readFileSync(`/proc/${name}/stat`, "utf8")
+        .replace(/^.*\) /s, "")
+        .split(" ");
+      if (state === "Z") continue;
+      const value = (key: string): string => values.get(key) ?? "";
+      found.set(Number(name), {
+        pid: Number(name),
+        parent: Number(parent),
+        pod: value("SWAIN_POD"),
+        workload: value("SWAIN_WORKLOAD"),
+        node: value("SWAIN_NODE"),
+      });
+    } catch {
+      // Gone meanwhile.
+    }
+  }
+  return [...found.values()].filter(({ parent }) => !found.has(parent)).map(({ parent: _parent, ...life }) => life);
+}
+
+export class Recording {
+  private readonly lines: object[] = [];
+  private readonly startedAt = Date.now();
+  private readonly began = performance.now();
+  private readonly options: RunOptions;
+  private readonly bus: NatsConnection;
+  private readonly lives = new Map<number, Life>();
+  private readonly timers: NodeJS.Timeout[] = [];
+  private readonly work: Promise<void>[] = [];
+  private readonly tally = { ok: 0, failed: 0 };
+  private firstSequence = 0;
+  private isChanging = true;
+  private isLoading = true;
+  private wanted = 0;
+
+  private constructor(options: RunOptions, bus: NatsConnection) {
+    this.options = options;
+    this.bus = bus;
+  }
+
+  /** Begins to write down: who runs now, and all that is asked from now on. */
+  static async start(options: RunOptions): Promise<Recording> {
+    const seed = readFileSync(options.cluster.creds("operator"), "utf8").trim();
+    const bus = await connect({
+      servers: typeof options.servers === "object" ? [...options.servers] : (options.servers ?? options.cluster.server),
+      authenticator: nkeyAuthenticator(new TextEncoder().encode(seed)),
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: 200,
+      name: "fault-client",
+    });
+    const run = new Recording(options, bus);
+    const { status, spec } = await run.look();
+    run.wanted = spec.replicas ?? 1;
+    if (status.ready !== run.wanted) throw new Error(`${status.ready} of ${run.wanted} are ready before the fault`);
+    run.firstSequence = (await run.lastSequence()) + 1;
+    const { fault, promise, skewMs, runtime, server, workload, fenced } = options;
+    run.say({
+      kind: "run",
+      startedAt: run.startedAt,
+      fault,
+      promise,
+      skewMs,
+      runtime,
+      server,
+      workload,
+      fenced,
+      replicas: run.wanted,
+    });
+    run.witness();
+    run.timers.push(
+      setInterval(() => run.witness(), lookMs),
+      setInterval(() => run.tell(), answersMs),
+    );
+    run.work.push(run.load(), run.load());
+    return run;
+  }
+
+  private say(line: object): void {
+    this.lines.push({ at: Math.round(performance.now() - this.began), ...line });
+  }
+
+  /** What goes wrong from now on, and the programs it hits. */
+  fault(pids: readonly number[] = []): void {
+    this.say({ kind: "fault" });
+    for (const pid of pids) this.say({ kind: "hit", pid });
+  }
+
+  /** All is as it should be again, as far as the one who broke it is concerned. */
+  mended(): void {
+    this.say({ kind: "mended" });
+  }
+
+  /** The log is another from now on, whole. */
+  logBeginsAnew(): void {
+    this.firstSequence = 1;
+  }
+
+  private witness(): void {
+    const now = new Map(programs(this.options.mark).map((life) => [life.pid, life]));
+    for (const life of now.values()) if (!this.lives.has(life.pid)) this.say({ kind: "started", ...life });
+    for (const pid of this.lives.keys()) if (!now.has(pid)) this.say({ kind: "ended", pid });
+    this.lives.clear();
+    for (const life of now.values()) this.lives.set(life.pid, life);
+  }
+
+  private tell(): void {
+    this.say({ kind: "answers", ...this.tally });
+    this.tally.ok = 0;
+    this.tally.failed = 0;
+  }
+
+  private async load(): Promise<void> {
+    while (this.isLoading) {
+      try {
+        await get(this.options.port, 2000);
+        this.tally.ok += 1;
+      } catch {
+        this.tally.failed += 1;
+      }
+      await pause(20);
+    }
+  }
+
+  /** Asks for another number of replicas, again with the same operation id until it is told that it is done. */
+  async change(replicas: number): Promise<void> {
+    const operation = randomUUID();
+    this.say({ kind: "asked", operation, replicas });
+    this.wanted = replicas;
+    const body = JSON.stringify({ operation, name: this.options.workload, replicas });
+    const end = performance.now() + patienceMs;
+    for (;;) {
+      try {
+        const answer = (await this.bus.request(`${api}.scale`, body, { timeout: askMs })).json<{
+          sequence?: number;
+          error?: { code: string; message: string };
+        }>();
+        if (answer.error === undefined) {
+          this.say({ kind: "acknowledged", operation, sequence: answer.sequence });
+          return;
+        }
+        this.say({ kind: "refused", operation, code: answer.error.code });
+      } catch {
+        // Nobody answered: it may be done or not.
+      }
+      if (performance.now() > end) throw new Error(`no answer to ${operation} within ${patienceMs} ms`);
+      await pause(200);
+    }
+  }
+
+  /** Changes the number of replicas all the time until the run ends, never to what it is already, which changes nothing. */
+  keepChanging(counts: readonly number[], everyMs = 700): void {
+    const loop = async (): Promise<void> => {
+      for (let turn = counts[0] === this.wanted ? 1 : 0; this.isChanging; turn++) {
+        await this.change(counts[turn % counts.length] ?? 1);
+        await pause(everyMs);
+      }
+    };
+    this.work.push(loop());
+  }
+
+  private async look(): Promise<WorkloadObject> {
+    const body = JSON.stringify({ name: this.options.workload });
+    const answer = await this.bus.request(`${api}.get`, body, { timeout: askMs });
+    const [item] = answer.json<{ items: WorkloadObject[] }>().items;
+    if (item === undefined) throw new Error(`no workload ${this.options.workload}`);
+    return item;
+  }
+
+  private async lastSequence(): Promise<number> {
+    const stream = await jetstream(this.bus).streams.get("SWAIN_default_EVENTS");
+    return (await stream.info()).state.last_seq;
+  }
+
+  private async writeLog(): Promise<void> {
+    const last = await this.lastSequence();
+    if (last < this.firstSequence) return;
+    const options = { opt_start_seq: this.firstSequence, deliver_policy: "by_start_sequence" as const };
+    const consumer = await jetstream(this.bus).consumers.get("SWAIN_default_EVENTS", options);
+    const messages = await consumer.consume();
+    for await (const message of messages) {
+      this.say({ kind: "record", seq: message.seq, ...eventOf(message.string()) });
+      if (message.seq >= last) break;
+    }
+  }
+
+  /** Waits until as many programs run as are wanted and nothing moves, then ends the run; its figures. */
+  async finish(withinMs = 60_000): Promise<Figures> {
+    this.isChanging = false;
+    const { workload, fault } = this.options;
+    let restingSince = performance.now();
+    let before = "";
+    try {
+      await until(
+        `${fault}: all is settled`,
+        async () => {
+          const { status } = await this.look();
+          const own = [...this.lives.values()].filter((life) => life.workload === workload).map(({ pid }) => pid);
+          const now = `${status.ready} ${own.toSorted((a, b) => a - b).join(" ")}`;
+          if (now !== before || status.ready !== this.wanted || own.length !== this.wanted) {
+            restingSince = performance.now();
+          }
+          before = now;
+          return performance.now() - restingSince >= restMs;
+        },
+        withinMs,
+      );
+    } finally {
+      await this.close();
+    }
+    const { SWAIN_FAULTS_OUT: out } = process.env;
+    if (out !== undefined) {
+      mkdirSync(out, { recursive: true });
+      const { runtime, server } = this.options;
+      const name = `${fault} ${runtime} ${server}`.toLowerCase().replace(/[^a-z0-9.]+/g, "-");
+      writeFileSync(join(out, `${name}.jsonl.gz`), gzipSync(this.text));
+    }
+    return figures(this.lines);
+  }
+
+  private get text(): string {
+    return this.lines.map((line) => `${JSON.stringify(line)}\n`).join("");
+  }
+
+  private async close(): Promise<void> {
+    this.isChanging = false;
+    this.isLoading = false;
+    for (const timer of this.timers.splice(0)) clearInterval(timer);
+    await Promise.allSettled(this.work);
+    this.tell();
+    this.witness();
+    await this.writeLog();
+    await this.bus.close();
+  }
+}
+
+/** What others put into the log need not be an event, nor JSON. */
+function eventOf(text: string): { event?: unknown } {
+  try {
+    return { event: JSON.parse(text) as unknown };
+  } catch {
+    return {};
+  }
+}
+
+/** Between two tries of the same thing. */
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

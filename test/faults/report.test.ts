@@ -1,0 +1,100 @@
+// The report says what its recordings say, and the checker sees what it is there for.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { figures, report } from "./checker.mjs";
+
+describe("the fault report", () => {
+  it("is what the checker makes of the recordings beside it", () => {
+    expect(readFileSync(join(import.meta.dirname, "REPORT.md"), "utf8")).toBe(
+      report(join(import.meta.dirname, "runs")),
+    );
+  });
+});
+
+describe("the checker", () => {
+  const run = { at: 0, kind: "run", startedAt: 1000, workload: "web", fenced: "db", replicas: 1 };
+  const life = (at: number, pid: number, pod: string, workload = "web"): object => ({
+    at,
+    kind: "started",
+    pid,
+    pod,
+    workload,
+    node: "n1",
+  });
+  const ended = (at: number, pid: number): object => ({ at, kind: "ended", pid });
+  const asked = (at: number, operation: string, replicas: number): object[] => [
+    { at, kind: "asked", operation, replicas },
+    { at: at + 1, kind: "acknowledged", operation, sequence: 7 },
+  ];
+  const record = (seq: number, epoch: number, operation: string, ...items: object[]): object => ({
+    at: 9000,
+    kind: "record",
+    seq,
+    event: { epoch, time: 1000, operation, items },
+  });
+  const scaled = (replicas: number): object => ({ kind: "workload", verb: "scaled", name: "web", replicas });
+  const end = { at: 9000, kind: "answers", ok: 0, failed: 0 };
+
+  it("finds nothing in a run that went well", () => {
+    const lines = [
+      run,
+      life(0, 1, "web-1"),
+      ...asked(10, "a", 2),
+      life(50, 2, "web-2"),
+      record(7, 1, "a", scaled(2)),
+      end,
+    ];
+    expect(figures(lines)).toMatchObject({
+      acknowledged: 1,
+      lost: 0,
+      doubled: 0,
+      unasked: 0,
+      stale: 0,
+      convergedMs: 39,
+    });
+  });
+
+  it("counts a change that was acknowledged and is not in the log, or is undone by it", () => {
+    expect(figures([run, ...asked(10, "a", 2), end]).lost).toBe(1);
+    expect(
+      figures([run, ...asked(10, "a", 2), record(7, 1, "a", scaled(2)), record(8, 1, "", scaled(5)), end]).lost,
+    ).toBe(1);
+  });
+
+  it("counts two programs of a pod, and two pods of a workload with a fence", () => {
+    expect(figures([run, life(0, 1, "web-1"), life(5, 2, "web-1"), end]).doubled).toBe(1);
+    expect(figures([run, life(0, 1, "web-1"), ended(5, 1), life(5, 2, "web-1"), end]).doubled).toBe(0);
+    expect(figures([run, life(0, 1, "db-1", "db"), life(5, 2, "db-2", "db"), end]).doubled).toBe(1);
+  });
+
+  it("counts a program that ended though nothing asked it to, and not one that was hit or stopped", () => {
+    const stopping = record(7, 1, "", { kind: "pod", verb: "stopping", name: "web-1" });
+    expect(figures([run, life(0, 1, "web-1"), ended(5, 1), end]).unasked).toBe(1);
+    expect(figures([run, life(0, 1, "web-1"), ended(5, 1), stopping, end]).unasked).toBe(0);
+    expect(figures([run, life(0, 1, "db-1", "db"), ended(5, 1), end])).toMatchObject({ unasked: 0, byFence: 1 });
+    expect(figures([run, life(0, 1, "web-1"), { at: 1, kind: "hit", pid: 1 }, ended(5, 1), end]).unasked).toBe(0);
+  });
+
+  it("knows when a pod was given up", () => {
+    const lost = { kind: "pod", verb: "lost", name: "web-1" };
+    expect(figures([run, { at: 10, kind: "fault" }, record(7, 1, "", lost), end])).toMatchObject({
+      replaced: 1,
+      givenUpMs: -10,
+    });
+    expect(figures([run, end]).givenUpMs).toBeNull();
+  });
+
+  it("counts what a leader wrote that was followed by another", () => {
+    const elected = { kind: "leader", verb: "elected" };
+    expect(
+      figures([run, record(7, 7, "", elected), record(8, 7, "", scaled(1)), record(9, 1, "", scaled(1)), end]).stale,
+    ).toBe(1);
+  });
+
+  it("knows how long nobody was answered, and a cluster that never came to rest", () => {
+    const answers = (at: number, ok: number, failed: number): object => ({ at, kind: "answers", ok, failed });
+    const lines = [run, answers(200, 5, 0), answers(400, 0, 3), answers(1000, 2, 0), end];
+    expect(figures(lines)).toMatchObject({ requests: 10, failed: 3, silenceMs: 800, convergedMs: Infinity });
+  });
+});

@@ -1,0 +1,194 @@
+// A cluster of plain processes on four nodes, each with a way of its own to the bus that a test may cut, and what to do to it.
+import { expect } from "vitest";
+import { Cluster, freePort, until } from "../support/cluster.ts";
+import { service, web } from "../support/manifests.ts";
+import type { ServerBinary } from "../support/nats.ts";
+import { Relay } from "../support/relay.ts";
+import { programs, Recording } from "./recording.ts";
+import type { Figures } from "./recording.ts";
+
+/** Workloads with names of their own: other tests look for processes of theirs by the names of pods. */
+const many = "tally";
+const single = "ledger";
+export const nodes = ["node-1", "node-2", "node-3", "node-4"];
+const controllers = ["controller-1", "controller-2"];
+
+export interface Fault {
+  readonly fault: string;
+  readonly promise: string;
+  /** How far the leader's clock may be from the witness's. */
+  readonly skewMs?: number;
+}
+
+/** With every server; in CI, which is bounded in time, one will do. */
+export const all = process.env["SWAIN_FAULTS"] === "all";
+
+export interface WorldOptions {
+  readonly engine?: { readonly name: string; readonly socket: string };
+  /** Where its data lies; parts that die are then started again by their supervisor, not by the test. */
+  readonly parent?: string;
+}
+
+export class FaultWorld {
+  readonly cluster: Cluster;
+  readonly relays = new Map<string, Relay>();
+  readonly mark: string;
+  private readonly server: ServerBinary;
+  private readonly port: number;
+  private readonly pids = new Map<string, number>();
+
+  private readonly runtime: string;
+
+  private constructor(cluster: Cluster, server: ServerBinary, port: number, runtime: string) {
+    this.cluster = cluster;
+    this.server = server;
+    this.port = port;
+    this.runtime = runtime;
+    this.mark = cluster.data.split("-").at(-1) ?? "";
+  }
+
+  /** Of plain processes, or of containers on an engine. */
+  static async open(natsServer: ServerBinary, options: WorldOptions = {}): Promise<FaultWorld> {
+    const { engine, parent } = options;
+    const cluster = await Cluster.up({
+      nodes: nodes.length,
+      controllers: controllers.length,
+      natsServer,
+      restart: parent !== undefined,
+      ...(engine === undefined ? { runtime: "process" } : { runtime: "docker", args: ["--engine", engine.socket] }),
+      ...(parent === undefined ? {} : { parent }),
+    });
+    const world = new FaultWorld(cluster, natsServer, await freePort(), engine?.name ?? "processes");
+    try {
+      if (parent === undefined) await world.layWays();
+      await world.apply();
+    } catch (error) {
+      await world.dispose();
+      throw error;
+    }
+    return world;
+  }
+
+  /** Agents reach the bus through relays of their own. */
+  private async layWays(): Promise<void> {
+    const { hostname: host, port } = new URL(this.cluster.server);
+    for (const node of nodes) {
+      const relay = await Relay.open({ host, port: Number(port) });
+      this.relays.set(node, relay);
+      await this.kill(`agent-${node}`);
+      this.revive(`agent-${node}`);
+    }
+  }
+
+  /** Six pods behind the proxy, and one that must never run twice. */
+  async apply(spec: object = {}): Promise<void> {
+    const env = [{ name: "FAULT_RUN", value: this.mark }];
+    const fenced = { replicas: 1, fence: true, lostAfter: "10s", ...spec };
+    const applied = await this.cluster.apply(
+      [web(many, { replicas: 6, ...spec }, { env }), service(many, this.port), web(single, fenced, { env })],
+      "--wait",
+    );
+    if (applied.code !== 0) throw new Error(applied.stdout + applied.stderr);
+  }
+
+  /** Does something to the cluster while it is watched; what came of it. */
+  async run({ fault, promise, skewMs = 0 }: Fault, work: (run: Recording) => Promise<void>): Promise<Figures> {
+    const { cluster, port, mark, runtime } = this;
+    const server = `nats-server ${this.server.version}`;
+    const options = { cluster, port, mark, fault, promise, skewMs, runtime, server };
+    const run = await Recording.start({ ...options, workload: many, fenced: single });
+    let is: Figures;
+    try {
+      await work(run);
+    } finally {
+      is = await run.finish();
+    }
+    console.log(`${fault}: ${JSON.stringify(is)}`);
+    return is;
+  }
+
+  programs(node?: string): number[] {
+    return programs(this.mark).flatMap((life) => (node === undefined || life.node === node ? [life.pid] : []));
+  }
+
+  /** The node of the pod that must not run twice, and one that is not. */
+  get fencedNode(): string {
+    return programs(this.mark).find(({ workload }) => workload === single)?.node ?? "";
+  }
+
+  get otherNode(): string {
+    return nodes.find((node) => node !== this.fencedNode) ?? "";
+  }
+
+  pid(part: string): number {
+    return this.pids.get(part) ?? this.cluster.pid(part);
+  }
+
+  async kill(part: string): Promise<void> {
+    const pid = this.pid(part);
+    process.kill(pid, "SIGKILL");
+    await until(`${part} is gone`, async () => isGone(pid), 10_000, 20);
+  }
+
+  revive(part: string, env: NodeJS.ProcessEnv = {}): void {
+    const { port } = new URL(this.cluster.server);
+    const relay = this.relays.get(part.replace("agent-", ""));
+    const change = (arg: string): string => (relay === undefined ? arg : arg.replace(`:${port}`, `:${relay.port}`));
+    const { pid } = this.cluster.revive(part, change, env);
+    if (pid !== undefined) this.pids.set(part, pid);
+  }
+
+  /** Stands still for a while. */
+  async freeze(part: string, ms: number): Promise<void> {
+    process.kill(this.pid(part), "SIGSTOP");
+    try {
+      await after(ms);
+    } finally {
+      process.kill(this.pid(part), "SIGCONT");
+    }
+  }
+
+  /** The controller that leads, and the one that stands by. */
+  async leader(): Promise<string> {
+    const text = await this.cluster.ok("get", "events", "-A", "-o", "json");
+    const { items } = JSON.parse(text) as { items: { type: string; subject: string }[] };
+    const elected = items.findLast(({ type }) => type === "swain.leader.elected");
+    return elected?.subject.split("/").at(-1) ?? "";
+  }
+
+  relay(node: string): Relay {
+    const relay = this.relays.get(node);
+    if (relay === undefined) throw new Error(`no relay of ${node}`);
+    return relay;
+  }
+
+  async dispose(): Promise<void> {
+    for (const relay of this.relays.values()) relay.close();
+    await this.cluster.dispose();
+  }
+}
+
+function isGone(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+export const counts = [9, 4, 8, 5, 6];
+/** Whatever happens, these are 0. */
+export const harmless = { lost: 0, doubled: 0, stale: 0 };
+export const untouched = { ...harmless, unasked: 0, byFence: 0, replaced: 0 };
+
+/** The run was one worth its name, and nobody was left without answers or programs for longer than this. */
+export function seen(is: Figures, limits: { silenceMs: number; convergedMs: number }): void {
+  expect(is.acknowledged).toBeGreaterThan(1);
+  expect(is.requests).toBeGreaterThan(100);
+  expect(is.silenceMs, "silence").toBeLessThan(limits.silenceMs);
+  expect(is.convergedMs, "converged").toBeLessThan(limits.convergedMs);
+}
+
+/** Faults last a while: this is how long, not a wait for something. */
+export const after = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
