@@ -19,7 +19,7 @@ describe("a cluster of processes", () => {
     cluster = await Cluster.up({ runtime: "process", nodes: 4, controllers: 1 });
     port = await freePort();
     const spec = { replicas: 4, lostAfter: "6s" };
-    const applied = await cluster.apply([web("web", spec), service("web", port)], "--wait");
+    const applied = await cluster.apply([web("alone", spec), service("alone", port)], "--wait");
     expect(applied.code, applied.stdout + applied.stderr).toBe(0);
   });
   afterAll(() => cluster?.dispose());
@@ -35,11 +35,11 @@ describe("a cluster of processes", () => {
     cluster.revive("controller-1");
     await until(
       "the cluster takes changes again",
-      async () => (await cluster.run("scale", "workload/web", "--replicas", "5", "--wait")).code === 0,
+      async () => (await cluster.run("scale", "workload/alone", "--replicas", "5", "--wait")).code === 0,
       60_000,
     );
     await until("five answer", async () => (await spread(port, 10)).size === 5);
-    await cluster.ok("scale", "workload/web", "--replicas", "4", "--wait");
+    await cluster.ok("scale", "workload/alone", "--replicas", "4", "--wait");
   });
 
   it("shows the pods of a dead agent as possibly running, replaces them, and stops the old copies at its return", async () => {
@@ -135,7 +135,7 @@ describe("a cluster of processes", () => {
   });
 });
 
-/** Ends every process of a pod, its program and the wrapper around it, found by the variable Swain gives them. */
+/** Ends every process of a pod, its program and the wrapper, found by the variable Swain gives them: no other test has such a name. */
 function killPod(pod: string): void {
   for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
     try {
