@@ -1,7 +1,12 @@
 import { defineConfig } from "vitest/config";
 
 /** Tests on real servers, engines and processes, whose machine may be shared and starved for a moment. */
-const real = ["test/conformance/**/*.test.ts", "test/integration/**/*.test.ts", "test/e2e/**/*.test.ts"];
+const real = [
+  "test/conformance/**/*.test.ts",
+  "test/integration/**/*.test.ts",
+  "test/e2e/**/*.test.ts",
+  "test/faults/**/*.test.ts",
+];
 
 export default defineConfig({
   test: {
