@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "../../cli/client.ts";
 import type { Event, PodObject } from "../../schemas/generated/types.ts";
+import type { LogRecord } from "../../services/bus/port.ts";
 import type { Cancel } from "../../services/kernel/clock.ts";
 import { systemClock } from "../../services/kernel/node/clock.ts";
 import { systemIds, systemRandom } from "../../services/kernel/node/ids.ts";
@@ -146,13 +147,25 @@ export class Fleet {
     return ["--data", join(this.folder, id)];
   }
 
+  /** The whole log, read now. */
+  async log(): Promise<Logged[]> {
+    const { bus, subjects } = this.client;
+    const records: Logged[] = [];
+    await bus.log(subjects.stream).read(1, (record) => records.push(loggedOf(record)));
+    return records;
+  }
+
   private follow(): void {
     const { bus, subjects } = this.client;
-    this.unfollow = bus.log(subjects.stream).follow(1, ({ sequence, time, data }) => {
-      const event = JSON.parse(new TextDecoder().decode(data)) as Event;
-      this.records.push({ sequence, time, event });
-      const elected = event.items.find(({ kind, verb }) => kind === "leader" && verb === "elected");
-      if (elected !== undefined) this.elections.push({ sequence, time, event, leader: elected.name });
+    this.unfollow = bus.log(subjects.stream).follow(1, (record) => {
+      const logged = loggedOf(record);
+      this.records.push(logged);
+      const elected = logged.event.items.find(({ kind, verb }) => kind === "leader" && verb === "elected");
+      if (elected !== undefined) this.elections.push({ ...logged, leader: elected.name });
     });
   }
+}
+
+function loggedOf({ sequence, time, data }: LogRecord): Logged {
+  return { sequence, time, event: JSON.parse(new TextDecoder().decode(data)) as Event };
 }
