@@ -78,7 +78,7 @@ export class Client {
   async change(namespace: string, resource: string, verb: string, body: object): Promise<Accepted> {
     try {
       const ask = (): Promise<Record<string, unknown>> =>
-        this.ask(namespace, resource, verb, { operation: this.ids.next(), ...body });
+        this.ask(namespace, resource, verb, { operation: this.ids.next(), ...body }, limits.changeTimeoutMs);
       return (await traced(`swain ${resource}.${verb}`, ask, { root: true, kind: "client" })) as Accepted;
     } catch (error) {
       const { name } = body as { name?: unknown };
@@ -154,17 +154,23 @@ export class Client {
   }
 
   /**
-   * A request to the leader. Retries what a failover explains, for `limits.clientRetryMs`.
+   * A request to the leader. Retries what a failover explains, for `limits.clientRetryMs`, each try for `tryMs`.
    * Throws the error the leader answered, or NO_LEADER, TIMEOUT, NATS_DENIED, NATS_UNREACHABLE.
    */
-  async ask(namespace: string, resource: string, verb: string, body: object): Promise<Record<string, unknown>> {
+  async ask(
+    namespace: string,
+    resource: string,
+    verb: string,
+    body: object,
+    tryMs: number = limits.requestTimeoutMs,
+  ): Promise<Record<string, unknown>> {
     const { clock, random, signal, onWaiting } = this.parts;
     const subject = this.subjects.api(namespace, resource, verb);
     const until = clock.mono() + limits.clientRetryMs;
     for (let attempt = 0; ; attempt++) {
       const left = until - clock.mono();
       try {
-        const timeoutMs = Math.max(100, Math.min(limits.requestTimeoutMs, left));
+        const timeoutMs = Math.max(100, Math.min(tryMs, left));
         return answerOf(await untilAborted(this.bus.request(subject, body, { timeoutMs }), signal));
       } catch (error) {
         if (!(error instanceof SwainError) || !waitedFor.has(error.code)) throw error;

@@ -14,6 +14,8 @@ export const apiCodes = {
   /** The store refused the message: mostly a limit of the stream, but also a failing disk. */
   storeFailed: 10077,
   storageExceeded: 10047,
+  /** Too few servers of a cluster can take a stream; only the description says why. */
+  noPeers: 10005,
   memoryExceeded: 10028,
   accountExceeded: 10002,
   messageTooLarge: 10054,

@@ -47,6 +47,8 @@ export const limits = {
   /** … and is not listed anew before they surely end: the server may take up to 10 s to read that. */
   removedHoldMs: 20_000,
   requestTimeoutMs: 5000,
+  /** A change is asked again after this, with the same operation: one sent to a leader that just died is answered by nobody. */
+  changeTimeoutMs: 2000,
   /** How long a client retries one operation through a failover. */
   clientRetryMs: 15_000,
   /** Agents ask for their whole assignment this often even if nobody told them anything. */

@@ -7,7 +7,7 @@
 import { SwainError } from "../kernel/errors.ts";
 import { productionFloor, featuresOf } from "./features.ts";
 import { apiCall, apiCodes, apiResult, failed } from "./jetstream-api.ts";
-import type { StreamInfo } from "./jetstream-api.ts";
+import type { ApiFailure, StreamInfo } from "./jetstream-api.ts";
 import type { Bus } from "./port.ts";
 import { bucketOrder, subjectsOf } from "./subjects.ts";
 import type { BucketName } from "./subjects.ts";
@@ -208,10 +208,19 @@ async function ensure(bus: Bus, wanted: Config, again = false): Promise<EnsuredS
   if (found.failure.code !== apiCodes.streamNotFound) throw failed(`look at stream ${name}`, found.failure);
   const made = await apiResult<StreamInfo>(bus, `STREAM.CREATE.${name}`, wanted, apiMs);
   if ("ok" in made) return summary("created", made.ok);
-  if (made.failure.code === apiCodes.storageExceeded) return "no room";
+  if (lacksRoom(made.failure)) return "no room";
   // Another controller made it a moment ago.
   if (made.failure.code === apiCodes.streamNameInUse && !again) return ensure(bus, wanted, true);
   throw failed(`make stream ${name}`, made.failure);
+}
+
+/**
+ * A cluster has one code for all reasons not to place a stream. Only where want of room is the sole one are smaller streams
+ * the answer: where a server is away, it would be there again with all its room.
+ */
+function lacksRoom({ code, description }: ApiFailure): boolean {
+  if (code === apiCodes.noPeers) return /^[^,]*, insufficient storage$/.test(description);
+  return code === apiCodes.storageExceeded;
 }
 
 /** Gives back room of a stream made a moment ago. */

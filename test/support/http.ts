@@ -28,19 +28,30 @@ export async function spread(port: number, count: number): Promise<Map<string, n
   return seen;
 }
 
-/** Requests in a steady stream until stopped; tells what failed. */
-export function load(port: number, parallel: number): { stop(): Promise<{ sent: number; failed: string[] }> } {
+interface Loaded {
+  readonly sent: number;
+  readonly failed: string[];
+  /** Of the request that took longest. */
+  readonly slowestMs: number;
+}
+
+/** Requests in a steady stream until stopped, each worker's `pauseMs` apart; tells what failed. */
+export function load(port: number, parallel: number, pauseMs = 0): { stop(): Promise<Loaded> } {
   const state = { running: true };
   let sent = 0;
+  let slowestMs = 0;
   const failed: string[] = [];
   const worker = async (): Promise<void> => {
     while (state.running) {
       sent += 1;
+      const at = performance.now();
       try {
         await get(port);
       } catch (error) {
         failed.push(`${new Date().toISOString()} ${String(error)}`);
       }
+      slowestMs = Math.max(slowestMs, performance.now() - at);
+      if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   };
   const workers = Array.from({ length: parallel }, worker);
@@ -48,7 +59,7 @@ export function load(port: number, parallel: number): { stop(): Promise<{ sent: 
     async stop() {
       state.running = false;
       await Promise.all(workers);
-      return { sent, failed };
+      return { sent, failed, slowestMs };
     },
   };
 }

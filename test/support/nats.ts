@@ -30,6 +30,8 @@ export interface ServerOptions {
   readonly jetstream?: boolean;
   /** The most JetStream may store, such as "1GB". */
   readonly maxFileStore?: string;
+  /** True: what JetStream acknowledges is on the disk (2.10 or newer). */
+  readonly syncAlways?: boolean;
   /** More lines of configuration. */
   readonly config?: string;
 }
@@ -92,18 +94,20 @@ export function anyServer(): ServerBinary {
 
 /** Runs a suite on the old and on the current server. A missing one is a skip with its reason, in CI a failure. */
 export function describeServers(title: string, suite: (binary: ServerBinary) => void): void {
-  const servers = findServers();
-  for (const [name, variable, binary] of [
-    ["old server", "SWAIN_TEST_NATS_OLD", servers.old],
-    ["current server", "SWAIN_TEST_NATS_NEW", servers.current],
-  ] as const) {
-    if (binary !== undefined) {
-      describe(`${title} on nats-server ${binary.version}`, () => suite(binary));
-    } else if (process.env["CI"] === undefined) {
-      describe.skip(`${title} on the ${name}: none found, set ${variable}`, () => it("is skipped", () => {}));
-    } else {
-      it(`${title} on the ${name}`, () => expect.fail(`none found: set ${variable}`));
-    }
+  describeServer("old", title, suite);
+  describeServer("current", title, suite);
+}
+
+/** The same on one of them. */
+export function describeServer(age: "old" | "current", title: string, suite: (binary: ServerBinary) => void): void {
+  const binary = findServers()[age];
+  const variable = age === "old" ? "SWAIN_TEST_NATS_OLD" : "SWAIN_TEST_NATS_NEW";
+  if (binary !== undefined) {
+    describe(`${title} on nats-server ${binary.version}`, () => suite(binary));
+  } else if (process.env["CI"] === undefined) {
+    describe.skip(`${title} on the ${age} server: none found, set ${variable}`, () => it("is skipped", () => {}));
+  } else {
+    it(`${title} on the ${age} server`, () => expect.fail(`none found: set ${variable}`));
   }
 }
 
@@ -284,7 +288,8 @@ class Server implements TestServer {
 
   private jetStreamLine(): string {
     const most = this.options.maxFileStore === undefined ? "" : `, max_file_store: ${this.options.maxFileStore}`;
-    return `jetstream { store_dir: ${JSON.stringify(this.folder)}${most} }`;
+    const sync = this.options.syncAlways === true ? ", sync_interval: always" : "";
+    return `jetstream { store_dir: ${JSON.stringify(this.folder)}${most}${sync} }`;
   }
 
   private configure(users: readonly ServerUser[] | undefined): void {

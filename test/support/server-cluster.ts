@@ -1,0 +1,100 @@
+// Several nats-servers that form one cluster with JetStream, each a process that a test may end and start again.
+import type { Bus } from "../../services/bus/port.ts";
+import { connectTo } from "./bus.ts";
+import { freePort, until } from "./cluster.ts";
+import { startServer } from "./nats.ts";
+import type { ServerBinary, TestServer } from "./nats.ts";
+
+interface StreamState {
+  readonly config: { readonly name: string; readonly num_replicas: number };
+  readonly cluster?: {
+    readonly leader?: string;
+    readonly replicas?: readonly { readonly name: string; readonly current: boolean; readonly offline?: boolean }[];
+  };
+}
+
+export class ServerCluster {
+  /** By name: server-1, server-2 … */
+  readonly servers: ReadonlyMap<string, TestServer>;
+
+  private constructor(servers: ReadonlyMap<string, TestServer>) {
+    this.servers = servers;
+  }
+
+  /** Starts three servers, each of which may store as much as `maxFileStore` says. */
+  static async start(binary: ServerBinary, maxFileStore = "100GB"): Promise<ServerCluster> {
+    const routes = await Promise.all([freePort(), freePort(), freePort()]);
+    const urls = routes.map((port) => `nats://127.0.0.1:${port}`);
+    const servers = new Map<string, TestServer>();
+    const cluster = new ServerCluster(servers);
+    try {
+      for (const [index, port] of routes.entries()) {
+        const name = `server-${index + 1}`;
+        const config = [
+          `server_name: ${name}`,
+          `cluster { name: test, listen: "127.0.0.1:${port}", routes: ${JSON.stringify(urls)} }`,
+        ].join("\n");
+        servers.set(name, await startServer(binary, { config, syncAlways: true, maxFileStore }));
+      }
+      await cluster.elected();
+      return cluster;
+    } catch (error) {
+      await cluster.dispose();
+      throw error;
+    }
+  }
+
+  /** All addresses, as parts take them. */
+  get urls(): string {
+    return [...this.servers.values()].map(({ url }) => url).join(",");
+  }
+
+  server(name: string): TestServer {
+    const server = this.servers.get(name);
+    if (server === undefined) throw new Error(`no server is named ${name}`);
+    return server;
+  }
+
+  /** Which server leads a stream. */
+  async leaderOf(bus: Bus, stream: string): Promise<string> {
+    return until(`${stream} has a leader`, async () => {
+      const info = (await bus.request(`$JS.API.STREAM.INFO.${stream}`, undefined, { timeoutMs: 2000 })).json();
+      return (info as StreamState).cluster?.leader;
+    });
+  }
+
+  /** Waits until every stream has a leader and all its copies are up to date: only then may the next server go. */
+  async whole(bus: Bus, ms = 30_000): Promise<void> {
+    await until(
+      "every copy of every stream is current",
+      async () => {
+        const reply = (await bus.request("$JS.API.STREAM.LIST", {}, { timeoutMs: 2000 })).json();
+        const { streams = [], missing } = reply as { streams?: readonly StreamState[]; missing?: readonly string[] };
+        const states = streams.map(({ config, cluster }) => {
+          const { leader = "", replicas = [] } = cluster ?? {};
+          const good = replicas.filter(({ current, offline }) => current && offline !== true).length;
+          return leader !== "" && good === this.servers.size - 1 && config.num_replicas === this.servers.size;
+        });
+        if (missing === undefined && states.length > 0 && states.every(Boolean)) return true;
+        throw new Error(JSON.stringify(reply).slice(0, 4000));
+      },
+      ms,
+      100,
+    );
+  }
+
+  /** Waits until the servers have chosen who leads them: before, JetStream answers nobody. */
+  private async elected(): Promise<void> {
+    const bus = await connectTo(this.urls);
+    const ask = (): Promise<unknown> => bus.request("$JS.API.STREAM.NAMES", {}, { timeoutMs: 250 });
+    try {
+      await until("JetStream answers", async () => (await ask()) !== undefined, 20_000, 50);
+    } finally {
+      await bus.close();
+    }
+  }
+
+  async dispose(): Promise<void> {
+    await Promise.all([...this.servers.values()].map((server) => server.dispose()));
+  }
+}
