@@ -5,7 +5,7 @@ import { SwainError } from "../kernel/errors.ts";
 import type { Wire } from "./wire.ts";
 
 /** After the first try, which follows at once: many readers lose a server together. */
-const backoff = { firstMs: 1000, maxMs: 30_000, factor: 2 };
+const backoff = { firstMs: 1000, maxMs: 5000, factor: 2 };
 const firstTry = { leastMs: 20, spreadMs: 230 };
 /** What lived this long was healthy; its loss starts the delays anew. */
 const settledMs = 10_000;

@@ -55,16 +55,17 @@ export const bugs: readonly Bug[] = [
     replace: "return true;",
   },
   {
-    name: "expiry without flush",
+    name: "expiry without ping",
     file: "controller/nodes/liveness",
     find: "const answers = await Promise.all(still.map((id) => this.ping(id)));",
     replace: "const answers = still.map(() => false);",
   },
   {
     name: "late return forgotten",
-    file: "agent/pods",
-    find: "if (!items.has(key))\n                runner.tell(null);",
-    replace: "if (!items.has(key))\n                void runner;",
+    file: "core/admit/report",
+    find: "const leaving = ",
+    replace: `if (pod.state === "lost") return [];
+    const leaving = `,
   },
   {
     name: "port reused early",
@@ -127,9 +128,15 @@ export const bugs: readonly Bug[] = [
   },
   {
     name: "a pod is stopped that its node was not told to stop",
-    file: "core/assignment",
-    find: `desired: pod.desired === "stop" ? "stop" : "run",`,
-    replace: `desired: pod.desired === "run" && pod.state !== "backoff" ? "run" : "stop",`,
+    file: "agent/assignment",
+    find: "const rest = new Map(held.items);",
+    replace: "const rest = new Map();",
+  },
+  {
+    name: "a journal restarts a fenced pod",
+    file: "agent/pod/fence",
+    find: "if (leaseMs === undefined)",
+    replace: "if (leaseMs === undefined || lease.grantedAt === null)",
   },
   {
     name: "an old report counts",

@@ -9,6 +9,9 @@ export const proxyNames = ["p1", "p2"] as const;
 /** Stands for whichever controller leads when the fault begins. */
 export const leader = "leader";
 
+/** Stands for a node that runs a fenced pod when the fault begins. */
+export const fencedHost = "fenced host";
+
 export type FaultKind = keyof typeof kinds;
 
 export interface Fault {
@@ -42,8 +45,11 @@ const kinds = {
   reset: { weight: 4, whom: "any", forMs: [0, 0] },
   slow: { weight: 4, whom: "any", forMs: [1000, 30_000] },
   lossy: { weight: 6, whom: "any", forMs: [1000, 40_000] },
+  gappy: { weight: 6, whom: "proxy", forMs: [500, 5000] },
+  echoing: { weight: 4, whom: "agent", forMs: [2000, 40_000] },
   clockJump: { weight: 3, whom: "any", forMs: [1000, 60_000] },
   crash: { weight: 6, whom: "agent", forMs: [2000, 60_000] },
+  crashAlone: { weight: 1, whom: "agent", forMs: [20_000, 90_000] },
   crashSome: { weight: 2, whom: "some agents", forMs: [5000, 90_000] },
   cutSome: { weight: 3, whom: "some agents", forMs: [3000, 90_000] },
   engineDown: { weight: 4, whom: "agent", forMs: [500, 20_000] },
@@ -58,15 +64,58 @@ const kinds = {
   busPowerCut: { weight: 1, whom: "bus", forMs: [500, 8000] },
   busFull: { weight: 1, whom: "bus", forMs: [500, 8000] },
   consumersLost: { weight: 3, whom: "bus", forMs: [0, 0] },
+  newsLost: { weight: 16, whom: "bus", forMs: [0, 0] },
   ackLost: { weight: 6, whom: "bus", forMs: [0, 0] },
   writeLost: { weight: 6, whom: "bus", forMs: [0, 0] },
-  strayRecord: { weight: 6, whom: "bus", forMs: [0, 0] },
+  strayRecord: { weight: 12, whom: "bus", forMs: [0, 0] },
   handEdit: { weight: 3, whom: "bus", forMs: [0, 0] },
   everythingOff: { weight: 0.5, whom: "bus", forMs: [1000, 20_000] },
 } as const satisfies Record<string, Kind>;
 
-/** Faults until `untilMs`, about `perHour` of them. */
-export function script(chance: Chance, untilMs: number, perHour: number): Fault[] {
+/** Where faults have to meet for a mistake to show: the parts of a drill begin within moments of each other, in this order. */
+const drills: readonly ((chance: Chance) => readonly Omit<Fault, "at" | "strength">[])[] = [
+  // An agent comes back before its way to the bus does, and has only its journal.
+  (chance) => [{ kind: "crashAlone", whom: [fencedHost], forMs: chance.whole(50_000, 90_000) }],
+  // The leader stands still while a node is silent, but not for so long that another is elected.
+  (chance) => [
+    { kind: "cut", whom: some(chance, 1), forMs: chance.whole(8000, 30_000) },
+    { kind: "pause", whom: [leader], forMs: chance.whole(1600, 2100) },
+  ],
+  // What some nodes are told comes twice and out of its order.
+  (chance) => [{ kind: "echoing", whom: some(chance, 5), forMs: chance.whole(20_000, 60_000) }],
+  // So many nodes fall silent at once that the fault may be the leader's.
+  (chance) => [{ kind: "cutSome", whom: some(chance, 5), forMs: chance.whole(20_000, 60_000) }],
+  // Proxies lose news while there is much of it.
+  (chance) => [
+    ...(chance.hits(0.5) ? [{ kind: "consumersLost", whom: [], forMs: 0 } as const] : []),
+    { kind: "gappy", whom: [...proxyNames], forMs: chance.whole(2000, 10_000) },
+    { kind: "killContainers", whom: some(chance, 5), forMs: 0 },
+  ],
+];
+/** The parts of a drill begin within this time. */
+const drillMs = 2000;
+
+/** Faults until `untilMs`, about `perHour` of them, and besides `drillsPerHour` times some that belong together. */
+export function script(chance: Chance, untilMs: number, perHour: number, drillsPerHour: number): Fault[] {
+  return [...singles(chance, untilMs, perHour), ...drilled(chance.stream("drills"), untilMs, drillsPerHour)].toSorted(
+    (a, b) => a.at - b.at,
+  );
+}
+
+function drilled(chance: Chance, untilMs: number, perHour: number): Fault[] {
+  const faults: Fault[] = [];
+  const gapMs = 3_600_000 / perHour;
+  for (let at = chance.between(0, gapMs); at < untilMs; at += chance.between(0, 2 * gapMs)) {
+    let begin = at;
+    for (const part of chance.pick(drills)(chance)) {
+      faults.push({ ...part, at: Math.round(begin), strength: 1 });
+      begin += chance.between(0, drillMs);
+    }
+  }
+  return faults;
+}
+
+function singles(chance: Chance, untilMs: number, perHour: number): Fault[] {
   const all = Object.entries(kinds) as [FaultKind, Kind][];
   const total = all.reduce((sum, [, { weight }]) => sum + weight, 0);
   const faults: Fault[] = [];
@@ -112,6 +161,13 @@ function victims(chance: Chance, whom: Kind["whom"]): string[] {
       if (chance.hits(0.3)) return [...nodeNames];
       return [chance.pick(nodeNames), ...nodeNames.filter(() => chance.hits(0.1))].filter(isFirst);
   }
+}
+
+/** So many nodes. */
+function some(chance: Chance, count: number): string[] {
+  const left = [...nodeNames];
+  while (left.length > count) left.splice(chance.whole(0, left.length - 1), 1);
+  return left;
 }
 
 const isFirst = (name: string, at: number, all: readonly string[]): boolean => all.indexOf(name) === at;

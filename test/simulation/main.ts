@@ -5,7 +5,8 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { bugs, withBug } from "./bugs.ts";
-import type { Figures, Outcome } from "./simulate.ts";
+import { shrink } from "./shrink.ts";
+import type { Figures, Outcome, Plan } from "./simulate.ts";
 import { simulate } from "./simulate.ts";
 
 const { values } = parseArgs({
@@ -19,6 +20,10 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1" },
     unsynced: { type: "boolean", default: false },
     trace: { type: "boolean", default: false },
+    /** Looks, when the seed fails, for as few of its faults as make it fail. */
+    shrink: { type: "boolean", default: false },
+    /** Ends a world with its first violation. */
+    first: { type: "boolean", default: false },
     /** Runs with one of the deliberate bugs, by name; `all` looks for each within `seeds` worlds. */
     bug: { type: "string" },
     /** Prints the outcome as JSON, for the process that asked. */
@@ -40,13 +45,17 @@ interface Ran extends Outcome {
 
 /** Runs one seed here. */
 async function here(): Promise<void> {
-  const outcome = await simulate({
+  const plan: Plan = {
     seed: values.seed,
     minutes: Number(values.minutes),
     synced: !values.unsynced,
+    stopsAtFirst: values.first,
     traceLines: 4000,
-    ...(values.trace ? { onLine: out } : {}),
-  });
+  };
+  const whole = await simulate({ ...plan, ...(values.trace ? { onLine: out } : {}) });
+  const isShrunk = values.shrink && whole.violations.length > 0;
+  const outcome = isShrunk ? await shrink(plan, whole) : whole;
+  if (isShrunk) out(`of ${whole.faults.length} faults ${outcome.faults.length} are enough`);
   const { user, system } = process.cpuUsage();
   const ran: Ran = { ...outcome, cpuSeconds: (user + system) / 1e6 };
   if (values.json) out(JSON.stringify(ran));
@@ -55,8 +64,10 @@ async function here(): Promise<void> {
 }
 
 /** Runs one seed in a process of its own. */
-function elsewhere(folder: string, seed: string): Promise<Ran> {
-  const words = ["--json", "--seed", seed, "--minutes", values.minutes, ...(values.unsynced ? ["--unsynced"] : [])];
+function elsewhere(folder: string, seed: string, isFirstEnough = false): Promise<Ran> {
+  const words = ["--json", "--seed", seed, "--minutes", values.minutes];
+  if (values.unsynced) words.push("--unsynced");
+  if (isFirstEnough) words.push("--first");
   const options = { maxBuffer: 256 * 1024 * 1024, timeout: runMs };
   return new Promise((resolve, reject) => {
     execFile(
@@ -90,14 +101,14 @@ function report({ seed, digest, violations, faults, trace, figures, cpuSeconds }
 }
 
 /** Seeds in turn, on every core; ends early when `isEnough` says so. */
-async function many(folder: string, count: number, onRan: (ran: Ran) => boolean): Promise<void> {
+async function many(folder: string, count: number, onRan: (ran: Ran) => boolean, isFirstEnough = false): Promise<void> {
   let next = 0;
   let isEnough = false;
   const worker = async (): Promise<void> => {
     while (next < count && !isEnough) {
       const seed = count === 1 ? values.seed : `${values.seed}-${(next += 1)}`;
       if (count === 1) next = 1;
-      isEnough = onRan(await elsewhere(folder, seed)) || isEnough;
+      isEnough = onRan(await elsewhere(folder, seed, isFirstEnough)) || isEnough;
     }
   };
   await Promise.all(Array.from({ length: Math.min(count, availableParallelism()) }, worker));
@@ -109,17 +120,18 @@ async function search(name: string): Promise<void> {
   const folder = withBug(build, join(build, "../node_modules"), bug);
   let hours = 0;
   let found: Ran | undefined;
-  await many(folder, Number(values.seeds), (ran) => {
+  const onRan = (ran: Ran): boolean => {
     hours += ran.figures.hours;
     if (ran.violations.length > 0) found ??= ran;
     return found !== undefined;
-  });
+  };
+  await many(folder, Number(values.seeds), onRan, true);
   const first = found?.violations[0];
   if (first === undefined) process.exitCode = 1;
   out(
     first === undefined
-      ? `NOT FOUND in ${hours.toFixed(1)} h: ${name}`
-      : `found after ${hours.toFixed(1)} h: ${name}: invariant ${first.invariant}: ${first.message}`,
+      ? `NOT FOUND in ${hours.toFixed(2)} h: ${name}`
+      : `found after ${hours.toFixed(2)} h: ${name}: invariant ${first.invariant}: ${first.message}`,
   );
 }
 

@@ -4,10 +4,12 @@ import type { Accepted, Event, EventItem } from "../../schemas/generated/types.t
 import type { ContainerInfo } from "../../services/agent/runtime/driver.ts";
 import { check } from "../../services/core/check.ts";
 import { emptyState, foldRecord } from "../../services/core/fold/fold.ts";
+import { fencedSpec } from "../../services/core/fence.ts";
 import { limits } from "../../services/bus/limits.ts";
 import { parseDurationMs } from "../../services/core/quantity.ts";
 import { keyOf } from "../../services/core/model.ts";
 import type { State } from "../../services/core/model.ts";
+import { controllerNames } from "./faults.ts";
 import type { Answer } from "./world/operator.ts";
 
 /** A record as the server has it. */
@@ -24,9 +26,12 @@ export interface Violation {
 
 /** What the observer asks about the world at this moment. */
 export interface Conditions {
-  /** True when nothing has disturbed this node, its way to the bus and the bus itself for that long. */
-  isNodeClean(node: string, ms: number): boolean;
-  isProxyClean(proxy: string, ms: number): boolean;
+  /** True when nothing has disturbed a process, or `bus`, for that long, but for kinds of faults that do no harm. */
+  isClean(place: string, ms: number, harmless?: ReadonlySet<string>): boolean;
+  /** How long faults of a kind lasted there since then, milliseconds. */
+  lasted(place: string, kind: string, since: number): number;
+  /** Running containers, and the pods they are of. */
+  running(): readonly { readonly node: string; readonly pod: string }[];
 }
 
 /** Answers that say that nothing had to be changed. */
@@ -38,7 +43,26 @@ const cleanMs = 12_000;
 /** A proxy that nothing disturbed for this long is waited for. */
 const heardMs = 15_000;
 /** After a pod's stop, what a proxy sent on its way before may still arrive. */
-const onTheWayMs = 1400;
+const onTheWayMs = 5;
+/** What keeps a message up for less than a second keeps nobody from being heard. */
+const slow: ReadonlySet<string> = new Set(["slow"]);
+/** A leader with no other trouble hears all that nodes send, if only after it stood still. */
+const still: ReadonlySet<string> = new Set(["slow", "pause", "clockJump"]);
+/** A node with such troubles keeps its connection, and could answer a ping when they are over. */
+const late: ReadonlySet<string> = new Set(["slow", "pause", "clockJump", "cut", "cutUp", "cutDown"]);
+/** A silent node is asked, and has this long to answer. */
+const pingMs = 600;
+/** Two looks at a clock, and a message on its way. */
+const blurMs = 400;
+/** A proxy knows what has been in the bucket for this long, unless something was wrong with it or the bus as recently as this. */
+const knownMs = 8000;
+const tableCleanMs = 12_000;
+/** An agent that was not there, or could not reach its engine, this recently may have stopped a fenced pod too late. */
+const fencedCleanMs = 60_000;
+/** The longest lease, and time to have another. */
+const leasedMs = 45_000;
+/** What nobody's fence stands against: see decision 27. */
+const unfencing = ["pause", "kill", "engineDown", "engineHangs", "engineFlaky", "diskFull", "clockJump"] as const;
 
 /** More nodes than this share silent at once may be a fault of ours, and are waited for this long (decision 5). */
 const massShare = 0.3;
@@ -46,6 +70,16 @@ const massHoldMs = 290_000;
 
 /** What a new leader's reckoning of time may differ from the one before it. */
 const slackMs = 1500;
+
+interface Assignment {
+  readonly logId: string;
+  readonly generation: number;
+}
+
+/** Endpoints as a proxy saves them: key, revision, value. */
+interface Table {
+  readonly parts: readonly (readonly [string, number, unknown])[];
+}
 
 const decoder = new TextDecoder();
 
@@ -68,6 +102,18 @@ export class Observer {
   private readonly acknowledged = new Map<string, number>();
   /** Pods whose agent said that they have stopped for good. */
   private readonly over = new Set<string>();
+  /** Node → when its last heartbeat came to the server. */
+  private readonly beats = new Map<string, number>();
+  /** Nodes that are said to be unheard. */
+  private readonly unheard = new Set<string>();
+  /** Pods → what makes two of them copies of one, for those with a fence. */
+  private readonly fenced = new Map<string, string>();
+  /** Node → the assignment in its journal. */
+  private readonly assignments = new Map<string, Assignment>();
+  /** Key of the endpoints bucket → its newest revision, and when that was first seen. */
+  private readonly revisions = new Map<string, { readonly revision: number; readonly at: number }>();
+  /** Of this log nothing was ever lost. */
+  private isWhole = true;
   /** `node:port` → the pod that was stopped there at the cluster's wish, and when. */
   private readonly stopped = new Map<string, { readonly pod: string; readonly at: number }>();
 
@@ -103,6 +149,7 @@ export class Observer {
     this.operations.clear();
     this.acknowledged.clear();
     this.over.clear();
+    this.isWhole = false;
   }
 
   /** Somebody else writes a record into the log. */
@@ -134,10 +181,7 @@ export class Observer {
   }
 
   private item(item: EventItem, sequence: number): void {
-    if (item.kind === "pod" && item.verb === "stopped") {
-      const key = keyOf(item.namespace, item.name);
-      if (this.state.pods.get(key)?.desired === "stop") this.over.add(key);
-    }
+    if (item.kind === "pod") this.pod(item, sequence);
     if (item.kind === "pod" && item.verb !== "removed" && "reason" in item && item.reason === "PORT_TAKEN") {
       this.violate("9", `event ${sequence}: ${item.name} finds its port taken, and only pods take ports here`);
     }
@@ -149,10 +193,85 @@ export class Observer {
         this.unheardSince.set(item.name, { at: this.now(), eventTime: this.state.time });
       }
     }
-    if (item.kind === "node" && item.verb === "unknown" && item.reason === "NODE_UNHEARD") {
-      if (this.conditions.isNodeClean(item.name, cleanMs)) {
-        this.violate("liveness", `event ${sequence}: node ${item.name} is called unheard though nothing was wrong`);
+    if (item.kind !== "node") return;
+    if (item.verb !== "unknown") this.unheard.delete(item.name);
+    else if (!this.unheard.has(item.name)) {
+      this.unheard.add(item.name);
+      this.calledUnheard(item.name, item.reason, sequence);
+    }
+  }
+
+  private pod(item: Extract<EventItem, { kind: "pod" }>, sequence: number): void {
+    const key = keyOf(item.namespace, item.name);
+    const pod = this.state.pods.get(key);
+    if (item.verb === "assigned" && pod !== undefined) {
+      if (fencedSpec(this.state, pod) !== null) this.fenced.set(key, `${pod.workload} ${pod.slot}`);
+    }
+    if (item.verb === "stopped" && pod?.desired === "stop") this.over.add(key);
+    if (item.verb === "stopped" && pod?.desired === "run" && this.isWhole) {
+      this.violate("10", `event ${sequence}: ${key} was stopped, which should run`);
+    }
+    if (item.verb === "drained" && item.reason === "PROXY_NOT_ACKED" && pod !== undefined) {
+      const waited = this.state.time - pod.since;
+      if (waited < limits.proxyAckMs) {
+        this.violate("7", `event ${sequence}: proxies had only ${waited} ms to let go of ${key}`);
       }
+    }
+  }
+
+  /** A node counts as unheard after four seconds of silence and a ping that it did not answer, not counting time in which the leader stood still. */
+  private calledUnheard(node: string, reason: string | undefined, sequence: number): void {
+    const { conditions } = this;
+    if (!conditions.isClean("bus", cleanMs)) return;
+    if (reason === "NODE_UNHEARD" && conditions.isClean(node, cleanMs)) {
+      this.violate("liveness", `event ${sequence}: node ${node} is called unheard though nothing was wrong`);
+    }
+    const { leader } = this.state;
+    const heard = this.beats.get(node);
+    if (heard === undefined || !conditions.isClean(leader, cleanMs, still)) return;
+    const stalled = conditions.lasted(leader, "pause", heard);
+    const silence = this.now() - heard - stalled;
+    const least = limits.nodeUnheardMs + (conditions.isClean(node, cleanMs, late) ? pingMs : 0) - blurMs;
+    if (silence < least) {
+      this.violate(
+        "liveness",
+        `event ${sequence}: node ${node} is called unheard after ${Math.round(silence)} ms of silence`,
+      );
+    }
+  }
+
+  /** A heartbeat came to the server. */
+  onBeat(node: string): void {
+    this.beats.set(node, this.now());
+  }
+
+  /** A node wrote down what it was told. */
+  onAssignment(node: string, told: Assignment): void {
+    const before = this.assignments.get(node);
+    this.assignments.set(node, told);
+    if (before === undefined || before.logId !== told.logId || !this.isWhole) return;
+    if (told.generation >= before.generation) return;
+    this.violate("6", `node ${node} goes back from assignment ${before.generation} to ${told.generation}`);
+  }
+
+  /** What the endpoints bucket holds now. */
+  onEndpoints(revisions: ReadonlyMap<string, number>): void {
+    for (const [key, revision] of revisions) {
+      if (this.revisions.get(key)?.revision !== revision) this.revisions.set(key, { revision, at: this.now() });
+    }
+  }
+
+  /** What a proxy has written down of the endpoints. */
+  onTable(proxy: string, { parts }: Table): void {
+    const { conditions } = this;
+    const isClean = conditions.isClean("bus", tableCleanMs) && conditions.isClean(proxy, tableCleanMs);
+    if (!isClean || !this.isWhole) return;
+    const known = new Map(parts.map(([key, revision]) => [key, revision]));
+    for (const [key, { revision, at }] of this.revisions) {
+      if (this.now() - at < knownMs || ((known.get(key) ?? -1) >= revision && (revision !== -1 || !known.has(key))))
+        continue;
+      const has = known.get(key) ?? "nothing";
+      this.violate("7", `proxy ${proxy} has ${has} for ${key}, the bucket ${revision === -1 ? "nothing" : revision}`);
     }
   }
 
@@ -200,11 +319,18 @@ export class Observer {
   onEnd(node: string, container: ContainerInfo): void {
     const pod = this.state.pods.get(container.pod);
     const wanted = pod !== undefined && pod.node === node && pod.desired !== "stop" && pod.state !== "lost";
-    if (wanted) this.violate("10", `node ${node} ends ${container.pod}, which should ${pod.desired} there`);
+    const isFence = this.fenced.has(container.pod) && !this.isLeased(node);
+    if (wanted && !isFence) this.violate("10", `node ${node} ends ${container.pod}, which should ${pod.desired} there`);
     if (pod?.desired !== "stop" || pod.node !== node) return;
     for (const { hostPort } of container.ports) {
       this.stopped.set(`${node}:${hostPort}`, { pod: container.pod, at: this.now() });
     }
+  }
+
+  /** True where nothing can have kept the node from being granted its lease. */
+  private isLeased(node: string): boolean {
+    const places = ["bus", node, ...controllerNames];
+    return places.every((place) => this.conditions.isClean(place, leasedMs, slow));
   }
 
   /** An agent starts a container. */
@@ -213,13 +339,27 @@ export class Observer {
     if (this.over.has(container.pod)) {
       this.violate("2", `node ${node} starts ${container.pod}, which had stopped for good`);
     }
+    const copies = this.fenced.get(container.pod);
+    if (copies === undefined || !this.isWhole || !this.isFencing(node)) return;
+    for (const other of this.conditions.running()) {
+      if (other.pod === container.pod || this.fenced.get(other.pod) !== copies || !this.isFencing(other.node)) continue;
+      this.violate("fence", `node ${node} starts ${container.pod} while its copy ${other.pod} runs on ${other.node}`);
+    }
+  }
+
+  /** False where a fence may have failed as decision 27 says. */
+  private isFencing(node: string): boolean {
+    const since = this.now() - fencedCleanMs;
+    return unfencing.every((kind) => this.conditions.lasted(node, kind, since) === 0);
   }
 
   /** A proxy connects to a port of a node. */
   onAttempt(proxy: string, node: string, port: number): void {
     const found = this.stopped.get(`${node}:${port}`);
     if (found === undefined || this.now() - found.at < onTheWayMs) return;
-    if (!this.conditions.isProxyClean(proxy, heardMs + this.now() - found.at)) return;
+    const ms = heardMs + this.now() - found.at;
+    const places = ["bus", proxy, ...controllerNames];
+    if (!places.every((place) => this.conditions.isClean(place, ms, slow))) return;
     this.stopped.delete(`${node}:${port}`);
     this.violate("7", `proxy ${proxy} still connects to ${found.pod} on ${node}, which was stopped`);
   }

@@ -23,6 +23,8 @@ export interface Plan {
   readonly synced: boolean;
   /** Instead of those that chance would make. */
   readonly faults?: readonly Fault[];
+  /** Ends with the first violation, without the rest that should follow. */
+  readonly stopsAtFirst?: boolean;
   readonly traceLines: number;
   readonly onLine?: (line: string) => void;
 }
@@ -52,7 +54,8 @@ export interface Figures {
   readonly failed: number;
 }
 
-const faultsPerHour = 75;
+const faultsPerHour = 90;
+const drillsPerHour = 25;
 const changesPerHour = 750;
 const requestsPerHour = 900;
 /** After the last fault all must be as it should be within this … */
@@ -70,14 +73,18 @@ export async function simulate(plan: Plan): Promise<Outcome> {
   const world = new World({ seed, synced, changesPerHour, requestsPerHour, traceLines });
   world.trace.onLine = plan.onLine;
   const underFaultsMs = minutes * 60_000;
-  const faults = plan.faults ?? script(new Chance(seed).stream("faults"), underFaultsMs, faultsPerHour);
+  const faults = plan.faults ?? script(new Chance(seed).stream("faults"), underFaultsMs, faultsPerHour, drillsPerHour);
   const injector = new Injector(world);
   injector.plan(faults);
   world.start();
-  await world.pass(underFaultsMs);
+  const isOver = (): boolean => plan.stopsAtFirst === true && world.observer.violations.length > 0;
+  while (world.timeline.now < underFaultsMs && !isOver()) {
+    await world.pass(Math.min(lookMs, underFaultsMs - world.timeline.now));
+  }
+  const hours = world.timeline.now / 3_600_000;
   const asked = world.operators.reduce((sum, one) => sum + one.asked, 0);
   const { records } = world.observer;
-  await end(world, injector);
+  if (!isOver()) await end(world, injector);
   const { answered, refused, broken } = world.requests;
   return {
     seed,
@@ -86,7 +93,7 @@ export async function simulate(plan: Plan): Promise<Outcome> {
     digest: world.trace.digest,
     trace: world.trace.last(),
     figures: {
-      hours: minutes / 60,
+      hours,
       faults: injector.count,
       asked,
       records,

@@ -14,6 +14,8 @@ export const portOf = (workload: string): number => 8000 + workloadNames.findInd
 export const nodeNames = Array.from({ length: 10 }, (_, at) => `n${at + 1}`);
 
 const mostReplicas = 8;
+/** Workloads whose pods are mostly fenced. */
+const fencedNames: ReadonlySet<string> = new Set(["cart", "mail"]);
 
 /** One wish. The odds keep a cluster busy without emptying it. */
 export function wish(chance: Chance): Wish {
@@ -92,12 +94,22 @@ function workload(name: string, chance: Chance): object {
   return document("Workload", name, {
     ...(chance.hits(0.5) ? { replicas: chance.whole(0, mostReplicas) } : {}),
     ...(chance.hits(0.2) ? { placement: "binpack" } : {}),
-    ...(chance.hits(0.3) ? { lostAfter: chance.pick(["5s", "30s", "120s"]) } : {}),
+    ...lossPolicy(name, chance),
     stopGracePeriod: chance.pick(["1s", "5s"]),
     drainTimeout: chance.pick(["2s", "10s"]),
     progressDeadline: "20s",
     containers: [container(name, behaviour(chance), chance.whole(0, 3))],
   });
+}
+
+/** What becomes of pods whose node is lost. Fenced ones need ten seconds at least. */
+function lossPolicy(name: string, chance: Chance): object {
+  const fence = fencedNames.has(name) && chance.hits(0.8);
+  return {
+    ...(fence ? { fence } : {}),
+    ...(chance.hits(0.3) ? { lostAfter: chance.pick(fence ? ["10s", "30s"] : ["5s", "30s", "120s"]) } : {}),
+    ...(chance.hits(0.15) ? { onNodeLost: "hold" } : {}),
+  };
 }
 
 /** Mostly well-behaved programs. */

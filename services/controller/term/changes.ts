@@ -124,10 +124,16 @@ export class Changes {
     if (sequence === undefined) return undefined;
     const { bus, subjects } = this.context;
     // An event that was cut meanwhile happened all the same; clients retry for seconds, and far more than that is kept.
-    const record = await bus.log(subjects.stream).get(sequence);
+    const record = await bus.log(subjects.stream).get(sequence).catch(rethrown);
     const items = record === null ? [] : itemsOf(parseJson(record.data));
     return { epoch: this.state.epoch, sequence, results: items.flatMap(resultOf) };
   }
+}
+
+/** A log that cannot be read now says nothing against a change that is in it: the client asks again. */
+function rethrown(error: unknown): never {
+  if (asSwainError(error).code === "BUS_CLOSED") throw error;
+  throw new SwainError("BUSY", "what became of the change cannot be read now", { details: { retryAfterMs } });
 }
 
 const gone = (): SwainError => new SwainError("NO_LEADER", "this controller does not lead any more");

@@ -70,6 +70,10 @@ export class SimServer {
   private readonly js: JetStream;
   private readonly routes = new Routes<Sink>();
   private readonly connections = new Set<Connection>();
+  /** When the record was sent whose news gets lost. */
+  private newsLostAt: number | "the next" | undefined;
+  /** Told the subject of each message that a client published, as it came. */
+  onSubject: (subject: string) => void = () => {};
   private running = true;
   /** The machine itself is off: nobody even refuses. */
   private isOff = false;
@@ -189,9 +193,23 @@ export class SimServer {
     return this.js.streams.get(this.names.stream) ?? noLog;
   }
 
+  /** Newest revision of each key of a bucket that holds a value, by key; -1 for keys that were removed. */
+  revisions(bucket: string): ReadonlyMap<string, number> {
+    const prefix = `$KV.${bucket}.`;
+    const newest = this.js.streams.get(`KV_${bucket}`)?.newestOfEach(() => true) ?? [];
+    return new Map(
+      newest.map(({ subject, sequence, data }) => [subject.slice(prefix.length), data.length === 0 ? -1 : sequence]),
+    );
+  }
+
   /** All watches and followers lose their consumer, and are not told. */
   dropConsumers(): void {
     this.js.dropConsumers();
+  }
+
+  /** Nobody hears the next news of endpoints, neither from a consumer nor republished, and nobody is told. */
+  loseNews(): void {
+    this.newsLostAt = "the next";
   }
 
   /** Stores a record that no leader wrote; returns its sequence. */
@@ -270,6 +288,7 @@ export class SimServer {
   private onPublish(connection: Connection, packet: Packet): void {
     this.counters.messages += 1;
     const { subject, reply } = packet;
+    this.onSubject(subject);
     const sinks = this.routes.find(subject);
     for (const sink of sinks) this.deliver(sink, packet, true);
     if (this.js.taking(subject) !== undefined) this.capture(connection, packet);
@@ -314,8 +333,19 @@ export class SimServer {
     for (const sink of this.routes.find(reply)) if (sink.connection === connection) this.deliver(sink, packet, true);
   }
 
+  /** True for news that gets lost: one record, as often as it is sent. */
+  private isLost({ subject }: Packet): boolean {
+    if (this.newsLostAt === undefined) return false;
+    const { endpointsAll, buckets } = this.names;
+    const isNews = subject.startsWith(endpointsAll.slice(0, -1)) || subject.startsWith(`$KV.${buckets.endpoints}.`);
+    const now = this.options.clock.mono();
+    if (isNews && this.newsLostAt === "the next") this.newsLostAt = now;
+    return isNews && this.newsLostAt === now;
+  }
+
   /** What the server sends by itself. */
   private send(packet: Packet): boolean {
+    if (this.isLost(packet)) return true;
     const isConsumers = packet instanceof Delivered || packet.status === 100;
     const sinks = this.routes.find(packet instanceof Delivered ? packet.inbox : packet.subject);
     for (const sink of sinks) this.deliver(sink, packet, !isConsumers);

@@ -64,6 +64,7 @@ const factsOf = ({ name, address }: Machine): Omit<NodeFacts, "engine"> => ({
   host: name.padEnd(16, "0"),
   advertise: address,
   runtime: "sim",
+  fencing: true,
   capacity: { cpuMillis: 4000, memoryBytes: 8 * 1024 ** 3, pods: 100 },
   labels: {},
   version: "0.1.0",

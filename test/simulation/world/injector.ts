@@ -1,7 +1,8 @@
 // Carries out a script of faults on a world, and takes each back when its time is over.
+import { fencedSpec } from "../../../services/core/fence.ts";
 import { subjectsOf } from "../../../services/bus/subjects.ts";
 import type { Chance } from "../chance.ts";
-import { leader } from "../faults.ts";
+import { fencedHost, leader } from "../faults.ts";
 import type { Fault } from "../faults.ts";
 import type { AgentProcess } from "./agent.ts";
 import type { ControllerProcess } from "./controller.ts";
@@ -15,8 +16,14 @@ type Undo = () => void;
 const names = subjectsOf("default");
 /** What a lossy link does to messages at full strength. */
 const worst = { lose: 0.5, double: 0.3, delay: 0.3, reorder: 0.3, gap: 0.05, delayMs: 9000 };
+/** The same where what a consumer sends is lost before all. */
+const gappy = { ...worst, lose: 0.9, double: 0, delay: 0, reorder: 0, gap: 0.5 };
+/** The same where messages come twice, the second time late, after newer ones. */
+const echoing = { ...worst, lose: 0, double: 1, delay: 0, reorder: 0.6, gap: 0, delayMs: 6000 };
 const slowMs = [50, 900] as const;
 const jumpMs = 90_000;
+/** A machine is up again after this at most. */
+const bootMs = 3000;
 
 export class Injector {
   private readonly world: World;
@@ -43,22 +50,33 @@ export class Injector {
 
   private begin(planned: Fault): void {
     const { world } = this;
-    const fault = { ...planned, whom: planned.whom.map((name) => (name === leader ? this.leading() : name)) };
+    const fault = { ...planned, whom: planned.whom.map((name) => this.named(name)) };
     const { kind, whom, forMs } = fault;
     this.count += 1;
     world.trace.note("fault", kind, { whom: whom.join(" "), forMs });
-    const places = placesOf(fault);
-    for (const place of places) world.disturbedUntil.set(place, Infinity);
+    const over = placesOf(fault).map((place) => world.troubles.begin(place, kind));
     const undo = this.carryOut(fault);
     const end = (): void => {
       if (!this.open.delete(end)) return;
       undo();
       world.trace.note("fault", `${kind} is over`, { whom: whom.join(" ") });
-      for (const place of places) world.disturbedUntil.set(place, world.timeline.now);
+      for (const done of over) done();
     };
     this.open.add(end);
     if (forMs === 0) end();
     else world.timeline.after(forMs, end);
+  }
+
+  private named(name: string): string {
+    if (name === leader) return this.leading();
+    return name === fencedHost ? this.fencing() : name;
+  }
+
+  private fencing(): string {
+    const { observer, agents } = this.world;
+    const { state } = observer;
+    const found = [...state.pods.values()].find((pod) => pod.state === "ready" && fencedSpec(state, pod) !== null);
+    return found?.node ?? this.chance.pick(agents).name;
   }
 
   private leading(): string {
@@ -100,7 +118,11 @@ export class Injector {
       case "slow":
         return this.slow(machine, strength);
       case "lossy":
-        return lossy(machine, strength);
+        return lossy(machine, worst, strength);
+      case "gappy":
+        return lossy(machine, gappy, strength);
+      case "echoing":
+        return lossy(machine, echoing, strength);
       case "clockJump":
         part.skew((strength - 0.5) * 2 * jumpMs);
         return () => part.skew(0);
@@ -119,6 +141,18 @@ export class Injector {
         agent.kill();
         for (const { id } of engine.all()) engine.kill(id, 137);
         return () => agent.start();
+      case "crashAlone": {
+        // The machine is back long before its way to the bus is.
+        const open = cut(machine, { up: false, down: false });
+        agent.kill();
+        for (const { id } of engine.all()) engine.kill(id, 137);
+        const cancel = this.world.timeline.after(bootMs * strength, () => agent.start());
+        return () => {
+          cancel();
+          agent.start();
+          open();
+        };
+      }
       case "engineDown":
         engine.down();
         return () => engine.up();
@@ -167,6 +201,9 @@ export class Injector {
         return () => server.fill(false);
       case "consumersLost":
         server.dropConsumers();
+        return nothing;
+      case "newsLost":
+        server.loseNews();
         return nothing;
       case "ackLost":
         server.hideOutcome("stored", this.someStream(strength));
@@ -249,8 +286,8 @@ function cut(machine: Machine, directions: { up: boolean; down: boolean }): Undo
   return () => machine.pass({ up: true, down: true });
 }
 
-function lossy(machine: Machine, strength: number): Undo {
-  const { lose, double, delay, reorder, gap, delayMs } = worst;
+function lossy(machine: Machine, most: typeof worst, strength: number): Undo {
+  const { lose, double, delay, reorder, gap, delayMs } = most;
   const by = (chance: number): number => chance * strength;
   for (const link of machine.links) {
     link.disturb({ lose: by(lose), double: by(double), delay: by(delay), reorder: by(reorder), gap: by(gap), delayMs });
@@ -285,6 +322,11 @@ function stray(strength: number, chance: Chance, { state }: World["observer"]): 
   return new TextEncoder().encode(kinds[Math.floor(strength * kinds.length)] ?? "garbage");
 }
 
+/** These keep nobody from anything for longer than a moment. */
+const unnoticed: ReadonlySet<string> = new Set(["strayRecord", "handEdit", "newsLost"]);
+
 /** Where something is wrong while a fault lasts. When many nodes go at once, "maybe it is us" holds for all of them. */
-const placesOf = ({ kind, whom }: Fault): string[] =>
-  whom.length === 0 || kind === "crashSome" || kind === "cutSome" ? ["bus", ...whom] : [...whom];
+function placesOf({ kind, whom }: Fault): string[] {
+  if (unnoticed.has(kind)) return [];
+  return whom.length === 0 || kind === "crashSome" || kind === "cutSome" ? ["bus", ...whom] : [...whom];
+}

@@ -16,6 +16,8 @@ export class Machine {
   readonly cutFrom = new Set<Machine>();
   readonly files = new Map<string, string>();
   isDiskFull = false;
+  /** Told of each file as it was written. */
+  onWrite: (path: string, content: string) => void = () => {};
 
   constructor(name: string, address: string) {
     this.name = name;
@@ -57,6 +59,7 @@ export class Machine {
         run.call(writeMs, 0.1, async () => {
           if (this.isDiskFull) throw new SwainError("DISK_ERROR", `no space left for ${path}`);
           files.set(path, content);
+          this.onWrite(path, content);
         }),
       remove: (path) => run.call(0.1, 0.1, async () => void files.delete(path)),
       list: (folder) =>

@@ -17,6 +17,11 @@ export interface Answer {
   readonly outcome: Accepted | string;
 }
 
+/** Of so many changes … */
+const remembered = 20;
+/** … one is asked for again now and then, under the operation it had: it must not happen twice. */
+const repeatShare = 0.25;
+
 export class OperatorProcess extends Process {
   readonly machine: Machine;
   private readonly onAnswer: (answer: Answer) => void;
@@ -44,11 +49,17 @@ export class OperatorProcess extends Process {
     const { clock, ids, random } = run;
     const client = new Client({ bus, cluster, clock, ids, random, signal: new AbortController().signal });
     const luck = chance.stream(`wishes of ${this.name} ${this.asked}`);
+    const asked: { readonly wanted: Wish; readonly operation: string }[] = [
+      { wanted: wish(luck), operation: ids.next() },
+    ];
     for (;;) {
       await run.hop(luck.between(...this.everyMs));
       if (this.isResting) continue;
-      const wanted = wish(luck);
-      const operation = ids.next();
+      const again = luck.hits(repeatShare) ? luck.pick(asked) : undefined;
+      const wanted = again?.wanted ?? wish(luck);
+      const operation = again?.operation ?? ids.next();
+      if (again === undefined) asked.push({ wanted, operation });
+      if (asked.length > remembered) asked.shift();
       this.asked += 1;
       log.info("wishes", { operation, verb: `${wanted.resource}.${wanted.verb}`, body: JSON.stringify(wanted.body) });
       const outcome = await client

@@ -3,12 +3,14 @@
 import type { Ids, Random } from "../../../services/kernel/ids.ts";
 import { silent } from "../../../services/kernel/log.ts";
 import type { LogFields, Logger } from "../../../services/kernel/log.ts";
+import { subjectsOf } from "../../../services/bus/subjects.ts";
 import { SimServer } from "../bus/server.ts";
 import { Chance } from "../chance.ts";
 import { controllerNames, proxyNames } from "../faults.ts";
 import { Observer } from "../observer.ts";
 import { ProcessClock, Timeline } from "../time.ts";
 import { Trace } from "../trace.ts";
+import { Troubles } from "../troubles.ts";
 import { nodeNames, portOf, workloadNames } from "../wishes.ts";
 import { AgentProcess } from "./agent.ts";
 import { ControllerProcess } from "./controller.ts";
@@ -35,6 +37,8 @@ export interface WorldOptions {
 const cluster = "default";
 /** How far time goes on between two looks whether something is done. */
 const stepMs = 20;
+/** Between two looks at what proxies know. */
+const proxyLookMs = 1000;
 const operators = ["o1", "o2", "o3"] as const;
 
 export class World {
@@ -48,8 +52,8 @@ export class World {
   readonly agents: AgentProcess[];
   readonly proxies: ProxyProcess[];
   readonly operators: OperatorProcess[];
-  /** Until when something has been wrong with a process or with `bus`; Infinity while it is. */
-  readonly disturbedUntil = new Map<string, number>();
+  /** What was wrong with each process, and with `bus`. */
+  readonly troubles: Troubles;
   readonly requests: Record<Outcome | "unheard", number> = { answered: 0, refused: 0, broken: 0, unheard: 0 };
   /** Someone outside, who asks and looks. */
   readonly onlooker: { readonly clock: ProcessClock; readonly random: Random; readonly ids: Ids };
@@ -57,6 +61,7 @@ export class World {
 
   constructor(options: WorldOptions) {
     const { timeline } = this;
+    this.troubles = new Troubles(() => timeline.now);
     this.chance = new Chance(options.seed);
     this.trace = new Trace(timeline, options.traceLines);
     const { synced } = options;
@@ -64,9 +69,18 @@ export class World {
     this.server = new SimServer({ clock: serverClock, random: this.chance.stream("server").random, synced, cluster });
     this.network = new Network(timeline, this.chance.stream("network"));
     this.observer = new Observer(() => timeline.now, {
-      isNodeClean: (node, ms) => this.isClean(node, ms),
-      isProxyClean: (proxy, ms) => this.isClean(proxy, ms) && controllerNames.every((name) => this.isClean(name, ms)),
+      isClean: (place, ms, harmless) => this.troubles.isClean(place, ms, harmless),
+      lasted: (place, kind, since) => this.troubles.lasted(place, kind, since),
+      running: () =>
+        this.agents.flatMap(({ name, engine }) =>
+          engine.all().flatMap(({ state, spec }) => (state === "running" ? [{ node: name, pod: spec.pod }] : [])),
+        ),
     });
+    const beats = new Map(nodeNames.map((name) => [subjectsOf(cluster).node.heartbeat(name), name]));
+    this.server.onSubject = (subject) => {
+      const node = beats.get(subject);
+      if (node !== undefined) this.observer.onBeat(node);
+    };
     const logger = (process: string): Logger => loggerOf(this.trace, process);
     const surroundings: Surroundings = { timeline, server: this.server, chance: this.chance, cluster, logger };
     this.controllers = controllerNames.map((name, at) => new ControllerProcess(surroundings, machine(name, 1, at)));
@@ -84,6 +98,7 @@ export class World {
     this.onlooker = { clock: new ProcessClock(timeline), random: own.random, ids: own.ids };
     this.network.onAttempt = ({ from, node, port }) => this.observer.onAttempt(from, node, port);
     this.sendRequests(3_600_000 / options.requestsPerHour);
+    this.lookAtProxies();
   }
 
   start(): void {
@@ -134,12 +149,6 @@ export class World {
     }
   }
 
-  /** True when nothing has been wrong with it, nor with the bus, for that long. */
-  isClean(name: string, ms: number): boolean {
-    const since = this.timeline.now - ms;
-    return (this.disturbedUntil.get(name) ?? 0) < since && (this.disturbedUntil.get("bus") ?? 0) < since;
-  }
-
   private makeAgent(surroundings: Surroundings, place: Machine): AgentProcess {
     const calls = new EngineCalls(this.chance.stream(`engine of ${place.name}`), {
       onEnd: (container) => {
@@ -153,9 +162,25 @@ export class World {
         this.observer.onStart(place.name, container);
       },
     });
+    place.onWrite = (path, content) => {
+      if (path.endsWith("/assignment.json")) this.observer.onAssignment(place.name, JSON.parse(content));
+    };
     const agent = new AgentProcess(surroundings, place, calls);
     this.network.add(agent);
     return agent;
+  }
+
+  /** What the proxies have on disk is held against the bucket that they follow. */
+  private lookAtProxies(): void {
+    const { endpoints } = subjectsOf(cluster).buckets;
+    this.timeline.after(proxyLookMs, () => {
+      this.observer.onEndpoints(this.server.revisions(endpoints));
+      for (const { name, machine: place } of this.proxies) {
+        const saved = place.files.get("/data/proxy.json");
+        if (saved !== undefined) this.observer.onTable(name, JSON.parse(saved));
+      }
+      this.lookAtProxies();
+    });
   }
 
   /** Clients ask a service at each proxy, one at a time as chance has it. */
