@@ -1,5 +1,7 @@
 import { join } from "node:path";
 import { defineConfig } from "vitest/config";
+import { BaseSequencer } from "vitest/node";
+import type { TestSpecification } from "vitest/node";
 
 /** Tests on real servers, engines and processes, whose machine may be shared and starved for a moment. */
 const real = [
@@ -9,8 +11,20 @@ const real = [
   "test/faults/**/*.test.ts",
 ];
 
+/** Files are small where their suites are shared, and small files come last: these would go on alone when all else is over. */
+const longest = ["conformance/driver-docker", "e2e/autoscale-docker", "e2e/sandbox", "e2e/backup", "e2e/demo"];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isLong = ({ moduleId }: TestSpecification): boolean => longest.some((name) => moduleId.includes(name));
+    const sorted = await super.sort(files);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
+
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     globalSetup: "test/support/global-setup.ts",
     testTimeout: 60_000,
     hookTimeout: 120_000,
