@@ -39,8 +39,6 @@ export interface RunOptions {
   readonly mark: string;
   /** A workload with `fence: true`. */
   readonly fenced?: string;
-  /** Whoever asks for changes, where the default's way is cut. */
-  readonly servers?: string | readonly string[];
 }
 
 interface Life {
@@ -104,7 +102,7 @@ export class Recording {
   static async start(options: RunOptions): Promise<Recording> {
     const seed = readFileSync(options.cluster.creds("operator"), "utf8").trim();
     const bus = await connect({
-      servers: typeof options.servers === "object" ? [...options.servers] : (options.servers ?? options.cluster.server),
+      servers: options.cluster.server,
       authenticator: nkeyAuthenticator(new TextEncoder().encode(seed)),
       maxReconnectAttempts: -1,
       reconnectTimeWait: 200,

@@ -36,7 +36,6 @@ export class FaultWorld {
   private readonly server: ServerBinary;
   private readonly port: number;
   private readonly pids = new Map<string, number>();
-
   private readonly runtime: string;
 
   private constructor(cluster: Cluster, server: ServerBinary, port: number, runtime: string) {
@@ -148,7 +147,7 @@ export class FaultWorld {
     }
   }
 
-  /** The controller that leads, and the one that stands by. */
+  /** The controller that leads. */
   async leader(): Promise<string> {
     const text = await this.cluster.ok("get", "events", "-A", "-o", "json");
     const { items } = JSON.parse(text) as { items: { type: string; subject: string }[] };
