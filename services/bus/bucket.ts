@@ -92,24 +92,19 @@ export class JetStreamBucket implements Bucket {
 
   watch(filter: string, handlers: WatchHandlers): Cancel {
     return keepOpen(this.wire, `${this.stream} ${filter}`, (onLost) => {
-      // The live keys of this telling; undefined once it is complete.
-      let live: Set<string> | undefined = new Set<string>();
+      // Kept until it is whole: a copy of the stream that is behind would tell what was before, as if it came now.
+      let telling: Map<string, BucketEntry> | undefined = new Map<string, BucketEntry>();
       return this.open(filter, false, {
         onMessage: (message) => {
           const entry = this.entryOf(message);
-          if (live !== undefined) {
-            // A marker in the first telling says nothing new, unless its key was told a moment ago.
-            const known = live.delete(entry.key);
-            if (entry.value === null && !known) return;
-            if (entry.value !== null) live.add(entry.key);
-          }
-          handlers.onEntry(entry);
+          if (telling === undefined) handlers.onEntry(entry);
+          else telling.set(entry.key, entry);
         },
         onCaughtUp: () => {
-          if (live === undefined) return;
-          const told = live;
-          live = undefined;
-          handlers.onLoaded(told);
+          const live = [...(telling ?? [])].filter(([, { value }]) => value !== null);
+          telling = undefined;
+          for (const [, entry] of live) handlers.onEntry(entry);
+          handlers.onLoaded(new Set(live.map(([key]) => key)));
         },
         onLost,
       });

@@ -8,7 +8,7 @@
 // its inbox any more, so that a process that was killed leaves nothing behind.
 import type { Cancel } from "../kernel/clock.ts";
 import { asSwainError, SwainError } from "../kernel/errors.ts";
-import { apiCall } from "./jetstream-api.ts";
+import { apiCall, apiCodes, apiResult, valueOf } from "./jetstream-api.ts";
 import type { Wire, WireMessage } from "./wire.ts";
 
 export interface ConsumerOptions {
@@ -30,8 +30,11 @@ export interface Delivered {
 
 export interface ConsumerHandlers {
   onMessage(message: Delivered): void;
-  /** Everything that is there has been told; called again whenever that is so. */
-  onCaughtUp(): void;
+  /**
+   * Everything has been told that the stream's leader had when the consumer was opened; called once. A consumer runs on any
+   * copy of its stream, and one that is behind, after its server was away, calls itself at the end long before.
+   */
+  onCaughtUp?(): void;
   /** The consumer is gone; called once and not after a cancel. */
   onLost(error: SwainError): void;
 }
@@ -53,6 +56,11 @@ interface ConsumerInfo {
   readonly delivered: { readonly consumer_seq: number };
 }
 
+/** What the stream's leader answers to a question for one message. */
+interface StoredMessage {
+  readonly message: { readonly seq: number };
+}
+
 /** Opens a consumer; the returned function ends it and deletes it on the server. */
 export function openConsumer(wire: Wire, options: ConsumerOptions, handlers: ConsumerHandlers): Cancel {
   const consumer = new Consumer(wire, options, handlers);
@@ -68,6 +76,11 @@ class Consumer {
   private readonly created: Promise<boolean>;
   private open = true;
   private received = 0;
+  /** The sequence of the last message. */
+  private reached = 0;
+  /** The sequence of the last message the stream's leader had; not known before it answered. */
+  private target = Infinity;
+  private isCaughtUp: boolean;
   /** What the last message said was still to come. */
   private pending = Infinity;
   /** How many messages were waiting when the consumer was made; not known before the server answered. */
@@ -85,6 +98,8 @@ class Consumer {
       wire.clock.every(heartbeatMs, () => this.tick()),
     );
     this.created = this.create(inbox);
+    this.isCaughtUp = handlers.onCaughtUp === undefined;
+    if (!this.isCaughtUp) void this.aim();
   }
 
   end(): void {
@@ -129,6 +144,20 @@ class Consumer {
     }
   }
 
+  /** Asks the stream's leader where the end is. */
+  private async aim(): Promise<void> {
+    const { stream, filter = ">" } = this.options;
+    try {
+      const verb = `STREAM.MSG.GET.${stream}`;
+      const result = await apiResult<StoredMessage>(this.wire, verb, { last_by_subj: filter }, createMs);
+      const isEmpty = "failure" in result && result.failure.code === apiCodes.noMessage;
+      this.target = isEmpty ? 0 : valueOf(verb, result).message.seq;
+      this.checkCaughtUp();
+    } catch (error) {
+      this.lost(asSwainError(error));
+    }
+  }
+
   private async remove(): Promise<void> {
     if (!(await this.created)) return;
     const verb = `CONSUMER.DELETE.${this.options.stream}.${this.name}`;
@@ -164,6 +193,7 @@ class Consumer {
       return;
     }
     this.received = position.delivery;
+    this.reached = position.sequence;
     this.handlers.onMessage({
       subject: message.subject,
       data: message.data,
@@ -177,7 +207,13 @@ class Consumer {
 
   /** The count guards against servers whose number of pending messages drifts; a heartbeat is the other way to know. */
   private checkCaughtUp(): void {
-    if (this.open && this.pending === 0 && this.received >= this.waiting) this.handlers.onCaughtUp();
+    if (this.pending === 0 && this.received >= this.waiting && this.reached >= this.target) this.caughtUp();
+  }
+
+  private caughtUp(): void {
+    if (!this.open || this.isCaughtUp) return;
+    this.isCaughtUp = true;
+    this.handlers.onCaughtUp?.();
   }
 
   /** Heartbeats and flow control: both say where the server is, and flow control wants an answer. */
@@ -189,8 +225,10 @@ class Consumer {
     if (last === undefined) return;
     if (Number(last) !== this.received) {
       this.lost(new SwainError("JETSTREAM_ERROR", "the consumer's last messages were lost on the way"));
-    } else if (stalled === undefined && this.waiting !== Infinity) {
-      this.handlers.onCaughtUp();
+    } else if (stalled === undefined && !this.isCaughtUp && this.waiting !== Infinity && this.target !== Infinity) {
+      // Another consumer may get a better copy.
+      if (this.reached >= this.target) this.caughtUp();
+      else this.lost(new SwainError("JETSTREAM_ERROR", "the copy of the stream that was asked is behind"));
     }
   }
 }

@@ -129,7 +129,6 @@ class Run {
         place.next += 1;
         this.handlers.onRecord(record);
       },
-      onCaughtUp: () => {},
       onLost: this.handlers.onLost,
     });
   }

@@ -19,6 +19,7 @@ export const apiCodes = {
   memoryExceeded: 10028,
   accountExceeded: 10002,
   messageTooLarge: 10054,
+  noMessage: 10037,
 } as const;
 
 /** Somebody else wrote first; which code says so depends on the server. */

@@ -77,7 +77,7 @@ export class JetStreamLog implements LogStore {
             }
             if (next > last) done();
           },
-          // The last records may have been cut away meanwhile.
+          // Records up to the last may have been cut away meanwhile.
           onCaughtUp: done,
           onLost: lost,
         },

@@ -156,6 +156,12 @@ export const bugs: readonly Bug[] = [
     find: "position.delivery !== this.received + 1",
     replace: "position.delivery < 0",
   },
+  {
+    name: "a copy that is behind is believed",
+    file: "bus/consumer",
+    find: "this.target = isEmpty ? 0 :",
+    replace: "this.target = isEmpty || true ? 0 :",
+  },
 ];
 
 /** Modules of the simulation that judge: they use the program as it should be. */

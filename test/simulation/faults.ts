@@ -61,6 +61,7 @@ const kinds = {
   busKill: { weight: 3, whom: "bus", forMs: [200, 12_000] },
   busFreeze: { weight: 3, whom: "bus", forMs: [200, 6000] },
   busMoves: { weight: 2, whom: "bus", forMs: [1000, 6000] },
+  copyBehind: { weight: 4, whom: "bus", forMs: [2000, 30_000] },
   busPowerCut: { weight: 1, whom: "bus", forMs: [500, 8000] },
   busFull: { weight: 1, whom: "bus", forMs: [500, 8000] },
   consumersLost: { weight: 3, whom: "bus", forMs: [0, 0] },
@@ -72,14 +73,25 @@ const kinds = {
   everythingOff: { weight: 0.5, whom: "bus", forMs: [1000, 20_000] },
 } as const satisfies Record<string, Kind>;
 
-/** Where faults have to meet for a mistake to show: the parts of a drill begin within moments of each other, in this order. */
-const drills: readonly ((chance: Chance) => readonly Omit<Fault, "at" | "strength">[])[] = [
+interface DrillPart extends Omit<Fault, "at" | "strength"> {
+  /** How long after the part before it; moments when it is not given. */
+  readonly laterMs?: number;
+}
+
+/** Where faults have to meet for a mistake to show: the parts of a drill begin soon after each other, in this order. */
+const drills: readonly ((chance: Chance) => readonly DrillPart[])[] = [
   // An agent comes back before its way to the bus does, and has only its journal.
   (chance) => [{ kind: "crashAlone", whom: [fencedHost], forMs: chance.whole(50_000, 90_000) }],
   // The leader stands still while a node is silent, but not for so long that another is elected.
   (chance) => [
     { kind: "cut", whom: some(chance, 1), forMs: chance.whole(8000, 30_000) },
     { kind: "pause", whom: [leader], forMs: chance.whole(1600, 2100) },
+  ],
+  // All controllers start anew, and so one that leads, while one copy of the log is behind.
+  (chance) => [
+    { kind: "copyBehind", whom: [], forMs: chance.whole(30_000, 60_000) },
+    { kind: "kill", whom: [leader], forMs: 100, laterMs: chance.whole(5000, 20_000) },
+    ...controllerNames.map((name) => ({ kind: "kill", whom: [name], forMs: 100 }) as const),
   ],
   // What some nodes are told comes twice and out of its order.
   (chance) => [{ kind: "echoing", whom: some(chance, 5), forMs: chance.whole(20_000, 60_000) }],
@@ -92,8 +104,7 @@ const drills: readonly ((chance: Chance) => readonly Omit<Fault, "at" | "strengt
     { kind: "killContainers", whom: some(chance, 5), forMs: 0 },
   ],
 ];
-/** The parts of a drill begin within this time. */
-const drillMs = 2000;
+const momentMs = 2000;
 
 /** Faults until `untilMs`, about `perHour` of them, and besides `drillsPerHour` times some that belong together. */
 export function script(chance: Chance, untilMs: number, perHour: number, drillsPerHour: number): Fault[] {
@@ -107,9 +118,9 @@ function drilled(chance: Chance, untilMs: number, perHour: number): Fault[] {
   const gapMs = 3_600_000 / perHour;
   for (let at = chance.between(0, gapMs); at < untilMs; at += chance.between(0, 2 * gapMs)) {
     let begin = at;
-    for (const part of chance.pick(drills)(chance)) {
+    for (const { laterMs = chance.between(0, momentMs), ...part } of chance.pick(drills)(chance)) {
+      begin += laterMs;
       faults.push({ ...part, at: Math.round(begin), strength: 1 });
-      begin += chance.between(0, drillMs);
     }
   }
   return faults;

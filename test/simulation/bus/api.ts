@@ -3,6 +3,7 @@ import { apiCodes } from "../../../services/bus/jetstream-api.ts";
 import type { ConsumerConfig, PushConsumer } from "./consumer.ts";
 import type { JetStream } from "./jetstream.ts";
 import type { Packet } from "./message.ts";
+import { matcher } from "./routes.ts";
 import type { Config, Stream } from "./stream.ts";
 
 interface ApiAnswer {
@@ -48,6 +49,11 @@ const verbs: Readonly<Record<string, Verb>> = {
   "STREAM.PURGE": (_js, stream, _rest, body) => {
     const { filter, seq, keep } = body as { filter?: string; seq?: number; keep?: number };
     return { value: { success: true, purged: stream.purge({ filter, below: seq || undefined, keep }) } };
+  },
+  "STREAM.MSG.GET": (_js, stream, _rest, body) => {
+    const found = stream.newestOfEach(matcher(String(body["last_by_subj"]))).at(-1);
+    if (found === undefined) return failure(404, apiCodes.noMessage, "no message found");
+    return { value: { message: { subject: found.subject, seq: found.sequence } } };
   },
   "STREAM.MSG.DELETE": (_js, stream, _rest, body) =>
     stream.remove(Number(body["seq"]))

@@ -17,6 +17,13 @@ export interface ConsumerConfig {
   readonly inactive_threshold: number;
 }
 
+/** A copy of a stream that is behind: it holds what the stream held when it stopped following. */
+export interface Copy {
+  readonly last: number;
+  /** The newest record of each subject, oldest first; of streams that keep few of each. */
+  readonly newest: readonly Stored[];
+}
+
 /** Sends to whoever listens; false when nobody does. */
 type Sending = (packet: Packet) => boolean;
 
@@ -35,24 +42,39 @@ export class PushConsumer {
   private spoke = false;
   private unheardSince: number | undefined;
   private beat: Packet | undefined;
+  /** Where it reads while that is behind. */
+  private copy: Copy | undefined;
 
-  constructor(stream: Stream, config: ConsumerConfig, send: Sending) {
+  constructor(stream: Stream, config: ConsumerConfig, send: Sending, copy?: Copy) {
     this.stream = stream;
     this.config = config;
     this.send = send;
+    this.copy = copy;
     this.matches = matcher(config.filter_subject ?? ">");
     if (config.deliver_policy === "last_per_subject") {
-      this.initial = stream.newestOfEach(this.matches);
-      this.next = stream.last + 1;
+      const held = copy?.newest.filter(({ subject }) => this.matches(subject));
+      this.initial = held ?? stream.newestOfEach(this.matches);
+      this.next = this.end + 1;
     } else {
       this.next = Math.max(config.opt_start_seq ?? 1, stream.first);
     }
   }
 
+  /** Its copy of the stream stops following, or follows again. */
+  follow(copy: Copy | undefined): void {
+    this.copy = copy;
+    this.pump();
+  }
+
+  /** The last sequence it knows of. */
+  private get end(): number {
+    return Math.min(this.stream.last, this.copy?.last ?? Infinity);
+  }
+
   /** Records still to be sent. */
   get pending(): number {
     let count = this.initial.length - this.initialAt;
-    for (let sequence = this.next; sequence <= this.stream.last; sequence += 1) {
+    for (let sequence = this.next; sequence <= this.end; sequence += 1) {
       const record = this.stream.get(sequence);
       if (record !== undefined && this.matches(record.subject)) count += 1;
     }
@@ -61,18 +83,18 @@ export class PushConsumer {
 
   /** Sends what can be sent. */
   pump(): void {
-    const { initial, stream } = this;
+    const { initial, stream, end } = this;
     const isBegun = this.initialAt === initial.length;
-    if (isBegun && this.next > stream.last) return;
+    if (isBegun && this.next > end) return;
     // Mostly there is one, just stored, and nothing behind it.
-    let left = isBegun && this.next === stream.last ? 1 : this.pending;
+    let left = isBegun && this.next === end ? 1 : this.pending;
     for (; this.initialAt < initial.length; this.initialAt += 1) {
       left -= 1;
       if (!this.deliver(initial[this.initialAt] as Stored, left)) return;
     }
     this.initial = [];
     this.initialAt = 0;
-    for (; this.next <= stream.last; this.next += 1) {
+    for (; this.next <= end; this.next += 1) {
       const record = stream.get(this.next);
       if (record === undefined || !this.matches(record.subject)) continue;
       left -= 1;

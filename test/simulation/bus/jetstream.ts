@@ -6,7 +6,7 @@ import type { Cancel, Clock } from "../../../services/kernel/clock.ts";
 import type { Random } from "../../../services/kernel/ids.ts";
 import { answerApi } from "./api.ts";
 import { PushConsumer } from "./consumer.ts";
-import type { ConsumerConfig } from "./consumer.ts";
+import type { ConsumerConfig, Copy } from "./consumer.ts";
 import { Disk } from "./disk.ts";
 import { Packet } from "./message.ts";
 import { matcher } from "./routes.ts";
@@ -59,6 +59,10 @@ export class JetStream {
   private readonly unknown = new Map<string, Unknown[]>();
   private readonly startedAt: number;
   private movingUntil = -Infinity;
+  /** Copies on a server that follows no more. */
+  private readonly behind = new Map<Stream, Copy>();
+  /** How many consumers run on that server. */
+  private behindShare = 0;
   private made = 0;
   private ticking: Cancel | undefined;
 
@@ -173,7 +177,7 @@ export class JetStream {
   }
 
   addConsumer(stream: Stream, config: ConsumerConfig): PushConsumer {
-    const consumer = new PushConsumer(stream, config, (packet) => this.host.send(packet));
+    const consumer = new PushConsumer(stream, config, (packet) => this.host.send(packet), this.anyCopy(stream));
     const others = this.consumers.get(stream) ?? new Map<string, PushConsumer>();
     others.set(config.name, consumer);
     this.consumers.set(stream, others);
@@ -200,6 +204,23 @@ export class JetStream {
     }
   }
 
+  /** A server stops following its streams, but goes on to serve its share of their consumers. */
+  fallBehind(share: number): void {
+    this.behindShare = share;
+    for (const stream of this.streams.values()) {
+      const newest = Number(stream.config["max_msgs_per_subject"] ?? -1) > 0 ? stream.newestOfEach(() => true) : [];
+      this.behind.set(stream, { last: stream.last, newest });
+      for (const consumer of this.consumersOf(stream).values()) consumer.follow(this.anyCopy(stream));
+    }
+  }
+
+  /** Every copy has everything again. */
+  catchUp(): void {
+    const streams = [...this.behind.keys()];
+    this.behind.clear();
+    for (const stream of streams) for (const consumer of this.consumersOf(stream).values()) consumer.follow(undefined);
+  }
+
   dropConsumers(): void {
     this.consumers.clear();
   }
@@ -212,6 +233,7 @@ export class JetStream {
   killed(): void {
     this.disk.crash();
     this.movingUntil = -Infinity;
+    this.behind.clear();
     this.consumers.clear();
   }
 
@@ -221,9 +243,15 @@ export class JetStream {
   }
 
   wipe(): void {
+    this.behind.clear();
     this.consumers.clear();
     this.streams.clear();
     this.streamsChanged();
+  }
+
+  private anyCopy(stream: Stream): Copy | undefined {
+    const copy = this.behind.get(stream);
+    return copy !== undefined && this.host.random.next() < this.behindShare ? copy : undefined;
   }
 
   private republish(stream: Stream, stored: Stored, before: number): void {

@@ -178,6 +178,15 @@ export class SimServer {
     this.js.move(ms);
   }
 
+  /** One server of several stops following its streams until `catchUp`, but goes on to serve its share of their readers. */
+  fallBehind(share: number): void {
+    this.js.fallBehind(share);
+  }
+
+  catchUp(): void {
+    this.js.catchUp();
+  }
+
   /** True: no room for records and keys. */
   fill(isFull: boolean): void {
     this.js.isFull = isFull;

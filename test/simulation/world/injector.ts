@@ -193,6 +193,9 @@ export class Injector {
       case "busMoves":
         server.leaderMove(4000 + strength * 2000);
         return nothing;
+      case "copyBehind":
+        server.fallBehind(0.25 + 0.5 * strength);
+        return () => server.catchUp();
       case "busPowerCut":
         server.powerCut();
         return () => server.start();
