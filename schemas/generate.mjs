@@ -29,6 +29,49 @@ const types = await compile(root, "SwainSchemas", {
   format: false,
 });
 
+/** The definition a reference such as `urn:swain:event#/$defs/PodChanged` names. */
+const definitionOf = ($ref = "#") => {
+  const [id, pointer] = $ref.split("#");
+  return schemas.find(({ schema }) => schema.$id === id)?.schema.$defs?.[pointer.replace("/$defs/", "")] ?? {};
+};
+
+/** The values a property may have, or undefined when the definition does not list them. */
+const valuesOf = (definition, property) => {
+  const { $ref, ...own } = definition.properties?.[property] ?? {};
+  const { const: only, enum: several = [only] } = $ref === undefined ? own : definitionOf($ref);
+  return definition.required?.includes(property) && several[0] !== undefined ? several : undefined;
+};
+
+/**
+ * A choice between definitions that `kind` and `verb` decide, as nested conditions: it means the same, and looks at one
+ * definition where `oneOf` looks at all.
+ */
+const decided = (node) => {
+  if (Array.isArray(node)) return node.map(decided);
+  if (node === null || typeof node !== "object") return node;
+  const copy = Object.fromEntries(Object.entries(node).map(([key, value]) => [key, decided(value)]));
+  const branches = (node.oneOf ?? []).map(({ $ref }) => {
+    const definition = definitionOf($ref);
+    return { $ref, kinds: valuesOf(definition, "kind"), verbs: valuesOf(definition, "verb") };
+  });
+  if (branches.length === 0 || branches.some(({ kinds, verbs }) => !kinds || !verbs)) return copy;
+  const pairs = branches.flatMap(({ kinds, verbs }) => kinds.flatMap((kind) => verbs.map((verb) => `${kind} ${verb}`)));
+  if (new Set(pairs).size !== pairs.length) throw new Error(`two of ${pairs.join(", ")} are the same`);
+  delete copy.oneOf;
+  const properties = { kind: { type: "string" }, verb: { type: "string" } };
+  const verbChain = (those) =>
+    those.reduceRight((rest, { $ref, verbs }) => {
+      const condition = { type: "object", properties: { verb: { enum: verbs } } };
+      return { if: condition, then: { $ref }, else: rest };
+    }, false);
+  const chain = [...new Set(branches.map(({ kinds }) => kinds.join()))].reduceRight((rest, kinds) => {
+    const those = branches.filter((branch) => branch.kinds.join() === kinds);
+    const condition = { type: "object", properties: { kind: { enum: those[0].kinds } } };
+    return { if: condition, then: verbChain(those), else: rest };
+  }, false);
+  return { ...copy, type: "object", required: ["kind", "verb"], properties, ...chain };
+};
+
 // Validators: one file per folder, one export per schema that is a message or object of its own.
 const validatorFile = (folder) => {
   const ajv = new Ajv2020.default({
@@ -39,7 +82,7 @@ const validatorFile = (folder) => {
     keywords: ["tsType"],
     code: { source: true, esm: true, lines: true },
   });
-  for (const { schema } of schemas) ajv.addSchema(schema);
+  for (const { schema } of schemas) ajv.addSchema(decided(schema));
   const exported = schemas.filter(({ file, schema }) => dirname(file) === folder && isRoot(schema));
   const code = standalone.default(
     ajv,

@@ -5622,8 +5622,8 @@ return errors === 0;
 validate76.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const event = validate79;
-const schema120 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:event","title":"Event","description":"One decision of the leader, as it is stored in the log.","type":"object","additionalProperties":true,"required":["schema","logId","epoch","id","prev","time","cause","items"],"properties":{"schema":{"const":1,"type":"integer"},"logId":{"type":"string"},"epoch":{"description":"Sequence of the leader.elected event of the term this was written in.","type":"integer","minimum":1},"id":{"type":"string"},"prev":{"description":"Id of the event before this one; empty for the first.","type":"string"},"time":{"description":"Milliseconds since 1970 by the leader's clock of this term.","type":"integer","minimum":0},"cause":{"description":"What made the leader decide: api, report, liveness, reconcile, rollout, drain, autoscale, election.","type":"string"},"operation":{"description":"The client's operation id, when a request caused it.","type":"string"},"items":{"type":"array","minItems":1,"maxItems":1000,"items":{"$ref":"urn:swain:event#/$defs/EventItem"}}},"$defs":{"EventItem":{"oneOf":[{"$ref":"urn:swain:event#/$defs/ClusterCreated"},{"$ref":"urn:swain:event#/$defs/ClusterRestored"},{"$ref":"urn:swain:event#/$defs/LeaderElected"},{"$ref":"urn:swain:event#/$defs/NodeRegistered"},{"$ref":"urn:swain:event#/$defs/NodeChanged"},{"$ref":"urn:swain:event#/$defs/NodeManaged"},{"$ref":"urn:swain:event#/$defs/WorkloadApplied"},{"$ref":"urn:swain:event#/$defs/WorkloadScaled"},{"$ref":"urn:swain:event#/$defs/WorkloadHalted"},{"$ref":"urn:swain:event#/$defs/WorkloadChanged"},{"$ref":"urn:swain:event#/$defs/ServiceApplied"},{"$ref":"urn:swain:event#/$defs/ServiceDeleted"},{"$ref":"urn:swain:event#/$defs/EndpointRegistered"},{"$ref":"urn:swain:event#/$defs/EndpointRemoved"},{"$ref":"urn:swain:event#/$defs/AutoscalerApplied"},{"$ref":"urn:swain:event#/$defs/AutoscalerDeleted"},{"$ref":"urn:swain:event#/$defs/AutoscalerScaled"},{"$ref":"urn:swain:event#/$defs/PodPending"},{"$ref":"urn:swain:event#/$defs/PodAssigned"},{"$ref":"urn:swain:event#/$defs/PodReported"},{"$ref":"urn:swain:event#/$defs/PodStopping"},{"$ref":"urn:swain:event#/$defs/PodChanged"}]},"ClusterCreated":{"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"cluster","type":"string"},"verb":{"const":"created","type":"string"},"name":{"description":"The cluster's uid; container labels carry it.","type":"string"}}},"ClusterRestored":{"description":"Begins a new log after the records of a backup. Beside it in the event is an election, whose epoch is the event's own sequence.","type":"object","additionalProperties":false,"required":["kind","verb","name","parent","sequence","message"],"properties":{"kind":{"const":"cluster","type":"string"},"verb":{"const":"restored","type":"string"},"name":{"description":"The cluster's uid.","type":"string"},"parent":{"description":"Id of the log that was restored.","type":"string"},"sequence":{"description":"Its last sequence in the backup.","type":"integer","minimum":1},"message":{"type":"string"}}},"LeaderElected":{"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"leader","type":"string"},"verb":{"const":"elected","type":"string"},"name":{"description":"The controller's id.","type":"string"}}},"NodeRegistered":{"type":"object","additionalProperties":false,"required":["kind","verb","name","facts"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"const":"registered","type":"string"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"}}},"NodeChanged":{"description":"unknown: not heard in time, or held while a mass loss is waited out. ready: heard; with a reason, why it cannot start pods all the same.","type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"type":"string","enum":["unknown","ready"]},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"NodeManaged":{"description":"cordoned: takes no new pods, keeps those it has. draining: they move away, too; with a reason, why some cannot. uncordoned: takes pods again. removed: forgotten, and its pods with it.","type":"object","additionalProperties":false,"required":["kind","verb","name","reason","message"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"type":"string","enum":["cordoned","draining","uncordoned","removed"]},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"WorkloadApplied":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:workload-manifest#/$defs/WorkloadSpec"}}},"WorkloadScaled":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","replicas"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"scaled","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"replicas":{"type":"integer","minimum":0,"maximum":10000}}},"WorkloadHalted":{"description":"A template change stopped because a new pod did not become ready.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","reason","message"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"halted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"WorkloadChanged":{"description":"deleted: asked for; its pods stop. removed: the last pod is gone.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"type":"string","enum":["deleted","removed"]},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}},"ServiceApplied":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"service","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:service-manifest#/$defs/ServiceSpec"}}},"ServiceDeleted":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"service","type":"string"},"verb":{"const":"deleted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}},"EndpointRegistered":{"description":"A program that no node runs serves a service, or serves it at other addresses than before.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","service","addresses","ttlMs"],"properties":{"kind":{"const":"endpoint","type":"string"},"verb":{"const":"registered","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"service":{"$ref":"urn:swain:common#/$defs/Name"},"addresses":{"$ref":"urn:swain:endpoint-register-request#/$defs/ExternalAddresses"},"ttlMs":{"description":"Without a renewal for this long it is removed.","type":"integer","minimum":1}}},"EndpointRemoved":{"description":"EXPIRED: not renewed in time. DEREGISTERED: by its own wish. DELETED: its service was deleted.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","service","reason","message"],"properties":{"kind":{"const":"endpoint","type":"string"},"verb":{"const":"removed","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"service":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"AutoscalerApplied":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:autoscaler-manifest#/$defs/AutoscalerSpec"}}},"AutoscalerDeleted":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"deleted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}},"AutoscalerScaled":{"description":"Why the workload.scaled item beside it in the same event was decided.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","from","replicas","reason","message","metrics"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"scaled","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"from":{"type":"integer","minimum":0,"maximum":10000},"replicas":{"type":"integer","minimum":1,"maximum":10000},"reason":{"type":"string"},"message":{"type":"string"},"metrics":{"type":"array","maxItems":2,"items":{"$ref":"urn:swain:autoscale-message#/$defs/AutoscaleMetric"}}}},"PodPending":{"description":"A pod that has a slot but no node, and why. Makes the pod when it is new.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","slot","template","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"pending","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"template":{"type":"integer","minimum":1},"reason":{"type":"string"},"message":{"type":"string"}}},"PodAssigned":{"description":"A pod is placed on a node. Makes the pod when it is new.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","slot","template","node"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"assigned","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"template":{"description":"Sequence of the event that set the pod template.","type":"integer","minimum":1},"node":{"$ref":"urn:swain:common#/$defs/Name"}}},"PodReported":{"description":"What the agent saw; the verb is the pod's state.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","observed"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"$ref":"urn:swain:pod-message#/$defs/ObservedState"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"observed":{"$ref":"urn:swain:pod-message#/$defs/PodObserved"}}},"PodStopping":{"description":"The pod leaves the endpoints. With drain, the node is told to stop it once the proxies have let go (drained).","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","drain","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"stopping","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"drain":{"type":"boolean"},"reason":{"type":"string"},"message":{"type":"string"}}},"PodChanged":{"description":"drained: proxies let go, the node may stop it. lost: its node is unheard for too long; possibly still running. held: the same, but its workload waits for the node. removed: gone from the node, or never was on one.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"type":"string","enum":["drained","lost","held","removed"]},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"reason":{"type":"string"},"message":{"type":"string"}}}}};
-const schema121 = {"oneOf":[{"$ref":"urn:swain:event#/$defs/ClusterCreated"},{"$ref":"urn:swain:event#/$defs/ClusterRestored"},{"$ref":"urn:swain:event#/$defs/LeaderElected"},{"$ref":"urn:swain:event#/$defs/NodeRegistered"},{"$ref":"urn:swain:event#/$defs/NodeChanged"},{"$ref":"urn:swain:event#/$defs/NodeManaged"},{"$ref":"urn:swain:event#/$defs/WorkloadApplied"},{"$ref":"urn:swain:event#/$defs/WorkloadScaled"},{"$ref":"urn:swain:event#/$defs/WorkloadHalted"},{"$ref":"urn:swain:event#/$defs/WorkloadChanged"},{"$ref":"urn:swain:event#/$defs/ServiceApplied"},{"$ref":"urn:swain:event#/$defs/ServiceDeleted"},{"$ref":"urn:swain:event#/$defs/EndpointRegistered"},{"$ref":"urn:swain:event#/$defs/EndpointRemoved"},{"$ref":"urn:swain:event#/$defs/AutoscalerApplied"},{"$ref":"urn:swain:event#/$defs/AutoscalerDeleted"},{"$ref":"urn:swain:event#/$defs/AutoscalerScaled"},{"$ref":"urn:swain:event#/$defs/PodPending"},{"$ref":"urn:swain:event#/$defs/PodAssigned"},{"$ref":"urn:swain:event#/$defs/PodReported"},{"$ref":"urn:swain:event#/$defs/PodStopping"},{"$ref":"urn:swain:event#/$defs/PodChanged"}]};
+const schema120 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:event","title":"Event","description":"One decision of the leader, as it is stored in the log.","type":"object","additionalProperties":true,"required":["schema","logId","epoch","id","prev","time","cause","items"],"properties":{"schema":{"const":1,"type":"integer"},"logId":{"type":"string"},"epoch":{"description":"Sequence of the leader.elected event of the term this was written in.","type":"integer","minimum":1},"id":{"type":"string"},"prev":{"description":"Id of the event before this one; empty for the first.","type":"string"},"time":{"description":"Milliseconds since 1970 by the leader's clock of this term.","type":"integer","minimum":0},"cause":{"description":"What made the leader decide: api, report, liveness, reconcile, rollout, drain, autoscale, election.","type":"string"},"operation":{"description":"The client's operation id, when a request caused it.","type":"string"},"items":{"type":"array","minItems":1,"maxItems":1000,"items":{"$ref":"urn:swain:event#/$defs/EventItem"}}},"$defs":{"EventItem":{"type":"object","required":["kind","verb"],"properties":{"kind":{"type":"string"},"verb":{"type":"string"}},"if":{"type":"object","properties":{"kind":{"enum":["cluster"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["created"]}}},"then":{"$ref":"urn:swain:event#/$defs/ClusterCreated"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["restored"]}}},"then":{"$ref":"urn:swain:event#/$defs/ClusterRestored"},"else":false}},"else":{"if":{"type":"object","properties":{"kind":{"enum":["leader"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["elected"]}}},"then":{"$ref":"urn:swain:event#/$defs/LeaderElected"},"else":false},"else":{"if":{"type":"object","properties":{"kind":{"enum":["node"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["registered"]}}},"then":{"$ref":"urn:swain:event#/$defs/NodeRegistered"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["unknown","ready"]}}},"then":{"$ref":"urn:swain:event#/$defs/NodeChanged"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["cordoned","draining","uncordoned","removed"]}}},"then":{"$ref":"urn:swain:event#/$defs/NodeManaged"},"else":false}}},"else":{"if":{"type":"object","properties":{"kind":{"enum":["workload"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["applied"]}}},"then":{"$ref":"urn:swain:event#/$defs/WorkloadApplied"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["scaled"]}}},"then":{"$ref":"urn:swain:event#/$defs/WorkloadScaled"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["halted"]}}},"then":{"$ref":"urn:swain:event#/$defs/WorkloadHalted"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["deleted","removed"]}}},"then":{"$ref":"urn:swain:event#/$defs/WorkloadChanged"},"else":false}}}},"else":{"if":{"type":"object","properties":{"kind":{"enum":["service"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["applied"]}}},"then":{"$ref":"urn:swain:event#/$defs/ServiceApplied"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["deleted"]}}},"then":{"$ref":"urn:swain:event#/$defs/ServiceDeleted"},"else":false}},"else":{"if":{"type":"object","properties":{"kind":{"enum":["endpoint"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["registered"]}}},"then":{"$ref":"urn:swain:event#/$defs/EndpointRegistered"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["removed"]}}},"then":{"$ref":"urn:swain:event#/$defs/EndpointRemoved"},"else":false}},"else":{"if":{"type":"object","properties":{"kind":{"enum":["autoscaler"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["applied"]}}},"then":{"$ref":"urn:swain:event#/$defs/AutoscalerApplied"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["deleted"]}}},"then":{"$ref":"urn:swain:event#/$defs/AutoscalerDeleted"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["scaled"]}}},"then":{"$ref":"urn:swain:event#/$defs/AutoscalerScaled"},"else":false}}},"else":{"if":{"type":"object","properties":{"kind":{"enum":["pod"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["pending"]}}},"then":{"$ref":"urn:swain:event#/$defs/PodPending"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["assigned"]}}},"then":{"$ref":"urn:swain:event#/$defs/PodAssigned"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["pulling","starting","running","ready","backoff","stopped","failed"]}}},"then":{"$ref":"urn:swain:event#/$defs/PodReported"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["stopping"]}}},"then":{"$ref":"urn:swain:event#/$defs/PodStopping"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["drained","lost","held","removed"]}}},"then":{"$ref":"urn:swain:event#/$defs/PodChanged"},"else":false}}}}},"else":false}}}}}}}},"ClusterCreated":{"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"cluster","type":"string"},"verb":{"const":"created","type":"string"},"name":{"description":"The cluster's uid; container labels carry it.","type":"string"}}},"ClusterRestored":{"description":"Begins a new log after the records of a backup. Beside it in the event is an election, whose epoch is the event's own sequence.","type":"object","additionalProperties":false,"required":["kind","verb","name","parent","sequence","message"],"properties":{"kind":{"const":"cluster","type":"string"},"verb":{"const":"restored","type":"string"},"name":{"description":"The cluster's uid.","type":"string"},"parent":{"description":"Id of the log that was restored.","type":"string"},"sequence":{"description":"Its last sequence in the backup.","type":"integer","minimum":1},"message":{"type":"string"}}},"LeaderElected":{"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"leader","type":"string"},"verb":{"const":"elected","type":"string"},"name":{"description":"The controller's id.","type":"string"}}},"NodeRegistered":{"type":"object","additionalProperties":false,"required":["kind","verb","name","facts"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"const":"registered","type":"string"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"}}},"NodeChanged":{"description":"unknown: not heard in time, or held while a mass loss is waited out. ready: heard; with a reason, why it cannot start pods all the same.","type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"type":"string","enum":["unknown","ready"]},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"NodeManaged":{"description":"cordoned: takes no new pods, keeps those it has. draining: they move away, too; with a reason, why some cannot. uncordoned: takes pods again. removed: forgotten, and its pods with it.","type":"object","additionalProperties":false,"required":["kind","verb","name","reason","message"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"type":"string","enum":["cordoned","draining","uncordoned","removed"]},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"WorkloadApplied":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:workload-manifest#/$defs/WorkloadSpec"}}},"WorkloadScaled":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","replicas"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"scaled","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"replicas":{"type":"integer","minimum":0,"maximum":10000}}},"WorkloadHalted":{"description":"A template change stopped because a new pod did not become ready.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","reason","message"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"halted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"WorkloadChanged":{"description":"deleted: asked for; its pods stop. removed: the last pod is gone.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"type":"string","enum":["deleted","removed"]},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}},"ServiceApplied":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"service","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:service-manifest#/$defs/ServiceSpec"}}},"ServiceDeleted":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"service","type":"string"},"verb":{"const":"deleted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}},"EndpointRegistered":{"description":"A program that no node runs serves a service, or serves it at other addresses than before.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","service","addresses","ttlMs"],"properties":{"kind":{"const":"endpoint","type":"string"},"verb":{"const":"registered","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"service":{"$ref":"urn:swain:common#/$defs/Name"},"addresses":{"$ref":"urn:swain:endpoint-register-request#/$defs/ExternalAddresses"},"ttlMs":{"description":"Without a renewal for this long it is removed.","type":"integer","minimum":1}}},"EndpointRemoved":{"description":"EXPIRED: not renewed in time. DEREGISTERED: by its own wish. DELETED: its service was deleted.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","service","reason","message"],"properties":{"kind":{"const":"endpoint","type":"string"},"verb":{"const":"removed","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"service":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"AutoscalerApplied":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:autoscaler-manifest#/$defs/AutoscalerSpec"}}},"AutoscalerDeleted":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"deleted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}},"AutoscalerScaled":{"description":"Why the workload.scaled item beside it in the same event was decided.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","from","replicas","reason","message","metrics"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"scaled","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"from":{"type":"integer","minimum":0,"maximum":10000},"replicas":{"type":"integer","minimum":1,"maximum":10000},"reason":{"type":"string"},"message":{"type":"string"},"metrics":{"type":"array","maxItems":2,"items":{"$ref":"urn:swain:autoscale-message#/$defs/AutoscaleMetric"}}}},"PodPending":{"description":"A pod that has a slot but no node, and why. Makes the pod when it is new.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","slot","template","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"pending","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"template":{"type":"integer","minimum":1},"reason":{"type":"string"},"message":{"type":"string"}}},"PodAssigned":{"description":"A pod is placed on a node. Makes the pod when it is new.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","slot","template","node"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"assigned","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"template":{"description":"Sequence of the event that set the pod template.","type":"integer","minimum":1},"node":{"$ref":"urn:swain:common#/$defs/Name"}}},"PodReported":{"description":"What the agent saw; the verb is the pod's state.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","observed"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"$ref":"urn:swain:pod-message#/$defs/ObservedState"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"observed":{"$ref":"urn:swain:pod-message#/$defs/PodObserved"}}},"PodStopping":{"description":"The pod leaves the endpoints. With drain, the node is told to stop it once the proxies have let go (drained).","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","drain","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"stopping","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"drain":{"type":"boolean"},"reason":{"type":"string"},"message":{"type":"string"}}},"PodChanged":{"description":"drained: proxies let go, the node may stop it. lost: its node is unheard for too long; possibly still running. held: the same, but its workload waits for the node. removed: gone from the node, or never was on one.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"type":"string","enum":["drained","lost","held","removed"]},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"reason":{"type":"string"},"message":{"type":"string"}}}}};
+const schema121 = {"type":"object","required":["kind","verb"],"properties":{"kind":{"type":"string"},"verb":{"type":"string"}},"if":{"type":"object","properties":{"kind":{"enum":["cluster"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["created"]}}},"then":{"$ref":"urn:swain:event#/$defs/ClusterCreated"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["restored"]}}},"then":{"$ref":"urn:swain:event#/$defs/ClusterRestored"},"else":false}},"else":{"if":{"type":"object","properties":{"kind":{"enum":["leader"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["elected"]}}},"then":{"$ref":"urn:swain:event#/$defs/LeaderElected"},"else":false},"else":{"if":{"type":"object","properties":{"kind":{"enum":["node"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["registered"]}}},"then":{"$ref":"urn:swain:event#/$defs/NodeRegistered"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["unknown","ready"]}}},"then":{"$ref":"urn:swain:event#/$defs/NodeChanged"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["cordoned","draining","uncordoned","removed"]}}},"then":{"$ref":"urn:swain:event#/$defs/NodeManaged"},"else":false}}},"else":{"if":{"type":"object","properties":{"kind":{"enum":["workload"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["applied"]}}},"then":{"$ref":"urn:swain:event#/$defs/WorkloadApplied"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["scaled"]}}},"then":{"$ref":"urn:swain:event#/$defs/WorkloadScaled"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["halted"]}}},"then":{"$ref":"urn:swain:event#/$defs/WorkloadHalted"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["deleted","removed"]}}},"then":{"$ref":"urn:swain:event#/$defs/WorkloadChanged"},"else":false}}}},"else":{"if":{"type":"object","properties":{"kind":{"enum":["service"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["applied"]}}},"then":{"$ref":"urn:swain:event#/$defs/ServiceApplied"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["deleted"]}}},"then":{"$ref":"urn:swain:event#/$defs/ServiceDeleted"},"else":false}},"else":{"if":{"type":"object","properties":{"kind":{"enum":["endpoint"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["registered"]}}},"then":{"$ref":"urn:swain:event#/$defs/EndpointRegistered"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["removed"]}}},"then":{"$ref":"urn:swain:event#/$defs/EndpointRemoved"},"else":false}},"else":{"if":{"type":"object","properties":{"kind":{"enum":["autoscaler"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["applied"]}}},"then":{"$ref":"urn:swain:event#/$defs/AutoscalerApplied"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["deleted"]}}},"then":{"$ref":"urn:swain:event#/$defs/AutoscalerDeleted"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["scaled"]}}},"then":{"$ref":"urn:swain:event#/$defs/AutoscalerScaled"},"else":false}}},"else":{"if":{"type":"object","properties":{"kind":{"enum":["pod"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["pending"]}}},"then":{"$ref":"urn:swain:event#/$defs/PodPending"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["assigned"]}}},"then":{"$ref":"urn:swain:event#/$defs/PodAssigned"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["pulling","starting","running","ready","backoff","stopped","failed"]}}},"then":{"$ref":"urn:swain:event#/$defs/PodReported"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["stopping"]}}},"then":{"$ref":"urn:swain:event#/$defs/PodStopping"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["drained","lost","held","removed"]}}},"then":{"$ref":"urn:swain:event#/$defs/PodChanged"},"else":false}}}}},"else":false}}}}}}}};
 const schema122 = {"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"cluster","type":"string"},"verb":{"const":"created","type":"string"},"name":{"description":"The cluster's uid; container labels carry it.","type":"string"}}};
 const schema123 = {"description":"Begins a new log after the records of a backup. Beside it in the event is an election, whose epoch is the event's own sequence.","type":"object","additionalProperties":false,"required":["kind","verb","name","parent","sequence","message"],"properties":{"kind":{"const":"cluster","type":"string"},"verb":{"const":"restored","type":"string"},"name":{"description":"The cluster's uid.","type":"string"},"parent":{"description":"Id of the log that was restored.","type":"string"},"sequence":{"description":"Its last sequence in the backup.","type":"integer","minimum":1},"message":{"type":"string"}}};
 const schema124 = {"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"leader","type":"string"},"verb":{"const":"elected","type":"string"},"name":{"description":"The controller's id.","type":"string"}}};
@@ -14979,13 +14979,14 @@ evaluated0.props = undefined;
 if(evaluated0.dynamicItems){
 evaluated0.items = undefined;
 }
-const _errs0 = errors;
-let valid0 = false;
-let passing0 = null;
 const _errs1 = errors;
+let valid0 = true;
+const _errs2 = errors;
+if(errors === _errs2){
 if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.kind === undefined){
-const err0 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterCreated/required",keyword:"required",params:{missingProperty: "kind"},message:"must have required property '"+"kind"+"'"};
+if(data.kind !== undefined){
+if(!(data.kind === "cluster")){
+const err0 = {};
 if(vErrors === null){
 vErrors = [err0];
 }
@@ -14994,8 +14995,10 @@ vErrors.push(err0);
 }
 errors++;
 }
-if(data.verb === undefined){
-const err1 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterCreated/required",keyword:"required",params:{missingProperty: "verb"},message:"must have required property '"+"verb"+"'"};
+}
+}
+else {
+const err1 = {};
 if(vErrors === null){
 vErrors = [err1];
 }
@@ -15004,8 +15007,28 @@ vErrors.push(err1);
 }
 errors++;
 }
-if(data.name === undefined){
-const err2 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterCreated/required",keyword:"required",params:{missingProperty: "name"},message:"must have required property '"+"name"+"'"};
+}
+var _valid0 = _errs2 === errors;
+errors = _errs1;
+if(vErrors !== null){
+if(_errs1){
+vErrors.length = _errs1;
+}
+else {
+vErrors = null;
+}
+}
+let ifClause0;
+if(_valid0){
+const _errs5 = errors;
+const _errs6 = errors;
+let valid2 = true;
+const _errs7 = errors;
+if(errors === _errs7){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.verb !== undefined){
+if(!(data.verb === "created")){
+const err2 = {};
 if(vErrors === null){
 vErrors = [err2];
 }
@@ -15014,9 +15037,10 @@ vErrors.push(err2);
 }
 errors++;
 }
-for(const key0 in data){
-if(!(((key0 === "kind") || (key0 === "verb")) || (key0 === "name"))){
-const err3 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterCreated/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"};
+}
+}
+else {
+const err3 = {};
 if(vErrors === null){
 vErrors = [err3];
 }
@@ -15026,10 +15050,22 @@ vErrors.push(err3);
 errors++;
 }
 }
-if(data.kind !== undefined){
-let data0 = data.kind;
-if(typeof data0 !== "string"){
-const err4 = {instancePath:instancePath+"/kind",schemaPath:"urn:swain:event#/$defs/ClusterCreated/properties/kind/type",keyword:"type",params:{type: "string"},message:"must be string"};
+var _valid1 = _errs7 === errors;
+errors = _errs6;
+if(vErrors !== null){
+if(_errs6){
+vErrors.length = _errs6;
+}
+else {
+vErrors = null;
+}
+}
+let ifClause1;
+if(_valid1){
+const _errs10 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.kind === undefined){
+const err4 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterCreated/required",keyword:"required",params:{missingProperty: "kind"},message:"must have required property '"+"kind"+"'"};
 if(vErrors === null){
 vErrors = [err4];
 }
@@ -15038,8 +15074,8 @@ vErrors.push(err4);
 }
 errors++;
 }
-if("cluster" !== data0){
-const err5 = {instancePath:instancePath+"/kind",schemaPath:"urn:swain:event#/$defs/ClusterCreated/properties/kind/const",keyword:"const",params:{allowedValue: "cluster"},message:"must be equal to constant"};
+if(data.verb === undefined){
+const err5 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterCreated/required",keyword:"required",params:{missingProperty: "verb"},message:"must have required property '"+"verb"+"'"};
 if(vErrors === null){
 vErrors = [err5];
 }
@@ -15048,11 +15084,8 @@ vErrors.push(err5);
 }
 errors++;
 }
-}
-if(data.verb !== undefined){
-let data1 = data.verb;
-if(typeof data1 !== "string"){
-const err6 = {instancePath:instancePath+"/verb",schemaPath:"urn:swain:event#/$defs/ClusterCreated/properties/verb/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(data.name === undefined){
+const err6 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterCreated/required",keyword:"required",params:{missingProperty: "name"},message:"must have required property '"+"name"+"'"};
 if(vErrors === null){
 vErrors = [err6];
 }
@@ -15061,8 +15094,9 @@ vErrors.push(err6);
 }
 errors++;
 }
-if("created" !== data1){
-const err7 = {instancePath:instancePath+"/verb",schemaPath:"urn:swain:event#/$defs/ClusterCreated/properties/verb/const",keyword:"const",params:{allowedValue: "created"},message:"must be equal to constant"};
+for(const key0 in data){
+if(!(((key0 === "kind") || (key0 === "verb")) || (key0 === "name"))){
+const err7 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterCreated/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err7];
 }
@@ -15072,9 +15106,10 @@ vErrors.push(err7);
 errors++;
 }
 }
-if(data.name !== undefined){
-if(typeof data.name !== "string"){
-const err8 = {instancePath:instancePath+"/name",schemaPath:"urn:swain:event#/$defs/ClusterCreated/properties/name/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(data.kind !== undefined){
+let data2 = data.kind;
+if(typeof data2 !== "string"){
+const err8 = {instancePath:instancePath+"/kind",schemaPath:"urn:swain:event#/$defs/ClusterCreated/properties/kind/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err8];
 }
@@ -15083,10 +15118,8 @@ vErrors.push(err8);
 }
 errors++;
 }
-}
-}
-else {
-const err9 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterCreated/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if("cluster" !== data2){
+const err9 = {instancePath:instancePath+"/kind",schemaPath:"urn:swain:event#/$defs/ClusterCreated/properties/kind/const",keyword:"const",params:{allowedValue: "cluster"},message:"must be equal to constant"};
 if(vErrors === null){
 vErrors = [err9];
 }
@@ -15095,16 +15128,11 @@ vErrors.push(err9);
 }
 errors++;
 }
-var _valid0 = _errs1 === errors;
-if(_valid0){
-valid0 = true;
-passing0 = 0;
-var props0 = true;
 }
-const _errs11 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.kind === undefined){
-const err10 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterRestored/required",keyword:"required",params:{missingProperty: "kind"},message:"must have required property '"+"kind"+"'"};
+if(data.verb !== undefined){
+let data3 = data.verb;
+if(typeof data3 !== "string"){
+const err10 = {instancePath:instancePath+"/verb",schemaPath:"urn:swain:event#/$defs/ClusterCreated/properties/verb/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err10];
 }
@@ -15113,8 +15141,8 @@ vErrors.push(err10);
 }
 errors++;
 }
-if(data.verb === undefined){
-const err11 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterRestored/required",keyword:"required",params:{missingProperty: "verb"},message:"must have required property '"+"verb"+"'"};
+if("created" !== data3){
+const err11 = {instancePath:instancePath+"/verb",schemaPath:"urn:swain:event#/$defs/ClusterCreated/properties/verb/const",keyword:"const",params:{allowedValue: "created"},message:"must be equal to constant"};
 if(vErrors === null){
 vErrors = [err11];
 }
@@ -15123,8 +15151,10 @@ vErrors.push(err11);
 }
 errors++;
 }
-if(data.name === undefined){
-const err12 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterRestored/required",keyword:"required",params:{missingProperty: "name"},message:"must have required property '"+"name"+"'"};
+}
+if(data.name !== undefined){
+if(typeof data.name !== "string"){
+const err12 = {instancePath:instancePath+"/name",schemaPath:"urn:swain:event#/$defs/ClusterCreated/properties/name/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err12];
 }
@@ -15133,8 +15163,10 @@ vErrors.push(err12);
 }
 errors++;
 }
-if(data.parent === undefined){
-const err13 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterRestored/required",keyword:"required",params:{missingProperty: "parent"},message:"must have required property '"+"parent"+"'"};
+}
+}
+else {
+const err13 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterCreated/type",keyword:"type",params:{type: "object"},message:"must be object"};
 if(vErrors === null){
 vErrors = [err13];
 }
@@ -15143,8 +15175,23 @@ vErrors.push(err13);
 }
 errors++;
 }
-if(data.sequence === undefined){
-const err14 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterRestored/required",keyword:"required",params:{missingProperty: "sequence"},message:"must have required property '"+"sequence"+"'"};
+var _valid1 = _errs10 === errors;
+valid2 = _valid1;
+if(valid2){
+var props0 = true;
+}
+ifClause1 = "then";
+}
+else {
+const _errs20 = errors;
+const _errs21 = errors;
+let valid6 = true;
+const _errs22 = errors;
+if(errors === _errs22){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.verb !== undefined){
+if(!(data.verb === "restored")){
+const err14 = {};
 if(vErrors === null){
 vErrors = [err14];
 }
@@ -15153,8 +15200,10 @@ vErrors.push(err14);
 }
 errors++;
 }
-if(data.message === undefined){
-const err15 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterRestored/required",keyword:"required",params:{missingProperty: "message"},message:"must have required property '"+"message"+"'"};
+}
+}
+else {
+const err15 = {};
 if(vErrors === null){
 vErrors = [err15];
 }
@@ -15163,9 +15212,23 @@ vErrors.push(err15);
 }
 errors++;
 }
-for(const key1 in data){
-if(!((((((key1 === "kind") || (key1 === "verb")) || (key1 === "name")) || (key1 === "parent")) || (key1 === "sequence")) || (key1 === "message"))){
-const err16 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterRestored/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"};
+}
+var _valid2 = _errs22 === errors;
+errors = _errs21;
+if(vErrors !== null){
+if(_errs21){
+vErrors.length = _errs21;
+}
+else {
+vErrors = null;
+}
+}
+let ifClause2;
+if(_valid2){
+const _errs25 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.kind === undefined){
+const err16 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterRestored/required",keyword:"required",params:{missingProperty: "kind"},message:"must have required property '"+"kind"+"'"};
 if(vErrors === null){
 vErrors = [err16];
 }
@@ -15174,11 +15237,8 @@ vErrors.push(err16);
 }
 errors++;
 }
-}
-if(data.kind !== undefined){
-let data3 = data.kind;
-if(typeof data3 !== "string"){
-const err17 = {instancePath:instancePath+"/kind",schemaPath:"urn:swain:event#/$defs/ClusterRestored/properties/kind/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(data.verb === undefined){
+const err17 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterRestored/required",keyword:"required",params:{missingProperty: "verb"},message:"must have required property '"+"verb"+"'"};
 if(vErrors === null){
 vErrors = [err17];
 }
@@ -15187,8 +15247,8 @@ vErrors.push(err17);
 }
 errors++;
 }
-if("cluster" !== data3){
-const err18 = {instancePath:instancePath+"/kind",schemaPath:"urn:swain:event#/$defs/ClusterRestored/properties/kind/const",keyword:"const",params:{allowedValue: "cluster"},message:"must be equal to constant"};
+if(data.name === undefined){
+const err18 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterRestored/required",keyword:"required",params:{missingProperty: "name"},message:"must have required property '"+"name"+"'"};
 if(vErrors === null){
 vErrors = [err18];
 }
@@ -15197,11 +15257,8 @@ vErrors.push(err18);
 }
 errors++;
 }
-}
-if(data.verb !== undefined){
-let data4 = data.verb;
-if(typeof data4 !== "string"){
-const err19 = {instancePath:instancePath+"/verb",schemaPath:"urn:swain:event#/$defs/ClusterRestored/properties/verb/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(data.parent === undefined){
+const err19 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterRestored/required",keyword:"required",params:{missingProperty: "parent"},message:"must have required property '"+"parent"+"'"};
 if(vErrors === null){
 vErrors = [err19];
 }
@@ -15210,8 +15267,8 @@ vErrors.push(err19);
 }
 errors++;
 }
-if("restored" !== data4){
-const err20 = {instancePath:instancePath+"/verb",schemaPath:"urn:swain:event#/$defs/ClusterRestored/properties/verb/const",keyword:"const",params:{allowedValue: "restored"},message:"must be equal to constant"};
+if(data.sequence === undefined){
+const err20 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterRestored/required",keyword:"required",params:{missingProperty: "sequence"},message:"must have required property '"+"sequence"+"'"};
 if(vErrors === null){
 vErrors = [err20];
 }
@@ -15220,10 +15277,8 @@ vErrors.push(err20);
 }
 errors++;
 }
-}
-if(data.name !== undefined){
-if(typeof data.name !== "string"){
-const err21 = {instancePath:instancePath+"/name",schemaPath:"urn:swain:event#/$defs/ClusterRestored/properties/name/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(data.message === undefined){
+const err21 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterRestored/required",keyword:"required",params:{missingProperty: "message"},message:"must have required property '"+"message"+"'"};
 if(vErrors === null){
 vErrors = [err21];
 }
@@ -15232,10 +15287,9 @@ vErrors.push(err21);
 }
 errors++;
 }
-}
-if(data.parent !== undefined){
-if(typeof data.parent !== "string"){
-const err22 = {instancePath:instancePath+"/parent",schemaPath:"urn:swain:event#/$defs/ClusterRestored/properties/parent/type",keyword:"type",params:{type: "string"},message:"must be string"};
+for(const key1 in data){
+if(!((((((key1 === "kind") || (key1 === "verb")) || (key1 === "name")) || (key1 === "parent")) || (key1 === "sequence")) || (key1 === "message"))){
+const err22 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterRestored/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err22];
 }
@@ -15245,10 +15299,10 @@ vErrors.push(err22);
 errors++;
 }
 }
-if(data.sequence !== undefined){
-let data7 = data.sequence;
-if(!(((typeof data7 == "number") && (!(data7 % 1) && !isNaN(data7))) && (isFinite(data7)))){
-const err23 = {instancePath:instancePath+"/sequence",schemaPath:"urn:swain:event#/$defs/ClusterRestored/properties/sequence/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(data.kind !== undefined){
+let data6 = data.kind;
+if(typeof data6 !== "string"){
+const err23 = {instancePath:instancePath+"/kind",schemaPath:"urn:swain:event#/$defs/ClusterRestored/properties/kind/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err23];
 }
@@ -15257,9 +15311,8 @@ vErrors.push(err23);
 }
 errors++;
 }
-if((typeof data7 == "number") && (isFinite(data7))){
-if(data7 < 1 || isNaN(data7)){
-const err24 = {instancePath:instancePath+"/sequence",schemaPath:"urn:swain:event#/$defs/ClusterRestored/properties/sequence/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if("cluster" !== data6){
+const err24 = {instancePath:instancePath+"/kind",schemaPath:"urn:swain:event#/$defs/ClusterRestored/properties/kind/const",keyword:"const",params:{allowedValue: "cluster"},message:"must be equal to constant"};
 if(vErrors === null){
 vErrors = [err24];
 }
@@ -15269,10 +15322,10 @@ vErrors.push(err24);
 errors++;
 }
 }
-}
-if(data.message !== undefined){
-if(typeof data.message !== "string"){
-const err25 = {instancePath:instancePath+"/message",schemaPath:"urn:swain:event#/$defs/ClusterRestored/properties/message/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(data.verb !== undefined){
+let data7 = data.verb;
+if(typeof data7 !== "string"){
+const err25 = {instancePath:instancePath+"/verb",schemaPath:"urn:swain:event#/$defs/ClusterRestored/properties/verb/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err25];
 }
@@ -15281,10 +15334,8 @@ vErrors.push(err25);
 }
 errors++;
 }
-}
-}
-else {
-const err26 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterRestored/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if("restored" !== data7){
+const err26 = {instancePath:instancePath+"/verb",schemaPath:"urn:swain:event#/$defs/ClusterRestored/properties/verb/const",keyword:"const",params:{allowedValue: "restored"},message:"must be equal to constant"};
 if(vErrors === null){
 vErrors = [err26];
 }
@@ -15293,23 +15344,10 @@ vErrors.push(err26);
 }
 errors++;
 }
-var _valid0 = _errs11 === errors;
-if(_valid0 && valid0){
-valid0 = false;
-passing0 = [passing0, 1];
 }
-else {
-if(_valid0){
-valid0 = true;
-passing0 = 1;
-if(props0 !== true){
-props0 = true;
-}
-}
-const _errs27 = errors;
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.kind === undefined){
-const err27 = {instancePath,schemaPath:"urn:swain:event#/$defs/LeaderElected/required",keyword:"required",params:{missingProperty: "kind"},message:"must have required property '"+"kind"+"'"};
+if(data.name !== undefined){
+if(typeof data.name !== "string"){
+const err27 = {instancePath:instancePath+"/name",schemaPath:"urn:swain:event#/$defs/ClusterRestored/properties/name/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err27];
 }
@@ -15318,8 +15356,10 @@ vErrors.push(err27);
 }
 errors++;
 }
-if(data.verb === undefined){
-const err28 = {instancePath,schemaPath:"urn:swain:event#/$defs/LeaderElected/required",keyword:"required",params:{missingProperty: "verb"},message:"must have required property '"+"verb"+"'"};
+}
+if(data.parent !== undefined){
+if(typeof data.parent !== "string"){
+const err28 = {instancePath:instancePath+"/parent",schemaPath:"urn:swain:event#/$defs/ClusterRestored/properties/parent/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err28];
 }
@@ -15328,8 +15368,11 @@ vErrors.push(err28);
 }
 errors++;
 }
-if(data.name === undefined){
-const err29 = {instancePath,schemaPath:"urn:swain:event#/$defs/LeaderElected/required",keyword:"required",params:{missingProperty: "name"},message:"must have required property '"+"name"+"'"};
+}
+if(data.sequence !== undefined){
+let data10 = data.sequence;
+if(!(((typeof data10 == "number") && (!(data10 % 1) && !isNaN(data10))) && (isFinite(data10)))){
+const err29 = {instancePath:instancePath+"/sequence",schemaPath:"urn:swain:event#/$defs/ClusterRestored/properties/sequence/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err29];
 }
@@ -15338,9 +15381,9 @@ vErrors.push(err29);
 }
 errors++;
 }
-for(const key2 in data){
-if(!(((key2 === "kind") || (key2 === "verb")) || (key2 === "name"))){
-const err30 = {instancePath,schemaPath:"urn:swain:event#/$defs/LeaderElected/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key2},message:"must NOT have additional properties"};
+if((typeof data10 == "number") && (isFinite(data10))){
+if(data10 < 1 || isNaN(data10)){
+const err30 = {instancePath:instancePath+"/sequence",schemaPath:"urn:swain:event#/$defs/ClusterRestored/properties/sequence/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err30];
 }
@@ -15350,10 +15393,10 @@ vErrors.push(err30);
 errors++;
 }
 }
-if(data.kind !== undefined){
-let data9 = data.kind;
-if(typeof data9 !== "string"){
-const err31 = {instancePath:instancePath+"/kind",schemaPath:"urn:swain:event#/$defs/LeaderElected/properties/kind/type",keyword:"type",params:{type: "string"},message:"must be string"};
+}
+if(data.message !== undefined){
+if(typeof data.message !== "string"){
+const err31 = {instancePath:instancePath+"/message",schemaPath:"urn:swain:event#/$defs/ClusterRestored/properties/message/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err31];
 }
@@ -15362,8 +15405,10 @@ vErrors.push(err31);
 }
 errors++;
 }
-if("leader" !== data9){
-const err32 = {instancePath:instancePath+"/kind",schemaPath:"urn:swain:event#/$defs/LeaderElected/properties/kind/const",keyword:"const",params:{allowedValue: "leader"},message:"must be equal to constant"};
+}
+}
+else {
+const err32 = {instancePath,schemaPath:"urn:swain:event#/$defs/ClusterRestored/type",keyword:"type",params:{type: "object"},message:"must be object"};
 if(vErrors === null){
 vErrors = [err32];
 }
@@ -15372,11 +15417,16 @@ vErrors.push(err32);
 }
 errors++;
 }
+var _valid2 = _errs25 === errors;
+valid6 = _valid2;
+if(valid6){
+var props1 = true;
 }
-if(data.verb !== undefined){
-let data10 = data.verb;
-if(typeof data10 !== "string"){
-const err33 = {instancePath:instancePath+"/verb",schemaPath:"urn:swain:event#/$defs/LeaderElected/properties/verb/type",keyword:"type",params:{type: "string"},message:"must be string"};
+ifClause2 = "then";
+}
+else {
+var _valid2 = false;
+const err33 = {instancePath,schemaPath:"#/then/else/else/false schema",keyword:"false schema",params:{},message:"boolean schema is false"};
 if(vErrors === null){
 vErrors = [err33];
 }
@@ -15384,9 +15434,11 @@ else {
 vErrors.push(err33);
 }
 errors++;
+valid6 = _valid2;
+ifClause2 = "else";
 }
-if("elected" !== data10){
-const err34 = {instancePath:instancePath+"/verb",schemaPath:"urn:swain:event#/$defs/LeaderElected/properties/verb/const",keyword:"const",params:{allowedValue: "elected"},message:"must be equal to constant"};
+if(!valid6){
+const err34 = {instancePath,schemaPath:"#/then/else/if",keyword:"if",params:{failingKeyword: ifClause2},message:"must match \""+ifClause2+"\" schema"};
 if(vErrors === null){
 vErrors = [err34];
 }
@@ -15395,10 +15447,23 @@ vErrors.push(err34);
 }
 errors++;
 }
+var _valid1 = _errs20 === errors;
+valid2 = _valid1;
+if(valid2){
+if(props0 !== true && props1 !== undefined){
+if(props1 === true){
+props0 = true;
 }
-if(data.name !== undefined){
-if(typeof data.name !== "string"){
-const err35 = {instancePath:instancePath+"/name",schemaPath:"urn:swain:event#/$defs/LeaderElected/properties/name/type",keyword:"type",params:{type: "string"},message:"must be string"};
+else {
+props0 = props0 || {};
+Object.assign(props0, props1);
+}
+}
+}
+ifClause1 = "else";
+}
+if(!valid2){
+const err35 = {instancePath,schemaPath:"#/then/if",keyword:"if",params:{failingKeyword: ifClause1},message:"must match \""+ifClause1+"\" schema"};
 if(vErrors === null){
 vErrors = [err35];
 }
@@ -15407,10 +15472,26 @@ vErrors.push(err35);
 }
 errors++;
 }
+var _valid0 = _errs5 === errors;
+valid0 = _valid0;
+if(valid0){
+if(props0 !== true){
+props0 = props0 || {};
+props0.kind = true;
 }
+}
+ifClause0 = "then";
 }
 else {
-const err36 = {instancePath,schemaPath:"urn:swain:event#/$defs/LeaderElected/type",keyword:"type",params:{type: "object"},message:"must be object"};
+const _errs41 = errors;
+const _errs42 = errors;
+let valid10 = true;
+const _errs43 = errors;
+if(errors === _errs43){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.kind !== undefined){
+if(!(data.kind === "leader")){
+const err36 = {};
 if(vErrors === null){
 vErrors = [err36];
 }
@@ -15419,384 +15500,10 @@ vErrors.push(err36);
 }
 errors++;
 }
-var _valid0 = _errs27 === errors;
-if(_valid0 && valid0){
-valid0 = false;
-passing0 = [passing0, 2];
+}
 }
 else {
-if(_valid0){
-valid0 = true;
-passing0 = 2;
-if(props0 !== true){
-props0 = true;
-}
-}
-const _errs37 = errors;
-if(!(validate81(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate81.errors : vErrors.concat(validate81.errors);
-errors = vErrors.length;
-}
-var _valid0 = _errs37 === errors;
-if(_valid0 && valid0){
-valid0 = false;
-passing0 = [passing0, 3];
-}
-else {
-if(_valid0){
-valid0 = true;
-passing0 = 3;
-if(props0 !== true){
-props0 = true;
-}
-}
-const _errs38 = errors;
-if(!(validate86(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate86.errors : vErrors.concat(validate86.errors);
-errors = vErrors.length;
-}
-var _valid0 = _errs38 === errors;
-if(_valid0 && valid0){
-valid0 = false;
-passing0 = [passing0, 4];
-}
-else {
-if(_valid0){
-valid0 = true;
-passing0 = 4;
-if(props0 !== true){
-props0 = true;
-}
-}
-const _errs39 = errors;
-if(!(validate88(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate88.errors : vErrors.concat(validate88.errors);
-errors = vErrors.length;
-}
-var _valid0 = _errs39 === errors;
-if(_valid0 && valid0){
-valid0 = false;
-passing0 = [passing0, 5];
-}
-else {
-if(_valid0){
-valid0 = true;
-passing0 = 5;
-if(props0 !== true){
-props0 = true;
-}
-}
-const _errs40 = errors;
-if(!(validate90(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate90.errors : vErrors.concat(validate90.errors);
-errors = vErrors.length;
-}
-var _valid0 = _errs40 === errors;
-if(_valid0 && valid0){
-valid0 = false;
-passing0 = [passing0, 6];
-}
-else {
-if(_valid0){
-valid0 = true;
-passing0 = 6;
-if(props0 !== true){
-props0 = true;
-}
-}
-const _errs41 = errors;
-if(!(validate98(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate98.errors : vErrors.concat(validate98.errors);
-errors = vErrors.length;
-}
-var _valid0 = _errs41 === errors;
-if(_valid0 && valid0){
-valid0 = false;
-passing0 = [passing0, 7];
-}
-else {
-if(_valid0){
-valid0 = true;
-passing0 = 7;
-if(props0 !== true){
-props0 = true;
-}
-}
-const _errs42 = errors;
-if(!(validate100(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate100.errors : vErrors.concat(validate100.errors);
-errors = vErrors.length;
-}
-var _valid0 = _errs42 === errors;
-if(_valid0 && valid0){
-valid0 = false;
-passing0 = [passing0, 8];
-}
-else {
-if(_valid0){
-valid0 = true;
-passing0 = 8;
-if(props0 !== true){
-props0 = true;
-}
-}
-const _errs43 = errors;
-if(!(validate102(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate102.errors : vErrors.concat(validate102.errors);
-errors = vErrors.length;
-}
-var _valid0 = _errs43 === errors;
-if(_valid0 && valid0){
-valid0 = false;
-passing0 = [passing0, 9];
-}
-else {
-if(_valid0){
-valid0 = true;
-passing0 = 9;
-if(props0 !== true){
-props0 = true;
-}
-}
-const _errs44 = errors;
-if(!(validate104(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate104.errors : vErrors.concat(validate104.errors);
-errors = vErrors.length;
-}
-var _valid0 = _errs44 === errors;
-if(_valid0 && valid0){
-valid0 = false;
-passing0 = [passing0, 10];
-}
-else {
-if(_valid0){
-valid0 = true;
-passing0 = 10;
-if(props0 !== true){
-props0 = true;
-}
-}
-const _errs45 = errors;
-if(!(validate122(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate122.errors : vErrors.concat(validate122.errors);
-errors = vErrors.length;
-}
-var _valid0 = _errs45 === errors;
-if(_valid0 && valid0){
-valid0 = false;
-passing0 = [passing0, 11];
-}
-else {
-if(_valid0){
-valid0 = true;
-passing0 = 11;
-if(props0 !== true){
-props0 = true;
-}
-}
-const _errs46 = errors;
-if(!(validate124(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate124.errors : vErrors.concat(validate124.errors);
-errors = vErrors.length;
-}
-var _valid0 = _errs46 === errors;
-if(_valid0 && valid0){
-valid0 = false;
-passing0 = [passing0, 12];
-}
-else {
-if(_valid0){
-valid0 = true;
-passing0 = 12;
-if(props0 !== true){
-props0 = true;
-}
-}
-const _errs47 = errors;
-if(!(validate128(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate128.errors : vErrors.concat(validate128.errors);
-errors = vErrors.length;
-}
-var _valid0 = _errs47 === errors;
-if(_valid0 && valid0){
-valid0 = false;
-passing0 = [passing0, 13];
-}
-else {
-if(_valid0){
-valid0 = true;
-passing0 = 13;
-if(props0 !== true){
-props0 = true;
-}
-}
-const _errs48 = errors;
-if(!(validate130(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate130.errors : vErrors.concat(validate130.errors);
-errors = vErrors.length;
-}
-var _valid0 = _errs48 === errors;
-if(_valid0 && valid0){
-valid0 = false;
-passing0 = [passing0, 14];
-}
-else {
-if(_valid0){
-valid0 = true;
-passing0 = 14;
-if(props0 !== true){
-props0 = true;
-}
-}
-const _errs49 = errors;
-if(!(validate144(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate144.errors : vErrors.concat(validate144.errors);
-errors = vErrors.length;
-}
-var _valid0 = _errs49 === errors;
-if(_valid0 && valid0){
-valid0 = false;
-passing0 = [passing0, 15];
-}
-else {
-if(_valid0){
-valid0 = true;
-passing0 = 15;
-if(props0 !== true){
-props0 = true;
-}
-}
-const _errs50 = errors;
-if(!(validate146(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate146.errors : vErrors.concat(validate146.errors);
-errors = vErrors.length;
-}
-var _valid0 = _errs50 === errors;
-if(_valid0 && valid0){
-valid0 = false;
-passing0 = [passing0, 16];
-}
-else {
-if(_valid0){
-valid0 = true;
-passing0 = 16;
-if(props0 !== true){
-props0 = true;
-}
-}
-const _errs51 = errors;
-if(!(validate149(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate149.errors : vErrors.concat(validate149.errors);
-errors = vErrors.length;
-}
-var _valid0 = _errs51 === errors;
-if(_valid0 && valid0){
-valid0 = false;
-passing0 = [passing0, 17];
-}
-else {
-if(_valid0){
-valid0 = true;
-passing0 = 17;
-if(props0 !== true){
-props0 = true;
-}
-}
-const _errs52 = errors;
-if(!(validate151(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate151.errors : vErrors.concat(validate151.errors);
-errors = vErrors.length;
-}
-var _valid0 = _errs52 === errors;
-if(_valid0 && valid0){
-valid0 = false;
-passing0 = [passing0, 18];
-}
-else {
-if(_valid0){
-valid0 = true;
-passing0 = 18;
-if(props0 !== true){
-props0 = true;
-}
-}
-const _errs53 = errors;
-if(!(validate153(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate153.errors : vErrors.concat(validate153.errors);
-errors = vErrors.length;
-}
-var _valid0 = _errs53 === errors;
-if(_valid0 && valid0){
-valid0 = false;
-passing0 = [passing0, 19];
-}
-else {
-if(_valid0){
-valid0 = true;
-passing0 = 19;
-if(props0 !== true){
-props0 = true;
-}
-}
-const _errs54 = errors;
-if(!(validate161(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate161.errors : vErrors.concat(validate161.errors);
-errors = vErrors.length;
-}
-var _valid0 = _errs54 === errors;
-if(_valid0 && valid0){
-valid0 = false;
-passing0 = [passing0, 20];
-}
-else {
-if(_valid0){
-valid0 = true;
-passing0 = 20;
-if(props0 !== true){
-props0 = true;
-}
-}
-const _errs55 = errors;
-if(!(validate163(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate163.errors : vErrors.concat(validate163.errors);
-errors = vErrors.length;
-}
-var _valid0 = _errs55 === errors;
-if(_valid0 && valid0){
-valid0 = false;
-passing0 = [passing0, 21];
-}
-else {
-if(_valid0){
-valid0 = true;
-passing0 = 21;
-if(props0 !== true){
-props0 = true;
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-if(!valid0){
-const err37 = {instancePath,schemaPath:"#/oneOf",keyword:"oneOf",params:{passingSchemas: passing0},message:"must match exactly one schema in oneOf"};
+const err37 = {};
 if(vErrors === null){
 vErrors = [err37];
 }
@@ -15805,16 +15512,2297 @@ vErrors.push(err37);
 }
 errors++;
 }
-else {
-errors = _errs0;
+}
+var _valid3 = _errs43 === errors;
+errors = _errs42;
 if(vErrors !== null){
-if(_errs0){
-vErrors.length = _errs0;
+if(_errs42){
+vErrors.length = _errs42;
 }
 else {
 vErrors = null;
 }
 }
+let ifClause3;
+if(_valid3){
+const _errs46 = errors;
+const _errs47 = errors;
+let valid12 = true;
+const _errs48 = errors;
+if(errors === _errs48){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.verb !== undefined){
+if(!(data.verb === "elected")){
+const err38 = {};
+if(vErrors === null){
+vErrors = [err38];
+}
+else {
+vErrors.push(err38);
+}
+errors++;
+}
+}
+}
+else {
+const err39 = {};
+if(vErrors === null){
+vErrors = [err39];
+}
+else {
+vErrors.push(err39);
+}
+errors++;
+}
+}
+var _valid4 = _errs48 === errors;
+errors = _errs47;
+if(vErrors !== null){
+if(_errs47){
+vErrors.length = _errs47;
+}
+else {
+vErrors = null;
+}
+}
+let ifClause4;
+if(_valid4){
+const _errs51 = errors;
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.kind === undefined){
+const err40 = {instancePath,schemaPath:"urn:swain:event#/$defs/LeaderElected/required",keyword:"required",params:{missingProperty: "kind"},message:"must have required property '"+"kind"+"'"};
+if(vErrors === null){
+vErrors = [err40];
+}
+else {
+vErrors.push(err40);
+}
+errors++;
+}
+if(data.verb === undefined){
+const err41 = {instancePath,schemaPath:"urn:swain:event#/$defs/LeaderElected/required",keyword:"required",params:{missingProperty: "verb"},message:"must have required property '"+"verb"+"'"};
+if(vErrors === null){
+vErrors = [err41];
+}
+else {
+vErrors.push(err41);
+}
+errors++;
+}
+if(data.name === undefined){
+const err42 = {instancePath,schemaPath:"urn:swain:event#/$defs/LeaderElected/required",keyword:"required",params:{missingProperty: "name"},message:"must have required property '"+"name"+"'"};
+if(vErrors === null){
+vErrors = [err42];
+}
+else {
+vErrors.push(err42);
+}
+errors++;
+}
+for(const key2 in data){
+if(!(((key2 === "kind") || (key2 === "verb")) || (key2 === "name"))){
+const err43 = {instancePath,schemaPath:"urn:swain:event#/$defs/LeaderElected/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key2},message:"must NOT have additional properties"};
+if(vErrors === null){
+vErrors = [err43];
+}
+else {
+vErrors.push(err43);
+}
+errors++;
+}
+}
+if(data.kind !== undefined){
+let data14 = data.kind;
+if(typeof data14 !== "string"){
+const err44 = {instancePath:instancePath+"/kind",schemaPath:"urn:swain:event#/$defs/LeaderElected/properties/kind/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err44];
+}
+else {
+vErrors.push(err44);
+}
+errors++;
+}
+if("leader" !== data14){
+const err45 = {instancePath:instancePath+"/kind",schemaPath:"urn:swain:event#/$defs/LeaderElected/properties/kind/const",keyword:"const",params:{allowedValue: "leader"},message:"must be equal to constant"};
+if(vErrors === null){
+vErrors = [err45];
+}
+else {
+vErrors.push(err45);
+}
+errors++;
+}
+}
+if(data.verb !== undefined){
+let data15 = data.verb;
+if(typeof data15 !== "string"){
+const err46 = {instancePath:instancePath+"/verb",schemaPath:"urn:swain:event#/$defs/LeaderElected/properties/verb/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err46];
+}
+else {
+vErrors.push(err46);
+}
+errors++;
+}
+if("elected" !== data15){
+const err47 = {instancePath:instancePath+"/verb",schemaPath:"urn:swain:event#/$defs/LeaderElected/properties/verb/const",keyword:"const",params:{allowedValue: "elected"},message:"must be equal to constant"};
+if(vErrors === null){
+vErrors = [err47];
+}
+else {
+vErrors.push(err47);
+}
+errors++;
+}
+}
+if(data.name !== undefined){
+if(typeof data.name !== "string"){
+const err48 = {instancePath:instancePath+"/name",schemaPath:"urn:swain:event#/$defs/LeaderElected/properties/name/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err48];
+}
+else {
+vErrors.push(err48);
+}
+errors++;
+}
+}
+}
+else {
+const err49 = {instancePath,schemaPath:"urn:swain:event#/$defs/LeaderElected/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err49];
+}
+else {
+vErrors.push(err49);
+}
+errors++;
+}
+var _valid4 = _errs51 === errors;
+valid12 = _valid4;
+if(valid12){
+var props2 = true;
+}
+ifClause4 = "then";
+}
+else {
+var _valid4 = false;
+const err50 = {instancePath,schemaPath:"#/else/then/else/false schema",keyword:"false schema",params:{},message:"boolean schema is false"};
+if(vErrors === null){
+vErrors = [err50];
+}
+else {
+vErrors.push(err50);
+}
+errors++;
+valid12 = _valid4;
+ifClause4 = "else";
+}
+if(!valid12){
+const err51 = {instancePath,schemaPath:"#/else/then/if",keyword:"if",params:{failingKeyword: ifClause4},message:"must match \""+ifClause4+"\" schema"};
+if(vErrors === null){
+vErrors = [err51];
+}
+else {
+vErrors.push(err51);
+}
+errors++;
+}
+var _valid3 = _errs46 === errors;
+valid10 = _valid3;
+if(valid10){
+if(props2 !== true){
+props2 = props2 || {};
+props2.kind = true;
+}
+}
+ifClause3 = "then";
+}
+else {
+const _errs61 = errors;
+const _errs62 = errors;
+let valid16 = true;
+const _errs63 = errors;
+if(errors === _errs63){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.kind !== undefined){
+if(!(data.kind === "node")){
+const err52 = {};
+if(vErrors === null){
+vErrors = [err52];
+}
+else {
+vErrors.push(err52);
+}
+errors++;
+}
+}
+}
+else {
+const err53 = {};
+if(vErrors === null){
+vErrors = [err53];
+}
+else {
+vErrors.push(err53);
+}
+errors++;
+}
+}
+var _valid5 = _errs63 === errors;
+errors = _errs62;
+if(vErrors !== null){
+if(_errs62){
+vErrors.length = _errs62;
+}
+else {
+vErrors = null;
+}
+}
+let ifClause5;
+if(_valid5){
+const _errs66 = errors;
+const _errs67 = errors;
+let valid18 = true;
+const _errs68 = errors;
+if(errors === _errs68){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.verb !== undefined){
+if(!(data.verb === "registered")){
+const err54 = {};
+if(vErrors === null){
+vErrors = [err54];
+}
+else {
+vErrors.push(err54);
+}
+errors++;
+}
+}
+}
+else {
+const err55 = {};
+if(vErrors === null){
+vErrors = [err55];
+}
+else {
+vErrors.push(err55);
+}
+errors++;
+}
+}
+var _valid6 = _errs68 === errors;
+errors = _errs67;
+if(vErrors !== null){
+if(_errs67){
+vErrors.length = _errs67;
+}
+else {
+vErrors = null;
+}
+}
+let ifClause6;
+if(_valid6){
+const _errs71 = errors;
+if(!(validate81(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate81.errors : vErrors.concat(validate81.errors);
+errors = vErrors.length;
+}
+var _valid6 = _errs71 === errors;
+valid18 = _valid6;
+if(valid18){
+var props3 = true;
+}
+ifClause6 = "then";
+}
+else {
+const _errs72 = errors;
+const _errs73 = errors;
+let valid20 = true;
+const _errs74 = errors;
+if(errors === _errs74){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.verb !== undefined){
+let data19 = data.verb;
+if(!((data19 === "unknown") || (data19 === "ready"))){
+const err56 = {};
+if(vErrors === null){
+vErrors = [err56];
+}
+else {
+vErrors.push(err56);
+}
+errors++;
+}
+}
+}
+else {
+const err57 = {};
+if(vErrors === null){
+vErrors = [err57];
+}
+else {
+vErrors.push(err57);
+}
+errors++;
+}
+}
+var _valid7 = _errs74 === errors;
+errors = _errs73;
+if(vErrors !== null){
+if(_errs73){
+vErrors.length = _errs73;
+}
+else {
+vErrors = null;
+}
+}
+let ifClause7;
+if(_valid7){
+const _errs77 = errors;
+if(!(validate86(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate86.errors : vErrors.concat(validate86.errors);
+errors = vErrors.length;
+}
+var _valid7 = _errs77 === errors;
+valid20 = _valid7;
+if(valid20){
+var props4 = true;
+}
+ifClause7 = "then";
+}
+else {
+const _errs78 = errors;
+const _errs79 = errors;
+let valid22 = true;
+const _errs80 = errors;
+if(errors === _errs80){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.verb !== undefined){
+let data20 = data.verb;
+if(!((((data20 === "cordoned") || (data20 === "draining")) || (data20 === "uncordoned")) || (data20 === "removed"))){
+const err58 = {};
+if(vErrors === null){
+vErrors = [err58];
+}
+else {
+vErrors.push(err58);
+}
+errors++;
+}
+}
+}
+else {
+const err59 = {};
+if(vErrors === null){
+vErrors = [err59];
+}
+else {
+vErrors.push(err59);
+}
+errors++;
+}
+}
+var _valid8 = _errs80 === errors;
+errors = _errs79;
+if(vErrors !== null){
+if(_errs79){
+vErrors.length = _errs79;
+}
+else {
+vErrors = null;
+}
+}
+let ifClause8;
+if(_valid8){
+const _errs83 = errors;
+if(!(validate88(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate88.errors : vErrors.concat(validate88.errors);
+errors = vErrors.length;
+}
+var _valid8 = _errs83 === errors;
+valid22 = _valid8;
+if(valid22){
+var props5 = true;
+}
+ifClause8 = "then";
+}
+else {
+var _valid8 = false;
+const err60 = {instancePath,schemaPath:"#/else/else/then/else/else/else/false schema",keyword:"false schema",params:{},message:"boolean schema is false"};
+if(vErrors === null){
+vErrors = [err60];
+}
+else {
+vErrors.push(err60);
+}
+errors++;
+valid22 = _valid8;
+ifClause8 = "else";
+}
+if(!valid22){
+const err61 = {instancePath,schemaPath:"#/else/else/then/else/else/if",keyword:"if",params:{failingKeyword: ifClause8},message:"must match \""+ifClause8+"\" schema"};
+if(vErrors === null){
+vErrors = [err61];
+}
+else {
+vErrors.push(err61);
+}
+errors++;
+}
+var _valid7 = _errs78 === errors;
+valid20 = _valid7;
+if(valid20){
+if(props4 !== true && props5 !== undefined){
+if(props5 === true){
+props4 = true;
+}
+else {
+props4 = props4 || {};
+Object.assign(props4, props5);
+}
+}
+}
+ifClause7 = "else";
+}
+if(!valid20){
+const err62 = {instancePath,schemaPath:"#/else/else/then/else/if",keyword:"if",params:{failingKeyword: ifClause7},message:"must match \""+ifClause7+"\" schema"};
+if(vErrors === null){
+vErrors = [err62];
+}
+else {
+vErrors.push(err62);
+}
+errors++;
+}
+var _valid6 = _errs72 === errors;
+valid18 = _valid6;
+if(valid18){
+if(props3 !== true && props4 !== undefined){
+if(props4 === true){
+props3 = true;
+}
+else {
+props3 = props3 || {};
+Object.assign(props3, props4);
+}
+}
+}
+ifClause6 = "else";
+}
+if(!valid18){
+const err63 = {instancePath,schemaPath:"#/else/else/then/if",keyword:"if",params:{failingKeyword: ifClause6},message:"must match \""+ifClause6+"\" schema"};
+if(vErrors === null){
+vErrors = [err63];
+}
+else {
+vErrors.push(err63);
+}
+errors++;
+}
+var _valid5 = _errs66 === errors;
+valid16 = _valid5;
+if(valid16){
+if(props3 !== true){
+props3 = props3 || {};
+props3.kind = true;
+}
+}
+ifClause5 = "then";
+}
+else {
+const _errs84 = errors;
+const _errs85 = errors;
+let valid24 = true;
+const _errs86 = errors;
+if(errors === _errs86){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.kind !== undefined){
+if(!(data.kind === "workload")){
+const err64 = {};
+if(vErrors === null){
+vErrors = [err64];
+}
+else {
+vErrors.push(err64);
+}
+errors++;
+}
+}
+}
+else {
+const err65 = {};
+if(vErrors === null){
+vErrors = [err65];
+}
+else {
+vErrors.push(err65);
+}
+errors++;
+}
+}
+var _valid9 = _errs86 === errors;
+errors = _errs85;
+if(vErrors !== null){
+if(_errs85){
+vErrors.length = _errs85;
+}
+else {
+vErrors = null;
+}
+}
+let ifClause9;
+if(_valid9){
+const _errs89 = errors;
+const _errs90 = errors;
+let valid26 = true;
+const _errs91 = errors;
+if(errors === _errs91){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.verb !== undefined){
+if(!(data.verb === "applied")){
+const err66 = {};
+if(vErrors === null){
+vErrors = [err66];
+}
+else {
+vErrors.push(err66);
+}
+errors++;
+}
+}
+}
+else {
+const err67 = {};
+if(vErrors === null){
+vErrors = [err67];
+}
+else {
+vErrors.push(err67);
+}
+errors++;
+}
+}
+var _valid10 = _errs91 === errors;
+errors = _errs90;
+if(vErrors !== null){
+if(_errs90){
+vErrors.length = _errs90;
+}
+else {
+vErrors = null;
+}
+}
+let ifClause10;
+if(_valid10){
+const _errs94 = errors;
+if(!(validate90(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate90.errors : vErrors.concat(validate90.errors);
+errors = vErrors.length;
+}
+var _valid10 = _errs94 === errors;
+valid26 = _valid10;
+if(valid26){
+var props6 = true;
+}
+ifClause10 = "then";
+}
+else {
+const _errs95 = errors;
+const _errs96 = errors;
+let valid28 = true;
+const _errs97 = errors;
+if(errors === _errs97){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.verb !== undefined){
+if(!(data.verb === "scaled")){
+const err68 = {};
+if(vErrors === null){
+vErrors = [err68];
+}
+else {
+vErrors.push(err68);
+}
+errors++;
+}
+}
+}
+else {
+const err69 = {};
+if(vErrors === null){
+vErrors = [err69];
+}
+else {
+vErrors.push(err69);
+}
+errors++;
+}
+}
+var _valid11 = _errs97 === errors;
+errors = _errs96;
+if(vErrors !== null){
+if(_errs96){
+vErrors.length = _errs96;
+}
+else {
+vErrors = null;
+}
+}
+let ifClause11;
+if(_valid11){
+const _errs100 = errors;
+if(!(validate98(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate98.errors : vErrors.concat(validate98.errors);
+errors = vErrors.length;
+}
+var _valid11 = _errs100 === errors;
+valid28 = _valid11;
+if(valid28){
+var props7 = true;
+}
+ifClause11 = "then";
+}
+else {
+const _errs101 = errors;
+const _errs102 = errors;
+let valid30 = true;
+const _errs103 = errors;
+if(errors === _errs103){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.verb !== undefined){
+if(!(data.verb === "halted")){
+const err70 = {};
+if(vErrors === null){
+vErrors = [err70];
+}
+else {
+vErrors.push(err70);
+}
+errors++;
+}
+}
+}
+else {
+const err71 = {};
+if(vErrors === null){
+vErrors = [err71];
+}
+else {
+vErrors.push(err71);
+}
+errors++;
+}
+}
+var _valid12 = _errs103 === errors;
+errors = _errs102;
+if(vErrors !== null){
+if(_errs102){
+vErrors.length = _errs102;
+}
+else {
+vErrors = null;
+}
+}
+let ifClause12;
+if(_valid12){
+const _errs106 = errors;
+if(!(validate100(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate100.errors : vErrors.concat(validate100.errors);
+errors = vErrors.length;
+}
+var _valid12 = _errs106 === errors;
+valid30 = _valid12;
+if(valid30){
+var props8 = true;
+}
+ifClause12 = "then";
+}
+else {
+const _errs107 = errors;
+const _errs108 = errors;
+let valid32 = true;
+const _errs109 = errors;
+if(errors === _errs109){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.verb !== undefined){
+let data25 = data.verb;
+if(!((data25 === "deleted") || (data25 === "removed"))){
+const err72 = {};
+if(vErrors === null){
+vErrors = [err72];
+}
+else {
+vErrors.push(err72);
+}
+errors++;
+}
+}
+}
+else {
+const err73 = {};
+if(vErrors === null){
+vErrors = [err73];
+}
+else {
+vErrors.push(err73);
+}
+errors++;
+}
+}
+var _valid13 = _errs109 === errors;
+errors = _errs108;
+if(vErrors !== null){
+if(_errs108){
+vErrors.length = _errs108;
+}
+else {
+vErrors = null;
+}
+}
+let ifClause13;
+if(_valid13){
+const _errs112 = errors;
+if(!(validate102(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate102.errors : vErrors.concat(validate102.errors);
+errors = vErrors.length;
+}
+var _valid13 = _errs112 === errors;
+valid32 = _valid13;
+if(valid32){
+var props9 = true;
+}
+ifClause13 = "then";
+}
+else {
+var _valid13 = false;
+const err74 = {instancePath,schemaPath:"#/else/else/else/then/else/else/else/else/false schema",keyword:"false schema",params:{},message:"boolean schema is false"};
+if(vErrors === null){
+vErrors = [err74];
+}
+else {
+vErrors.push(err74);
+}
+errors++;
+valid32 = _valid13;
+ifClause13 = "else";
+}
+if(!valid32){
+const err75 = {instancePath,schemaPath:"#/else/else/else/then/else/else/else/if",keyword:"if",params:{failingKeyword: ifClause13},message:"must match \""+ifClause13+"\" schema"};
+if(vErrors === null){
+vErrors = [err75];
+}
+else {
+vErrors.push(err75);
+}
+errors++;
+}
+var _valid12 = _errs107 === errors;
+valid30 = _valid12;
+if(valid30){
+if(props8 !== true && props9 !== undefined){
+if(props9 === true){
+props8 = true;
+}
+else {
+props8 = props8 || {};
+Object.assign(props8, props9);
+}
+}
+}
+ifClause12 = "else";
+}
+if(!valid30){
+const err76 = {instancePath,schemaPath:"#/else/else/else/then/else/else/if",keyword:"if",params:{failingKeyword: ifClause12},message:"must match \""+ifClause12+"\" schema"};
+if(vErrors === null){
+vErrors = [err76];
+}
+else {
+vErrors.push(err76);
+}
+errors++;
+}
+var _valid11 = _errs101 === errors;
+valid28 = _valid11;
+if(valid28){
+if(props7 !== true && props8 !== undefined){
+if(props8 === true){
+props7 = true;
+}
+else {
+props7 = props7 || {};
+Object.assign(props7, props8);
+}
+}
+}
+ifClause11 = "else";
+}
+if(!valid28){
+const err77 = {instancePath,schemaPath:"#/else/else/else/then/else/if",keyword:"if",params:{failingKeyword: ifClause11},message:"must match \""+ifClause11+"\" schema"};
+if(vErrors === null){
+vErrors = [err77];
+}
+else {
+vErrors.push(err77);
+}
+errors++;
+}
+var _valid10 = _errs95 === errors;
+valid26 = _valid10;
+if(valid26){
+if(props6 !== true && props7 !== undefined){
+if(props7 === true){
+props6 = true;
+}
+else {
+props6 = props6 || {};
+Object.assign(props6, props7);
+}
+}
+}
+ifClause10 = "else";
+}
+if(!valid26){
+const err78 = {instancePath,schemaPath:"#/else/else/else/then/if",keyword:"if",params:{failingKeyword: ifClause10},message:"must match \""+ifClause10+"\" schema"};
+if(vErrors === null){
+vErrors = [err78];
+}
+else {
+vErrors.push(err78);
+}
+errors++;
+}
+var _valid9 = _errs89 === errors;
+valid24 = _valid9;
+if(valid24){
+if(props6 !== true){
+props6 = props6 || {};
+props6.kind = true;
+}
+}
+ifClause9 = "then";
+}
+else {
+const _errs113 = errors;
+const _errs114 = errors;
+let valid34 = true;
+const _errs115 = errors;
+if(errors === _errs115){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.kind !== undefined){
+if(!(data.kind === "service")){
+const err79 = {};
+if(vErrors === null){
+vErrors = [err79];
+}
+else {
+vErrors.push(err79);
+}
+errors++;
+}
+}
+}
+else {
+const err80 = {};
+if(vErrors === null){
+vErrors = [err80];
+}
+else {
+vErrors.push(err80);
+}
+errors++;
+}
+}
+var _valid14 = _errs115 === errors;
+errors = _errs114;
+if(vErrors !== null){
+if(_errs114){
+vErrors.length = _errs114;
+}
+else {
+vErrors = null;
+}
+}
+let ifClause14;
+if(_valid14){
+const _errs118 = errors;
+const _errs119 = errors;
+let valid36 = true;
+const _errs120 = errors;
+if(errors === _errs120){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.verb !== undefined){
+if(!(data.verb === "applied")){
+const err81 = {};
+if(vErrors === null){
+vErrors = [err81];
+}
+else {
+vErrors.push(err81);
+}
+errors++;
+}
+}
+}
+else {
+const err82 = {};
+if(vErrors === null){
+vErrors = [err82];
+}
+else {
+vErrors.push(err82);
+}
+errors++;
+}
+}
+var _valid15 = _errs120 === errors;
+errors = _errs119;
+if(vErrors !== null){
+if(_errs119){
+vErrors.length = _errs119;
+}
+else {
+vErrors = null;
+}
+}
+let ifClause15;
+if(_valid15){
+const _errs123 = errors;
+if(!(validate104(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate104.errors : vErrors.concat(validate104.errors);
+errors = vErrors.length;
+}
+var _valid15 = _errs123 === errors;
+valid36 = _valid15;
+if(valid36){
+var props10 = true;
+}
+ifClause15 = "then";
+}
+else {
+const _errs124 = errors;
+const _errs125 = errors;
+let valid38 = true;
+const _errs126 = errors;
+if(errors === _errs126){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.verb !== undefined){
+if(!(data.verb === "deleted")){
+const err83 = {};
+if(vErrors === null){
+vErrors = [err83];
+}
+else {
+vErrors.push(err83);
+}
+errors++;
+}
+}
+}
+else {
+const err84 = {};
+if(vErrors === null){
+vErrors = [err84];
+}
+else {
+vErrors.push(err84);
+}
+errors++;
+}
+}
+var _valid16 = _errs126 === errors;
+errors = _errs125;
+if(vErrors !== null){
+if(_errs125){
+vErrors.length = _errs125;
+}
+else {
+vErrors = null;
+}
+}
+let ifClause16;
+if(_valid16){
+const _errs129 = errors;
+if(!(validate122(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate122.errors : vErrors.concat(validate122.errors);
+errors = vErrors.length;
+}
+var _valid16 = _errs129 === errors;
+valid38 = _valid16;
+if(valid38){
+var props11 = true;
+}
+ifClause16 = "then";
+}
+else {
+var _valid16 = false;
+const err85 = {instancePath,schemaPath:"#/else/else/else/else/then/else/else/false schema",keyword:"false schema",params:{},message:"boolean schema is false"};
+if(vErrors === null){
+vErrors = [err85];
+}
+else {
+vErrors.push(err85);
+}
+errors++;
+valid38 = _valid16;
+ifClause16 = "else";
+}
+if(!valid38){
+const err86 = {instancePath,schemaPath:"#/else/else/else/else/then/else/if",keyword:"if",params:{failingKeyword: ifClause16},message:"must match \""+ifClause16+"\" schema"};
+if(vErrors === null){
+vErrors = [err86];
+}
+else {
+vErrors.push(err86);
+}
+errors++;
+}
+var _valid15 = _errs124 === errors;
+valid36 = _valid15;
+if(valid36){
+if(props10 !== true && props11 !== undefined){
+if(props11 === true){
+props10 = true;
+}
+else {
+props10 = props10 || {};
+Object.assign(props10, props11);
+}
+}
+}
+ifClause15 = "else";
+}
+if(!valid36){
+const err87 = {instancePath,schemaPath:"#/else/else/else/else/then/if",keyword:"if",params:{failingKeyword: ifClause15},message:"must match \""+ifClause15+"\" schema"};
+if(vErrors === null){
+vErrors = [err87];
+}
+else {
+vErrors.push(err87);
+}
+errors++;
+}
+var _valid14 = _errs118 === errors;
+valid34 = _valid14;
+if(valid34){
+if(props10 !== true){
+props10 = props10 || {};
+props10.kind = true;
+}
+}
+ifClause14 = "then";
+}
+else {
+const _errs130 = errors;
+const _errs131 = errors;
+let valid40 = true;
+const _errs132 = errors;
+if(errors === _errs132){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.kind !== undefined){
+if(!(data.kind === "endpoint")){
+const err88 = {};
+if(vErrors === null){
+vErrors = [err88];
+}
+else {
+vErrors.push(err88);
+}
+errors++;
+}
+}
+}
+else {
+const err89 = {};
+if(vErrors === null){
+vErrors = [err89];
+}
+else {
+vErrors.push(err89);
+}
+errors++;
+}
+}
+var _valid17 = _errs132 === errors;
+errors = _errs131;
+if(vErrors !== null){
+if(_errs131){
+vErrors.length = _errs131;
+}
+else {
+vErrors = null;
+}
+}
+let ifClause17;
+if(_valid17){
+const _errs135 = errors;
+const _errs136 = errors;
+let valid42 = true;
+const _errs137 = errors;
+if(errors === _errs137){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.verb !== undefined){
+if(!(data.verb === "registered")){
+const err90 = {};
+if(vErrors === null){
+vErrors = [err90];
+}
+else {
+vErrors.push(err90);
+}
+errors++;
+}
+}
+}
+else {
+const err91 = {};
+if(vErrors === null){
+vErrors = [err91];
+}
+else {
+vErrors.push(err91);
+}
+errors++;
+}
+}
+var _valid18 = _errs137 === errors;
+errors = _errs136;
+if(vErrors !== null){
+if(_errs136){
+vErrors.length = _errs136;
+}
+else {
+vErrors = null;
+}
+}
+let ifClause18;
+if(_valid18){
+const _errs140 = errors;
+if(!(validate124(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate124.errors : vErrors.concat(validate124.errors);
+errors = vErrors.length;
+}
+var _valid18 = _errs140 === errors;
+valid42 = _valid18;
+if(valid42){
+var props12 = true;
+}
+ifClause18 = "then";
+}
+else {
+const _errs141 = errors;
+const _errs142 = errors;
+let valid44 = true;
+const _errs143 = errors;
+if(errors === _errs143){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.verb !== undefined){
+if(!(data.verb === "removed")){
+const err92 = {};
+if(vErrors === null){
+vErrors = [err92];
+}
+else {
+vErrors.push(err92);
+}
+errors++;
+}
+}
+}
+else {
+const err93 = {};
+if(vErrors === null){
+vErrors = [err93];
+}
+else {
+vErrors.push(err93);
+}
+errors++;
+}
+}
+var _valid19 = _errs143 === errors;
+errors = _errs142;
+if(vErrors !== null){
+if(_errs142){
+vErrors.length = _errs142;
+}
+else {
+vErrors = null;
+}
+}
+let ifClause19;
+if(_valid19){
+const _errs146 = errors;
+if(!(validate128(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate128.errors : vErrors.concat(validate128.errors);
+errors = vErrors.length;
+}
+var _valid19 = _errs146 === errors;
+valid44 = _valid19;
+if(valid44){
+var props13 = true;
+}
+ifClause19 = "then";
+}
+else {
+var _valid19 = false;
+const err94 = {instancePath,schemaPath:"#/else/else/else/else/else/then/else/else/false schema",keyword:"false schema",params:{},message:"boolean schema is false"};
+if(vErrors === null){
+vErrors = [err94];
+}
+else {
+vErrors.push(err94);
+}
+errors++;
+valid44 = _valid19;
+ifClause19 = "else";
+}
+if(!valid44){
+const err95 = {instancePath,schemaPath:"#/else/else/else/else/else/then/else/if",keyword:"if",params:{failingKeyword: ifClause19},message:"must match \""+ifClause19+"\" schema"};
+if(vErrors === null){
+vErrors = [err95];
+}
+else {
+vErrors.push(err95);
+}
+errors++;
+}
+var _valid18 = _errs141 === errors;
+valid42 = _valid18;
+if(valid42){
+if(props12 !== true && props13 !== undefined){
+if(props13 === true){
+props12 = true;
+}
+else {
+props12 = props12 || {};
+Object.assign(props12, props13);
+}
+}
+}
+ifClause18 = "else";
+}
+if(!valid42){
+const err96 = {instancePath,schemaPath:"#/else/else/else/else/else/then/if",keyword:"if",params:{failingKeyword: ifClause18},message:"must match \""+ifClause18+"\" schema"};
+if(vErrors === null){
+vErrors = [err96];
+}
+else {
+vErrors.push(err96);
+}
+errors++;
+}
+var _valid17 = _errs135 === errors;
+valid40 = _valid17;
+if(valid40){
+if(props12 !== true){
+props12 = props12 || {};
+props12.kind = true;
+}
+}
+ifClause17 = "then";
+}
+else {
+const _errs147 = errors;
+const _errs148 = errors;
+let valid46 = true;
+const _errs149 = errors;
+if(errors === _errs149){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.kind !== undefined){
+if(!(data.kind === "autoscaler")){
+const err97 = {};
+if(vErrors === null){
+vErrors = [err97];
+}
+else {
+vErrors.push(err97);
+}
+errors++;
+}
+}
+}
+else {
+const err98 = {};
+if(vErrors === null){
+vErrors = [err98];
+}
+else {
+vErrors.push(err98);
+}
+errors++;
+}
+}
+var _valid20 = _errs149 === errors;
+errors = _errs148;
+if(vErrors !== null){
+if(_errs148){
+vErrors.length = _errs148;
+}
+else {
+vErrors = null;
+}
+}
+let ifClause20;
+if(_valid20){
+const _errs152 = errors;
+const _errs153 = errors;
+let valid48 = true;
+const _errs154 = errors;
+if(errors === _errs154){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.verb !== undefined){
+if(!(data.verb === "applied")){
+const err99 = {};
+if(vErrors === null){
+vErrors = [err99];
+}
+else {
+vErrors.push(err99);
+}
+errors++;
+}
+}
+}
+else {
+const err100 = {};
+if(vErrors === null){
+vErrors = [err100];
+}
+else {
+vErrors.push(err100);
+}
+errors++;
+}
+}
+var _valid21 = _errs154 === errors;
+errors = _errs153;
+if(vErrors !== null){
+if(_errs153){
+vErrors.length = _errs153;
+}
+else {
+vErrors = null;
+}
+}
+let ifClause21;
+if(_valid21){
+const _errs157 = errors;
+if(!(validate130(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate130.errors : vErrors.concat(validate130.errors);
+errors = vErrors.length;
+}
+var _valid21 = _errs157 === errors;
+valid48 = _valid21;
+if(valid48){
+var props14 = true;
+}
+ifClause21 = "then";
+}
+else {
+const _errs158 = errors;
+const _errs159 = errors;
+let valid50 = true;
+const _errs160 = errors;
+if(errors === _errs160){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.verb !== undefined){
+if(!(data.verb === "deleted")){
+const err101 = {};
+if(vErrors === null){
+vErrors = [err101];
+}
+else {
+vErrors.push(err101);
+}
+errors++;
+}
+}
+}
+else {
+const err102 = {};
+if(vErrors === null){
+vErrors = [err102];
+}
+else {
+vErrors.push(err102);
+}
+errors++;
+}
+}
+var _valid22 = _errs160 === errors;
+errors = _errs159;
+if(vErrors !== null){
+if(_errs159){
+vErrors.length = _errs159;
+}
+else {
+vErrors = null;
+}
+}
+let ifClause22;
+if(_valid22){
+const _errs163 = errors;
+if(!(validate144(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate144.errors : vErrors.concat(validate144.errors);
+errors = vErrors.length;
+}
+var _valid22 = _errs163 === errors;
+valid50 = _valid22;
+if(valid50){
+var props15 = true;
+}
+ifClause22 = "then";
+}
+else {
+const _errs164 = errors;
+const _errs165 = errors;
+let valid52 = true;
+const _errs166 = errors;
+if(errors === _errs166){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.verb !== undefined){
+if(!(data.verb === "scaled")){
+const err103 = {};
+if(vErrors === null){
+vErrors = [err103];
+}
+else {
+vErrors.push(err103);
+}
+errors++;
+}
+}
+}
+else {
+const err104 = {};
+if(vErrors === null){
+vErrors = [err104];
+}
+else {
+vErrors.push(err104);
+}
+errors++;
+}
+}
+var _valid23 = _errs166 === errors;
+errors = _errs165;
+if(vErrors !== null){
+if(_errs165){
+vErrors.length = _errs165;
+}
+else {
+vErrors = null;
+}
+}
+let ifClause23;
+if(_valid23){
+const _errs169 = errors;
+if(!(validate146(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate146.errors : vErrors.concat(validate146.errors);
+errors = vErrors.length;
+}
+var _valid23 = _errs169 === errors;
+valid52 = _valid23;
+if(valid52){
+var props16 = true;
+}
+ifClause23 = "then";
+}
+else {
+var _valid23 = false;
+const err105 = {instancePath,schemaPath:"#/else/else/else/else/else/else/then/else/else/else/false schema",keyword:"false schema",params:{},message:"boolean schema is false"};
+if(vErrors === null){
+vErrors = [err105];
+}
+else {
+vErrors.push(err105);
+}
+errors++;
+valid52 = _valid23;
+ifClause23 = "else";
+}
+if(!valid52){
+const err106 = {instancePath,schemaPath:"#/else/else/else/else/else/else/then/else/else/if",keyword:"if",params:{failingKeyword: ifClause23},message:"must match \""+ifClause23+"\" schema"};
+if(vErrors === null){
+vErrors = [err106];
+}
+else {
+vErrors.push(err106);
+}
+errors++;
+}
+var _valid22 = _errs164 === errors;
+valid50 = _valid22;
+if(valid50){
+if(props15 !== true && props16 !== undefined){
+if(props16 === true){
+props15 = true;
+}
+else {
+props15 = props15 || {};
+Object.assign(props15, props16);
+}
+}
+}
+ifClause22 = "else";
+}
+if(!valid50){
+const err107 = {instancePath,schemaPath:"#/else/else/else/else/else/else/then/else/if",keyword:"if",params:{failingKeyword: ifClause22},message:"must match \""+ifClause22+"\" schema"};
+if(vErrors === null){
+vErrors = [err107];
+}
+else {
+vErrors.push(err107);
+}
+errors++;
+}
+var _valid21 = _errs158 === errors;
+valid48 = _valid21;
+if(valid48){
+if(props14 !== true && props15 !== undefined){
+if(props15 === true){
+props14 = true;
+}
+else {
+props14 = props14 || {};
+Object.assign(props14, props15);
+}
+}
+}
+ifClause21 = "else";
+}
+if(!valid48){
+const err108 = {instancePath,schemaPath:"#/else/else/else/else/else/else/then/if",keyword:"if",params:{failingKeyword: ifClause21},message:"must match \""+ifClause21+"\" schema"};
+if(vErrors === null){
+vErrors = [err108];
+}
+else {
+vErrors.push(err108);
+}
+errors++;
+}
+var _valid20 = _errs152 === errors;
+valid46 = _valid20;
+if(valid46){
+if(props14 !== true){
+props14 = props14 || {};
+props14.kind = true;
+}
+}
+ifClause20 = "then";
+}
+else {
+const _errs170 = errors;
+const _errs171 = errors;
+let valid54 = true;
+const _errs172 = errors;
+if(errors === _errs172){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.kind !== undefined){
+if(!(data.kind === "pod")){
+const err109 = {};
+if(vErrors === null){
+vErrors = [err109];
+}
+else {
+vErrors.push(err109);
+}
+errors++;
+}
+}
+}
+else {
+const err110 = {};
+if(vErrors === null){
+vErrors = [err110];
+}
+else {
+vErrors.push(err110);
+}
+errors++;
+}
+}
+var _valid24 = _errs172 === errors;
+errors = _errs171;
+if(vErrors !== null){
+if(_errs171){
+vErrors.length = _errs171;
+}
+else {
+vErrors = null;
+}
+}
+let ifClause24;
+if(_valid24){
+const _errs175 = errors;
+const _errs176 = errors;
+let valid56 = true;
+const _errs177 = errors;
+if(errors === _errs177){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.verb !== undefined){
+if(!(data.verb === "pending")){
+const err111 = {};
+if(vErrors === null){
+vErrors = [err111];
+}
+else {
+vErrors.push(err111);
+}
+errors++;
+}
+}
+}
+else {
+const err112 = {};
+if(vErrors === null){
+vErrors = [err112];
+}
+else {
+vErrors.push(err112);
+}
+errors++;
+}
+}
+var _valid25 = _errs177 === errors;
+errors = _errs176;
+if(vErrors !== null){
+if(_errs176){
+vErrors.length = _errs176;
+}
+else {
+vErrors = null;
+}
+}
+let ifClause25;
+if(_valid25){
+const _errs180 = errors;
+if(!(validate149(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate149.errors : vErrors.concat(validate149.errors);
+errors = vErrors.length;
+}
+var _valid25 = _errs180 === errors;
+valid56 = _valid25;
+if(valid56){
+var props17 = true;
+}
+ifClause25 = "then";
+}
+else {
+const _errs181 = errors;
+const _errs182 = errors;
+let valid58 = true;
+const _errs183 = errors;
+if(errors === _errs183){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.verb !== undefined){
+if(!(data.verb === "assigned")){
+const err113 = {};
+if(vErrors === null){
+vErrors = [err113];
+}
+else {
+vErrors.push(err113);
+}
+errors++;
+}
+}
+}
+else {
+const err114 = {};
+if(vErrors === null){
+vErrors = [err114];
+}
+else {
+vErrors.push(err114);
+}
+errors++;
+}
+}
+var _valid26 = _errs183 === errors;
+errors = _errs182;
+if(vErrors !== null){
+if(_errs182){
+vErrors.length = _errs182;
+}
+else {
+vErrors = null;
+}
+}
+let ifClause26;
+if(_valid26){
+const _errs186 = errors;
+if(!(validate151(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate151.errors : vErrors.concat(validate151.errors);
+errors = vErrors.length;
+}
+var _valid26 = _errs186 === errors;
+valid58 = _valid26;
+if(valid58){
+var props18 = true;
+}
+ifClause26 = "then";
+}
+else {
+const _errs187 = errors;
+const _errs188 = errors;
+let valid60 = true;
+const _errs189 = errors;
+if(errors === _errs189){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.verb !== undefined){
+let data39 = data.verb;
+if(!(((((((data39 === "pulling") || (data39 === "starting")) || (data39 === "running")) || (data39 === "ready")) || (data39 === "backoff")) || (data39 === "stopped")) || (data39 === "failed"))){
+const err115 = {};
+if(vErrors === null){
+vErrors = [err115];
+}
+else {
+vErrors.push(err115);
+}
+errors++;
+}
+}
+}
+else {
+const err116 = {};
+if(vErrors === null){
+vErrors = [err116];
+}
+else {
+vErrors.push(err116);
+}
+errors++;
+}
+}
+var _valid27 = _errs189 === errors;
+errors = _errs188;
+if(vErrors !== null){
+if(_errs188){
+vErrors.length = _errs188;
+}
+else {
+vErrors = null;
+}
+}
+let ifClause27;
+if(_valid27){
+const _errs192 = errors;
+if(!(validate153(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate153.errors : vErrors.concat(validate153.errors);
+errors = vErrors.length;
+}
+var _valid27 = _errs192 === errors;
+valid60 = _valid27;
+if(valid60){
+var props19 = true;
+}
+ifClause27 = "then";
+}
+else {
+const _errs193 = errors;
+const _errs194 = errors;
+let valid62 = true;
+const _errs195 = errors;
+if(errors === _errs195){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.verb !== undefined){
+if(!(data.verb === "stopping")){
+const err117 = {};
+if(vErrors === null){
+vErrors = [err117];
+}
+else {
+vErrors.push(err117);
+}
+errors++;
+}
+}
+}
+else {
+const err118 = {};
+if(vErrors === null){
+vErrors = [err118];
+}
+else {
+vErrors.push(err118);
+}
+errors++;
+}
+}
+var _valid28 = _errs195 === errors;
+errors = _errs194;
+if(vErrors !== null){
+if(_errs194){
+vErrors.length = _errs194;
+}
+else {
+vErrors = null;
+}
+}
+let ifClause28;
+if(_valid28){
+const _errs198 = errors;
+if(!(validate161(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate161.errors : vErrors.concat(validate161.errors);
+errors = vErrors.length;
+}
+var _valid28 = _errs198 === errors;
+valid62 = _valid28;
+if(valid62){
+var props20 = true;
+}
+ifClause28 = "then";
+}
+else {
+const _errs199 = errors;
+const _errs200 = errors;
+let valid64 = true;
+const _errs201 = errors;
+if(errors === _errs201){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.verb !== undefined){
+let data41 = data.verb;
+if(!((((data41 === "drained") || (data41 === "lost")) || (data41 === "held")) || (data41 === "removed"))){
+const err119 = {};
+if(vErrors === null){
+vErrors = [err119];
+}
+else {
+vErrors.push(err119);
+}
+errors++;
+}
+}
+}
+else {
+const err120 = {};
+if(vErrors === null){
+vErrors = [err120];
+}
+else {
+vErrors.push(err120);
+}
+errors++;
+}
+}
+var _valid29 = _errs201 === errors;
+errors = _errs200;
+if(vErrors !== null){
+if(_errs200){
+vErrors.length = _errs200;
+}
+else {
+vErrors = null;
+}
+}
+let ifClause29;
+if(_valid29){
+const _errs204 = errors;
+if(!(validate163(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate163.errors : vErrors.concat(validate163.errors);
+errors = vErrors.length;
+}
+var _valid29 = _errs204 === errors;
+valid64 = _valid29;
+if(valid64){
+var props21 = true;
+}
+ifClause29 = "then";
+}
+else {
+var _valid29 = false;
+const err121 = {instancePath,schemaPath:"#/else/else/else/else/else/else/else/then/else/else/else/else/else/false schema",keyword:"false schema",params:{},message:"boolean schema is false"};
+if(vErrors === null){
+vErrors = [err121];
+}
+else {
+vErrors.push(err121);
+}
+errors++;
+valid64 = _valid29;
+ifClause29 = "else";
+}
+if(!valid64){
+const err122 = {instancePath,schemaPath:"#/else/else/else/else/else/else/else/then/else/else/else/else/if",keyword:"if",params:{failingKeyword: ifClause29},message:"must match \""+ifClause29+"\" schema"};
+if(vErrors === null){
+vErrors = [err122];
+}
+else {
+vErrors.push(err122);
+}
+errors++;
+}
+var _valid28 = _errs199 === errors;
+valid62 = _valid28;
+if(valid62){
+if(props20 !== true && props21 !== undefined){
+if(props21 === true){
+props20 = true;
+}
+else {
+props20 = props20 || {};
+Object.assign(props20, props21);
+}
+}
+}
+ifClause28 = "else";
+}
+if(!valid62){
+const err123 = {instancePath,schemaPath:"#/else/else/else/else/else/else/else/then/else/else/else/if",keyword:"if",params:{failingKeyword: ifClause28},message:"must match \""+ifClause28+"\" schema"};
+if(vErrors === null){
+vErrors = [err123];
+}
+else {
+vErrors.push(err123);
+}
+errors++;
+}
+var _valid27 = _errs193 === errors;
+valid60 = _valid27;
+if(valid60){
+if(props19 !== true && props20 !== undefined){
+if(props20 === true){
+props19 = true;
+}
+else {
+props19 = props19 || {};
+Object.assign(props19, props20);
+}
+}
+}
+ifClause27 = "else";
+}
+if(!valid60){
+const err124 = {instancePath,schemaPath:"#/else/else/else/else/else/else/else/then/else/else/if",keyword:"if",params:{failingKeyword: ifClause27},message:"must match \""+ifClause27+"\" schema"};
+if(vErrors === null){
+vErrors = [err124];
+}
+else {
+vErrors.push(err124);
+}
+errors++;
+}
+var _valid26 = _errs187 === errors;
+valid58 = _valid26;
+if(valid58){
+if(props18 !== true && props19 !== undefined){
+if(props19 === true){
+props18 = true;
+}
+else {
+props18 = props18 || {};
+Object.assign(props18, props19);
+}
+}
+}
+ifClause26 = "else";
+}
+if(!valid58){
+const err125 = {instancePath,schemaPath:"#/else/else/else/else/else/else/else/then/else/if",keyword:"if",params:{failingKeyword: ifClause26},message:"must match \""+ifClause26+"\" schema"};
+if(vErrors === null){
+vErrors = [err125];
+}
+else {
+vErrors.push(err125);
+}
+errors++;
+}
+var _valid25 = _errs181 === errors;
+valid56 = _valid25;
+if(valid56){
+if(props17 !== true && props18 !== undefined){
+if(props18 === true){
+props17 = true;
+}
+else {
+props17 = props17 || {};
+Object.assign(props17, props18);
+}
+}
+}
+ifClause25 = "else";
+}
+if(!valid56){
+const err126 = {instancePath,schemaPath:"#/else/else/else/else/else/else/else/then/if",keyword:"if",params:{failingKeyword: ifClause25},message:"must match \""+ifClause25+"\" schema"};
+if(vErrors === null){
+vErrors = [err126];
+}
+else {
+vErrors.push(err126);
+}
+errors++;
+}
+var _valid24 = _errs175 === errors;
+valid54 = _valid24;
+if(valid54){
+if(props17 !== true){
+props17 = props17 || {};
+props17.kind = true;
+}
+}
+ifClause24 = "then";
+}
+else {
+var _valid24 = false;
+const err127 = {instancePath,schemaPath:"#/else/else/else/else/else/else/else/else/false schema",keyword:"false schema",params:{},message:"boolean schema is false"};
+if(vErrors === null){
+vErrors = [err127];
+}
+else {
+vErrors.push(err127);
+}
+errors++;
+valid54 = _valid24;
+ifClause24 = "else";
+}
+if(!valid54){
+const err128 = {instancePath,schemaPath:"#/else/else/else/else/else/else/else/if",keyword:"if",params:{failingKeyword: ifClause24},message:"must match \""+ifClause24+"\" schema"};
+if(vErrors === null){
+vErrors = [err128];
+}
+else {
+vErrors.push(err128);
+}
+errors++;
+}
+var _valid20 = _errs170 === errors;
+valid46 = _valid20;
+if(valid46){
+if(props14 !== true && props17 !== undefined){
+if(props17 === true){
+props14 = true;
+}
+else {
+props14 = props14 || {};
+Object.assign(props14, props17);
+}
+}
+}
+ifClause20 = "else";
+}
+if(!valid46){
+const err129 = {instancePath,schemaPath:"#/else/else/else/else/else/else/if",keyword:"if",params:{failingKeyword: ifClause20},message:"must match \""+ifClause20+"\" schema"};
+if(vErrors === null){
+vErrors = [err129];
+}
+else {
+vErrors.push(err129);
+}
+errors++;
+}
+var _valid17 = _errs147 === errors;
+valid40 = _valid17;
+if(valid40){
+if(props12 !== true && props14 !== undefined){
+if(props14 === true){
+props12 = true;
+}
+else {
+props12 = props12 || {};
+Object.assign(props12, props14);
+}
+}
+}
+ifClause17 = "else";
+}
+if(!valid40){
+const err130 = {instancePath,schemaPath:"#/else/else/else/else/else/if",keyword:"if",params:{failingKeyword: ifClause17},message:"must match \""+ifClause17+"\" schema"};
+if(vErrors === null){
+vErrors = [err130];
+}
+else {
+vErrors.push(err130);
+}
+errors++;
+}
+var _valid14 = _errs130 === errors;
+valid34 = _valid14;
+if(valid34){
+if(props10 !== true && props12 !== undefined){
+if(props12 === true){
+props10 = true;
+}
+else {
+props10 = props10 || {};
+Object.assign(props10, props12);
+}
+}
+}
+ifClause14 = "else";
+}
+if(!valid34){
+const err131 = {instancePath,schemaPath:"#/else/else/else/else/if",keyword:"if",params:{failingKeyword: ifClause14},message:"must match \""+ifClause14+"\" schema"};
+if(vErrors === null){
+vErrors = [err131];
+}
+else {
+vErrors.push(err131);
+}
+errors++;
+}
+var _valid9 = _errs113 === errors;
+valid24 = _valid9;
+if(valid24){
+if(props6 !== true && props10 !== undefined){
+if(props10 === true){
+props6 = true;
+}
+else {
+props6 = props6 || {};
+Object.assign(props6, props10);
+}
+}
+}
+ifClause9 = "else";
+}
+if(!valid24){
+const err132 = {instancePath,schemaPath:"#/else/else/else/if",keyword:"if",params:{failingKeyword: ifClause9},message:"must match \""+ifClause9+"\" schema"};
+if(vErrors === null){
+vErrors = [err132];
+}
+else {
+vErrors.push(err132);
+}
+errors++;
+}
+var _valid5 = _errs84 === errors;
+valid16 = _valid5;
+if(valid16){
+if(props3 !== true && props6 !== undefined){
+if(props6 === true){
+props3 = true;
+}
+else {
+props3 = props3 || {};
+Object.assign(props3, props6);
+}
+}
+}
+ifClause5 = "else";
+}
+if(!valid16){
+const err133 = {instancePath,schemaPath:"#/else/else/if",keyword:"if",params:{failingKeyword: ifClause5},message:"must match \""+ifClause5+"\" schema"};
+if(vErrors === null){
+vErrors = [err133];
+}
+else {
+vErrors.push(err133);
+}
+errors++;
+}
+var _valid3 = _errs61 === errors;
+valid10 = _valid3;
+if(valid10){
+if(props2 !== true && props3 !== undefined){
+if(props3 === true){
+props2 = true;
+}
+else {
+props2 = props2 || {};
+Object.assign(props2, props3);
+}
+}
+}
+ifClause3 = "else";
+}
+if(!valid10){
+const err134 = {instancePath,schemaPath:"#/else/if",keyword:"if",params:{failingKeyword: ifClause3},message:"must match \""+ifClause3+"\" schema"};
+if(vErrors === null){
+vErrors = [err134];
+}
+else {
+vErrors.push(err134);
+}
+errors++;
+}
+var _valid0 = _errs41 === errors;
+valid0 = _valid0;
+if(valid0){
+if(props0 !== true && props2 !== undefined){
+if(props2 === true){
+props0 = true;
+}
+else {
+props0 = props0 || {};
+Object.assign(props0, props2);
+}
+}
+}
+ifClause0 = "else";
+}
+if(!valid0){
+const err135 = {instancePath,schemaPath:"#/if",keyword:"if",params:{failingKeyword: ifClause0},message:"must match \""+ifClause0+"\" schema"};
+if(vErrors === null){
+vErrors = [err135];
+}
+else {
+vErrors.push(err135);
+}
+errors++;
+}
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.kind === undefined){
+const err136 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "kind"},message:"must have required property '"+"kind"+"'"};
+if(vErrors === null){
+vErrors = [err136];
+}
+else {
+vErrors.push(err136);
+}
+errors++;
+}
+if(data.verb === undefined){
+const err137 = {instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: "verb"},message:"must have required property '"+"verb"+"'"};
+if(vErrors === null){
+vErrors = [err137];
+}
+else {
+vErrors.push(err137);
+}
+errors++;
+}
+if(props0 !== true){
+props0 = props0 || {};
+props0.kind = true;
+props0.verb = true;
+}
+if(data.kind !== undefined){
+if(typeof data.kind !== "string"){
+const err138 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err138];
+}
+else {
+vErrors.push(err138);
+}
+errors++;
+}
+}
+if(data.verb !== undefined){
+if(typeof data.verb !== "string"){
+const err139 = {instancePath:instancePath+"/verb",schemaPath:"#/properties/verb/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err139];
+}
+else {
+vErrors.push(err139);
+}
+errors++;
+}
+}
+}
+else {
+const err140 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err140];
+}
+else {
+vErrors.push(err140);
+}
+errors++;
 }
 validate80.errors = vErrors;
 evaluated0.props = props0;

@@ -6,10 +6,12 @@ import type { Cancel } from "../kernel/clock.ts";
 import type { Context } from "./ports.ts";
 import { bodyOf } from "./record.ts";
 
-/** How often a standby looks at its watch. */
-const lookMs = 50;
-/** A look that comes this much late means that the own loop stood still: beats may wait unread. */
+/** How often a controller looks whether its own loop stood still … */
+const lookMs = 250;
+/** … for this long: beats may wait unread. */
 const stallMs = 1000;
+/** Between two looks while nothing can be heard, or nothing was heard for long enough by less than a timer's precision. */
+const leastMs = 50;
 /** A controller that just started needs to miss only two beats and a bit: nobody counts on its patience yet. */
 const firstSilentMs = 1500;
 /** Standbys wait differently long, so that they do not all stand at once. */
@@ -24,6 +26,8 @@ export class BeatWatch {
   private heardAny = false;
   private leaderAt: number | null = null;
   private resigned = false;
+  /** Has who waits for silence look again. */
+  private wake: () => void = () => {};
   private readonly cancels: Cancel[] = [];
 
   constructor(context: Context) {
@@ -42,11 +46,7 @@ export class BeatWatch {
       }),
       // Silence while the own connection is down says nothing about the leader.
       bus.onState(() => this.excuse()),
-      clock.every(lookMs, () => {
-        const now = clock.mono();
-        if (now - this.lookedAt > stallMs) this.excuse();
-        this.lookedAt = now;
-      }),
+      clock.every(lookMs, () => this.look()),
     );
   }
 
@@ -74,18 +74,27 @@ export class BeatWatch {
     const { clock, random, bus } = this.context;
     const jitter = random.next();
     return new Promise((resolve, reject) => {
+      let cancel: Cancel = () => {};
       const end = (settle: () => void): void => {
         cancel();
+        this.wake = () => {};
         signal.removeEventListener("abort", onAbort);
         settle();
       };
       const onAbort = (): void => end(() => reject(signal.reason as Error));
-      const cancel = clock.every(lookMs, () => {
+      const look = (): void => {
+        this.look();
+        cancel();
         const prompt = this.resigned || (emptyLog && !this.heardAny);
         const patience = this.heardAny ? limits.leaderSilentMs : firstSilentMs;
         const due = prompt ? jitter * promptMs : patience + jitter * jitterMs;
-        if (bus.state() === "connected" && clock.mono() - this.heardAt >= due) end(resolve);
-      });
+        const left = this.heardAt + due - clock.mono();
+        const isConnected = bus.state() === "connected";
+        if (isConnected && left <= 0) end(resolve);
+        else cancel = clock.after(isConnected ? Math.max(left, leastMs) : leastMs, look);
+      };
+      this.wake = look;
+      look();
       if (signal.aborted) onAbort();
       else signal.addEventListener("abort", onAbort, { once: true });
     });
@@ -95,6 +104,13 @@ export class BeatWatch {
     this.heard();
     this.leaderAt = this.context.clock.mono();
     this.resigned = beat.resigned === true;
+    if (this.resigned) this.wake();
+  }
+
+  private look(): void {
+    const now = this.context.clock.mono();
+    if (now - this.lookedAt > stallMs) this.excuse();
+    this.lookedAt = now;
   }
 
   private excuse(): void {

@@ -162,6 +162,12 @@ export const bugs: readonly Bug[] = [
     find: "this.target = isEmpty ? 0 :",
     replace: "this.target = isEmpty || true ? 0 :",
   },
+  {
+    name: "an event of a later version is skipped",
+    file: "core/fold/fold",
+    find: 'return { outcome: "unknown", touched };',
+    replace: 'return { outcome: "foreign", touched };',
+  },
 ];
 
 /** Modules of the simulation that judge: they use the program as it should be. */

@@ -37,6 +37,9 @@ interface Kind {
 const kinds = {
   kill: { weight: 10, whom: "any", forMs: [100, 20_000] },
   pause: { weight: 8, whom: "any", forMs: [200, 45_000] },
+  /** Planned apart: controllers first. */
+  upgrade: { weight: 0, whom: "any", forMs: [100, 20_000] },
+  wipe: { weight: 3, whom: "any", forMs: [100, 10_000] },
   resign: { weight: 3, whom: "controller", forMs: [0, 0] },
   cut: { weight: 8, whom: "any", forMs: [500, 60_000] },
   cutUp: { weight: 3, whom: "any", forMs: [500, 40_000] },
@@ -71,6 +74,8 @@ const kinds = {
   strayRecord: { weight: 12, whom: "bus", forMs: [0, 0] },
   handEdit: { weight: 3, whom: "bus", forMs: [0, 0] },
   everythingOff: { weight: 0.5, whom: "bus", forMs: [1000, 20_000] },
+  /** Planned apart: at most once, late. */
+  busWiped: { weight: 0, whom: "bus", forMs: [1000, 60_000] },
 } as const satisfies Record<string, Kind>;
 
 interface DrillPart extends Omit<Fault, "at" | "strength"> {
@@ -105,12 +110,39 @@ const drills: readonly ((chance: Chance) => readonly DrillPart[])[] = [
   ],
 ];
 const momentMs = 2000;
+/** A cluster whose first records are lost is no cluster yet. */
+const peaceMs = 15_000;
 
-/** Faults until `untilMs`, about `perHour` of them, and besides `drillsPerHour` times some that belong together. */
+/**
+ * Faults until `untilMs`, about `perHour` of them, and besides `drillsPerHour` times some that belong together. In every
+ * other script the cluster is upgraded, and in one of five the bus loses its store and gets it back from a backup.
+ */
 export function script(chance: Chance, untilMs: number, perHour: number, drillsPerHour: number): Fault[] {
-  return [...singles(chance, untilMs, perHour), ...drilled(chance.stream("drills"), untilMs, drillsPerHour)].toSorted(
-    (a, b) => a.at - b.at,
-  );
+  return [
+    ...singles(chance, untilMs, perHour),
+    ...drilled(chance.stream("drills"), untilMs, drillsPerHour),
+    ...upgrades(chance.stream("upgrades"), untilMs),
+    ...wiped(chance.stream("wiped"), untilMs),
+  ].toSorted((a, b) => a.at - b.at);
+}
+
+/** For so much of the time controllers are of two versions. */
+const mixedShare = 0.7;
+
+/** All controllers, one after the other, and then some agents and proxies, as `operating.md` says. */
+function upgrades(chance: Chance, untilMs: number): Fault[] {
+  if (chance.hits(0.5)) return [];
+  const rest = [...nodeNames, ...proxyNames].filter(() => chance.hits(0.5));
+  const upgrade = (name: string, at: number): Fault => {
+    const forMs = chance.whole(...kinds.upgrade.forMs);
+    return { at: Math.round(at), forMs, kind: "upgrade", whom: [name], strength: 1 };
+  };
+  // Longer apart than anybody would, so that much happens in between.
+  const apartMs = (untilMs * mixedShare) / controllerNames.length;
+  return [
+    ...controllerNames.map((name, nth) => upgrade(name, (nth + chance.unit()) * apartMs)),
+    ...rest.map((name) => upgrade(name, chance.between(untilMs * mixedShare, untilMs))),
+  ];
 }
 
 function drilled(chance: Chance, untilMs: number, perHour: number): Fault[] {
@@ -131,7 +163,7 @@ function singles(chance: Chance, untilMs: number, perHour: number): Fault[] {
   const total = all.reduce((sum, [, { weight }]) => sum + weight, 0);
   const faults: Fault[] = [];
   const gapMs = 3_600_000 / perHour;
-  for (let at = chance.between(0, gapMs); at < untilMs; at += chance.between(0, 2 * gapMs)) {
+  for (let at = chance.between(peaceMs, peaceMs + gapMs); at < untilMs; at += chance.between(0, 2 * gapMs)) {
     const [kind, { whom, forMs }] = weighted(all, chance.unit() * total);
     faults.push({
       at: Math.round(at),
@@ -143,6 +175,13 @@ function singles(chance: Chance, untilMs: number, perHour: number): Fault[] {
     });
   }
   return faults;
+}
+
+function wiped(chance: Chance, untilMs: number): Fault[] {
+  if (!chance.hits(0.2)) return [];
+  const [least, most] = kinds.busWiped.forMs;
+  const at = Math.round(untilMs * chance.between(0.6, 0.95));
+  return [{ at, forMs: chance.whole(least, most), kind: "busWiped", whom: [], strength: chance.unit() }];
 }
 
 /** The one that `draw`, below the sum of all weights, falls on. */

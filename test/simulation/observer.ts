@@ -62,7 +62,17 @@ const fencedCleanMs = 60_000;
 /** The longest lease, and time to have another. */
 const leasedMs = 45_000;
 /** What nobody's fence stands against: see decision 27. */
-const unfencing = ["pause", "kill", "engineDown", "engineHangs", "engineFlaky", "diskFull", "clockJump"] as const;
+const unfencing = [
+  "pause",
+  "kill",
+  "wipe",
+  "upgrade",
+  "engineDown",
+  "engineHangs",
+  "engineFlaky",
+  "diskFull",
+  "clockJump",
+] as const;
 
 /** More nodes than this share silent at once may be a fault of ours, and are waited for this long (decision 5). */
 const massShare = 0.3;
@@ -77,7 +87,7 @@ interface Assignment {
 }
 
 /** Endpoints as a proxy saves them: key, revision, value. */
-interface Table {
+export interface Table {
   readonly parts: readonly (readonly [string, number, unknown])[];
 }
 
@@ -90,8 +100,12 @@ export class Observer {
   readonly archive: LogEntry[] = [];
   /** Records looked at so far. */
   records = 0;
+  /** Records come again that were written before: when they come says nothing. */
+  isReplaying = false;
   /** Records strangers wrote that were not met yet. */
   private strays = 0;
+  /** And those that were. */
+  private met = 0;
   /** Node → when it was first called unheard for itself. */
   private readonly unheardSince = new Map<string, { readonly at: number; readonly eventTime: number }>();
   private readonly now: () => number;
@@ -114,6 +128,8 @@ export class Observer {
   private readonly revisions = new Map<string, { readonly revision: number; readonly at: number }>();
   /** Of this log nothing was ever lost. */
   private isWhole = true;
+  /** When the log last lost something. */
+  private forgotAt = -Infinity;
   /** `node:port` → the pod that was stopped there at the cluster's wish, and when. */
   private readonly stopped = new Map<string, { readonly pod: string; readonly at: number }>();
 
@@ -144,6 +160,12 @@ export class Observer {
 
   /** The log lost its end, or all: what was seen of it counts no more. */
   forget(): void {
+    this.forgotAt = this.now();
+    // Those that are left, or come back with a backup, are met again.
+    this.strays += this.met;
+    this.met = 0;
+    this.stopped.clear();
+    this.revisions.clear();
     this.state = emptyState();
     this.archive.length = 0;
     this.operations.clear();
@@ -160,6 +182,7 @@ export class Observer {
   /** Every append states the sequence it expects, so a record that does not count can only be a stray. */
   private foreign(sequence: number): void {
     this.strays -= 1;
+    this.met += 1;
     if (this.strays < 0) this.violate("8", `record ${sequence} does not extend the log, and no stranger wrote it`);
   }
 
@@ -222,7 +245,7 @@ export class Observer {
   /** A node counts as unheard after four seconds of silence and a ping that it did not answer, not counting time in which the leader stood still. */
   private calledUnheard(node: string, reason: string | undefined, sequence: number): void {
     const { conditions } = this;
-    if (!conditions.isClean("bus", cleanMs)) return;
+    if (this.isReplaying || !conditions.isClean("bus", cleanMs)) return;
     if (reason === "NODE_UNHEARD" && conditions.isClean(node, cleanMs)) {
       this.violate("liveness", `event ${sequence}: node ${node} is called unheard though nothing was wrong`);
     }
@@ -277,6 +300,7 @@ export class Observer {
 
   /** Pods are given up only while most nodes are heard, or after the hold. */
   private lost(sequence: number, key: string): void {
+    if (this.isReplaying) return;
     const { nodes, time, pods, workloads } = this.state;
     const pod = pods.get(key);
     const lostAfter = workloads.get(pod?.workload ?? "")?.spec.lostAfter ?? "15s";
@@ -297,7 +321,8 @@ export class Observer {
   }
 
   /** What an operator was told. `isStored` looks into the store of the server at this moment. */
-  onAnswer({ operation, outcome, wish }: Answer): void {
+  onAnswer({ operation, outcome, wish, askedAt }: Answer): void {
+    if (askedAt <= this.forgotAt) return;
     if (typeof outcome === "string") {
       const at = this.operations.get(operation)?.[0];
       if (at !== undefined && !open.has(outcome)) {
@@ -317,6 +342,9 @@ export class Observer {
 
   /** An agent is about to end a running container. */
   onEnd(node: string, container: ContainerInfo): void {
+    if (this.state.logId === "" && !this.fenced.has(container.pod)) {
+      this.violate("12", `node ${node} ends ${container.pod} while there is no log`);
+    }
     const pod = this.state.pods.get(container.pod);
     const wanted = pod !== undefined && pod.node === node && pod.desired !== "stop" && pod.state !== "lost";
     const isFence = this.fenced.has(container.pod) && !this.isLeased(node);

@@ -14,6 +14,7 @@ import { Link } from "./bus/link.ts";
 import { settled } from "./wishes.ts";
 import { Injector } from "./world/injector.ts";
 import { ask } from "./world/asking.ts";
+import { nextVersion } from "./world/next-version.ts";
 import { World } from "./world/world.ts";
 
 export interface Plan {
@@ -64,6 +65,8 @@ const settleMs = 240_000;
 const restMs = 60_000;
 /** So many records cannot be written without a snapshot becoming due, and tried again where it failed. */
 const recordsWithSnapshots = 5000;
+/** The log is folded anew each time it has grown so much, or by a tenth: a long one takes its time. */
+const recordsPerRefold = 1000;
 /** Between two looks whether it is. */
 const lookMs = 1000;
 
@@ -78,8 +81,13 @@ export async function simulate(plan: Plan): Promise<Outcome> {
   injector.plan(faults);
   world.start();
   const isOver = (): boolean => plan.stopsAtFirst === true && world.observer.violations.length > 0;
+  let refolded = 0;
   while (world.timeline.now < underFaultsMs && !isOver()) {
     await world.pass(Math.min(lookMs, underFaultsMs - world.timeline.now));
+    const { records: written } = world.observer;
+    if (written - refolded < Math.max(recordsPerRefold, written / 10)) continue;
+    refold(world);
+    refolded = written;
   }
   const hours = world.timeline.now / 3_600_000;
   const asked = world.operators.reduce((sum, one) => sum + one.asked, 0);
@@ -126,7 +134,7 @@ async function end(world: World, injector: Injector): Promise<void> {
     observer.violate("5", `${observer.records - records} events were written at rest`);
   }
   for (const what of unsettled(world)) observer.violate("5", what);
-  compareRefold(world);
+  refold(world);
   await verify(world);
   observer.finish();
 }
@@ -162,7 +170,7 @@ function unsettled(world: World): string[] {
 }
 
 /** The log folded anew must give the state that was folded as it grew. */
-function compareRefold(world: World): void {
+function refold(world: World): void {
   const fresh = emptyState();
   const decoder = new TextDecoder();
   for (const { sequence, data } of world.observer.archive) {
@@ -191,7 +199,8 @@ function differences(one: State, other: State): string[] {
 /** Stream and buckets, read as `swain state verify` reads them. */
 async function verify(world: World): Promise<void> {
   const { clock, random } = world.onlooker;
-  const bus = await world.during(world.server.connect({ clock, random, name: "verify", link: new Link() }));
+  const connection = await world.during(world.server.connect({ clock, random, name: "verify", link: new Link() }));
+  const bus = nextVersion(connection, random);
   const { differences: found, snapshots } = await world.during(
     verifyState({ bus, cluster: "default", clock, packing: systemPacking }),
   );

@@ -21,6 +21,8 @@ export interface JetStreamHost {
   /** Sends to whoever listens; false when nobody does. */
   send(packet: Packet): boolean;
   isFrozen(): boolean;
+  /** The outcome of a write stays unknown to its sender. */
+  hidden(): void;
 }
 
 export interface JetStreamOptions {
@@ -106,6 +108,7 @@ export class JetStream {
       return;
     }
     const unknown = this.unknown.get(stream.name)?.shift();
+    if (unknown !== undefined) this.host.hidden();
     if (unknown === "lost") return;
     const run = (acknowledged: boolean): void => {
       const result = this.store(stream, wanted);

@@ -74,6 +74,8 @@ export class SimServer {
   private newsLostAt: number | "the next" | undefined;
   /** Told the subject of each message that a client published, as it came. */
   onSubject: (subject: string) => void = () => {};
+  /** Told when the outcome of a write is hidden from its sender. */
+  onHidden: () => void = () => {};
   private running = true;
   /** The machine itself is off: nobody even refuses. */
   private isOff = false;
@@ -94,6 +96,7 @@ export class SimServer {
         counters: this.counters,
         send: (packet) => this.send(packet),
         isFrozen: () => this.frozen,
+        hidden: () => this.onHidden(),
       },
       {
         synced,

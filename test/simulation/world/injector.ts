@@ -8,6 +8,7 @@ import type { AgentProcess } from "./agent.ts";
 import type { ControllerProcess } from "./controller.ts";
 import type { Machine } from "./machine.ts";
 import type { ProxyProcess } from "./proxy.ts";
+import { restore } from "./restoring.ts";
 import type { World } from "./world.ts";
 
 type Part = ControllerProcess | AgentProcess | ProxyProcess;
@@ -24,6 +25,8 @@ const slowMs = [50, 900] as const;
 const jumpMs = 90_000;
 /** A machine is up again after this at most. */
 const bootMs = 3000;
+/** A backup is older than the log's end by so many records at most. */
+const mostUnsaved = 60;
 
 export class Injector {
   private readonly world: World;
@@ -96,6 +99,14 @@ export class Injector {
     switch (kind) {
       case "kill":
         part.kill();
+        return () => part.start();
+      case "wipe":
+        part.kill();
+        machine.files.clear();
+        return () => part.start();
+      case "upgrade":
+        part.kill();
+        part.isNext = true;
         return () => part.start();
       case "pause":
         part.pause();
@@ -226,6 +237,8 @@ export class Injector {
         return nothing;
       case "everythingOff":
         return this.everything();
+      case "busWiped":
+        return this.wiped(strength);
       default:
         throw new Error(`${kind} at ${timeline.now} happens to nobody`);
     }
@@ -242,6 +255,26 @@ export class Injector {
     return () => {
       world.server.start();
       for (const part of [...world.controllers, ...world.agents, ...world.proxies]) part.start();
+    };
+  }
+
+  /** The bus loses its store. Its operator stops the controllers, restores a backup that is some records old, and starts them. */
+  private wiped(strength: number): Undo {
+    const { controllers, server, observer } = this.world;
+    const { archive, state } = observer;
+    const backup = archive.slice(0, Math.ceil(archive.length - strength * mostUnsaved));
+    for (const controller of controllers) controller.isBarred = true;
+    for (const controller of controllers) controller.kill();
+    server.wipe();
+    this.world.look();
+    return () => {
+      observer.isReplaying = true;
+      void restore(this.world, backup, state.clusterUid).then((problem) => {
+        observer.isReplaying = false;
+        if (problem !== null) observer.violate("restore", problem);
+        for (const controller of controllers) controller.isBarred = false;
+        for (const controller of controllers) controller.start();
+      });
     };
   }
 

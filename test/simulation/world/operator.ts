@@ -13,6 +13,8 @@ import type { Run, Surroundings } from "./process.ts";
 export interface Answer {
   readonly operation: string;
   readonly wish: Wish;
+  /** Milliseconds since the world began. */
+  readonly askedAt: number;
   /** What the leader said; an error code when it refused or nobody answered. */
   readonly outcome: Accepted | string;
 }
@@ -62,12 +64,13 @@ export class OperatorProcess extends Process {
       if (asked.length > remembered) asked.shift();
       this.asked += 1;
       log.info("wishes", { operation, verb: `${wanted.resource}.${wanted.verb}`, body: JSON.stringify(wanted.body) });
+      const askedAt = this.surroundings.timeline.now;
       const outcome = await client
         .change(wanted.namespace, wanted.resource, wanted.verb, { ...wanted.body, operation })
         .catch((error: unknown) => (error instanceof SwainError ? error.code : asSwainError(error).message));
       if (!run.isAlive) return;
       log.info("is answered", { operation, outcome: typeof outcome === "string" ? outcome : outcome.sequence });
-      this.onAnswer({ operation, wish: wanted, outcome });
+      this.onAnswer({ operation, wish: wanted, askedAt, outcome });
     }
   }
 }

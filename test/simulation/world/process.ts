@@ -9,6 +9,7 @@ import type { SimServer } from "../bus/server.ts";
 import type { Chance } from "../chance.ts";
 import { ProcessClock } from "../time.ts";
 import type { Timeline } from "../time.ts";
+import { nextVersion } from "./next-version.ts";
 
 /** What all processes of a world share. */
 export interface Surroundings {
@@ -30,10 +31,12 @@ export class Run {
   readonly ids: Ids;
   private readonly buses: SimBus[] = [];
   private readonly surroundings: Surroundings;
+  private readonly isNext: boolean;
   isAlive = true;
 
-  constructor(surroundings: Surroundings, name: string, number: number) {
+  constructor(surroundings: Surroundings, name: string, number: number, isNext: boolean) {
     this.surroundings = surroundings;
+    this.isNext = isNext;
     this.clock = new ProcessClock(surroundings.timeline);
     const chance = surroundings.chance.stream(`${name} ${number}`);
     this.random = chance.random;
@@ -47,7 +50,7 @@ export class Run {
     const bus = await this.surroundings.server.connect({ clock, random, name, link, ...prefix });
     if (this.isAlive) this.buses.push(bus);
     else bus.abandon();
-    return bus;
+    return this.isNext ? nextVersion(bus, random) : bus;
   }
 
   /** Resolves after the time, in this run alone: a paused process goes on later, a dead one never. */
@@ -79,6 +82,10 @@ export abstract class Process {
   protected readonly surroundings: Surroundings;
   protected run: Run | undefined;
   private runs = 0;
+  /** Its operator keeps it from being started. */
+  isBarred = false;
+  /** It is of the next version from its next start on. */
+  isNext = false;
 
   constructor(surroundings: Surroundings, name: string) {
     this.surroundings = surroundings;
@@ -99,8 +106,8 @@ export abstract class Process {
   }
 
   start(): void {
-    if (this.run !== undefined) return;
-    const run = new Run(this.surroundings, this.name, (this.runs += 1));
+    if (this.run !== undefined || this.isBarred) return;
+    const run = new Run(this.surroundings, this.name, (this.runs += 1), this.isNext);
     this.run = run;
     const log = this.surroundings.logger(this.name);
     this.main(run, log).then(

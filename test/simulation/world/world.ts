@@ -8,6 +8,7 @@ import { SimServer } from "../bus/server.ts";
 import { Chance } from "../chance.ts";
 import { controllerNames, proxyNames } from "../faults.ts";
 import { Observer } from "../observer.ts";
+import type { Table } from "../observer.ts";
 import { ProcessClock, Timeline } from "../time.ts";
 import { Trace } from "../trace.ts";
 import { Troubles } from "../troubles.ts";
@@ -18,6 +19,7 @@ import { EngineCalls } from "./engine-calls.ts";
 import { Machine } from "./machine.ts";
 import { Network } from "./network.ts";
 import type { Outcome } from "./network.ts";
+import { understood } from "./next-version.ts";
 import { OperatorProcess } from "./operator.ts";
 import type { Process, Surroundings } from "./process.ts";
 import { ProxyProcess } from "./proxy.ts";
@@ -39,6 +41,8 @@ const cluster = "default";
 const stepMs = 20;
 /** Between two looks at what proxies know. */
 const proxyLookMs = 1000;
+/** Of a server that does not sync each write: shorter than real ones', or every power cut would take all there is. */
+const syncIntervalMs = 10_000;
 const operators = ["o1", "o2", "o3"] as const;
 
 export class World {
@@ -65,8 +69,9 @@ export class World {
     this.chance = new Chance(options.seed);
     this.trace = new Trace(timeline, options.traceLines);
     const { synced } = options;
-    const serverClock = new ProcessClock(timeline);
-    this.server = new SimServer({ clock: serverClock, random: this.chance.stream("server").random, synced, cluster });
+    const clock = new ProcessClock(timeline);
+    const { random } = this.chance.stream("server");
+    this.server = new SimServer({ clock, random, synced, syncIntervalMs, cluster });
     this.network = new Network(timeline, this.chance.stream("network"));
     this.observer = new Observer(() => timeline.now, {
       isClean: (place, ms, harmless) => this.troubles.isClean(place, ms, harmless),
@@ -81,6 +86,7 @@ export class World {
       const node = beats.get(subject);
       if (node !== undefined) this.observer.onBeat(node);
     };
+    this.server.onHidden = () => this.troubles.begin("bus", "hidden")();
     const logger = (process: string): Logger => loggerOf(this.trace, process);
     const surroundings: Surroundings = { timeline, server: this.server, chance: this.chance, cluster, logger };
     this.controllers = controllerNames.map((name, at) => new ControllerProcess(surroundings, machine(name, 1, at)));
@@ -137,15 +143,21 @@ export class World {
     if (stored.last < this.folded) {
       // A power cut or a wipe took records away.
       this.trace.note("world", "the log lost records", { from: stored.last + 1, to: this.folded });
+      // What is left may begin later than at its first record, but is known.
+      const left = this.observer.archive.filter(({ sequence }) => sequence <= stored.last);
       this.observer.forget();
-      this.folded = 0;
+      const { isReplaying } = this.observer;
+      this.observer.isReplaying = true;
+      for (const record of left) this.observer.onRecord(record);
+      this.observer.isReplaying = isReplaying;
+      this.folded = stored.last;
     }
     while (this.folded < stored.last) {
       this.folded += 1;
       const record = stored.get(this.folded);
       if (record === undefined) continue;
       this.trace.mix(record.data);
-      this.observer.onRecord(record);
+      this.observer.onRecord(understood(record));
     }
   }
 
@@ -173,14 +185,21 @@ export class World {
   /** What the proxies have on disk is held against the bucket that they follow. */
   private lookAtProxies(): void {
     const { endpoints } = subjectsOf(cluster).buckets;
-    this.timeline.after(proxyLookMs, () => {
+    // Mostly nothing has changed since the last look.
+    const seen = new Map<string, { readonly saved: string; readonly table: Table }>();
+    const look = (): void => {
       this.observer.onEndpoints(this.server.revisions(endpoints));
       for (const { name, machine: place } of this.proxies) {
         const saved = place.files.get("/data/proxy.json");
-        if (saved !== undefined) this.observer.onTable(name, JSON.parse(saved));
+        if (saved === undefined) continue;
+        const known = seen.get(name);
+        const table = known?.saved === saved ? known.table : (JSON.parse(saved) as Table);
+        seen.set(name, { saved, table });
+        this.observer.onTable(name, table);
       }
-      this.lookAtProxies();
-    });
+      this.timeline.after(proxyLookMs, look);
+    };
+    this.timeline.after(proxyLookMs, look);
   }
 
   /** Clients ask a service at each proxy, one at a time as chance has it. */
