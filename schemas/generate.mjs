@@ -42,6 +42,14 @@ const valuesOf = (definition, property) => {
   return definition.required?.includes(property) && several[0] !== undefined ? several : undefined;
 };
 
+/** One schema where the property has one of the values, another elsewhere. */
+const choice = (property, values, chosen, rest) => ({
+  if: { type: "object", properties: { [property]: { enum: values } } },
+  // oxlint-disable-next-line unicorn/no-thenable -- a keyword of JSON Schema; nobody awaits a schema
+  then: chosen,
+  else: rest,
+});
+
 /**
  * A choice between definitions that `kind` and `verb` decide, as nested conditions: it means the same, and looks at one
  * definition where `oneOf` looks at all.
@@ -61,13 +69,11 @@ const decided = (node) => {
   const properties = { kind: { type: "string" }, verb: { type: "string" } };
   const verbChain = (those) =>
     those.reduceRight((rest, { $ref, verbs }) => {
-      const condition = { type: "object", properties: { verb: { enum: verbs } } };
-      return { if: condition, then: { $ref }, else: rest };
+      return choice("verb", verbs, { $ref }, rest);
     }, false);
   const chain = [...new Set(branches.map(({ kinds }) => kinds.join()))].reduceRight((rest, kinds) => {
     const those = branches.filter((branch) => branch.kinds.join() === kinds);
-    const condition = { type: "object", properties: { kind: { enum: those[0].kinds } } };
-    return { if: condition, then: verbChain(those), else: rest };
+    return choice("kind", those[0].kinds, verbChain(those), rest);
   }, false);
   return { ...copy, type: "object", required: ["kind", "verb"], properties, ...chain };
 };
