@@ -67,6 +67,7 @@ describe("the contract", () => {
         compare(rest);
         compare({ ...item, [key]: typeof value === "string" ? 7 : "x" });
         compare({ ...item, [key]: null });
+        compare({ ...item, [key]: "no such word" });
       }
       compare({ ...item, later: 1 });
       for (const other of items) compare({ ...item, kind: other["kind"], verb: other["verb"] });
