@@ -54,9 +54,12 @@ const late: ReadonlySet<string> = new Set(["slow", "pause", "clockJump", "cut", 
 const pingMs = 600;
 /** Two looks at a clock, and a message on its way. */
 const blurMs = 400;
-/** A proxy knows what has been in the bucket for this long, unless something was wrong with it or the bus as recently as this. */
+/**
+ * A proxy knows what has been in the bucket for this long, unless something was wrong with it or the bus as recently as
+ * this: a reader's request may take 5 s to fail, the next try may come 5 s later, and the table is saved a second after.
+ */
 const knownMs = 8000;
-const tableCleanMs = 12_000;
+const tableCleanMs = 15_000;
 /** An agent that was not there, or could not reach its engine, this recently may have stopped a fenced pod too late. */
 const fencedCleanMs = 60_000;
 /** The longest lease, and time to have another. */

@@ -42,8 +42,11 @@ export interface Acknowledged {
 /** Undefined: nobody answers for JetStream. */
 export type Acknowledge = (result: ApiResult<Acknowledged> | undefined) => void;
 
-/** What becomes of the next write whose outcome its sender must not learn. */
-type Unknown = "stored" | "lost";
+/** What becomes of a write whose outcome its sender must not learn: of the next one that fits. */
+interface Hidden {
+  readonly outcome: "stored" | "lost";
+  readonly fits: (data: Uint8Array) => boolean;
+}
 
 /** Who loses its consumer when the leader of a stream moves: those on one server of three. */
 const hitByMove = 1 / 3;
@@ -58,7 +61,7 @@ export class JetStream {
   private readonly consumers = new Map<Stream, Map<string, PushConsumer>>();
   /** What each stream takes. */
   private taken: { readonly stream: Stream; readonly matches: (subject: string) => boolean }[] = [];
-  private readonly unknown = new Map<string, Unknown[]>();
+  private readonly hidden = new Map<string, Hidden[]>();
   private readonly startedAt: number;
   private movingUntil = -Infinity;
   /** Copies on a server that follows no more. */
@@ -107,12 +110,11 @@ export class JetStream {
       acknowledge({ failure: { code: 10060, description: "expected stream does not match" } });
       return;
     }
-    const unknown = this.unknown.get(stream.name)?.shift();
-    if (unknown !== undefined) this.host.hidden();
-    if (unknown === "lost") return;
+    const outcome = this.takeHidden(stream, wanted.data);
+    if (outcome === "lost") return;
     const run = (acknowledged: boolean): void => {
       const result = this.store(stream, wanted);
-      if (acknowledged && unknown === undefined) acknowledge(result);
+      if (acknowledged && outcome === undefined) acknowledge(result);
     };
     if (this.options.synced) this.disk.write(run);
     else run(true);
@@ -192,11 +194,9 @@ export class JetStream {
     return this.consumers.get(stream)?.delete(name) === true;
   }
 
-  /** The outcome of the stream's next write stays unknown to its sender. */
-  hideOutcome(stream: string, outcome: Unknown): void {
-    const queue = this.unknown.get(stream) ?? [];
-    queue.push(outcome);
-    this.unknown.set(stream, queue);
+  /** The outcome of the stream's next write that fits stays unknown to its sender. */
+  hideOutcome(stream: string, outcome: Hidden["outcome"], fits: Hidden["fits"] = () => true): void {
+    this.hidden.set(stream, [...(this.hidden.get(stream) ?? []), { outcome, fits }]);
   }
 
   move(ms: number): void {
@@ -255,6 +255,15 @@ export class JetStream {
   private anyCopy(stream: Stream): Copy | undefined {
     const copy = this.behind.get(stream);
     return copy !== undefined && this.host.random.next() < this.behindShare ? copy : undefined;
+  }
+
+  private takeHidden(stream: Stream, data: Uint8Array): Hidden["outcome"] | undefined {
+    const waiting = this.hidden.get(stream.name) ?? [];
+    const found = waiting.find(({ fits }) => fits(data));
+    if (found === undefined) return undefined;
+    waiting.splice(waiting.indexOf(found), 1);
+    this.host.hidden();
+    return found.outcome;
   }
 
   private republish(stream: Stream, stored: Stored, before: number): void {

@@ -195,9 +195,13 @@ export class SimServer {
     this.js.isFull = isFull;
   }
 
-  /** The sender of the stream's next write gets no answer: it was stored, or it was lost. */
-  hideOutcome(outcome: "stored" | "lost", stream: string = this.names.stream): void {
-    this.js.hideOutcome(stream, outcome);
+  /** The sender of the stream's next write that fits gets no answer: it was stored, or it was lost. */
+  hideOutcome(
+    outcome: "stored" | "lost",
+    stream: string = this.names.stream,
+    fits?: (data: Uint8Array) => boolean,
+  ): void {
+    this.js.hideOutcome(stream, outcome, fits);
   }
 
   /** The log as it is stored now; empty while there is none. */

@@ -220,10 +220,10 @@ export class Injector {
         server.loseNews();
         return nothing;
       case "ackLost":
-        server.hideOutcome("stored", this.someStream(strength));
+        server.hideOutcome("stored", someStream(strength), fitting(strength));
         return nothing;
       case "writeLost":
-        server.hideOutcome("lost", this.someStream(strength));
+        server.hideOutcome("lost", someStream(strength), fitting(strength));
         return nothing;
       case "strayRecord": {
         const data = stray(strength, this.chance, this.world.observer);
@@ -278,11 +278,6 @@ export class Injector {
     };
   }
 
-  /** Mostly the log, which matters most. */
-  private someStream(strength: number): string {
-    return strength < 0.7 ? names.stream : `KV_${names.buckets[strength < 0.85 ? "endpoints" : "pods"]}`;
-  }
-
   private flap(machine: Machine, forMs: number): Undo {
     let isOpen = true;
     let isOver = false;
@@ -316,6 +311,14 @@ export class Injector {
 }
 
 const nothing: Undo = () => {};
+
+/** Mostly the log, which matters most. */
+const someStream = (strength: number): string =>
+  strength < 0.7 ? names.stream : `KV_${names.buckets[strength < 0.85 ? "endpoints" : "pods"]}`;
+
+/** Mostly what somebody asked for, who is told what became of it. */
+const fitting = (strength: number): ((data: Uint8Array) => boolean) | undefined =>
+  strength < 0.5 ? (data) => new TextDecoder().decode(data).includes('"operation":') : undefined;
 
 function cut(machine: Machine, directions: { up: boolean; down: boolean }): Undo {
   machine.pass(directions);

@@ -1,7 +1,9 @@
-// A person or program that changes the cluster over the API, with the CLI's own client: one change after another, as chance
-// has it, each with an operation id that is kept to ask later what became of it.
-import { Client } from "../../../cli/client.ts";
+// A person or program that changes the cluster over the API: one change after another, as chance has it, each with an
+// operation id that is kept to ask later what became of it. It has the CLI's own client, or asks as plain programs on the
+// bus do: once.
+import { answerOf, Client } from "../../../cli/client.ts";
 import type { Accepted } from "../../../schemas/generated/types.ts";
+import { subjectsOf } from "../../../services/bus/subjects.ts";
 import { asSwainError, SwainError } from "../../../services/kernel/errors.ts";
 import type { Logger } from "../../../services/kernel/log.ts";
 import type { Wish } from "../wishes.ts";
@@ -19,6 +21,8 @@ export interface Answer {
   readonly outcome: Accepted | string;
 }
 
+/** Longer than a leader takes for an answer. */
+const plainMs = 15_000;
 /** Of so many changes … */
 const remembered = 20;
 /** … one is asked for again now and then, under the operation it had: it must not happen twice. */
@@ -27,6 +31,7 @@ const repeatShare = 0.25;
 export class OperatorProcess extends Process {
   readonly machine: Machine;
   private readonly onAnswer: (answer: Answer) => void;
+  private readonly isPlain: boolean;
   /** Least and most time between two changes. */
   private readonly everyMs: readonly [number, number];
   /** Changes asked for. */
@@ -36,11 +41,13 @@ export class OperatorProcess extends Process {
   constructor(
     surroundings: Surroundings,
     machine: Machine,
+    isPlain: boolean,
     everyMs: readonly [number, number],
     onAnswer: (answer: Answer) => void,
   ) {
     super(surroundings, machine.name);
     this.machine = machine;
+    this.isPlain = isPlain;
     this.everyMs = everyMs;
     this.onAnswer = onAnswer;
   }
@@ -50,6 +57,12 @@ export class OperatorProcess extends Process {
     const bus = await run.connect(`operator ${this.name}`, this.machine.link());
     const { clock, ids, random } = run;
     const client = new Client({ bus, cluster, clock, ids, random, signal: new AbortController().signal });
+    const change = async ({ namespace, resource, verb, body }: Wish, operation: string): Promise<Accepted> => {
+      const whole = { ...body, operation };
+      if (!this.isPlain) return client.change(namespace, resource, verb, whole);
+      const subject = subjectsOf(cluster).api(namespace, resource, verb);
+      return answerOf(await bus.request(subject, whole, { timeoutMs: plainMs })) as unknown as Accepted;
+    };
     const luck = chance.stream(`wishes of ${this.name} ${this.asked}`);
     const asked: { readonly wanted: Wish; readonly operation: string }[] = [
       { wanted: wish(luck), operation: ids.next() },
@@ -65,9 +78,9 @@ export class OperatorProcess extends Process {
       this.asked += 1;
       log.info("wishes", { operation, verb: `${wanted.resource}.${wanted.verb}`, body: JSON.stringify(wanted.body) });
       const askedAt = this.surroundings.timeline.now;
-      const outcome = await client
-        .change(wanted.namespace, wanted.resource, wanted.verb, { ...wanted.body, operation })
-        .catch((error: unknown) => (error instanceof SwainError ? error.code : asSwainError(error).message));
+      const outcome = await change(wanted, operation).catch((error: unknown) =>
+        error instanceof SwainError ? error.code : asSwainError(error).message,
+      );
       if (!run.isAlive) return;
       log.info("is answered", { operation, outcome: typeof outcome === "string" ? outcome : outcome.sequence });
       this.onAnswer({ operation, wish: wanted, askedAt, outcome });

@@ -44,6 +44,8 @@ const proxyLookMs = 1000;
 /** Of a server that does not sync each write: shorter than real ones', or every power cut would take all there is. */
 const syncIntervalMs = 10_000;
 const operators = ["o1", "o2", "o3"] as const;
+/** One that asks once, without the CLI's client. */
+const plainOperator = "o3";
 
 export class World {
   readonly timeline = new Timeline();
@@ -95,7 +97,7 @@ export class World {
     const everyMs = (operators.length * 3_600_000) / options.changesPerHour;
     this.operators = operators.map(
       (name, at) =>
-        new OperatorProcess(surroundings, machine(name, 4, at), [0, 2 * everyMs], (answer) => {
+        new OperatorProcess(surroundings, machine(name, 4, at), name === plainOperator, [0, 2 * everyMs], (answer) => {
           this.look();
           this.observer.onAnswer(answer);
         }),
