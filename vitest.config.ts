@@ -28,8 +28,8 @@ export default defineConfig({
     globalSetup: "test/support/global-setup.ts",
     testTimeout: 60_000,
     hookTimeout: 120_000,
-    // Integration and e2e tests mostly wait, for servers, engines and deadlines: three at a time keep two cores busy.
-    maxWorkers: 3,
+    // Integration and e2e tests mostly wait, for servers, engines and deadlines: four at a time keep two cores busy.
+    maxWorkers: 4,
     projects: [
       { extends: true, test: { name: "pure", include: ["test/{unit,property,scenario,simulation}/**/*.test.ts"] } },
       // A second try in CI, which the report names: a test that fails twice is broken, one that fails once met a stall.

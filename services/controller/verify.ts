@@ -93,6 +93,8 @@ async function verified({ bus, cluster, clock, packing }: VerifyPorts): Promise<
   const begun = base?.manifest.sequence ?? first - 1;
   const snapshots: ComparedSnapshot[] = [];
   for (const one of stored) {
+    // The log was cut beyond it: it stands in for nothing any more, and is removed with the next that is made.
+    if (one.manifest.accepted < first) continue;
     const compared = await compareSnapshot(ports, one, ledger);
     // Without its successor the count would be wrong.
     if (compared === null)

@@ -174,6 +174,15 @@ describeServers("snapshots", (binary) => {
     expect(strays).toEqual([]);
   });
 
+  it("that the log was cut beyond, left by a leader that was interrupted, are not called broken", async () => {
+    await cutLog();
+    const [newest] = await whole();
+    await log.cut((newest?.manifest.accepted ?? 0) - 1);
+    const found = await verifyState(ports());
+    expect(found.snapshots.map(({ id, state }) => [id, state])).toEqual([[newest?.id, "equal"]]);
+    expect(found.missing).toBe(1);
+  });
+
   it("of which the newest lost a chunk give the state all the same; without any a start says what to do", async () => {
     await cutLog();
     const good = await folded();

@@ -123,7 +123,9 @@ export function script(chance: Chance, untilMs: number, perHour: number, drillsP
     ...drilled(chance.stream("drills"), untilMs, drillsPerHour),
     ...upgrades(chance.stream("upgrades"), untilMs),
     ...wiped(chance.stream("wiped"), untilMs),
-  ].toSorted((a, b) => a.at - b.at);
+  ]
+    .filter(({ at }) => at < untilMs)
+    .toSorted((a, b) => a.at - b.at);
 }
 
 /** For so much of the time controllers are of two versions. */
