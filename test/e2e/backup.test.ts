@@ -2,7 +2,8 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { Cluster, freePort, swain, until } from "../support/cluster.ts";
+import { Cluster, swain, until } from "../support/cluster.ts";
+import { freePort } from "../support/ports.ts";
 import { load, spread } from "../support/http.ts";
 import { service, web } from "../support/manifests.ts";
 import { podProcesses } from "../support/pod-processes.ts";

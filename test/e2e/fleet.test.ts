@@ -1,6 +1,7 @@
 // Running a fleet as a user does: nodes are drained, lost and removed, and services keep answering.
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { Cluster, freePort, until } from "../support/cluster.ts";
+import { Cluster, until } from "../support/cluster.ts";
+import { freePort } from "../support/ports.ts";
 import { load, spread } from "../support/http.ts";
 import { service, web } from "../support/manifests.ts";
 import { podProcesses } from "../support/pod-processes.ts";

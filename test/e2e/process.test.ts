@@ -1,7 +1,8 @@
 // What a user sees without a container engine: plain processes as pods. The faults that need no engine are here.
 import { readdirSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Cluster, freePort, until } from "../support/cluster.ts";
+import { Cluster, until } from "../support/cluster.ts";
+import { freePort } from "../support/ports.ts";
 import { spread } from "../support/http.ts";
 import { service, web } from "../support/manifests.ts";
 

@@ -2,7 +2,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { Cluster, freePort, root, swain, until } from "../support/cluster.ts";
+import { Cluster, root, swain, until } from "../support/cluster.ts";
+import { freePort } from "../support/ports.ts";
 import { spread } from "../support/http.ts";
 import { nodeProgramOf } from "../support/processes.ts";
 import { describeServers } from "../support/nats.ts";

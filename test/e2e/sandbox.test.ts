@@ -2,7 +2,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { Cluster, freePort, root, swain, until } from "../support/cluster.ts";
+import { Cluster, root, swain, until } from "../support/cluster.ts";
+import { freePort } from "../support/ports.ts";
 import { describeEngine, testImage } from "../support/docker.ts";
 
 const lonely = (nodes: string): object => ({

@@ -3,7 +3,8 @@
 // changing things and requests never stop coming. Nothing that was acknowledged may be lost, and no program may notice.
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { ensureStreams } from "../../services/bus/streams.ts";
-import { freePort, swain, until } from "../support/cluster.ts";
+import { swain, until } from "../support/cluster.ts";
+import { freePort } from "../support/ports.ts";
 import { connectTo } from "../support/bus.ts";
 import { Watch } from "../support/census.ts";
 import { Fleet } from "../support/fleet.ts";

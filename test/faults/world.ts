@@ -1,6 +1,7 @@
 // A cluster of plain processes on four nodes, each with a way of its own to the bus that a test may cut, and what to do to it.
 import { expect } from "vitest";
-import { Cluster, freePort, until } from "../support/cluster.ts";
+import { Cluster, until } from "../support/cluster.ts";
+import { freePort } from "../support/ports.ts";
 import { service, web } from "../support/manifests.ts";
 import type { ServerBinary } from "../support/nats.ts";
 import { Relay } from "../support/relay.ts";

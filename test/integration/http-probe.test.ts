@@ -3,7 +3,7 @@ import { createServer } from "node:net";
 import type { AddressInfo, Server, Socket } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { systemHttpProbe } from "../../services/kernel/node/http-probe.ts";
-import { freePort } from "../support/cluster.ts";
+import { freePort } from "../support/ports.ts";
 
 const servers: Server[] = [];
 const sockets = new Set<Socket>();

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { silent } from "../../services/kernel/log.ts";
 import { startProxy } from "../../services/proxy/main.ts";
 import type { RunningProxy } from "../../services/proxy/main.ts";
-import { freePort } from "../support/cluster.ts";
+import { freePort } from "../support/ports.ts";
 import { onTerminal } from "../support/pty.ts";
 import { SimCluster } from "../support/sim-cluster.ts";
 

@@ -2,8 +2,6 @@
 // `dispose` ends all processes and removes all containers and files, also when the test failed.
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
@@ -14,6 +12,7 @@ import { silent } from "../../services/kernel/log.ts";
 import { systemClock } from "../../services/kernel/node/clock.ts";
 import { systemIds, systemRandom } from "../../services/kernel/node/ids.ts";
 import type { ServerBinary } from "./nats.ts";
+import { freePort } from "./ports.ts";
 
 export const root = join(import.meta.dirname, "../..");
 const main = join(root, "dist/cli/main.js");
@@ -72,16 +71,6 @@ export async function until<T>(
     if (Date.now() > end) throw new Error(`not within ${ms} ms: ${what}`, { cause: last });
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
-}
-
-/** A TCP port of loopback that was free a moment ago. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 interface Child {

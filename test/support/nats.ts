@@ -3,13 +3,12 @@
 import { execFileSync, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { homedir, tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { nkeys } from "nats";
 import { describe, expect, it } from "vitest";
 import { featuresOf } from "../../services/bus/features.ts";
+import { freePort } from "./ports.ts";
 
 export interface ServerBinary {
   readonly path: string;
@@ -151,14 +150,6 @@ function inspect(path: string): ServerBinary | undefined {
   } catch {
     return undefined;
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }
 
 /** Ends the server when this process ends without being able to: its end closes the guard's input. */

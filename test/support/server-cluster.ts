@@ -1,7 +1,8 @@
 // Several nats-servers that form one cluster with JetStream, each a process that a test may end and start again.
 import type { Bus } from "../../services/bus/port.ts";
 import { connectTo } from "./bus.ts";
-import { freePort, until } from "./cluster.ts";
+import { until } from "./cluster.ts";
+import { freePort } from "./ports.ts";
 import { startServer } from "./nats.ts";
 import type { ServerBinary, TestServer } from "./nats.ts";
 
