@@ -76,8 +76,8 @@ class Consumer {
   private readonly created: Promise<boolean>;
   private open = true;
   private received = 0;
-  /** The sequence of the last message. */
-  private reached = 0;
+  /** All up to this sequence was told, or not asked for. */
+  private reached: number;
   /** The sequence of the last message the stream's leader had; not known before it answered. */
   private target = Infinity;
   private isCaughtUp: boolean;
@@ -92,6 +92,7 @@ class Consumer {
     this.options = options;
     this.handlers = handlers;
     this.name = wire.token();
+    this.reached = options.start === "last-per-subject" ? 0 : options.start.sequence - 1;
     const inbox = wire.inbox();
     this.stops.push(
       wire.listen(inbox, (message) => this.onWire(message)),

@@ -85,6 +85,19 @@ export function logConformance(opened: () => OpenedWorld): void {
       expect(all).toBe(at);
     });
 
+    it("reads to the end where the last record was removed by hand", async () => {
+      let at = await append({ n: "stays" }, await last());
+      at = await append({ n: "goes" }, at);
+      const options = { timeoutMs: waitMs };
+      await bus.request(`$JS.API.STREAM.MSG.DELETE.${names.stream}`, { seq: at, no_erase: true }, options);
+      const read: unknown[] = [];
+      await other.log(names.stream).read(at - 1, (record) => read.push(shown(record)));
+      expect(read).toEqual([[at - 1, { n: "stays" }]]);
+      await other.log(names.stream).read(at, () => expect.fail("there is no record"));
+      // What follows looks a few records back.
+      for (let n = 0; n < 10; n += 1) at = await append({ n }, at);
+    });
+
     it("rejects a read whose reader throws, with what it threw", async () => {
       const broken = bus.log(names.stream).read(1, () => {
         throw new SwainError("LOG_UNKNOWN_EVENT", "no such event");
