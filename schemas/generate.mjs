@@ -68,9 +68,7 @@ const decided = (node) => {
   delete copy.oneOf;
   const properties = { kind: { type: "string" }, verb: { type: "string" } };
   const verbChain = (those) =>
-    those.reduceRight((rest, { $ref, verbs }) => {
-      return choice("verb", verbs, { $ref }, rest);
-    }, false);
+    those.reduceRight((rest, { $ref, verbs }) => choice("verb", verbs, { $ref }, rest), false);
   const chain = [...new Set(branches.map(({ kinds }) => kinds.join()))].reduceRight((rest, kinds) => {
     const those = branches.filter((branch) => branch.kinds.join() === kinds);
     return choice("kind", those[0].kinds, verbChain(those), rest);

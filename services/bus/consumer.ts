@@ -147,7 +147,8 @@ class Consumer {
 
   /** Asks the stream's leader where the end is. */
   private async aim(): Promise<void> {
-    const { stream, filter = ">" } = this.options;
+    // Asked for the last of ">", servers say that there is none when the very last message was removed.
+    const { stream, filter = "*.>" } = this.options;
     try {
       const verb = `STREAM.MSG.GET.${stream}`;
       const result = await apiResult<StoredMessage>(this.wire, verb, { last_by_subj: filter }, createMs);

@@ -56,7 +56,7 @@ export class Timeline {
         queueMicrotask(again);
       };
       // A tick begins when no microtask is left: all promises that follow from a step are settled before the next. A turn of
-      // Node's own loop would do as well and take as long as the step itself.
+      // Node's own loop would do as well, and take a twentieth longer.
       const again = (): void => process.nextTick(turn);
       setImmediate(turn);
     });
