@@ -277,7 +277,8 @@ class NodeAgent implements Agent {
   private async judged(message: Assign, verdict: Verdict): Promise<void> {
     if ("take" in verdict) {
       const before = this.held;
-      const isNew = verdict.take.generation !== before.generation || verdict.take.logId !== before.logId;
+      const { logId, epoch, generation } = verdict.take;
+      const isNew = generation !== before.generation || epoch !== before.epoch || logId !== before.logId;
       if (isNew) await this.journal.writeAssignment(verdict.take);
       this.hold(verdict.take);
       for (const key of before.items.keys()) if (!this.held.items.has(key)) this.reporter.drop(key);

@@ -8,11 +8,13 @@ export interface Held {
   /** Empty until the first assignment. */
   readonly logId: string;
   readonly clusterUid: string;
+  /** Of the leader that told it. */
+  readonly epoch: number;
   readonly generation: number;
   readonly items: ReadonlyMap<Key, AssignedPod>;
 }
 
-export const nothingHeld: Held = { logId: "", clusterUid: "", generation: 0, items: new Map() };
+export const nothingHeld: Held = { logId: "", clusterUid: "", epoch: 0, generation: 0, items: new Map() };
 
 export type Verdict =
   /** Hold this from now on. `full`: it tells everything, so what is not in it is not wanted. */
@@ -34,9 +36,12 @@ export function judge(held: Held, message: Assign): Verdict {
     // A restored log counts anew: nothing it says compares with what is held.
     return full ? { take: holding(message, new Map(), message.items), full } : { keep: "gap" };
   }
-  if (message.generation < held.generation) return { keep: "stale" };
+  // A later leader knows all that earlier ones had acknowledged, unless the log lost its end, as in a power cut of a server
+  // that does not sync each write. What was told from there never happened.
+  const isBefore = message.generation < held.generation;
+  if (isBefore && message.epoch <= held.epoch) return { keep: "stale" };
   if (full) return { take: holding(message, new Map(), message.items), full };
-  if (message.next !== undefined || held.logId === "") return { keep: "gap" };
+  if (message.next !== undefined || held.logId === "" || isBefore) return { keep: "gap" };
   if (message.generation === held.generation) return { keep: "same" };
   // Items are absolute, so a difference from an older base includes the one from what is held.
   if (message.base > held.generation) return { keep: "gap" };
@@ -47,7 +52,8 @@ export function judge(held: Held, message: Assign): Verdict {
 
 function holding(message: Assign, rest: Map<Key, AssignedPod>, items: readonly AssignedPod[]): Held {
   for (const item of items) rest.set(keyOf(item.namespace, item.name), item);
-  return { logId: message.logId, clusterUid: message.clusterUid, generation: message.generation, items: rest };
+  const { logId, clusterUid, epoch, generation } = message;
+  return { logId, clusterUid, epoch, generation, items: rest };
 }
 
 /** Joins the pages of one sync into one message; null when they do not belong together. */

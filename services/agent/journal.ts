@@ -17,6 +17,8 @@ interface AssignmentFile {
   readonly schema: 1;
   readonly logId: string;
   readonly clusterUid: string;
+  /** Missing in files of early versions. */
+  readonly epoch?: number;
   readonly generation: number;
   readonly items: readonly AssignedPod[];
 }
@@ -63,17 +65,17 @@ export class Journal {
     const kept = await this.parse<RecordsFile>("pods.json");
     const engine = kept?.engine ?? "";
     if (assignment === null) return { held: nothingHeld, engine, records: new Map() };
-    const { logId, clusterUid, generation } = assignment;
+    const { logId, clusterUid, epoch = 0, generation } = assignment;
     const items = new Map(assignment.items.map((item) => [keyOf(item.namespace, item.name), item]));
     const records = new Map(kept !== null && kept.logId === logId ? Object.entries(kept.records) : []);
-    return { held: { logId, clusterUid, generation, items }, engine, records };
+    return { held: { logId, clusterUid, epoch, generation, items }, engine, records };
   }
 
   /** Resolves when the assignment is safely on disk. Rejects with DISK_ERROR. */
   async writeAssignment(held: Held): Promise<void> {
     if (this.folder === null) return;
-    const { logId, clusterUid, generation } = held;
-    const file: AssignmentFile = { schema: 1, logId, clusterUid, generation, items: [...held.items.values()] };
+    const { items, ...chain } = held;
+    const file: AssignmentFile = { schema: 1, ...chain, items: [...items.values()] };
     await this.write("assignment.json", file);
   }
 

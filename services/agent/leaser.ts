@@ -16,7 +16,7 @@ interface LeaserPorts {
   readonly log: Logger;
   readonly bootId: string;
   readonly subject: string;
-  held(): { readonly logId: string; readonly generation: number };
+  held(): { readonly logId: string; readonly epoch: number; readonly generation: number };
   /** The newest leader's that was followed. */
   epoch(): number;
   /** True while there are pods that need a lease. */

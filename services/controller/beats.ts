@@ -59,6 +59,11 @@ export class BeatWatch {
     return this.leaderAt === null ? null : this.context.clock.mono() - this.leaderAt;
   }
 
+  /** A leader that goes on leading was heard after that monotonic time. */
+  heardSince(time: number): boolean {
+    return this.leaderAt !== null && this.leaderAt > time && !this.resigned;
+  }
+
   /** Someone was elected or heard: silence is counted from now. */
   heard(): void {
     this.heardAny = true;

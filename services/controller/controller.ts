@@ -143,7 +143,8 @@ export class Controller implements Running, Observed {
       this.stopping.signal.removeEventListener("abort", onStop);
       follower.stop();
     }
-    const election = await stand(this.context, this.ledger);
+    const since = this.context.clock.mono();
+    const election = await stand(this.context, this.ledger, () => this.beats.heardSince(since));
     if (election.kind === "won") return election;
     this.beats.heard();
     if (election.kind === "full") this.context.log.error("no leader can be elected", { code: "LOG_FULL" });

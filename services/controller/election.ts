@@ -12,13 +12,14 @@ export type Election =
   | { readonly kind: "lost" | "full" | "unsettled" };
 
 /**
- * Stands once. The ledger must be owned by the caller: nobody else may fold meanwhile.
+ * Stands once. The ledger must be owned by the caller: nobody else may fold meanwhile. Reading the log may take its time;
+ * when that is over and `isLed`, nobody is missing.
  * Throws what `Ledger.catchUp` throws.
  */
-export async function stand(context: Context, ledger: Ledger): Promise<Election> {
+export async function stand(context: Context, ledger: Ledger, isLed: () => boolean): Promise<Election> {
   const { epoch } = ledger.state;
   const tail = await ledger.catchUp(context.bus.log(context.subjects.stream));
-  if (ledger.state.epoch !== epoch) return { kind: "lost" };
+  if (ledger.state.epoch !== epoch || isLed()) return { kind: "lost" };
   const appender = new Appender(context, ledger, tail);
   let last: Draft | undefined;
   const settled = await appender.append((expected) => (last = draft(context, ledger, expected)));

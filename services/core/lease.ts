@@ -30,10 +30,12 @@ export function leaseVerdict(
  * by now, so that must be read first.
  */
 export function leaseWorth(
-  held: { readonly logId: string; readonly generation: number },
+  held: { readonly logId: string; readonly epoch: number; readonly generation: number },
   epoch: number,
   reply: LeaseReply,
 ): "granted" | "behind" | "foreign" {
   if (reply.logId !== held.logId || reply.epoch < epoch) return "foreign";
-  return reply.generation <= held.generation ? "granted" : "behind";
+  // A later leader that speaks of less leads a log that lost its end, and what is held with it.
+  const isLost = reply.generation < held.generation && reply.epoch > held.epoch;
+  return isLost || reply.generation > held.generation ? "behind" : "granted";
 }

@@ -125,6 +125,8 @@ export class Observer {
   private readonly unheard = new Set<string>();
   /** Pods → what makes two of them copies of one, for those with a fence. */
   private readonly fenced = new Map<string, string>();
+  /** Pods that were to run when the log was lost; news of the end of others may still be on its way. */
+  private lastWanted: ReadonlySet<string> = new Set();
   /** Node → the assignment in its journal. */
   private readonly assignments = new Map<string, Assignment>();
   /** Key of the endpoints bucket → its newest revision, and when that was first seen. */
@@ -169,6 +171,7 @@ export class Observer {
     this.met = 0;
     this.stopped.clear();
     this.revisions.clear();
+    if (this.state.logId !== "") this.lastWanted = namesOfWanted(this.state);
     this.state = emptyState();
     this.archive.length = 0;
     this.operations.clear();
@@ -345,7 +348,7 @@ export class Observer {
 
   /** An agent is about to end a running container. */
   onEnd(node: string, container: ContainerInfo): void {
-    if (this.state.logId === "" && !this.fenced.has(container.pod)) {
+    if (this.state.logId === "" && !this.fenced.has(container.pod) && this.lastWanted.has(container.pod)) {
       this.violate("12", `node ${node} ends ${container.pod} while there is no log`);
     }
     const pod = this.state.pods.get(container.pod);
@@ -419,4 +422,9 @@ function parse(data: Uint8Array): unknown {
   } catch {
     return undefined;
   }
+}
+
+function namesOfWanted({ pods }: State): Set<string> {
+  const wanted = [...pods].filter(([, { desired, state }]) => desired === "run" && state !== "lost");
+  return new Set(wanted.map(([key]) => key));
 }

@@ -18,6 +18,7 @@ const message = (more: Partial<Assign>): Assign => ({
 const held = (generation: number, ...names: string[]): Held => ({
   logId: "log",
   clusterUid: "uid",
+  epoch: 1,
   generation,
   items: new Map(names.map((name) => [`default/${name}`, podNamed(name)])),
 });
@@ -57,6 +58,15 @@ describe("an assignment", () => {
   it("of an older generation is refused, also when it is whole", () => {
     expect(judge(held(11, "a-1"), message({}))).toEqual({ keep: "stale" });
     expect(judge(held(11, "a-1"), message({ base: 9 }))).toEqual({ keep: "stale" });
+  });
+
+  it("of an older generation but a later leader is taken whole: the log lost its end, and what was told from there", () => {
+    const verdict = judge(held(11, "a-1"), message({ epoch: 2, items: [podNamed("b-1")] }));
+    expect(verdict).toMatchObject({ full: true, take: { epoch: 2, generation: 10 } });
+    expect(names(verdict)).toEqual(["default/b-1"]);
+    expect(judge(held(11, "a-1"), message({ epoch: 2, base: 9 }))).toEqual({ keep: "gap" });
+    expect(judge(held(11, "a-1"), message({ epoch: 2, base: 10 }))).toEqual({ keep: "gap" });
+    expect(judge({ ...held(11, "a-1"), epoch: 3 }, message({ epoch: 2 }))).toEqual({ keep: "stale" });
   });
 
   it("of another log is refused whatever its generation", () => {

@@ -198,7 +198,7 @@ describe("the lease of a node", () => {
   let asked: ((reply: unknown) => void)[];
   let needed: boolean;
   let events: string[];
-  let held: { logId: string; generation: number };
+  let held: { logId: string; epoch: number; generation: number };
   const reply = (more: Partial<LeaseReply> = {}): LeaseReply => ({ logId: "log", epoch: 3, generation: 7, ...more });
 
   beforeEach(() => {
@@ -206,7 +206,7 @@ describe("the lease of a node", () => {
     asked = [];
     needed = true;
     events = [];
-    held = { logId: "log", generation: 7 };
+    held = { logId: "log", epoch: 3, generation: 7 };
     leaser = new Leaser({
       clock,
       log: silent,
@@ -254,7 +254,7 @@ describe("the lease of a node", () => {
     await clock.advance(1000);
     expect(leaser.lease.grantedAt).toBeNull();
     expect(events.filter((event) => event !== "tick")).toEqual(["behind"]);
-    held = { logId: "log", generation: 8 };
+    held = { logId: "log", epoch: 3, generation: 8 };
     asked[4]?.(reply({ generation: 8 }));
     await settle();
     expect(leaser.lease.grantedAt).not.toBeNull();

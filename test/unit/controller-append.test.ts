@@ -110,7 +110,7 @@ beforeEach(() => {
 });
 
 async function elected(): Promise<Appender> {
-  const election = await stand(context, ledger);
+  const election = await stand(context, ledger, () => false);
   if (election.kind !== "won") throw new Error(`the election ended with ${election.kind}`);
   log.sent.length = 0;
   return election.appender;
@@ -228,7 +228,7 @@ describe("an election", () => {
         return at.store(data, expected);
       },
     ];
-    expect(await stand({ ...context, id: "c3" }, other)).toEqual({ kind: "lost" });
+    expect(await stand({ ...context, id: "c3" }, other, () => false)).toEqual({ kind: "lost" });
     expect(other.state.leader).toBe("c2");
   });
 
@@ -239,17 +239,22 @@ describe("an election", () => {
         return at.store(data, expected);
       },
     ];
-    const election = await stand(context, ledger);
+    const election = await stand(context, ledger, () => false);
     expect(election).toMatchObject({ kind: "won", sequence: 2 });
     expect(ledger.state.epoch).toBe(2);
+  });
+
+  it("is not held when a leader was heard while the log was read", async () => {
+    expect(await stand(context, ledger, () => true)).toEqual({ kind: "lost" });
+    expect(log.sent).toEqual([]);
   });
 
   it("refuses a log that is not the one followed so far", async () => {
     await elected();
     log.records.length = 0;
-    await expect(stand(context, ledger)).rejects.toMatchObject({ code: "LOG_UNKNOWN" });
+    await expect(stand(context, ledger, () => false)).rejects.toMatchObject({ code: "LOG_UNKNOWN" });
     log.records.push(bytes({ another: "log" }));
-    await expect(stand(context, ledger)).rejects.toMatchObject({ code: "LOG_UNKNOWN" });
+    await expect(stand(context, ledger, () => false)).rejects.toMatchObject({ code: "LOG_UNKNOWN" });
   });
 });
 

@@ -97,10 +97,13 @@ describe("a fenced pod of a lost node", () => {
     const verdict = leaseVerdict(cluster.state, node, logId);
     if (!("generation" in verdict)) throw new Error(verdict.code);
     const reply = { logId, epoch: 5, ...verdict };
-    expect(leaseWorth({ logId, generation }, 5, reply)).toBe("behind");
-    expect(leaseWorth({ logId, generation: verdict.generation }, 5, reply)).toBe("granted");
-    expect(leaseWorth({ logId, generation: verdict.generation }, 6, reply)).toBe("foreign");
-    expect(leaseWorth({ logId: "other", generation: verdict.generation }, 5, reply)).toBe("foreign");
+    expect(leaseWorth({ logId, epoch: 5, generation }, 5, reply)).toBe("behind");
+    expect(leaseWorth({ logId, epoch: 5, generation: verdict.generation }, 5, reply)).toBe("granted");
+    expect(leaseWorth({ logId, epoch: 5, generation: verdict.generation }, 6, reply)).toBe("foreign");
+    expect(leaseWorth({ logId: "other", epoch: 5, generation: verdict.generation }, 5, reply)).toBe("foreign");
+    const lost = verdict.generation + 1;
+    expect(leaseWorth({ logId, epoch: 5, generation: lost }, 5, reply)).toBe("granted");
+    expect(leaseWorth({ logId, epoch: 4, generation: lost }, 4, reply)).toBe("behind");
   });
 });
 
