@@ -96,11 +96,12 @@ export class FaultWorld {
     if (applied.code !== 0) throw new Error(applied.stdout + applied.stderr);
   }
 
-  /** Does something to the cluster while it is watched; what came of it. */
+  /** Does something to the cluster while it is watched, with chance of a fresh seed or the given one; what came of it. */
   async run({ fault, promise, skewMs = 0 }: Fault, work: (run: Recording) => Promise<void>): Promise<Figures> {
     const { cluster, port, mark, runtime } = this;
     const server = `nats-server ${this.server.version}`;
     const plan = new Plan(process.env["SWAIN_TEST_SEED"] ?? randomBytes(4).toString("hex"));
+    // Also what is expected of the figures, after the run, fails with the seed in its message.
     onTestFailed(({ task }) => {
       const hint = `\n${fault}: SWAIN_TEST_SEED=${plan.seed} makes the same choices again`;
       for (const error of task.result?.errors ?? []) error.message += hint;
