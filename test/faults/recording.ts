@@ -309,8 +309,9 @@ export class Recording {
   private async close(): Promise<void> {
     this.isChanging = false;
     this.isLoading = false;
-    for (const timer of this.timers.splice(0)) clearInterval(timer);
+    // A pause between changes may last for seconds yet: untold meanwhile, what was answered before would look like silence.
     await Promise.allSettled(this.work);
+    for (const timer of this.timers.splice(0)) clearInterval(timer);
     this.tell();
     this.witness();
     await this.writeLog();
