@@ -148,6 +148,7 @@ export function report(folder) {
       run.fault,
       `${run.runtime}, ${run.server}`,
       run.promise,
+      run.seed ?? "none",
       `${is.acknowledged}`,
       `${is.lost}`,
       `${is.doubled}`,
@@ -167,6 +168,8 @@ another asks the service through its proxy. **${sum("lost")} changes lost of ${s
 leader that was followed by another.** \`npm run faults\` makes the runs anew; \`node test/faults/checker.mjs\` recomputes this page from
 the recordings beside it, with no code of Swain's.
 
+* **seed**: of which the run's chance was drawn: the changes and the pauses between them and between requests, when the fault begins,
+  whom it hits. \`SWAIN_TEST_SEED\` makes the same choices again.
 * **lost**: changes that were acknowledged and are not in the log, or are not its last word.
 * **doubled**: pods of which two programs ran at once; for the workload with \`fence: true\`, any two of its pods.
 * **ended unasked**: programs that ended though neither the fault hit them nor the log had them stopped.
@@ -175,8 +178,8 @@ the recordings beside it, with no code of Swain's.
 * **failed**: requests through the proxy that got no answer; **silence** is the longest time without any answer.
 * **converged**: from the end of the fault, or of the last change after it, until as many programs run as are wanted, for good.
 
-| fault | on | promised | changes | lost | doubled | ended unasked | by fence | replaced | failed | silence | converged | recording |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+| fault | on | promised | seed | changes | lost | doubled | ended unasked | by fence | replaced | failed | silence | converged | recording |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 ${table.map((row) => `| ${row} |`).join("\n")}
 `;
 }

@@ -54,7 +54,7 @@ function suite(server: ServerBinary): void {
     const fault = `Clocks of the leader and of two agents jump 3 s ${way}`;
     const is = await world.run({ fault, promise, skewMs: 3000 }, async (run) => {
       run.keepChanging(counts);
-      await after(1500);
+      await run.onset();
       run.fault();
       writeFileSync(offset, jump);
       run.mended();

@@ -24,11 +24,17 @@ function suite(engine: TestEngine): void {
     await way.close();
   });
 
-  /** Containers of this workload, and the process of each. */
-  const containers = async (workload: string): Promise<{ id: string; pid: number }[]> => {
+  /** The container of each pod of this workload, and its process. */
+  const containers = async (workload: string): Promise<Map<string, { id: string; pid: number }>> => {
     const pods = (await world.cluster.pods()).filter(({ spec }) => spec.workload === workload);
-    const ids = pods.flatMap(({ status }) => (status.containers ?? []).map(({ id }) => id));
-    return Promise.all(ids.map(async (id) => ({ id, pid: (await engine.api.getContainer(id).inspect()).State.Pid })));
+    const ids = pods.flatMap(({ metadata, status }) =>
+      (status.containers ?? []).map(({ id }) => [metadata.name, id] as const),
+    );
+    const inspected = ids.map(async ([pod, id]) => {
+      const { Pid: pid } = (await engine.api.getContainer(id).inspect()).State;
+      return [pod, { id, pid }] as const;
+    });
+    return new Map(await Promise.all(inspected));
   };
 
   it("has containers killed and removed behind its back", { timeout: 120_000 }, async () => {
@@ -36,8 +42,9 @@ function suite(engine: TestEngine): void {
     const fault = "One container killed, one removed behind the agent's back";
     const is = await world.run({ fault, promise }, async (run) => {
       run.keepChanging([7, 6], 1500);
-      await after(1500);
-      const [killed, removed] = await containers("tally");
+      await run.onset();
+      const found = await containers("tally");
+      const [killed, removed] = run.victims([...found.keys()], 2).map((pod) => found.get(pod));
       if (killed === undefined || removed === undefined) throw new Error("there are no two containers");
       run.fault([killed.pid, removed.pid]);
       await engine.api.getContainer(killed.id).kill();
@@ -58,7 +65,8 @@ function suite(engine: TestEngine): void {
     expect((await world.cluster.apply([web("hog", { replicas: 1 }, hog)], "--wait")).code).toBe(0);
     const is = await world.run({ fault: "A container killed for want of memory", promise }, async (run) => {
       run.keepChanging([7, 6], 1500);
-      const [victim] = await containers("hog");
+      await run.onset();
+      const [victim] = (await containers("hog")).values();
       if (victim === undefined) throw new Error("there is no container");
       run.fault();
       const exec = await engine.api.getContainer(victim.id).exec({ Cmd: ["touch", "/go"] });
@@ -83,7 +91,7 @@ function suite(engine: TestEngine): void {
     const promise = "Containers and proxies go on; changes are made when the engine is back.";
     const is = await world.run({ fault: `The engine ${what} for 10 s`, promise }, async (run) => {
       run.keepChanging([8, 5, 6], 1500);
-      await after(1500);
+      await run.onset();
       run.fault();
       await breakIt();
       await after(10_000);
@@ -105,7 +113,7 @@ function suite(engine: TestEngine): void {
       const stands = "Containers and proxies go on; changes are made when the engine is back.";
       const frozen = await own.run({ fault: "dockerd frozen for 10 s (SIGSTOP)", promise: stands }, async (run) => {
         run.keepChanging([8, 5, 6], 1500);
-        await after(1500);
+        await run.onset();
         run.fault();
         await dockerd.freeze(10_000);
         run.mended();
@@ -118,7 +126,7 @@ function suite(engine: TestEngine): void {
         { fault: "dockerd restarted, its containers ended", promise: ends },
         async (run) => {
           run.keepChanging([7, 6], 1500);
-          await after(1500);
+          await run.onset();
           run.fault(own.programs());
           await dockerd.restart();
           run.mended();

@@ -19,7 +19,7 @@ function suite(server: ServerBinary): void {
     const promise = "A standby leads; the old leader writes nothing and commands nothing when it goes on.";
     const is = await world.run({ fault: "Leader frozen for 30 s (SIGSTOP)", promise }, async (run) => {
       run.keepChanging(counts);
-      await after(1500);
+      await run.onset();
       const leader = await world.leader();
       run.fault();
       await world.freeze(leader, 30_000);
@@ -37,10 +37,11 @@ function suite(server: ServerBinary): void {
   ])("has its %s stand still for %s ms", { timeout: 180_000 }, async (part, ms, promise) => {
     const is = await world.run({ fault: `${part} frozen for ${ms / 1000} s (SIGSTOP)`, promise }, async (run) => {
       run.keepChanging(counts);
-      await after(1500);
-      run.fault();
+      await run.onset();
       // An agent that stood still for as long as a lease lasts stops its fenced pod: another's run.
-      await world.freeze(part === "agent" ? `agent-${world.otherNode}` : part, ms);
+      const victim = part === "agent" ? `agent-${world.otherNode(run)}` : part;
+      run.fault();
+      await world.freeze(victim, ms);
       run.mended();
       await after(2000);
     });
@@ -52,7 +53,7 @@ function suite(server: ServerBinary): void {
     const promise = "Requests are refused until it is back; no program is touched.";
     const is = await world.run({ fault: "Proxy killed (kill -9), back after 2 s", promise }, async (run) => {
       run.keepChanging(counts);
-      await after(1500);
+      await run.onset();
       run.fault();
       await world.kill("proxy-1");
       await after(2000);
@@ -71,7 +72,7 @@ function suite(server: ServerBinary): void {
       { fault: "All parts killed at once (kill -9), back after 3 s", promise },
       async (run) => {
         run.keepChanging(counts);
-        await after(1500);
+        await run.onset();
         run.fault();
         await Promise.all(parts.map((part) => world.kill(part)));
         await after(3000);
@@ -91,9 +92,9 @@ function suite(server: ServerBinary): void {
       const what = way === "there" ? "is not heard, but hears" : "is heard, but does not hear";
       const promise = "Nothing is moved before lostAfter (15 s), and no program is touched.";
       const is = await world.run({ fault: `A node ${what} for 10 s`, promise }, async (run) => {
-        const node = world.otherNode;
         run.keepChanging(counts);
-        await after(1500);
+        await run.onset();
+        const node = world.otherNode(run);
         run.fault();
         world.relay(node).cut(way);
         await after(10_000);
@@ -110,8 +111,9 @@ function suite(server: ServerBinary): void {
     const promise =
       "Its pods are lost after 15 s and made anew elsewhere; its programs serve meanwhile and end when it is back.";
     const is = await world.run({ fault: "A node cut off for 60 s, lostAfter 15 s", promise }, async (run) => {
-      const node = world.otherNode;
       run.keepChanging([7, 6], 5000);
+      await run.onset();
+      const node = world.otherNode(run);
       run.fault();
       world.relay(node).cut();
       await after(60_000);
@@ -131,8 +133,9 @@ function suite(server: ServerBinary): void {
     const is = await world.run(
       { fault: "The node of a fenced pod cut off for 60 s, lostAfter 10 s", promise },
       async (run) => {
-        const node = world.fencedNode;
         run.keepChanging([7, 6], 5000);
+        await run.onset();
+        const node = world.fencedNode;
         run.fault(world.programs(node));
         world.relay(node).cut();
         await after(60_000);
@@ -149,8 +152,9 @@ function suite(server: ServerBinary): void {
     await world.apply({ lostAfter: "120s" });
     const promise = "Nothing is restarted and nothing is moved; agents and proxies keep serving.";
     const is = await world.run({ fault: "A node cut off for 60 s, lostAfter 120 s", promise }, async (run) => {
-      const node = world.otherNode;
       run.keepChanging([7, 6], 5000);
+      await run.onset();
+      const node = world.otherNode(run);
       run.fault();
       world.relay(node).cut();
       await after(60_000);
@@ -165,9 +169,9 @@ function suite(server: ServerBinary): void {
   it("has a node half of whose packets are lost", { timeout: 240_000 }, async () => {
     const promise = "Nothing is restarted and nothing is moved (lostAfter 120 s).";
     const is = await world.run({ fault: "Half of a node's packets lost for 20 s", promise }, async (run) => {
-      const { port } = world.relay(world.otherNode);
       run.keepChanging(counts);
-      await after(1500);
+      await run.onset();
+      const { port } = world.relay(world.otherNode(run));
       run.fault();
       const mend = losing(port);
       try {

@@ -5,6 +5,7 @@ import { connect, nkeyAuthenticator } from "nats";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findServers } from "../support/nats.ts";
 import type { ServerBinary } from "../support/nats.ts";
+import type { Chance } from "../simulation/chance.ts";
 import { after, all, counts, FaultWorld, nodes, seen, untouched } from "./world.ts";
 
 const { old, current } = findServers();
@@ -23,7 +24,7 @@ describe.each(servers)("a cluster of processes on nats-server $version", (server
     const promise = "A standby leads within 5 s, and no program is touched.";
     const is = await world.run({ fault: "Leader killed (kill -9)", promise }, async (run) => {
       run.keepChanging(counts);
-      await after(1500);
+      await run.onset();
       const leader = await world.leader();
       run.fault();
       await world.kill(leader);
@@ -40,7 +41,7 @@ describe.each(servers)("a cluster of processes on nats-server $version", (server
     const promise = "Programs and proxies go on; changes wait until it is back.";
     const is = await world.run({ fault: "nats-server killed (kill -9), back after 4 s", promise }, async (run) => {
       run.keepChanging(counts);
-      await after(1500);
+      await run.onset();
       run.fault();
       await world.kill("nats-server");
       await after(4000);
@@ -57,11 +58,12 @@ describe.each(servers)("a cluster of processes on nats-server $version", (server
     const promise = "Its programs run on and are found again, none of them started twice.";
     const is = await world.run({ fault: "Agent killed (kill -9), back after 3 s", promise }, async (run) => {
       run.keepChanging(counts);
-      await after(1500);
+      await run.onset();
+      const agent = `agent-${run.victim(nodes)}`;
       run.fault();
-      await world.kill("agent-node-2");
+      await world.kill(agent);
       await after(3000);
-      world.revive("agent-node-2");
+      world.revive(agent);
       run.mended();
       await after(2000);
     });
@@ -74,8 +76,8 @@ describe.each(servers)("a cluster of processes on nats-server $version", (server
     const promise = "Each is started again in place.";
     const is = await world.run({ fault: "Two programs killed behind the agent's back", promise }, async (run) => {
       run.keepChanging([7, 6]);
-      await after(1500);
-      const victims = world.programs().slice(0, 2);
+      await run.onset();
+      const victims = world.someOf(run, 2);
       run.fault(victims);
       for (const pid of victims) process.kill(pid, "SIGKILL");
       run.mended();
@@ -89,8 +91,9 @@ describe.each(servers)("a cluster of processes on nats-server $version", (server
     const promise = "What is no message of Swain's changes nothing.";
     const is = await world.run({ fault: "10,000 garbage messages, 500 of them in the log", promise }, async (run) => {
       run.keepChanging(counts);
+      await run.onset();
       run.fault();
-      await garbage(world, 10_000);
+      await garbage(world, 10_000, run.plan.stream("garbage"));
       run.mended();
     });
     expect(is).toMatchObject({ ...untouched, failed: 0 });
@@ -100,7 +103,7 @@ describe.each(servers)("a cluster of processes on nats-server $version", (server
 });
 
 /** Publishes nonsense wherever a controller's credentials let it, its log included. */
-async function garbage(world: FaultWorld, count: number): Promise<void> {
+async function garbage(world: FaultWorld, count: number, chance: Chance): Promise<void> {
   const seed = readFileSync(world.cluster.creds("controller"), "utf8").trim();
   const bus = await connect({
     servers: world.cluster.server,
@@ -118,14 +121,12 @@ async function garbage(world: FaultWorld, count: number): Promise<void> {
     "feed.default.pod.web-1.failed",
   ];
   for (let index = 0; index < count - 500; index++) {
-    bus.publish(`swain.default.${subjects[index % subjects.length]}`, bodies[index % bodies.length] ?? "");
+    bus.publish(`swain.default.${chance.pick(subjects)}`, chance.pick(bodies));
     if (index % 500 === 0) await bus.flush();
   }
   const js = jetstream(bus);
   for (let index = 0; index < 500; index++) {
-    await js
-      .publish("swain.default.event.workload.default.tally.applied", bodies[index % bodies.length] ?? "")
-      .catch(() => {});
+    await js.publish("swain.default.event.workload.default.tally.applied", chance.pick(bodies)).catch(() => {});
   }
   await bus.close();
 }

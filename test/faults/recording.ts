@@ -12,6 +12,7 @@ import type { Cluster } from "../support/cluster.ts";
 import { until } from "../support/cluster.ts";
 import { get } from "../support/http.ts";
 import { figures } from "./checker.mjs";
+import type { Plan } from "./plan.ts";
 
 /** How often the witness looks at the machine's processes, in milliseconds: shorter than any program of the tests lives. */
 const lookMs = 150;
@@ -29,6 +30,8 @@ export interface RunOptions {
   readonly cluster: Cluster;
   readonly fault: string;
   readonly promise: string;
+  /** What is chance in this run. */
+  readonly plan: Plan;
   readonly skewMs: number;
   readonly runtime: string;
   readonly server: string;
@@ -79,6 +82,7 @@ export function programs(mark: string): Life[] {
 }
 
 export class Recording {
+  readonly plan: Plan;
   private readonly lines: object[] = [];
   private readonly startedAt = Date.now();
   private readonly began = performance.now();
@@ -95,15 +99,16 @@ export class Recording {
 
   private constructor(options: RunOptions, bus: NatsConnection) {
     this.options = options;
+    this.plan = options.plan;
     this.bus = bus;
   }
 
   /** Begins to write down: who runs now, and all that is asked from now on. */
   static async start(options: RunOptions): Promise<Recording> {
-    const seed = readFileSync(options.cluster.creds("operator"), "utf8").trim();
+    const key = readFileSync(options.cluster.creds("operator"), "utf8").trim();
     const bus = await connect({
       servers: options.cluster.server,
-      authenticator: nkeyAuthenticator(new TextEncoder().encode(seed)),
+      authenticator: nkeyAuthenticator(new TextEncoder().encode(key)),
       maxReconnectAttempts: -1,
       reconnectTimeWait: 200,
       name: "fault-client",
@@ -113,12 +118,13 @@ export class Recording {
     run.wanted = spec.replicas ?? 1;
     if (status.ready !== run.wanted) throw new Error(`${status.ready} of ${run.wanted} are ready before the fault`);
     run.firstSequence = (await run.lastSequence()) + 1;
-    const { fault, promise, skewMs, runtime, server, workload, fenced } = options;
+    const { fault, promise, plan, skewMs, runtime, server, workload, fenced } = options;
     run.say({
       kind: "run",
       startedAt: run.startedAt,
       fault,
       promise,
+      seed: plan.seed,
       skewMs,
       runtime,
       server,
@@ -131,12 +137,28 @@ export class Recording {
       setInterval(() => run.witness(), lookMs),
       setInterval(() => run.tell(), answersMs),
     );
-    run.work.push(run.load(), run.load());
+    run.work.push(run.load("one"), run.load("other"));
     return run;
   }
 
   private say(line: object): void {
     this.lines.push({ at: Math.round(performance.now() - this.began), ...line });
+  }
+
+  /** Lets changes be made for a while before the fault. */
+  onset(): Promise<void> {
+    return pause(this.plan.onsetMs);
+  }
+
+  /** Chooses whom the fault hits. */
+  victims(names: readonly string[], count: number): string[] {
+    const chosen = this.plan.victims(names, count);
+    this.say({ kind: "victims", names: chosen });
+    return chosen;
+  }
+
+  victim(names: readonly string[]): string {
+    return this.victims(names, 1)[0] ?? "";
   }
 
   /** What goes wrong from now on, and the programs it hits. */
@@ -169,15 +191,16 @@ export class Recording {
     this.tally.failed = 0;
   }
 
-  private async load(): Promise<void> {
-    while (this.isLoading) {
+  private async load(client: string): Promise<void> {
+    for (const pauseMs of this.plan.requestPauses(client)) {
+      if (!this.isLoading) return;
       try {
         await get(this.options.port, 2000);
         this.tally.ok += 1;
       } catch {
         this.tally.failed += 1;
       }
-      await pause(20);
+      await pause(pauseMs);
     }
   }
 
@@ -210,9 +233,11 @@ export class Recording {
   /** Changes the number of replicas all the time until the run ends, never to what it is already, which changes nothing. */
   keepChanging(counts: readonly number[], everyMs = 700): void {
     const loop = async (): Promise<void> => {
-      for (let turn = counts[0] === this.wanted ? 1 : 0; this.isChanging; turn++) {
-        await this.change(counts[turn % counts.length] ?? 1);
-        await pause(everyMs);
+      for (const { replicas, pauseMs } of this.plan.changes(counts, everyMs)) {
+        if (!this.isChanging) return;
+        if (replicas === this.wanted) continue;
+        await this.change(replicas);
+        await pause(pauseMs);
       }
     };
     this.work.push(loop());
@@ -284,8 +309,9 @@ export class Recording {
   private async close(): Promise<void> {
     this.isChanging = false;
     this.isLoading = false;
-    for (const timer of this.timers.splice(0)) clearInterval(timer);
+    // A pause between changes may last for seconds yet: untold meanwhile, what was answered before would look like silence.
     await Promise.allSettled(this.work);
+    for (const timer of this.timers.splice(0)) clearInterval(timer);
     this.tell();
     this.witness();
     await this.writeLog();

@@ -1,10 +1,12 @@
 // A cluster of plain processes on four nodes, each with a way of its own to the bus that a test may cut, and what to do to it.
-import { expect } from "vitest";
+import { randomBytes } from "node:crypto";
+import { expect, onTestFailed } from "vitest";
 import { Cluster, until } from "../support/cluster.ts";
 import { freePort } from "../support/ports.ts";
 import { service, web } from "../support/manifests.ts";
 import type { ServerBinary } from "../support/nats.ts";
 import { Relay } from "../support/relay.ts";
+import { Plan } from "./plan.ts";
 import { programs, Recording } from "./recording.ts";
 import type { Figures } from "./recording.ts";
 
@@ -28,6 +30,8 @@ export interface WorldOptions {
   readonly engine?: { readonly name: string; readonly socket: string };
   /** Where its data lies; parts that die are then started again by their supervisor, not by the test. */
   readonly parent?: string;
+  /** Is given its data folder before any part runs. */
+  readonly prepare?: (data: string) => void;
 }
 
 export class FaultWorld {
@@ -49,7 +53,7 @@ export class FaultWorld {
 
   /** Of plain processes, or of containers on an engine. */
   static async open(natsServer: ServerBinary, options: WorldOptions = {}): Promise<FaultWorld> {
-    const { engine, parent } = options;
+    const { engine, parent, prepare } = options;
     const cluster = await Cluster.up({
       nodes: nodes.length,
       controllers: controllers.length,
@@ -57,6 +61,7 @@ export class FaultWorld {
       restart: parent !== undefined,
       ...(engine === undefined ? { runtime: "process" } : { runtime: "docker", args: ["--engine", engine.socket] }),
       ...(parent === undefined ? {} : { parent }),
+      ...(prepare === undefined ? {} : { prepare }),
     });
     const world = new FaultWorld(cluster, natsServer, await freePort(), engine?.name ?? "processes");
     try {
@@ -91,11 +96,17 @@ export class FaultWorld {
     if (applied.code !== 0) throw new Error(applied.stdout + applied.stderr);
   }
 
-  /** Does something to the cluster while it is watched; what came of it. */
+  /** Does something to the cluster while it is watched, with chance of a fresh seed or the given one; what came of it. */
   async run({ fault, promise, skewMs = 0 }: Fault, work: (run: Recording) => Promise<void>): Promise<Figures> {
     const { cluster, port, mark, runtime } = this;
     const server = `nats-server ${this.server.version}`;
-    const options = { cluster, port, mark, fault, promise, skewMs, runtime, server };
+    const plan = new Plan(process.env["SWAIN_TEST_SEED"] ?? randomBytes(4).toString("hex"));
+    // Also what is expected of the figures, after the run, fails with the seed in its message.
+    onTestFailed(({ task }) => {
+      const hint = `\n${fault}: SWAIN_TEST_SEED=${plan.seed} makes the same choices again`;
+      for (const error of task.result?.errors ?? []) error.message += hint;
+    });
+    const options = { cluster, port, mark, fault, promise, plan, skewMs, runtime, server };
     const run = await Recording.start({ ...options, workload: many, fenced: single });
     let is: Figures;
     try {
@@ -111,13 +122,22 @@ export class FaultWorld {
     return programs(this.mark).flatMap((life) => (node === undefined || life.node === node ? [life.pid] : []));
   }
 
-  /** The node of the pod that must not run twice, and one that is not. */
+  /** Some of all programs, by chance. */
+  someOf(run: Recording, count: number): number[] {
+    const pids = new Map(programs(this.mark).map(({ pod, pid }) => [pod, pid]));
+    return run.victims([...pids.keys()], count).flatMap((pod) => pids.get(pod) ?? []);
+  }
+
+  /** The node of the pod that must not run twice. */
   get fencedNode(): string {
     return programs(this.mark).find(({ workload }) => workload === single)?.node ?? "";
   }
 
-  get otherNode(): string {
-    return nodes.find((node) => node !== this.fencedNode) ?? "";
+  /** Another node that has pods, by chance. */
+  otherNode(run: Recording): string {
+    const serving = new Set(programs(this.mark).flatMap(({ workload, node }) => (workload === many ? [node] : [])));
+    serving.delete(this.fencedNode);
+    return run.victim([...serving]);
   }
 
   pid(part: string): number {
@@ -177,7 +197,7 @@ function isGone(pid: number): boolean {
   }
 }
 
-export const counts = [9, 4, 8, 5, 6];
+export const counts = [4, 5, 6, 7, 8, 9];
 /** Whatever happens, these are 0. */
 export const harmless = { lost: 0, doubled: 0, stale: 0 };
 export const untouched = { ...harmless, unasked: 0, byFence: 0, replaced: 0 };

@@ -85,6 +85,8 @@ export interface UpOptions {
   readonly controllers?: number;
   /** Where its data folder is made. */
   readonly parent?: string;
+  /** Is given that folder before any part runs. */
+  readonly prepare?: (data: string) => void;
   /** Parts that die are started again; otherwise a test does that. */
   readonly restart?: boolean;
   /** Without it the one `swain up` finds. */
@@ -113,6 +115,7 @@ export class Cluster {
 
   private constructor(options: UpOptions, port: number) {
     this.data = mkdtempSync(join(options.parent ?? tmpdir(), "swain-e2e-"));
+    options.prepare?.(this.data);
     const args = ["up", "--data", this.data, "--runtime", options.runtime, "--nodes", String(options.nodes ?? 3)];
     args.push("--controllers", String(options.controllers ?? 1), "--port", String(port));
     if (options.restart !== true) args.push("--no-restart");
