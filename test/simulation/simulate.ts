@@ -9,7 +9,7 @@ import { emptyState, foldRecord } from "../../services/core/fold/fold.ts";
 import type { State } from "../../services/core/model.ts";
 import { bucketOrder } from "../../services/bus/subjects.ts";
 import { projectionKeys } from "../../services/core/project.ts";
-import type { Violation } from "./observer.ts";
+import type { LogEntry, Violation } from "./observer.ts";
 import { Link } from "./bus/link.ts";
 import { settled } from "./wishes.ts";
 import { Injector } from "./world/injector.ts";
@@ -76,7 +76,7 @@ const restMs = 60_000;
 const underWayMs = 15_000;
 /** So many records cannot be written without a snapshot becoming due, and tried again where it failed. */
 const recordsWithSnapshots = 5000;
-/** The log is folded anew each time it has grown so much, or by a tenth: a long one takes its time. */
+/** The log is folded anew each time it has grown so much. */
 const recordsPerRefold = 1000;
 /** Between two looks whether it is. */
 const lookMs = 1000;
@@ -100,13 +100,14 @@ export async function simulate(plan: Plan): Promise<Outcome> {
   world.start();
   const isOver = (): boolean => plan.stopsAtFirst === true && world.observer.violations.length > 0;
   let refolded = 0;
+  const again = new Refold();
   const counting = new Counting(world, injector);
   while (world.timeline.now < underFaultsMs && !isOver()) {
     await world.pass(Math.min(lookMs, underFaultsMs - world.timeline.now));
     if (world.timeline.now % hourMs === 0) counting.next();
     const { records: written } = world.observer;
-    if (written - refolded < Math.max(recordsPerRefold, written / 10)) continue;
-    refold(world);
+    if (written - refolded < recordsPerRefold) continue;
+    again.compare(world);
     refolded = written;
   }
   counting.next();
@@ -188,7 +189,7 @@ async function end(world: World, injector: Injector): Promise<void> {
     observer.violate("5", `${observer.records - records} events were written at rest`);
   }
   for (const what of unsettled(world)) observer.violate("5", what);
-  refold(world);
+  new Refold().compare(world);
   await verify(world);
   observer.finish();
 }
@@ -223,14 +224,28 @@ function unsettled(world: World): string[] {
   return wrong;
 }
 
-/** The log folded anew must give the state that was folded as it grew. */
-function refold(world: World): void {
-  const fresh = emptyState();
-  const decoder = new TextDecoder();
-  for (const { sequence, data } of world.observer.archive) {
-    foldRecord(fresh, { sequence, event: parsed(decoder.decode(data)) });
+const decoder = new TextDecoder();
+
+/** The log folded anew must give the state that was folded as it grew. Goes on where it was, or a long log would take its time. */
+class Refold {
+  private state = emptyState();
+  /** Records of the archive folded so far, and which archive that was. */
+  private folded = 0;
+  private losses = 0;
+
+  compare({ observer }: World): void {
+    const { archive, losses } = observer;
+    if (losses !== this.losses) {
+      this.state = emptyState();
+      this.folded = 0;
+      this.losses = losses;
+    }
+    for (; this.folded < archive.length; this.folded += 1) {
+      const { sequence, data } = archive[this.folded] as LogEntry;
+      foldRecord(this.state, { sequence, event: parsed(decoder.decode(data)) });
+    }
+    for (const difference of differences(this.state, observer.state)) observer.violate("8", difference);
   }
-  for (const difference of differences(fresh, world.observer.state)) world.observer.violate("8", difference);
 }
 
 function parsed(text: string): unknown {
