@@ -113,19 +113,43 @@ const momentMs = 2000;
 /** A cluster whose first records are lost is no cluster yet. */
 const peaceMs = 15_000;
 
+const hourMs = 3_600_000;
+
+export interface Amounts {
+  /** Single faults an hour, about. */
+  readonly perHour: number;
+  /** So many times an hour, about, some that belong together. */
+  readonly drillsPerHour: number;
+  /** No hour has fewer faults than this. */
+  readonly least: number;
+}
+
 /**
- * Faults until `untilMs`, about `perHour` of them, and besides `drillsPerHour` times some that belong together. In every
- * other script the cluster is upgraded, and in one of five the bus loses its store and gets it back from a backup.
+ * Faults until `untilMs`. In every other script the cluster is upgraded, and in one of five the bus loses its store and gets
+ * it back from a backup.
  */
-export function script(chance: Chance, untilMs: number, perHour: number, drillsPerHour: number): Fault[] {
-  return [
+export function script(chance: Chance, untilMs: number, { perHour, drillsPerHour, least }: Amounts): Fault[] {
+  const drawn = [
     ...singles(chance, untilMs, perHour),
     ...drilled(chance.stream("drills"), untilMs, drillsPerHour),
     ...upgrades(chance.stream("upgrades"), untilMs),
     ...wiped(chance.stream("wiped"), untilMs),
-  ]
-    .filter(({ at }) => at < untilMs)
-    .toSorted((a, b) => a.at - b.at);
+  ].filter(({ at }) => at < untilMs);
+  return [...drawn, ...missing(chance.stream("missing"), untilMs, least, drawn)].toSorted((a, b) => a.at - b.at);
+}
+
+/** What chance left out of hours that it treated kindly. */
+function missing(chance: Chance, untilMs: number, least: number, drawn: readonly Fault[]): Fault[] {
+  const faults: Fault[] = [];
+  for (let from = 0; from < untilMs; from += hourMs) {
+    const to = Math.min(from + hourMs, untilMs);
+    const has = drawn.filter(({ at }) => at > from && at <= to).length;
+    const wanted = Math.ceil((least * (to - from)) / hourMs);
+    for (let nth = has; nth < wanted; nth += 1) {
+      faults.push(single(chance, chance.between(Math.max(from, peaceMs) + 1, to - 1)));
+    }
+  }
+  return faults;
 }
 
 /** For so much of the time controllers are of two versions. */
@@ -149,7 +173,7 @@ function upgrades(chance: Chance, untilMs: number): Fault[] {
 
 function drilled(chance: Chance, untilMs: number, perHour: number): Fault[] {
   const faults: Fault[] = [];
-  const gapMs = 3_600_000 / perHour;
+  const gapMs = hourMs / perHour;
   for (let at = chance.between(0, gapMs); at < untilMs; at += chance.between(0, 2 * gapMs)) {
     let begin = at;
     for (const { laterMs = chance.between(0, momentMs), ...part } of chance.pick(drills)(chance)) {
@@ -161,22 +185,27 @@ function drilled(chance: Chance, untilMs: number, perHour: number): Fault[] {
 }
 
 function singles(chance: Chance, untilMs: number, perHour: number): Fault[] {
-  const all = Object.entries(kinds) as [FaultKind, Kind][];
-  const total = all.reduce((sum, [, { weight }]) => sum + weight, 0);
   const faults: Fault[] = [];
-  const gapMs = 3_600_000 / perHour;
+  const gapMs = hourMs / perHour;
   for (let at = chance.between(peaceMs, peaceMs + gapMs); at < untilMs; at += chance.between(0, 2 * gapMs)) {
-    const [kind, { whom, forMs }] = weighted(all, chance.unit() * total);
-    faults.push({
-      at: Math.round(at),
-      // Short ones are as likely as long ones.
-      forMs: Math.round(forMs[0] * (Math.max(forMs[1], 1) / Math.max(forMs[0], 1)) ** chance.unit()),
-      kind,
-      whom: victims(chance, whom),
-      strength: Math.round(chance.unit() * 100) / 100,
-    });
+    faults.push(single(chance, at));
   }
   return faults;
+}
+
+const all = Object.entries(kinds) as [FaultKind, Kind][];
+const total = all.reduce((sum, [, { weight }]) => sum + weight, 0);
+
+function single(chance: Chance, at: number): Fault {
+  const [kind, { whom, forMs }] = weighted(all, chance.unit() * total);
+  return {
+    at: Math.round(at),
+    // Short ones are as likely as long ones.
+    forMs: Math.round(forMs[0] * (Math.max(forMs[1], 1) / Math.max(forMs[0], 1)) ** chance.unit()),
+    kind,
+    whom: victims(chance, whom),
+    strength: Math.round(chance.unit() * 100) / 100,
+  };
 }
 
 function wiped(chance: Chance, untilMs: number): Fault[] {

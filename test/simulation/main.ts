@@ -1,13 +1,13 @@
-// `npm run sim`: simulated clusters from seeds, as many at a time as there are cores, and what came of them. Every seed runs
-// in a process of its own, so that one can be run again alone, with its trace.
-import { execFile } from "node:child_process";
-import { availableParallelism } from "node:os";
+// `npm run sim`: simulated clusters from seeds, as many at a time as there are cores, and what came of them. Nothing of a
+// world outlives it, so that one of many can be run again alone, with its trace.
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { bugs, withBug } from "./bugs.ts";
+import { Pool, serve } from "./pool.ts";
+import type { Ran } from "./pool.ts";
 import { shrink } from "./shrink.ts";
-import type { Figures, Outcome, Plan } from "./simulate.ts";
-import { simulate } from "./simulate.ts";
+import { leastPerHour, simulate } from "./simulate.ts";
+import type { Figures, Plan } from "./simulate.ts";
 
 const { values } = parseArgs({
   options: {
@@ -18,6 +18,8 @@ const { values } = parseArgs({
     /** Virtual minutes under faults, of each. */
     minutes: { type: "string", default: "60" },
     seed: { type: "string", default: "1" },
+    /** The share of the usual faults and drills; with 0.5 and more every hour has enough of them to count. */
+    density: { type: "string", default: "1" },
     unsynced: { type: "boolean", default: false },
     trace: { type: "boolean", default: false },
     /** Looks, when the seed fails, for as few of its faults as make it fail. */
@@ -26,67 +28,48 @@ const { values } = parseArgs({
     first: { type: "boolean", default: false },
     /** Runs with one of the deliberate bugs, by name; `all` looks for each within `seeds` worlds. */
     bug: { type: "string" },
-    /** Prints the outcome as JSON, for the process that asked. */
-    json: { type: "boolean", default: false },
+    /** Runs what the process that started it asks for. */
+    serve: { type: "boolean", default: false },
   },
 });
 
 const build = join(import.meta.dirname, "../..");
 const shownViolations = 10;
 const shownLines = 40;
-/** A run takes seconds; one that takes longer than this does not end. */
-const runMs = 900_000;
 
 const out = (line: string): void => void process.stdout.write(`${line}\n`);
 
-interface Ran extends Outcome {
-  readonly cpuSeconds: number;
-}
+const plan: Plan = {
+  seed: values.seed,
+  minutes: Number(values.minutes),
+  synced: !values.unsynced,
+  density: Number(values.density),
+  stopsAtFirst: values.first,
+  traceLines: 4000,
+};
 
 /** Runs one seed here. */
 async function here(): Promise<void> {
-  const plan: Plan = {
-    seed: values.seed,
-    minutes: Number(values.minutes),
-    synced: !values.unsynced,
-    stopsAtFirst: values.first,
-    traceLines: 4000,
-  };
   const whole = await simulate({ ...plan, ...(values.trace ? { onLine: out } : {}) });
   const isShrunk = values.shrink && whole.violations.length > 0;
   const outcome = isShrunk ? await shrink(plan, whole) : whole;
   if (isShrunk) out(`of ${whole.faults.length} faults ${outcome.faults.length} are enough`);
   const { user, system } = process.cpuUsage();
-  const ran: Ran = { ...outcome, cpuSeconds: (user + system) / 1e6 };
-  if (values.json) out(JSON.stringify(ran));
-  else report(ran);
-  process.exitCode = ran.violations.length > 0 ? 1 : 0;
+  report({ ...outcome, cpuSeconds: (user + system) / 1e6 });
+  process.exitCode = outcome.violations.length > 0 ? 1 : 0;
 }
 
-/** Runs one seed in a process of its own. */
-function elsewhere(folder: string, seed: string, isFirstEnough = false): Promise<Ran> {
-  const words = ["--json", "--seed", seed, "--minutes", values.minutes];
-  if (values.unsynced) words.push("--unsynced");
-  if (isFirstEnough) words.push("--first");
-  const options = { maxBuffer: 256 * 1024 * 1024, timeout: runMs };
-  return new Promise((resolve, reject) => {
-    execFile(
-      process.execPath,
-      [join(folder, "test/simulation/main.js"), ...words],
-      options,
-      (error, stdout, stderr) => {
-        const line = stdout.trim().split("\n").at(-1) ?? "";
-        if (line.startsWith("{")) resolve(JSON.parse(line) as Ran);
-        else reject(new Error(`seed ${seed} did not end: ${stderr.slice(-2000)}`, { cause: error }));
-      },
-    );
-  });
+/** Whether these hours had so many faults and changes that they count. */
+function counting({ hours, counted, faults, asked }: Figures): string {
+  const each = `${(faults / hours).toFixed(0)} faults and ${(asked / hours).toFixed(0)} changes an hour`;
+  return `counted: ${counted.toFixed(1)} of ${hours.toFixed(1)} hours (${each}, at least ${leastPerHour.faults} and ${leastPerHour.asked})`;
 }
 
 function report({ seed, digest, violations, faults, trace, figures, cpuSeconds }: Ran): void {
   out(
     `seed ${seed}: ${violations.length} violations, digest ${digest}, ${cpuSeconds.toFixed(1)} s of CPU, ${JSON.stringify(figures)}`,
   );
+  out(`  ${counting(figures)}`);
   if (violations.length === 0) return;
   for (const { at, invariant, message } of violations.slice(0, shownViolations)) {
     out(`  ${(at / 1000).toFixed(3)} s, invariant ${invariant}: ${message}`);
@@ -100,18 +83,21 @@ function report({ seed, digest, violations, faults, trace, figures, cpuSeconds }
   for (const line of trace.filter((text) => Number(text.split(" ")[0]) <= first).slice(-shownLines)) out(`    ${line}`);
 }
 
-/** Seeds in turn, on every core; ends early when `isEnough` says so. */
-async function many(folder: string, count: number, onRan: (ran: Ran) => boolean, isFirstEnough = false): Promise<void> {
-  let next = 0;
-  let isEnough = false;
-  const worker = async (): Promise<void> => {
-    while (next < count && !isEnough) {
-      const seed = count === 1 ? values.seed : `${values.seed}-${(next += 1)}`;
-      if (count === 1) next = 1;
-      isEnough = onRan(await elsewhere(folder, seed, isFirstEnough)) || isEnough;
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(count, availableParallelism()) }, worker));
+/** Seeds in turn, on every core; ends early when `onRan` says that it is enough. A world that does not end is none. */
+async function many(folder: string, count: number, wanted: Plan, onRan: (ran: Ran) => boolean): Promise<number> {
+  let begun = 0;
+  let lost = 0;
+  const pool = new Pool(join(folder, "test/simulation/main.js"), count);
+  await pool.run(
+    () => ({ ...wanted, seed: count === 1 ? values.seed : `${values.seed}-${(begun += 1)}` }),
+    (seed, ran) => {
+      if (typeof ran !== "string") return onRan(ran);
+      lost += 1;
+      out(`seed ${seed} did not end: ${ran}`);
+      return false;
+    },
+  );
+  return lost;
 }
 
 async function search(name: string): Promise<void> {
@@ -125,7 +111,7 @@ async function search(name: string): Promise<void> {
     if (ran.violations.length > 0) found ??= ran;
     return found !== undefined;
   };
-  await many(folder, Number(values.seeds), onRan, true);
+  await many(folder, Number(values.seeds), { ...plan, stopsAtFirst: true }, onRan);
   const first = found?.violations[0];
   if (first === undefined) process.exitCode = 1;
   out(
@@ -140,6 +126,7 @@ async function survey(): Promise<void> {
   const most = values.seconds === undefined ? Number(values.seeds) : Infinity;
   const sum: Record<keyof Figures, number> = {
     hours: 0,
+    counted: 0,
     faults: 0,
     asked: 0,
     acknowledged: 0,
@@ -152,21 +139,26 @@ async function survey(): Promise<void> {
   let cpuSeconds = 0;
   let bad = 0;
   let worlds = 0;
-  await many(build, most, (ran) => {
+  const lost = await many(build, most, plan, (ran) => {
     worlds += 1;
     for (const key of Object.keys(sum) as (keyof Figures)[]) sum[key] += ran.figures[key];
     cpuSeconds += ran.cpuSeconds;
     if (ran.violations.length > 0) bad += 1;
     if (ran.violations.length > 0 || values.trace) report(ran);
+    else if (ran.figures.counted < ran.figures.hours - 1e-9) out(`seed ${ran.seed}: ${counting(ran.figures)}`);
     return performance.now() > until;
   });
   out(`${worlds} worlds, ${bad} with violations: ${JSON.stringify(sum)}`);
-  out(`${sum.hours.toFixed(1)} cluster-hours in ${cpuSeconds.toFixed(0)} s of CPU`);
-  process.exitCode = bad > 0 ? 1 : 0;
+  out(
+    `${sum.hours.toFixed(1)} cluster-hours in ${cpuSeconds.toFixed(0)} s of CPU, ` +
+      `${(cpuSeconds / sum.hours).toFixed(1)} s each; ${counting(sum)}`,
+  );
+  process.exitCode = bad + lost > 0 ? 1 : 0;
 }
 
 const isOne = values.seeds === "1" && values.seconds === undefined && values.bug === undefined;
-if (values.json || isOne) await here();
+if (values.serve) serve();
+else if (isOne) await here();
 else if (values.bug === "all") for (const { name } of bugs) await search(name);
 else if (values.bug !== undefined) await search(values.bug);
 else await survey();

@@ -103,6 +103,8 @@ export class Observer {
   readonly archive: LogEntry[] = [];
   /** Records looked at so far. */
   records = 0;
+  /** How often the archive began anew, because the log had lost records. */
+  losses = 0;
   /** Records come again that were written before: when they come says nothing. */
   isReplaying = false;
   /** Records strangers wrote that were not met yet. */
@@ -166,6 +168,7 @@ export class Observer {
   /** The log lost its end, or all: what was seen of it counts no more. */
   forget(): void {
     this.forgotAt = this.now();
+    this.losses += 1;
     // Those that are left, or come back with a backup, are met again.
     this.strays += this.met;
     this.met = 0;

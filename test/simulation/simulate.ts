@@ -9,7 +9,7 @@ import { emptyState, foldRecord } from "../../services/core/fold/fold.ts";
 import type { State } from "../../services/core/model.ts";
 import { bucketOrder } from "../../services/bus/subjects.ts";
 import { projectionKeys } from "../../services/core/project.ts";
-import type { Violation } from "./observer.ts";
+import type { LogEntry, Violation } from "./observer.ts";
 import { Link } from "./bus/link.ts";
 import { settled } from "./wishes.ts";
 import { Injector } from "./world/injector.ts";
@@ -22,6 +22,8 @@ export interface Plan {
   /** Virtual minutes under faults. */
   readonly minutes: number;
   readonly synced: boolean;
+  /** The share of the usual faults and drills, 1 when it is not given. */
+  readonly density?: number;
   /** Instead of those that chance would make. */
   readonly faults?: readonly Fault[];
   /** Ends with the first violation, without the rest that should follow. */
@@ -42,6 +44,8 @@ export interface Outcome {
 export interface Figures {
   /** Virtual time under faults, hours. */
   readonly hours: number;
+  /** Of these, those with so many faults and changes that they count. */
+  readonly counted: number;
   readonly faults: number;
   /** Changes asked for, and those acknowledged. */
   readonly asked: number;
@@ -58,7 +62,12 @@ export interface Figures {
 const faultsPerHour = 90;
 const drillsPerHour = 25;
 const changesPerHour = 750;
+/** An hour with fewer faults or changes asked for than this does not count as one of a cluster under faults. */
+export const leastPerHour = { faults: 60, asked: 600 } as const;
+/** With this density or more an hour has always enough of both. */
+const countingDensity = 0.5;
 const requestsPerHour = 900;
+const hourMs = 3_600_000;
 /** After the last fault all must be as it should be within this … */
 const settleMs = 240_000;
 /** … and stay so. */
@@ -67,32 +76,43 @@ const restMs = 60_000;
 const underWayMs = 15_000;
 /** So many records cannot be written without a snapshot becoming due, and tried again where it failed. */
 const recordsWithSnapshots = 5000;
-/** The log is folded anew each time it has grown so much, or by a tenth: a long one takes its time. */
+/** The log is folded anew each time it has grown so much. */
 const recordsPerRefold = 1000;
 /** Between two looks whether it is. */
 const lookMs = 1000;
 
 /** Runs one world from its seed to its end. */
 export async function simulate(plan: Plan): Promise<Outcome> {
-  const { seed, minutes, synced, traceLines } = plan;
-  const world = new World({ seed, synced, changesPerHour, requestsPerHour, traceLines });
+  const { seed, minutes, synced, traceLines, density = 1 } = plan;
+  // Changes keep so far above the bound that no hour falls below it by chance.
+  const changes = leastPerHour.asked + (changesPerHour - leastPerHour.asked) * density;
+  const world = new World({ seed, synced, changesPerHour: changes, requestsPerHour, traceLines });
   world.trace.onLine = plan.onLine;
   const underFaultsMs = minutes * 60_000;
-  const faults = plan.faults ?? script(new Chance(seed).stream("faults"), underFaultsMs, faultsPerHour, drillsPerHour);
+  const amounts = {
+    perHour: faultsPerHour * density,
+    drillsPerHour: drillsPerHour * density,
+    least: leastPerHour.faults * Math.min(1, density / countingDensity),
+  };
+  const faults = plan.faults ?? script(new Chance(seed).stream("faults"), underFaultsMs, amounts);
   const injector = new Injector(world);
   injector.plan(faults);
   world.start();
   const isOver = (): boolean => plan.stopsAtFirst === true && world.observer.violations.length > 0;
   let refolded = 0;
+  const again = new Refold();
+  const counting = new Counting(world, injector);
   while (world.timeline.now < underFaultsMs && !isOver()) {
     await world.pass(Math.min(lookMs, underFaultsMs - world.timeline.now));
+    if (world.timeline.now % hourMs === 0) counting.next();
     const { records: written } = world.observer;
-    if (written - refolded < Math.max(recordsPerRefold, written / 10)) continue;
-    refold(world);
+    if (written - refolded < recordsPerRefold) continue;
+    again.compare(world);
     refolded = written;
   }
-  const hours = world.timeline.now / 3_600_000;
-  const asked = world.operators.reduce((sum, one) => sum + one.asked, 0);
+  counting.next();
+  const hours = world.timeline.now / hourMs;
+  const asked = askedIn(world);
   const { records } = world.observer;
   if (!isOver()) await end(world, injector);
   const { answered, refused, broken } = world.requests;
@@ -104,6 +124,7 @@ export async function simulate(plan: Plan): Promise<Outcome> {
     trace: world.trace.last(),
     figures: {
       hours,
+      counted: counting.counted,
       faults: injector.count,
       asked,
       records,
@@ -114,6 +135,36 @@ export async function simulate(plan: Plan): Promise<Outcome> {
       failed: refused + broken,
     },
   };
+}
+
+const askedIn = ({ operators }: World): number => operators.reduce((sum, { asked }) => sum + asked, 0);
+
+/** Holds each hour of a world against what makes it count; a part of an hour needs its part of that. */
+class Counting {
+  /** Hours that count. */
+  counted = 0;
+  private readonly world: World;
+  private readonly injector: Injector;
+  private from = 0;
+  private faults = 0;
+  private asked = 0;
+
+  constructor(world: World, injector: Injector) {
+    this.world = world;
+    this.injector = injector;
+  }
+
+  /** An hour is over, or the last part of one. */
+  next(): void {
+    const { now } = this.world.timeline;
+    const hours = (now - this.from) / hourMs;
+    const faults = this.injector.count - this.faults;
+    const asked = askedIn(this.world) - this.asked;
+    if (faults >= leastPerHour.faults * hours && asked >= leastPerHour.asked * hours) this.counted += hours;
+    this.from = now;
+    this.faults += faults;
+    this.asked += asked;
+  }
 }
 
 /** No more faults: what was promised for then must hold. */
@@ -138,7 +189,7 @@ async function end(world: World, injector: Injector): Promise<void> {
     observer.violate("5", `${observer.records - records} events were written at rest`);
   }
   for (const what of unsettled(world)) observer.violate("5", what);
-  refold(world);
+  new Refold().compare(world);
   await verify(world);
   observer.finish();
 }
@@ -173,14 +224,28 @@ function unsettled(world: World): string[] {
   return wrong;
 }
 
-/** The log folded anew must give the state that was folded as it grew. */
-function refold(world: World): void {
-  const fresh = emptyState();
-  const decoder = new TextDecoder();
-  for (const { sequence, data } of world.observer.archive) {
-    foldRecord(fresh, { sequence, event: parsed(decoder.decode(data)) });
+const decoder = new TextDecoder();
+
+/** The log folded anew must give the state that was folded as it grew. Goes on where it was, or a long log would take its time. */
+class Refold {
+  private state = emptyState();
+  /** Records of the archive folded so far, and which archive that was. */
+  private folded = 0;
+  private losses = 0;
+
+  compare({ observer }: World): void {
+    const { archive, losses } = observer;
+    if (losses !== this.losses) {
+      this.state = emptyState();
+      this.folded = 0;
+      this.losses = losses;
+    }
+    for (; this.folded < archive.length; this.folded += 1) {
+      const { sequence, data } = archive[this.folded] as LogEntry;
+      foldRecord(this.state, { sequence, event: parsed(decoder.decode(data)) });
+    }
+    for (const difference of differences(this.state, observer.state)) observer.violate("8", difference);
   }
-  for (const difference of differences(fresh, world.observer.state)) world.observer.violate("8", difference);
 }
 
 function parsed(text: string): unknown {

@@ -2,12 +2,19 @@
 // its events can be run, always in the same order. Processes get a clock of their own, which can be paused, set, and ended.
 import type { Cancel, Clock } from "../../services/kernel/clock.ts";
 
-interface Entry {
-  at: number;
+class Entry {
+  at = 0;
   /** Breaks ties: what was asked for first happens first. */
-  order: number;
-  fn: () => void;
-  live: boolean;
+  order = 0;
+  readonly fn: () => void;
+  /** Of the process in which it happens. */
+  readonly clock: ProcessClock | undefined;
+  live = true;
+
+  constructor(fn: () => void, clock: ProcessClock | undefined) {
+    this.fn = fn;
+    this.clock = clock;
+  }
 }
 
 /** Times are multiples of this part of a millisecond, so that sums and differences of them are exact. */
@@ -23,12 +30,18 @@ export class Timeline {
 
   /** Runs `fn` when `ms` milliseconds have passed. */
   after(ms: number, fn: () => void): Cancel {
-    const at = this.now + Math.max(0, Math.ceil(ms * ticksPerMs) / ticksPerMs);
-    const entry: Entry = { at, order: (this.order += 1), fn, live: true };
-    this.push(entry);
+    const entry = new Entry(fn, undefined);
+    this.plan(entry, ms);
     return () => {
       entry.live = false;
     };
+  }
+
+  /** The same with an entry that is not planned now, and may have been before. */
+  plan(entry: Entry, ms: number): void {
+    entry.at = this.now + Math.max(0, Math.ceil(ms * ticksPerMs) / ticksPerMs);
+    entry.order = this.order += 1;
+    this.push(entry);
   }
 
   /**
@@ -48,12 +61,13 @@ export class Timeline {
           }
           this.now = entry.at;
           this.steps += 1;
-          entry.fn();
+          if (entry.clock === undefined) entry.fn();
+          else entry.clock.happen(entry);
         } catch (error) {
           reject(error);
           return;
         }
-        queueMicrotask(again);
+        void done.then(again);
       };
       // A tick begins when no microtask is left: all promises that follow from a step are settled before the next. A turn of
       // Node's own loop would do as well, and take a twentieth longer.
@@ -80,10 +94,7 @@ export class Timeline {
     const { heap } = this;
     for (let first = heap[0]; first !== undefined && first.at <= until; first = heap[0]) {
       this.dropFirst();
-      if (first.live) {
-        first.live = false;
-        return first;
-      }
+      if (first.live) return first;
     }
     return undefined;
   }
@@ -104,6 +115,8 @@ export class Timeline {
   }
 }
 
+const done = Promise.resolve();
+
 const before = (a: Entry, b: Entry): boolean => a.at < b.at || (a.at === b.at && a.order < b.order);
 
 /** Simulated worlds begin here: 2026-01-01. */
@@ -117,7 +130,7 @@ export class ProcessClock implements Clock {
   private readonly begin: number;
   private paused = false;
   private ended = false;
-  private held: (() => void)[] = [];
+  private held: Entry[] = [];
 
   constructor(timeline: Timeline) {
     this.timeline = timeline;
@@ -139,32 +152,23 @@ export class ProcessClock implements Clock {
 
   after(ms: number, fn: () => void): Cancel {
     if (this.ended) return () => {};
-    let live = true;
-    const cancel = this.timeline.after(ms, () => {
-      this.happen(() => {
-        if (live) fn();
-      });
-    });
+    const entry = new Entry(fn, this);
+    this.timeline.plan(entry, ms);
     return () => {
-      live = false;
-      cancel();
+      entry.live = false;
     };
   }
 
   every(ms: number, fn: () => void): Cancel {
-    let cancel: Cancel = () => {};
-    let live = true;
-    const again = (): void => {
-      cancel = this.after(ms, () => {
-        // Set first: what it does may cancel it. Ticks that were missed in a pause are not made up for.
-        again();
-        if (live) fn();
-      });
+    const tick = (): void => {
+      // Set first: what it does may cancel it. Ticks that were missed in a pause are not made up for.
+      if (!this.ended) this.timeline.plan(entry, ms);
+      fn();
     };
-    again();
+    const entry = new Entry(tick, this);
+    if (!this.ended) this.timeline.plan(entry, ms);
     return () => {
-      live = false;
-      cancel();
+      entry.live = false;
     };
   }
 
@@ -177,7 +181,7 @@ export class ProcessClock implements Clock {
   resume(): void {
     if (!this.paused) return;
     this.paused = false;
-    for (const fn of this.held.splice(0)) this.timeline.after(0, () => this.happen(fn));
+    for (const entry of this.held.splice(0)) this.timeline.plan(entry, 0);
   }
 
   /** As SIGKILL. */
@@ -186,9 +190,9 @@ export class ProcessClock implements Clock {
     this.held = [];
   }
 
-  private happen(fn: () => void): void {
+  happen(entry: Entry): void {
     if (this.ended) return;
-    if (this.paused) this.held.push(fn);
-    else fn();
+    if (this.paused) this.held.push(entry);
+    else entry.fn();
   }
 }

@@ -51,7 +51,7 @@ const verbs: Readonly<Record<string, Verb>> = {
     return { value: { success: true, purged: stream.purge({ filter, below: seq || undefined, keep }) } };
   },
   "STREAM.MSG.GET": (_js, stream, _rest, body) => {
-    const found = stream.newestOfEach(matcher(String(body["last_by_subj"]))).at(-1);
+    const found = stream.newestOf(matcher(String(body["last_by_subj"])));
     if (found === undefined) return failure(404, apiCodes.noMessage, "no message found");
     return { value: { message: { subject: found.subject, seq: found.sequence } } };
   },

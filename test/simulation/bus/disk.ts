@@ -1,5 +1,5 @@
-// The server's disk where each write is synced: one write after the other, each acknowledged when it is down. What a crash
-// meets on its way is stored or not, and nobody is told.
+// The server's disk where each write is synced: one write after the other, each acknowledged when it is down. What comes while
+// one is under way goes down together, as in a group commit. What a crash meets on its way is stored or not, and nobody is told.
 import type { Clock } from "../../../services/kernel/clock.ts";
 import type { Random } from "../../../services/kernel/ids.ts";
 
@@ -26,8 +26,13 @@ export class Disk {
 
   write(run: Write["run"]): void {
     const [least, most] = this.writeMs;
-    const from = this.writes.at(-1)?.at ?? this.clock.mono();
-    this.writes.push({ at: from + least + (most - least) * this.random.next(), run });
+    const now = this.clock.mono();
+    const last = this.writes.at(-1)?.at;
+    // Those after the first make one batch, which begins when the first is down.
+    const begun = this.writes[0]?.at;
+    const at =
+      last !== undefined && last !== begun ? last : (last ?? now) + least + (most - least) * this.random.next();
+    this.writes.push({ at, run });
     this.arm();
   }
 

@@ -6,6 +6,8 @@ import type { Chances, Link } from "./link.ts";
 
 /** What came out is thrown away in pieces of this size, so that a long queue does not cost a copy for each message. */
 const compactAt = 1024;
+/** What could arrive so soon after the message before it arrives with it, as segments of one connection do. */
+const togetherMs = 1;
 /** What rounding takes off. */
 const earlyMs = 1e-6;
 
@@ -54,10 +56,12 @@ export class Pipe<Frame> {
       return;
     }
     const now = this.clock.mono();
-    // Whatever it takes itself, it waits for those before it.
     const at = now + this.latency() + extraMs;
+    // Whatever it takes itself, it waits for those before it.
+    const before = this.due.length > this.head ? (this.due.at(-1) as number) : 0;
+    const isTogether = at - before < togetherMs && now + this.link.latencyMs[0] <= before;
     this.frames.push(frame);
-    this.due.push(at);
+    this.due.push(isTogether ? before : at);
     if (this.armed || this.firing) return;
     this.armed = true;
     this.clock.after(at - now, this.fire);

@@ -114,15 +114,22 @@ function collect<L>(at: Branch<L>, subject: string, from: number, found: L[]): v
 export function matcher(filter: string): (subject: string) => boolean {
   const wanted = filter.split(".");
   const isOpen = wanted.at(-1) === ">";
-  if (isOpen && !wanted.slice(0, -1).includes("*")) {
+  if (!wanted.includes("*")) {
+    if (!isOpen) return (subject) => subject === filter;
     const prefix = filter.slice(0, -1);
     return (subject) => subject.length > prefix.length && subject.startsWith(prefix);
   }
-  const count = isOpen ? wanted.length - 1 : wanted.length;
+  const tokens = isOpen ? wanted.slice(0, -1) : wanted;
   return (subject) => {
-    const tokens = subject.split(".");
-    if (isOpen ? tokens.length <= count : tokens.length !== count) return false;
-    for (let n = 0; n < count; n += 1) if (wanted[n] !== "*" && wanted[n] !== tokens[n]) return false;
-    return true;
+    let from = 0;
+    for (const token of tokens) {
+      // The token before was the last one.
+      if (from > subject.length) return false;
+      const dot = subject.indexOf(".", from);
+      const end = dot < 0 ? subject.length : dot;
+      if (token !== "*" && (end - from !== token.length || !subject.startsWith(token, from))) return false;
+      from = end + 1;
+    }
+    return isOpen ? from <= subject.length : from > subject.length;
   };
 }

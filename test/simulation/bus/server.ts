@@ -351,12 +351,17 @@ export class SimServer {
 
   /** True for news that gets lost: one record, as often as it is sent. */
   private isLost({ subject }: Packet): boolean {
-    if (this.newsLostAt === undefined) return false;
+    const { newsLostAt } = this;
+    if (newsLostAt === undefined) return false;
+    const now = this.options.clock.mono();
+    if (newsLostAt !== "the next" && newsLostAt !== now) {
+      this.newsLostAt = undefined;
+      return false;
+    }
     const { endpointsAll, buckets } = this.names;
     const isNews = subject.startsWith(endpointsAll.slice(0, -1)) || subject.startsWith(`$KV.${buckets.endpoints}.`);
-    const now = this.options.clock.mono();
-    if (isNews && this.newsLostAt === "the next") this.newsLostAt = now;
-    return isNews && this.newsLostAt === now;
+    if (isNews) this.newsLostAt = now;
+    return isNews;
   }
 
   /** What the server sends by itself. */

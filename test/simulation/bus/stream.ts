@@ -103,6 +103,16 @@ export class Stream {
     return found;
   }
 
+  /** The newest record of all whose subject matches. */
+  newestOf(matches: (subject: string) => boolean): Stored | undefined {
+    if (this.count === 0) return undefined;
+    for (let sequence = this.last; sequence >= this.first; sequence -= 1) {
+      const record = this.records.get(sequence);
+      if (record !== undefined && matches(record.subject)) return record;
+    }
+    return undefined;
+  }
+
   /** The newest record of each subject that matches, oldest first. */
   newestOfEach(matches: (subject: string) => boolean): Stored[] {
     const newest = new Map<string, Stored>();

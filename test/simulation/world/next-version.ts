@@ -30,9 +30,9 @@ export function nextVersion(bus: Bus, random: Random): Bus {
 
 /** What the next version sees in a record: all of it, as this version would if it knew as much. */
 export function understood<R extends { readonly data: Uint8Array }>(record: R): R {
-  const text = decoder.decode(record.data);
-  if (!text.includes(laterItem.kind)) return record;
-  const event = JSON.parse(text) as { items: { kind: string }[] };
+  const { buffer, byteOffset, byteLength } = record.data;
+  if (!Buffer.from(buffer, byteOffset, byteLength).includes(laterItem.kind)) return record;
+  const event = JSON.parse(decoder.decode(record.data)) as { items: { kind: string }[] };
   const items = event.items.filter(({ kind }) => kind !== laterItem.kind);
   return { ...record, data: encoder.encode(JSON.stringify({ ...event, items })) };
 }
