@@ -200,7 +200,7 @@ class NodeAgent implements Agent {
     if (options.stopPods === true) await this.pods?.stopAll();
     await this.pods?.close();
     await this.driver.close();
-    await this.journal.saveRecords();
+    await this.journal.close();
   }
 
   private openPods(): Pods {
@@ -250,7 +250,7 @@ class NodeAgent implements Agent {
     const reported = this.reporter.reported;
     const time = this.ports.clock.wall();
     const heartbeat: Heartbeat = { bootId: this.bootId, logId, generation, reported, time, facts };
-    const trouble = this.pods?.lastingTrouble() ?? null;
+    const trouble = this.pods?.lastingTrouble() ?? this.journal.lastingTrouble();
     if (trouble !== null) {
       heartbeat.trouble = { reason: trouble.code, message: trouble.message.slice(0, limits.troubleText) };
     }

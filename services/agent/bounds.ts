@@ -26,13 +26,15 @@ export const bounds = {
   relistMs: 60_000,
   /** Changes of this long go into one write of the journal: each costs a sync of the disk. */
   journalGatherMs: 20,
+  /** Between two tries to write what could not be written. */
+  journalRetryMs: 2000,
   /** After a change of leader every pod is reported again some time within this, so that a fleet does not do it at once. */
   repeatSpreadMs: 10_000,
   /** Changes of this long go into one report, so that quick steps make one event. */
   reportGatherMs: 5,
   /** The progress of a pull is told this often: each time costs an event in the log. */
   progressMs: 3000,
-  /** An engine that is away for this long is told to the leader: a restart of it takes less, and is no news. */
+  /** An engine that is away, or a journal that cannot be written, for this long is told to the leader: a restart takes less. */
   troubleMs: 5000,
   /** Leases of fenced pods are asked for this often; several requests may be under way, so that a slow answer is still an answer. */
   leaseMs: 1000,

@@ -6,6 +6,7 @@ import { keyOf } from "../core/model.ts";
 import type { Cancel, Clock } from "../kernel/clock.ts";
 import type { Disk } from "../kernel/disk.ts";
 import { asSwainError } from "../kernel/errors.ts";
+import type { SwainError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
 import { bounds } from "./bounds.ts";
 import type { Held } from "./assignment.ts";
@@ -31,6 +32,8 @@ interface RecordsFile {
   readonly records: Readonly<Record<Key, KeptRecord>>;
 }
 
+type FileName = "assignment.json" | "pods.json";
+
 export interface Remembered {
   readonly held: Held;
   readonly engine: string;
@@ -49,6 +52,9 @@ export class Journal {
   private written = 0;
   private writing: Promise<void> | null = null;
   private timer: Cancel | null = null;
+  /** Files that could not be written when that was last tried: since when (monotonic), and why. */
+  private readonly failing = new Map<FileName, { readonly since: number; readonly error: SwainError }>();
+  private isClosed = false;
 
   /** Without a folder nothing is kept. */
   constructor(disk: Disk, folder: string | null, clock: Clock, log: Logger, meter: Meter) {
@@ -69,6 +75,13 @@ export class Journal {
     const items = new Map(assignment.items.map((item) => [keyOf(item.namespace, item.name), item]));
     const records = new Map(kept !== null && kept.logId === logId ? Object.entries(kept.records) : []);
     return { held: { logId, clusterUid, epoch, generation, items }, engine, records };
+  }
+
+  /** Why nothing can be written, once that lasts: until then nothing new is taken on. Null while all is well. */
+  lastingTrouble(): SwainError | null {
+    const long = this.clock.mono() - bounds.troubleMs;
+    for (const { since, error } of this.failing.values()) if (since <= long) return error;
+    return null;
   }
 
   /** Resolves when the assignment is safely on disk. Rejects with DISK_ERROR. */
@@ -100,7 +113,18 @@ export class Journal {
   /** Has the records written in a moment, together with what else changes until then. */
   saveSoon(): void {
     if (this.folder === null) return;
-    this.timer ??= this.clock.after(bounds.journalGatherMs, () => {
+    this.saveIn(this.failing.has("pods.json") ? bounds.journalRetryMs : bounds.journalGatherMs);
+  }
+
+  /** Writes the records for the last time. */
+  async close(): Promise<void> {
+    this.isClosed = true;
+    await this.saveRecords();
+  }
+
+  private saveIn(ms: number): void {
+    if (this.isClosed) return;
+    this.timer ??= this.clock.after(ms, () => {
       this.timer = null;
       void this.saveRecords();
     });
@@ -114,27 +138,31 @@ export class Journal {
     } catch (error) {
       const { code, message } = asSwainError(error);
       this.log.error("could not write the journal", { code, message });
+      this.saveIn(bounds.journalRetryMs);
     } finally {
       this.written = ticket;
       this.writing = null;
     }
   }
 
-  private async write(name: string, file: AssignmentFile | RecordsFile): Promise<void> {
+  private async write(name: FileName, file: AssignmentFile | RecordsFile): Promise<void> {
     try {
       await this.disk.writeAtomic(this.path(name), JSON.stringify(file));
       this.meter.journalWrites += 1;
+      this.failing.delete(name);
     } catch (error) {
       this.meter.journalErrors += 1;
+      const since = this.failing.get(name)?.since ?? this.clock.mono();
+      this.failing.set(name, { since, error: asSwainError(error) });
       throw error;
     }
   }
 
-  private path(name: string): string {
+  private path(name: FileName): string {
     return `${this.folder ?? ""}/${name}`;
   }
 
-  private async parse<T extends { readonly schema: 1 }>(name: string): Promise<T | null> {
+  private async parse<T extends { readonly schema: 1 }>(name: FileName): Promise<T | null> {
     if (this.folder === null) return null;
     const text = await this.disk.read(this.path(name));
     if (text === null) return null;

@@ -77,7 +77,11 @@ function suite(server: ServerBinary): void {
         isFenceHit = victims.includes(own.fencedNode);
         const full = victims.map((node) => disks.get(node) ?? "");
         run.fault();
+        const said = until("the node says what ails it", async () =>
+          (await own.cluster.ok("get", "nodes")).includes("DISK_ERROR"),
+        );
         await keepFull(full, 10_000);
+        await said;
         for (const disk of full) empty(disk);
         run.mended();
         await after(5000);
