@@ -34,13 +34,6 @@ export function numberField(value: unknown, field: string): number | undefined {
   return typeof found === "number" ? found : undefined;
 }
 
-/** True when two messages carry the same bytes. */
-export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false;
-  return true;
-}
-
 /** The message's JSON body, or undefined; never throws. */
 export function bodyOf(message: BusMessage): unknown {
   try {

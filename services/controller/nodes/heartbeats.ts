@@ -1,5 +1,5 @@
 // Heartbeats of agents: who lives, which assignment they hold, and facts the log does not have yet (which is how a node
-// registers). Thousands come in each second, nearly all of them equal to the one before.
+// registers). Thousands come in each second.
 import { heartbeat as isHeartbeat } from "../../../schemas/generated/messages.js";
 import type { EventItem, NodeFacts, Trouble } from "../../../schemas/generated/types.ts";
 import { limits } from "../../bus/limits.ts";
@@ -9,7 +9,7 @@ import { admitFacts } from "../../core/admit/node.ts";
 import type { ReadState } from "../../core/model.ts";
 import { isNews } from "../../core/plan/liveness.ts";
 import type { Context } from "../ports.ts";
-import { bodyOf, sameBytes } from "../record.ts";
+import { bodyOf } from "../record.ts";
 import type { Boots } from "./boots.ts";
 import { isName } from "./names.ts";
 
@@ -21,7 +21,6 @@ export interface Held {
 }
 
 interface Known extends Held {
-  readonly data: Uint8Array;
   readonly facts: NodeFacts;
   readonly trouble: Trouble | null;
 }
@@ -75,16 +74,11 @@ export class Heartbeats {
 
   onMessage(message: BusMessage): void {
     const node = idOf(message.subject);
-    let known = this.known.get(node);
-    if (known === undefined || !sameBytes(known.data, message.data)) {
-      const parsed = this.parse(node, message);
-      if (parsed === undefined || !this.boots.hear(node, parsed.bootId)) return;
-      known = parsed;
-      this.known.set(node, known);
-      if (this.isStranger(node, known)) return;
-      this.wait(node, known.facts);
-    } else if (!this.boots.hear(node, known.bootId) || this.others.has(node)) return;
-    else if (!this.state.nodes.has(node)) this.wait(node, known.facts);
+    const known = this.parse(node, message);
+    if (known === undefined || !this.boots.hear(node, known.bootId)) return;
+    this.known.set(node, known);
+    if (this.isStranger(node, known)) return;
+    this.wait(node, known.facts);
     this.events.onHeard(node, known);
     const record = this.state.nodes.get(node);
     if (record !== undefined && isNews(record, known.trouble)) this.events.onTrouble();
@@ -152,7 +146,7 @@ export class Heartbeats {
     // An agent of another release may say more than ours does.
     const { reason, message: words } = body.trouble ?? { reason: "", message: "" };
     const trouble = reason === "" ? null : { reason, message: words.slice(0, limits.troubleText) };
-    return { bootId, logId, generation, facts, trouble, data: message.data.slice() };
+    return { bootId, logId, generation, facts, trouble };
   }
 
   private isLeaving(node: string): boolean {

@@ -19,7 +19,7 @@ import { JetStream } from "./jetstream.ts";
 import type { JetStreamOptions } from "./jetstream.ts";
 import { Delivery, Packet } from "./message.ts";
 import type { Subscription } from "./message.ts";
-import type { Stored } from "./stream.ts";
+import type { Stored, Stream } from "./stream.ts";
 import { Routes } from "./routes.ts";
 
 export interface ServerOptions extends Partial<Omit<JetStreamOptions, "synced">> {
@@ -68,6 +68,8 @@ export class SimServer {
   private readonly options: ServerOptions;
   private readonly names: Subjects;
   private readonly js: JetStream;
+  /** What was found when streams of buckets were looked at, and at which of their versions. */
+  private readonly looked = new WeakMap<Stream, { version: number; revisions: ReadonlyMap<string, number> }>();
   private readonly routes = new Routes<Sink>();
   private readonly connections = new Set<Connection>();
   /** When the record was sent whose news gets lost. */
@@ -212,10 +214,16 @@ export class SimServer {
   /** Newest revision of each key of a bucket that holds a value, by key; -1 for keys that were removed. */
   revisions(bucket: string): ReadonlyMap<string, number> {
     const prefix = `$KV.${bucket}.`;
-    const newest = this.js.streams.get(`KV_${bucket}`)?.newestOfEach(() => true) ?? [];
-    return new Map(
+    const stream = this.js.streams.get(`KV_${bucket}`);
+    if (stream === undefined) return new Map();
+    const looked = this.looked.get(stream);
+    if (looked?.version === stream.version) return looked.revisions;
+    const newest = stream.newestOfEach(() => true);
+    const revisions = new Map(
       newest.map(({ subject, sequence, data }) => [subject.slice(prefix.length), data.length === 0 ? -1 : sequence]),
     );
+    this.looked.set(stream, { version: stream.version, revisions });
+    return revisions;
   }
 
   /** All watches and followers lose their consumer, and are not told. */

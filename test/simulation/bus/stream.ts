@@ -66,6 +66,8 @@ export class Stream {
   config: Config;
   last = 0;
   bytes = 0;
+  /** Another after each change of what is stored. */
+  version = 0;
   /** No record lies below it. */
   private lowest = 1;
   private records = new Map<number, Stored>();
@@ -200,6 +202,7 @@ export class Stream {
       this.last = change.lastBefore;
     }
     this.changes = [];
+    this.version += 1;
     this.records = new Map();
     this.bySubject = new Map();
     this.ids = new Map();
@@ -261,6 +264,7 @@ export class Stream {
   }
 
   private put(record: Stored): void {
+    this.version += 1;
     this.records.set(record.sequence, record);
     this.bytes += record.size;
     if (record.messageId !== undefined) this.ids.set(record.messageId, record);
@@ -271,6 +275,7 @@ export class Stream {
   }
 
   private take(record: Stored): void {
+    this.version += 1;
     this.records.delete(record.sequence);
     this.bytes -= record.size;
     const records = this.bySubject.get(record.subject);

@@ -194,8 +194,8 @@ export class World {
       for (const { name, machine: place } of this.proxies) {
         const saved = place.files.get("/data/proxy.json");
         if (saved === undefined) continue;
-        const known = seen.get(name);
-        const table = known?.saved === saved ? known.table : (JSON.parse(saved) as Table);
+        const before = seen.get(name);
+        const table = before?.saved === saved ? before.table : (JSON.parse(saved) as Table);
         seen.set(name, { saved, table });
         this.observer.onTable(name, table);
       }
