@@ -150,13 +150,13 @@ export class Injector {
       case "crash":
       case "crashSome":
         agent.kill();
-        for (const { id } of engine.all()) engine.kill(id, 137);
+        engine.powerCut();
         return () => agent.start();
       case "crashAlone": {
         // The machine is back long before its way to the bus is.
         const open = cut(machine, { up: false, down: false });
         agent.kill();
-        for (const { id } of engine.all()) engine.kill(id, 137);
+        engine.powerCut();
         const cancel = this.world.timeline.after(bootMs * strength, () => agent.start());
         return () => {
           cancel();
@@ -249,7 +249,7 @@ export class Injector {
     const { world } = this;
     world.server.powerCut();
     for (const part of [...world.controllers, ...world.agents, ...world.proxies]) {
-      if ("engine" in part) for (const { id } of part.engine.all()) part.engine.kill(id, 137);
+      if ("engine" in part) part.engine.powerCut();
       part.kill();
     }
     return () => {

@@ -55,6 +55,7 @@ export class SimEngine {
   private nextPort = firstHostPort;
   private made = 0;
   private reachable = true;
+  private powerCuts = 0;
 
   constructor(clock: Clock) {
     this.clock = clock;
@@ -66,6 +67,12 @@ export class SimEngine {
   kill(id: string, exitCode: number, oomKilled = false): void {
     const container = this.containers.get(id);
     if (container?.state === "running") this.ended(container, exitCode, oomKilled);
+  }
+
+  /** The machine loses its power: containers end, and calls under way come to nothing. */
+  powerCut(): void {
+    this.powerCuts += 1;
+    for (const { id } of this.all()) this.kill(id, 137);
   }
 
   /** The engine stops answering; its containers go on. */
@@ -103,7 +110,9 @@ export class SimEngine {
 
   /** Waits as the manifest asks; the engine may go down meanwhile. */
   async delay(ms: number, signal?: AbortSignal): Promise<void> {
+    const { powerCuts } = this;
     if (ms > 0) await sleep(this.clock, ms, signal);
+    if (powerCuts !== this.powerCuts) throw new SwainError("ENGINE_UNREACHABLE", "the simulated engine was off");
     this.check();
   }
 
