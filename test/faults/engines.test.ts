@@ -1,8 +1,10 @@
 // Faults of containers and their engine, on Docker and on Podman.
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { describeEngine, EngineProxy } from "../support/docker.ts";
+import { describeEngine, EngineProxy, testImage } from "../support/docker.ts";
 import type { TestEngine } from "../support/docker.ts";
 import { until } from "../support/cluster.ts";
+import { startPodman } from "../support/podman.ts";
+import type { PodmanService } from "../support/podman.ts";
 import { web } from "../support/manifests.ts";
 import { Dockerd } from "./dockerd.ts";
 import { after, all, FaultWorld, seen, untouched } from "./world.ts";
@@ -104,7 +106,33 @@ function suite(engine: TestEngine): void {
     seen(is, { silenceMs: 1500, convergedMs: 60_000 });
   });
 
-  if (engine.kind !== "docker") return;
+  if (engine.kind === "podman") {
+    it.each([
+      ["frozen for 10 s (SIGSTOP)", (podman: PodmanService): Promise<void> => podman.freeze(10_000)],
+      ["killed (kill -9) and started anew", (podman: PodmanService): Promise<void> => podman.restart()],
+    ])("has the service of Podman %s", { timeout: 300_000 }, async (what, breakIt) => {
+      const podman = await startPodman(testImage);
+      let own: FaultWorld | undefined;
+      try {
+        own = await FaultWorld.open(engine.natsServer, { engine: { name: engine.name, socket: podman.socket } });
+        const promise = "Containers and proxies go on; changes are made when the engine is back.";
+        const is = await own.run({ fault: `Podman's service ${what}`, promise }, async (run) => {
+          run.keepChanging([8, 5, 6], 1500);
+          await run.onset();
+          run.fault();
+          await breakIt(podman);
+          run.mended();
+          await after(2000);
+        });
+        expect(is).toMatchObject(untouched);
+        seen(is, { silenceMs: 1500, convergedMs: 60_000 });
+      } finally {
+        await own?.dispose();
+        podman.stop();
+      }
+    });
+    return;
+  }
 
   it("has its dockerd stand still and start anew", { timeout: 300_000 }, async () => {
     const dockerd = await Dockerd.start(engine.api);

@@ -33,6 +33,8 @@ export function serve(): void {
 export class Pool {
   private readonly path: string;
   private readonly size: number;
+  private left: number;
+  private isEnough = false;
 
   /** `most`: worlds there may be. */
   constructor(path: string, most: number) {
@@ -40,9 +42,6 @@ export class Pool {
     this.size = Math.min(most, availableParallelism());
     this.left = most;
   }
-
-  private left: number;
-  private isEnough = false;
 
   /** Runs one plan after the other, and tells what became of each: why, where it did not end. Ends early at `true`. */
   async run(next: () => Plan, onRan: (seed: string, ran: Ran | string) => boolean): Promise<void> {

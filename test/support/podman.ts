@@ -29,6 +29,8 @@ export interface PodmanService {
   readonly registryPorts: readonly number[];
   /** Kills the service in the middle of whatever it does, and starts it anew. */
   restart(): Promise<void>;
+  /** The service stands still for that time. */
+  freeze(ms: number): Promise<void>;
   stop(): void;
 }
 
@@ -101,8 +103,13 @@ export async function startPodman(image: string, options: PodmanOptions = {}): P
       rmSync(socket, { force: true });
       await start();
     };
+    const freeze = async (ms: number): Promise<void> => {
+      service?.kill("SIGSTOP");
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      service?.kill("SIGCONT");
+    };
     await start();
-    return { socket, registryPorts, restart, stop };
+    return { socket, registryPorts, restart, freeze, stop };
   } catch (error) {
     stop();
     throw error;
