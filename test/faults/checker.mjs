@@ -148,7 +148,7 @@ export function report(folder) {
       run.fault,
       `${run.runtime}, ${run.server}`,
       run.promise,
-      run.seed ?? "none",
+      run.seed,
       `${is.acknowledged}`,
       `${is.lost}`,
       `${is.doubled}`,
