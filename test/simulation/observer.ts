@@ -366,8 +366,9 @@ export class Observer {
 
   /** True where nothing can have kept the node from being granted its lease. */
   private isLeased(node: string): boolean {
-    const places = ["bus", node, ...controllerNames];
-    return places.every((place) => this.conditions.isClean(place, leasedMs, slow));
+    const isClean = (place: string): boolean => this.conditions.isClean(place, leasedMs);
+    // A leader looks at the log's tail before it grants: on a slow link all of that may take longer than the lease.
+    return this.conditions.isClean(node, leasedMs, slow) && ["bus", ...controllerNames].every(isClean);
   }
 
   /** An agent starts a container. */
