@@ -132,12 +132,14 @@ export class Journal {
 
   private async writeOnce(): Promise<void> {
     const ticket = this.wanted;
+    const isNews = !this.failing.has("pods.json");
     try {
       const file: RecordsFile = { schema: 1, ...this.records() };
       await this.write("pods.json", file);
     } catch (error) {
       const { code, message } = asSwainError(error);
-      this.log.error("could not write the journal", { code, message });
+      // Once is enough: the node goes on saying so until it is over.
+      if (isNews) this.log.error("could not write the journal", { code, message });
       this.saveIn(bounds.journalRetryMs);
     } finally {
       this.written = ticket;

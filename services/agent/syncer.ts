@@ -83,7 +83,7 @@ export class Syncer {
         return limits.resyncMs * (0.8 + 0.4 * random.next());
       }
       if (this.failures === 3) {
-        log.warn("the assignment could not be read", { code: known.code, message: known.message });
+        log.warn("the assignment could not be taken", { code: known.code, message: known.message });
       }
       this.failures += 1;
       return jitteredMs(requestBackoff, this.failures - 1, random);

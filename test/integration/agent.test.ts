@@ -1,5 +1,5 @@
 // The agent with simulated containers on a real nats-server; the test is the leader.
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -185,7 +185,7 @@ describe("an agent on the bus", () => {
     expect((await leader.command("ping", {})).json()).toHaveProperty("held");
   });
 
-  it("does not take an assignment it cannot write down", async () => {
+  it("does not take an assignment it cannot write down, and says so when that lasts", async () => {
     const full = async (): Promise<never> => {
       throw new SwainError("DISK_ERROR", "no space left");
     };
@@ -201,6 +201,17 @@ describe("an agent on the bus", () => {
     });
     expect(answer.header("Nats-Service-Error-Code")).toBe("DISK_ERROR");
     expect(engine.all()).toEqual([]);
+    await until(() => expect(leader.heartbeats.at(-1)?.trouble).toMatchObject({ reason: "DISK_ERROR" }));
+  });
+
+  it("writes down what a later leader tells of the same generation: the log may have lost what was told before", async () => {
+    const assign = { clusterUid: "c", logId: "log-1", generation: 3, base: 0, gone: [] };
+    const journal = (): unknown => JSON.parse(readFileSync(join(data, "assignment.json"), "utf8"));
+    await startAgent();
+    await leader.command("assign", { ...assign, epoch: 1, items: [web("web-1")] });
+    expect(journal()).toMatchObject({ epoch: 1, items: [{ name: "web-1" }] });
+    await leader.command("assign", { ...assign, epoch: 2, items: [web("web-2")] });
+    expect(journal()).toMatchObject({ epoch: 2, items: [{ name: "web-2" }] });
   });
 });
 

@@ -66,6 +66,17 @@ describe("a node whose engine does not answer", () => {
     expect(mode(cluster, "n1")).toMatchObject({ state: "ready", reason: "", message: "" });
   });
 
+  it("is told from one whose disk takes no writes, which gets no new pods either", () => {
+    const cluster = running();
+    cluster.troubles.set("n1", trouble);
+    for (const id of ["n2", "n3"]) cluster.troubles.set(id, { reason: "DISK_ERROR", message: "no space left" });
+    cluster.settle();
+    cluster.apply(workloadManifest("web", { replicas: 13 }));
+    expect(cluster.pods().find((pod) => pod.state === "pending")?.message).toBe(
+      "No node fits (0 of 3): 1 whose engine does not answer, 2 whose disk takes no writes.",
+    );
+  });
+
   it("is one event, whatever its words, and none of a new leader that has not heard it yet", () => {
     const cluster = running();
     cluster.troubles.set("n1", trouble);

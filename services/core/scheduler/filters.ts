@@ -22,8 +22,15 @@ const healthy: Filter = {
 const engine: Filter = {
   name: "engine",
   applies: () => true,
-  check: (_template, { node }) => node.reason === "",
+  check: (_template, { node }) => node.reason === "" || node.reason === "DISK_ERROR",
   explain: () => "whose engine does not answer",
+};
+
+const disk: Filter = {
+  name: "disk",
+  applies: () => true,
+  check: (_template, { node }) => node.reason !== "DISK_ERROR",
+  explain: () => "whose disk takes no writes",
 };
 
 const active: Filter = {
@@ -137,6 +144,7 @@ const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 1024 / 1024)}M
 export const filters: readonly Filter[] = [
   healthy,
   engine,
+  disk,
   active,
   runtime,
   sandbox,
