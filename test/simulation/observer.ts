@@ -48,8 +48,11 @@ const onTheWayMs = 5;
 const slow: ReadonlySet<string> = new Set(["slow"]);
 /** A leader with no other trouble hears all that nodes send, if only after it stood still. */
 const still: ReadonlySet<string> = new Set(["slow", "pause", "clockJump"]);
-/** A node with such troubles keeps its connection, and could answer a ping when they are over. */
-const late: ReadonlySet<string> = new Set(["slow", "pause", "clockJump", "cut", "cutUp", "cutDown"]);
+/**
+ * A node with such troubles keeps its connection, and could answer a ping when they are over. One that hears nothing gives its
+ * connection up after a while, and the server hears that: then nobody is there to be asked.
+ */
+const late: ReadonlySet<string> = new Set(["slow", "pause", "clockJump", "cut", "cutUp"]);
 /** A silent node is asked, and has this long to answer. */
 const pingMs = 600;
 /** Two looks at a clock, and a message on its way. */

@@ -128,7 +128,8 @@ export class ProcessClock implements Clock {
   skewMs = 0;
   private readonly timeline: Timeline;
   private readonly begin: number;
-  private paused = false;
+  /** How many pauses are not over. */
+  private pauses = 0;
   private ended = false;
   private held: Entry[] = [];
 
@@ -139,7 +140,7 @@ export class ProcessClock implements Clock {
   }
 
   get isRunning(): boolean {
-    return !this.paused && !this.ended;
+    return this.pauses === 0 && !this.ended;
   }
 
   wall(): number {
@@ -172,15 +173,14 @@ export class ProcessClock implements Clock {
     };
   }
 
-  /** As SIGSTOP: time passes, nothing is done. */
+  /** As SIGSTOP: time passes, nothing is done until as many have resumed it as paused it. */
   pause(): void {
-    this.paused = true;
+    this.pauses += 1;
   }
 
   /** As SIGCONT: what was due meanwhile is done now, in its order. */
   resume(): void {
-    if (!this.paused) return;
-    this.paused = false;
+    this.pauses -= 1;
     for (const entry of this.held.splice(0)) this.timeline.plan(entry, 0);
   }
 
@@ -192,7 +192,7 @@ export class ProcessClock implements Clock {
 
   happen(entry: Entry): void {
     if (this.ended) return;
-    if (this.paused) this.held.push(entry);
+    if (this.pauses > 0) this.held.push(entry);
     else entry.fn();
   }
 }

@@ -36,9 +36,16 @@ export class Troubles {
 
   /** How much of the time since then a trouble of that kind lasted there, milliseconds. */
   lasted(place: string, wanted: string, since: number): number {
-    return this.of(place)
-      .filter(({ kind }) => kind === wanted)
-      .reduce((sum, { from, to }) => sum + Math.max(0, Math.min(to, this.now()) - Math.max(from, since)), 0);
+    let sum = 0;
+    // In the order in which they began; some begin before others end.
+    let counted = since;
+    for (const { kind, from, to } of this.of(place)) {
+      if (kind !== wanted) continue;
+      const until = Math.min(to, this.now());
+      sum += Math.max(0, until - Math.max(from, counted));
+      counted = Math.max(counted, until);
+    }
+    return sum;
   }
 
   private of(place: string): readonly Trouble[] {

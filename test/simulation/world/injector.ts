@@ -109,8 +109,7 @@ export class Injector {
         part.isNext = true;
         return () => part.start();
       case "pause":
-        part.pause();
-        return () => part.resume();
+        return part.pause();
       case "resign":
         if ("leads" in part) part.stop();
         return nothing;

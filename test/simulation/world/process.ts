@@ -124,12 +124,11 @@ export abstract class Process {
     this.run = undefined;
   }
 
-  pause(): void {
-    this.run?.clock.pause();
-  }
-
-  resume(): void {
-    this.run?.clock.resume();
+  /** The returned function has it go on, if it still lives. */
+  pause(): () => void {
+    const clock = this.run?.clock;
+    clock?.pause();
+    return () => clock?.resume();
   }
 
   /** Sets its machine's clock, which people read and nothing may depend on. */
