@@ -16,7 +16,7 @@ import { Process } from "./process.ts";
 import type { Run, Surroundings } from "./process.ts";
 
 /** Snapshots so often, and so little of the log kept, that an hour sees many of both. */
-const policy: SnapshotPolicy = { ...snapshotPolicy, events: 1500, kept: 200, retryMs: 5000, checkMs: 60_000 };
+const policy: SnapshotPolicy = { ...snapshotPolicy, events: 1500, kept: 200, retryMs: 5000, checkMs: 240_000 };
 /** Between two tries to make the streams. */
 const retryMs = 1000;
 

@@ -21,14 +21,19 @@ export interface Surroundings {
   readonly logger: (process: string) => Logger;
 }
 
-/** A process that ended by itself is started again after this, as a service manager does. */
-const restartMs = 2000;
+/**
+ * A process that ended by itself is started again after the least of these, and after twice the time, up to the most, when
+ * it did not even live for the time before: one that is too old for the log is not worth reading it every two seconds.
+ */
+const restartMs = { least: 2000, most: 60_000 };
 
 /** From a start to its end. */
 export class Run {
   readonly clock: ProcessClock;
   readonly random: Random;
   readonly ids: Ids;
+  /** On its clock. */
+  readonly begun: number;
   private readonly buses: SimBus[] = [];
   private readonly surroundings: Surroundings;
   private readonly isNext: boolean;
@@ -38,6 +43,7 @@ export class Run {
     this.surroundings = surroundings;
     this.isNext = isNext;
     this.clock = new ProcessClock(surroundings.timeline);
+    this.begun = this.clock.mono();
     const chance = surroundings.chance.stream(`${name} ${number}`);
     this.random = chance.random;
     this.ids = chance.ids;
@@ -82,6 +88,7 @@ export abstract class Process {
   protected readonly surroundings: Surroundings;
   protected run: Run | undefined;
   private runs = 0;
+  private restartMs = restartMs.least;
   /** Its operator keeps it from being started. */
   isBarred = false;
   /** It is of the next version from its next start on. */
@@ -138,7 +145,9 @@ export abstract class Process {
 
   private ended(run: Run): void {
     if (this.run !== run) return;
+    const isLasting = run.clock.mono() - run.begun >= this.restartMs;
+    this.restartMs = isLasting ? restartMs.least : Math.min(2 * this.restartMs, restartMs.most);
     this.kill();
-    this.surroundings.timeline.after(restartMs, () => this.start());
+    this.surroundings.timeline.after(this.restartMs, () => this.start());
   }
 }
