@@ -34,7 +34,9 @@ export class Follower {
   private readonly cancelHints: Cancel;
   private cancelWatch: Cancel = () => {};
   private cancelReload: Cancel | undefined;
+  /** One after the other. */
   private reloads = 0;
+  private reloadedAt = -Infinity;
   private loadedEmpty = false;
   private saidAt = -Infinity;
   private stopped = false;
@@ -103,10 +105,10 @@ export class Follower {
       this.say("LOG_UNKNOWN: the endpoints bucket holds values of another log; read anew before they are used", {
         key,
       });
-      this.reloadLater(delayMs(otherLog, this.reloads));
+      this.reloadLater((reloads) => delayMs(otherLog, reloads));
     } else if (outcome === "foreign" && source === "watch" && this.loadedEmpty) {
       // The first load found nothing, so it could not tell the log; the next one can.
-      this.reloadLater(0);
+      this.reloadLater(() => 0);
     }
   }
 
@@ -148,11 +150,14 @@ export class Follower {
   }
 
   /** Values of another log count once a full load tells them; so one is asked for, at a falling pace while they go on. */
-  private reloadLater(waitMs: number): void {
+  private reloadLater(waitMs: (reloads: number) => number): void {
     if (this.cancelReload !== undefined) return;
-    this.cancelReload = this.ports.clock.after(waitMs, () => {
+    const { clock } = this.ports;
+    if (clock.mono() - this.reloadedAt > otherLog.maxMs) this.reloads = 0;
+    this.cancelReload = clock.after(waitMs(this.reloads), () => {
       this.cancelReload = undefined;
       this.reloads += 1;
+      this.reloadedAt = clock.mono();
       this.watch();
     });
   }

@@ -1,0 +1,53 @@
+// How a proxy comes from one log to another, over the simulated bus: only there do hours pass.
+import { expect, it } from "vitest";
+import { silent } from "../../services/kernel/log.ts";
+import { Follower } from "../../services/proxy/follow.ts";
+import { proxyLimits } from "../../services/proxy/limits.ts";
+import { EndpointTable } from "../../services/proxy/table.ts";
+
+import { names, SimWorld } from "../support/sim-bus-world.ts";
+
+const shard = (logId: string): string => JSON.stringify({ logId, sequence: 1, endpoints: [] });
+const keys = ["default.api.0", "default.web.0"];
+const slackMs = 500;
+
+it("takes a restored log as soon after hours as at the start, and asks ever more rarely while values of both go on", async () => {
+  const world = await SimWorld.open();
+  const { bus } = await world.client();
+  const { bus: proxy, clock } = await world.client();
+  const bucket = bus.bucket(names.buckets.endpoints);
+  const put = async (key: string, logId: string): Promise<void> => {
+    const before = await world.time.until(bucket.get(key));
+    await world.time.until(bucket.put(key, shard(logId), before?.revision ?? 0));
+  };
+  const table = new EndpointTable();
+  let loads = 0;
+  const follower = new Follower({ clock, bus: proxy, log: silent }, "test", undefined, table, {
+    changed: () => {},
+    loaded: () => {
+      loads += 1;
+    },
+  });
+  await world.time.pass(slackMs);
+  // The bucket was empty, so the first values have it read anew.
+  for (const key of keys) await put(key, "a");
+  await world.time.pass(slackMs);
+  expect(table.logId).toBe("a");
+
+  await world.time.pass(3_600_000);
+  for (const key of keys) await put(key, "b");
+  await world.time.pass(proxyLimits.otherLogFirstMs + slackMs);
+  expect(table.logId).toBe("b");
+
+  // A stranger writes values of the old log for ten minutes, each second.
+  await world.time.pass(60_000);
+  loads = 0;
+  for (let second = 0; second < 600; second += 1) {
+    await put("default.api.0", second % 2 === 0 ? "a" : "b");
+    await world.time.pass(1000);
+  }
+  expect(table.logId).toBe("b");
+  expect(loads).toBeGreaterThan(600_000 / proxyLimits.otherLogMaxMs - 1);
+  expect(loads).toBeLessThan(600_000 / proxyLimits.otherLogMaxMs + 6);
+  follower.stop();
+});
