@@ -75,6 +75,19 @@ export class Appender {
   }
 
   private async settle(build: (expected: number) => Draft): Promise<Settled> {
+    const { bus } = this.context;
+    let isUnbroken = bus.state() === "connected";
+    const unwatch = bus.onState(() => {
+      isUnbroken = false;
+    });
+    try {
+      return await this.tryUntilSettled(build, () => isUnbroken);
+    } finally {
+      unwatch();
+    }
+  }
+
+  private async tryUntilSettled(build: (expected: number) => Draft, isUnbroken: () => boolean): Promise<Settled> {
     const { clock } = this.context;
     const deadline = clock.mono() + limits.settleMs;
     let draft = build(this.expected);
@@ -82,12 +95,14 @@ export class Appender {
     let clean = true;
     for (let attempt = 0; clock.mono() < deadline && !this.abandoned; attempt++) {
       const answer = await this.send(draft, data);
-      if (typeof answer === "object" && answer.sequence === this.expected + 1) return this.commit(data);
+      const isIn = typeof answer === "object" && answer.sequence === this.expected + 1;
+      if (isIn && attempt === 0 && isUnbroken()) return this.commit(data);
       if (answer === "closed") break;
-      this.context.counters.settled++;
-      const look = await this.look(draft.event.id, deadline);
-      if (look === "own") return this.commit(data);
+      if (!isIn) this.context.counters.settled++;
+      const look = isIn ? "own" : await this.look(draft.event.id, deadline);
       if (look === "deposed") return { kind: "deposed" };
+      if (!(await this.stands(deadline))) break;
+      if (look === "own") return this.commit(data);
       if (look === "foreign") {
         draft = build(this.expected);
         data = encodeEvent(draft.event);
@@ -139,6 +154,27 @@ export class Appender {
       }
     }
     return "unreadable";
+  }
+
+  /**
+   * Whether the last event that was folded is still in the log. Servers that lost their end in a power cut take an append
+   * with an old expectation again once others have written as many records as were lost; what follows from a state that
+   * never was must not be taken for committed. Without a lost connection or answer the log cannot have come to this.
+   */
+  private async stands(deadline: number): Promise<boolean> {
+    const { clock } = this.context;
+    for (let attempt = 0; clock.mono() < deadline && !this.abandoned; attempt++) {
+      try {
+        await this.ledger.confirm(this.log);
+        return true;
+      } catch (error) {
+        const failure = asSwainError(error);
+        if (failure.code === "BUS_CLOSED") throw failure;
+        if (failure.code === "LOG_UNKNOWN") return false;
+        await sleep(clock, delayMs(retry, attempt));
+      }
+    }
+    return false;
   }
 
   /** Folds what was committed from its very bytes, so that this state is the one every other reader of the log gets. */

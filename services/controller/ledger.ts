@@ -63,8 +63,11 @@ export class Ledger {
     return Math.max(last, this.state.sequence);
   }
 
-  /** Holds the last accepted event against the log: a stream made anew or cut back is another log. */
-  private async confirm(log: LogStore): Promise<void> {
+  /**
+   * Holds the last accepted event against the log: a stream made anew or cut back is another log. Throws LOG_UNKNOWN, and
+   * TIMEOUT or JETSTREAM_ERROR.
+   */
+  async confirm(log: LogStore): Promise<void> {
     const { accepted, lastEventId } = this.state;
     if (accepted === 0) return;
     const record = await log.get(accepted);

@@ -29,9 +29,9 @@ export const bugs: readonly Bug[] = [
   {
     name: "an unsettled append taken as failed",
     file: "controller/append",
-    find: "const look = await this.look(draft.event.id, deadline);",
+    find: "const look = isIn",
     replace: `if (answer === "unknown") return { kind: "full" };
-            const look = await this.look(draft.event.id, deadline);`,
+            const look = isIn`,
   },
   {
     name: "a stale projection overwrites",

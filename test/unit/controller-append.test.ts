@@ -1,7 +1,7 @@
 // The rules by which an append of unknown outcome is settled, against a log that fails as told.
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Event, EventItem } from "../../schemas/generated/types.ts";
-import type { Bus, LogRecord, LogStore } from "../../services/bus/port.ts";
+import type { Bus, BusState, LogRecord, LogStore } from "../../services/bus/port.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
 import type { Appender, Draft } from "../../services/controller/append.ts";
 import { noCounts } from "../../services/controller/counters.ts";
@@ -83,6 +83,7 @@ function hastyClock(): Clock {
 }
 
 let log: ScriptedLog;
+let watchers: Set<(state: BusState) => void>;
 let context: Context;
 let ledger: Ledger;
 
@@ -90,12 +91,17 @@ const bytes = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stri
 
 beforeEach(() => {
   log = new ScriptedLog();
+  watchers = new Set();
+  const onState = (fn: (state: BusState) => void) => {
+    watchers.add(fn);
+    return () => void watchers.delete(fn);
+  };
   let id = 0;
   context = {
     clock: hastyClock(),
     ids: { next: () => `id${++id}` },
     random: { next: () => 0 },
-    bus: { log: () => log } as unknown as Bus,
+    bus: { log: () => log, state: () => "connected", onState } as unknown as Bus,
     log: silent,
     cluster: "test",
     id: "c1",
@@ -156,6 +162,14 @@ const unanswered: Fault = (at, data, expected) => {
 };
 const lost: Fault = () => "TIMEOUT";
 
+/** The servers lose what came after the election, and another leader writes as many records as were lost. */
+function regrow(at: ScriptedLog, election: string): void {
+  const count = at.records.length;
+  at.records.length = 1;
+  at.records.push(encodeEvent({ ...rival(), prev: election, epoch: 2 }));
+  while (at.records.length < count) at.records.push(bytes({ its: at.records.length }));
+}
+
 describe("an append", () => {
   it("is committed when its answer was lost but its bytes are at the next sequence", async () => {
     const appender = await elected();
@@ -202,6 +216,56 @@ describe("an append", () => {
     const one = draft();
     expect(await appender.append(() => one)).toEqual({ kind: "unsettled" });
     expect(ledger.state.services.size).toBe(0);
+  });
+
+  it("is not taken for committed when the log lost its end and grew again before the next try", async () => {
+    const appender = await elected();
+    const election = ledger.state.lastEventId;
+    await appender.append(() => draft());
+    log.faults = [
+      (at) => {
+        regrow(at, election);
+        return "TIMEOUT";
+      },
+    ];
+    const { accepted } = ledger.state;
+    const one = draft();
+    expect(await appender.append(() => one)).toEqual({ kind: "unsettled" });
+    expect(ledger.state.accepted).toBe(accepted);
+    expect(log.records).toHaveLength(2);
+  });
+
+  it("nor when it did so while the connection was lost, and took it at once", async () => {
+    const appender = await elected();
+    const election = ledger.state.lastEventId;
+    await appender.append(() => draft());
+    log.faults = [
+      (at, data, expected) => {
+        for (const tell of watchers) tell("disconnected");
+        regrow(at, election);
+        for (const tell of watchers) tell("connected");
+        return at.store(data, expected);
+      },
+    ];
+    const { accepted } = ledger.state;
+    const one = draft();
+    expect(await appender.append(() => one)).toEqual({ kind: "unsettled" });
+    expect(ledger.state.accepted).toBe(accepted);
+    expect(watchers.size).toBe(0);
+  });
+
+  it("is committed over a new connection to a log that kept all", async () => {
+    const appender = await elected();
+    log.faults = [
+      (at, data, expected) => {
+        for (const tell of watchers) tell("disconnected");
+        return at.store(data, expected);
+      },
+    ];
+    log.getFaults = ["TIMEOUT", "JETSTREAM_ERROR"];
+    const one = draft();
+    expect(await appender.append(() => one)).toMatchObject({ kind: "committed", sequence: 2 });
+    expect(log.sent).toHaveLength(1);
   });
 
   it("is refused by a full log only when no earlier try may still get in", async () => {
