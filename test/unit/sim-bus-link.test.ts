@@ -168,6 +168,23 @@ it("lets clients find out by themselves when the power goes silently", async () 
   expect(await world.time.until(world.append(bus, 0))).toBe(1);
 });
 
+it("loses with its power what it had sent over a link that was cut, too", async () => {
+  const world = await SimWorld.open();
+  const [sender, reader] = [await world.client(), await world.client()];
+  const heard = await world.hear(reader.bus, subject);
+  reader.link.down = false;
+  sender.bus.publish(subject, "before");
+  await world.time.pass(1000);
+  world.server.powerCut();
+  world.server.start();
+  await world.time.pass(5000);
+  reader.link.down = true;
+  await world.time.pass(5000);
+  sender.bus.publish(subject, "after");
+  await world.time.pass(10);
+  expect(heard).toEqual(["after"]);
+});
+
 it("drops a client that does not take its messages, and tells it when it goes on", async () => {
   const world = await SimWorld.open({ mostWaiting: 100 });
   const [sender, reader] = [await world.client(), await world.client()];

@@ -125,7 +125,11 @@ export class Connection implements Linked {
     this.serverEnd = false;
     if (!this.clientEnd) this.close();
     else if (abruptly && this.link.down) this.down.replaceBy({ kind: "end" });
-    else this.down.send({ kind: "end" });
+    else {
+      // Over a cut link the client hears of it when it is whole again, and still of nothing before it.
+      if (abruptly) this.down.clear();
+      this.down.send({ kind: "end" });
+    }
   }
 
   /** The server's machine is gone, and nobody is told. */
