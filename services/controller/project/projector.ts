@@ -11,6 +11,7 @@ import { delayMs } from "../../kernel/backoff.ts";
 import type { Backoff } from "../../kernel/backoff.ts";
 import type { Cancel } from "../../kernel/clock.ts";
 import { asSwainError } from "../../kernel/errors.ts";
+import type { Code } from "../../kernel/errors.ts";
 import type { Context } from "../ports.ts";
 import { Dirty } from "./dirty.ts";
 import type { DirtyKey } from "./dirty.ts";
@@ -36,8 +37,8 @@ export interface ProjectorGate {
 /** One bucket as this process knows it. */
 interface Shelf {
   readonly bucket: Bucket;
-  /** Last revision known per live key. */
-  readonly revisions: Map<string, number>;
+  /** Last revision known per live key. Null: something may be there, which has to be read before the key is written. */
+  readonly revisions: Map<string, number | null>;
   /** Own deletion markers whose telling is still to come: entries told before it are old news. */
   readonly markers: Map<string, number>;
   /** Highest revision told of keys while they were being written. */
@@ -127,8 +128,8 @@ export class Projector {
     if (revision >= marker) shelf.markers.delete(key);
     if (revision <= Math.max(marker, shelf.revisions.get(key) ?? 0)) return;
     const found = judge(value, projection(this.state, name, key), this.state);
-    // The revision of a newer value stays unknown: a write then meets a conflict and looks closer.
-    if (found !== "newer") noteRevision(shelf, key, value === null ? null : revision);
+    if (found === "newer") shelf.revisions.set(key, null);
+    else noteRevision(shelf, key, value === null ? null : revision);
     if (found === "same") return;
     const isEdit = shelf.loaded ? found !== "newer" && !this.dirty.isMarked(name, key) : found === "edited";
     if (isEdit) this.countEdit(name, entry);
@@ -175,6 +176,7 @@ export class Projector {
     if (told >= (shelf?.markers.get(taken.key) ?? Infinity)) shelf?.markers.delete(taken.key);
     // Someone wrote after us while we were busy.
     const overtaken = told > known;
+    if (overtaken) shelf?.revisions.set(taken.key, null);
     if (!ok || overtaken) {
       this.dirty.mark(taken.bucket, taken.key, overtaken ? this.context.clock.mono() : taken.since);
     }
@@ -195,19 +197,16 @@ export class Projector {
     for (let conflict = 0; conflict < conflictsMost && !this.ended; conflict++) {
       // What the state says now, which may be newer than the event that marked the key.
       const value = projection(this.state, name, key);
-      const revision = shelf.revisions.get(key) ?? 0;
-      try {
-        if (value === null && revision === 0) return true;
-        if (value === null) {
-          shelf.markers.set(key, await shelf.bucket.remove(key, revision));
-          shelf.revisions.delete(key);
-        } else shelf.revisions.set(key, await shelf.bucket.put(key, value, revision));
-        this.context.counters.projected++;
-        return true;
-      } catch (error) {
-        const { code } = asSwainError(error);
-        if (code === "BUS_CLOSED") return true;
-        if (code !== "KV_CONFLICT") return false;
+      const revision = shelf.revisions.get(key);
+      if (value === null && revision === undefined) return true;
+      if (revision !== null) {
+        const failure = await this.tryWrite(shelf, key, value, revision ?? 0);
+        if (failure === undefined || failure === "BUS_CLOSED") return true;
+        if (failure !== "KV_CONFLICT") {
+          // It may have been stored nevertheless.
+          shelf.revisions.set(key, null);
+          return false;
+        }
       }
       const settled = await this.settle(name, shelf, key, value);
       if (settled !== "retry") return settled === "done";
@@ -215,7 +214,21 @@ export class Projector {
     return false;
   }
 
-  /** Reads what is there after a conflict. */
+  /** Writes once, or gives the code of what was in the way. */
+  private async tryWrite(shelf: Shelf, key: string, value: string | null, revision: number): Promise<Code | undefined> {
+    try {
+      if (value === null) {
+        shelf.markers.set(key, await shelf.bucket.remove(key, revision));
+        shelf.revisions.delete(key);
+      } else shelf.revisions.set(key, await shelf.bucket.put(key, value, revision));
+      this.context.counters.projected++;
+      return undefined;
+    } catch (error) {
+      return asSwainError(error).code;
+    }
+  }
+
+  /** Reads what is there, after a conflict or where that is not known. */
   private async settle(
     name: BucketName,
     shelf: Shelf,
@@ -250,7 +263,7 @@ export class Projector {
       this.countEdit(name, entry);
       return "retry";
     }
-    noteRevision(shelf, entry.key, null);
+    shelf.revisions.set(entry.key, null);
     this.gate.onNewer();
     return "failed";
   }

@@ -1,0 +1,68 @@
+// What the buckets hold after writes whose outcome nobody learns, over the simulated bus.
+import { expect, it } from "vitest";
+import type { EventItem } from "../../schemas/generated/types.ts";
+import { noCounts } from "../../services/controller/counters.ts";
+import type { Context } from "../../services/controller/ports.ts";
+import { Projector } from "../../services/controller/project/projector.ts";
+import { nothingTouched } from "../../services/core/model.ts";
+import { silent } from "../../services/kernel/log.ts";
+import { TestCluster } from "../support/core.ts";
+import { names, SimWorld } from "../support/sim-bus-world.ts";
+
+const object = { kind: "service", namespace: "default", name: "web" } as const;
+const applied: EventItem = {
+  ...object,
+  verb: "applied",
+  labels: {},
+  spec: { selector: { workload: "web" }, ports: [{ port: 80, targetPort: 80 }] },
+};
+const touched = { ...nothingTouched(), services: new Set(["default/web"]) };
+const key = "service.default.web";
+const settledMs = 20_000;
+
+async function projecting() {
+  const world = await SimWorld.open();
+  const { bus, clock } = await world.client();
+  const bucket = bus.bucket(names.buckets.desired);
+  const cluster = new TestCluster();
+  const context = { bus, clock, subjects: names, counters: noCounts(), log: silent } as unknown as Context;
+  const projector = new Projector(context, cluster.state, { mayWrite: () => true, onNewer: () => {} });
+  projector.start();
+  await world.time.pass(1000);
+  const write = (item: EventItem): void => {
+    cluster.write("api", [item]);
+    projector.onTouched(touched);
+  };
+  const held = async () => (await world.time.until(bucket.get(key)))?.value ?? null;
+  return { world, projector, write, held };
+}
+
+it("removes what a write stored that had no answer, when it was to be removed before one could come", async () => {
+  for (const outcome of ["stored", "lost"] as const) {
+    const { world, projector, write, held } = await projecting();
+    world.server.hideOutcome(outcome, `KV_${names.buckets.desired}`);
+    write(applied);
+    await world.time.pass(100);
+    expect(await held()).toEqual(outcome === "stored" ? expect.stringContaining("web") : null);
+    write({ ...object, verb: "deleted" });
+    await world.time.pass(settledMs);
+    expect(await held()).toBeNull();
+    expect(projector.lag().keys).toBe(0);
+    projector.stop();
+  }
+});
+
+it("writes what is wanted after a removal that had no answer", async () => {
+  for (const outcome of ["stored", "lost"] as const) {
+    const { world, projector, write, held } = await projecting();
+    write(applied);
+    await world.time.pass(100);
+    world.server.hideOutcome(outcome, `KV_${names.buckets.desired}`);
+    write({ ...object, verb: "deleted" });
+    await world.time.pass(100);
+    write(applied);
+    await world.time.pass(settledMs);
+    expect(await held()).toContain("web");
+    projector.stop();
+  }
+});
