@@ -57,6 +57,8 @@ const late: ReadonlySet<string> = new Set(["slow", "pause", "clockJump", "cut", 
 const pingMs = 600;
 /** Two looks at a clock, and a message on its way. */
 const blurMs = 400;
+/** A heartbeat may cross the event that says its node is not heard. */
+const crossingMs = 100;
 /**
  * A proxy knows what has been in the bucket for this long, unless something was wrong with it or the bus as recently as
  * this: a reader's request may take 5 s to fail, the next try may come 5 s later, and the table is saved a second after.
@@ -124,8 +126,8 @@ export class Observer {
   private readonly acknowledged = new Map<string, number>();
   /** Pods whose agent said that they have stopped for good. */
   private readonly over = new Set<string>();
-  /** Node → when its last heartbeat came to the server. */
-  private readonly beats = new Map<string, number>();
+  /** Node → when its last heartbeat came to the server, and the one before. */
+  private readonly beats = new Map<string, { readonly last: number; readonly before: number }>();
   /** Nodes that are said to be unheard. */
   private readonly unheard = new Set<string>();
   /** Pods → what makes two of them copies of one, for those with a fence. */
@@ -262,8 +264,9 @@ export class Observer {
       this.violate("liveness", `event ${sequence}: node ${node} is called unheard though nothing was wrong`);
     }
     const { leader } = this.state;
-    const heard = this.beats.get(node);
-    if (heard === undefined || !conditions.isClean(leader, cleanMs, still)) return;
+    const beats = this.beats.get(node);
+    if (beats === undefined || !conditions.isClean(leader, cleanMs, still)) return;
+    const heard = this.now() - beats.last < crossingMs ? beats.before : beats.last;
     const stalled = conditions.lasted(leader, "pause", heard);
     const silence = this.now() - heard - stalled;
     const least = limits.nodeUnheardMs + (conditions.isClean(node, cleanMs, late) ? pingMs : 0) - blurMs;
@@ -277,7 +280,7 @@ export class Observer {
 
   /** A heartbeat came to the server. */
   onBeat(node: string): void {
-    this.beats.set(node, this.now());
+    this.beats.set(node, { last: this.now(), before: this.beats.get(node)?.last ?? -Infinity });
   }
 
   /** A node wrote down what it was told. */
