@@ -65,29 +65,21 @@ export class Appender {
    * record took that place, at which point the earlier bytes can never get in any more.
    */
   async append(build: (expected: number) => Draft): Promise<Settled> {
-    const { clock, measures } = this.context;
+    const { clock, measures, bus } = this.context;
     const started = clock.mono();
-    try {
-      return await this.settle(build);
-    } finally {
-      measures.append.add(clock.mono() - started);
-    }
-  }
-
-  private async settle(build: (expected: number) => Draft): Promise<Settled> {
-    const { bus } = this.context;
     let isUnbroken = bus.state() === "connected";
     const unwatch = bus.onState(() => {
       isUnbroken = false;
     });
     try {
-      return await this.tryUntilSettled(build, () => isUnbroken);
+      return await this.settle(build, () => isUnbroken);
     } finally {
       unwatch();
+      measures.append.add(clock.mono() - started);
     }
   }
 
-  private async tryUntilSettled(build: (expected: number) => Draft, isUnbroken: () => boolean): Promise<Settled> {
+  private async settle(build: (expected: number) => Draft, isUnbroken: () => boolean): Promise<Settled> {
     const { clock } = this.context;
     const deadline = clock.mono() + limits.settleMs;
     let draft = build(this.expected);

@@ -34,7 +34,7 @@ export class Follower {
   private readonly cancelHints: Cancel;
   private cancelWatch: Cancel = () => {};
   private cancelReload: Cancel | undefined;
-  /** One after the other. */
+  /** Loads asked for anew, of those that followed each other closely. */
   private reloads = 0;
   private reloadedAt = -Infinity;
   private loadedEmpty = false;
@@ -105,10 +105,10 @@ export class Follower {
       this.say("LOG_UNKNOWN: the endpoints bucket holds values of another log; read anew before they are used", {
         key,
       });
-      this.reloadLater((reloads) => delayMs(otherLog, reloads));
+      this.reloadLater(this.paceMs());
     } else if (outcome === "foreign" && source === "watch" && this.loadedEmpty) {
       // The first load found nothing, so it could not tell the log; the next one can.
-      this.reloadLater(() => 0);
+      this.reloadLater(0);
     }
   }
 
@@ -150,16 +150,20 @@ export class Follower {
   }
 
   /** Values of another log count once a full load tells them; so one is asked for, at a falling pace while they go on. */
-  private reloadLater(waitMs: (reloads: number) => number): void {
+  private reloadLater(waitMs: number): void {
     if (this.cancelReload !== undefined) return;
     const { clock } = this.ports;
-    if (clock.mono() - this.reloadedAt > otherLog.maxMs) this.reloads = 0;
-    this.cancelReload = clock.after(waitMs(this.reloads), () => {
+    this.cancelReload = clock.after(waitMs, () => {
       this.cancelReload = undefined;
       this.reloads += 1;
       this.reloadedAt = clock.mono();
       this.watch();
     });
+  }
+
+  private paceMs(): number {
+    if (this.ports.clock.mono() - this.reloadedAt > otherLog.maxMs) this.reloads = 0;
+    return delayMs(otherLog, this.reloads);
   }
 
   private say(message: string, fields: Readonly<Record<string, string | number>>): void {

@@ -254,6 +254,21 @@ describe("an append", () => {
     expect(watchers.size).toBe(0);
   });
 
+  it("nor on a later try, where the connection is to a server that lost nothing", async () => {
+    const appender = await elected();
+    const election = ledger.state.lastEventId;
+    await appender.append(() => draft());
+    log.faults = [
+      lost,
+      (at, data, expected) => {
+        regrow(at, election);
+        return at.store(data, expected);
+      },
+    ];
+    const one = draft();
+    expect(await appender.append(() => one)).toEqual({ kind: "unsettled" });
+  });
+
   it("is committed over a new connection to a log that kept all", async () => {
     const appender = await elected();
     log.faults = [

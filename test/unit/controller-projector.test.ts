@@ -19,14 +19,24 @@ const applied: EventItem = {
 const touched = { ...nothingTouched(), services: new Set(["default/web"]) };
 const key = "service.default.web";
 const settledMs = 20_000;
+/** The log holds records that this controller has not folded. */
+const tail = 5;
 
 async function projecting() {
   const world = await SimWorld.open();
   const { bus, clock } = await world.client();
-  const bucket = bus.bucket(names.buckets.desired);
+  const { bus: stranger } = await world.client();
+  await world.fill(stranger, 0, tail);
+  const bucket = stranger.bucket(names.buckets.desired);
   const cluster = new TestCluster();
   const context = { bus, clock, subjects: names, counters: noCounts(), log: silent } as unknown as Context;
-  const projector = new Projector(context, cluster.state, { mayWrite: () => true, onNewer: () => {} });
+  const projector = new Projector(context, cluster.state, {
+    mayWrite: () => true,
+    // As a leader that looks at the log's tail.
+    onNewer: () => {
+      cluster.state.sequence = tail;
+    },
+  });
   projector.start();
   await world.time.pass(1000);
   const write = (item: EventItem): void => {
@@ -34,7 +44,7 @@ async function projecting() {
     projector.onTouched(touched);
   };
   const held = async () => (await world.time.until(bucket.get(key)))?.value ?? null;
-  return { world, projector, write, held };
+  return { world, bucket, projector, write, held };
 }
 
 it("removes what a write stored that had no answer, when it was to be removed before one could come", async () => {
@@ -65,4 +75,18 @@ it("writes what is wanted after a removal that had no answer", async () => {
     expect(await held()).toContain("web");
     projector.stop();
   }
+});
+
+it.each([1_000_000, tail])("removes what claims to be of event %i, which is not in its log", async (sequence) => {
+  const { world, bucket, projector, write, held } = await projecting();
+  write(applied);
+  await world.time.pass(100);
+  const { value } = (await world.time.until(bucket.get(key))) ?? {};
+  write({ ...object, verb: "deleted" });
+  await world.time.pass(100);
+  const marker = (await world.time.until(bucket.get(key)))?.revision ?? 0;
+  await world.time.until(bucket.put(key, JSON.stringify({ ...JSON.parse(value ?? ""), sequence }), marker));
+  await world.time.pass(settledMs);
+  expect(await held()).toBeNull();
+  projector.stop();
 });

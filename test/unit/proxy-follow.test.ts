@@ -4,7 +4,6 @@ import { silent } from "../../services/kernel/log.ts";
 import { Follower } from "../../services/proxy/follow.ts";
 import { proxyLimits } from "../../services/proxy/limits.ts";
 import { EndpointTable } from "../../services/proxy/table.ts";
-
 import { names, SimWorld } from "../support/sim-bus-world.ts";
 
 const shard = (logId: string): string => JSON.stringify({ logId, sequence: 1, endpoints: [] });

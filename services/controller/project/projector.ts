@@ -202,11 +202,8 @@ export class Projector {
       if (revision !== null) {
         const failure = await this.tryWrite(shelf, key, value, revision ?? 0);
         if (failure === undefined || failure === "BUS_CLOSED") return true;
-        if (failure !== "KV_CONFLICT") {
-          // It may have been stored nevertheless.
-          shelf.revisions.set(key, null);
-          return false;
-        }
+        // It may have been stored nevertheless: then the watch tells of it.
+        if (failure !== "KV_CONFLICT") return false;
       }
       const settled = await this.settle(name, shelf, key, value);
       if (settled !== "retry") return settled === "done";
