@@ -37,6 +37,11 @@ const build = join(import.meta.dirname, "../..");
 const shownViolations = 10;
 const shownLines = 40;
 
+// A reader that has seen enough (`npm run sim … | head`) ends the run.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(1);
+});
 const out = (line: string): void => void process.stdout.write(`${line}\n`);
 
 const plan: Plan = {

@@ -6,10 +6,11 @@ import { check } from "../../services/core/check.ts";
 import { emptyState, foldRecord } from "../../services/core/fold/fold.ts";
 import { fencedSpec } from "../../services/core/fence.ts";
 import { limits } from "../../services/bus/limits.ts";
-import { parseDurationMs } from "../../services/core/quantity.ts";
 import { keyOf } from "../../services/core/model.ts";
 import type { State } from "../../services/core/model.ts";
 import { controllerNames } from "./faults.ts";
+import { Silence } from "./silence.ts";
+import type { Troubles } from "./troubles.ts";
 import type { Answer } from "./world/operator.ts";
 
 /** A record as the server has it. */
@@ -24,41 +25,22 @@ export interface Violation {
   readonly message: string;
 }
 
-/** What the observer asks about the world at this moment. */
-export interface Conditions {
-  /** True when nothing has disturbed a process, or `bus`, for that long, but for kinds of faults that do no harm. */
-  isClean(place: string, ms: number, harmless?: ReadonlySet<string>): boolean;
-  /** How long faults of a kind lasted there since then, milliseconds. */
-  lasted(place: string, kind: string, since: number): number;
-  /** Running containers, and the pods they are of. */
-  running(): readonly { readonly node: string; readonly pod: string }[];
+/** A running container's node, and the pod it is of. */
+export interface Running {
+  readonly node: string;
+  readonly pod: string;
 }
 
 /** Answers that say that nothing had to be changed. */
 const idle: ReadonlySet<string> = new Set(["unchanged"]);
 /** Answers that leave open what became of a change. */
 const open: ReadonlySet<string> = new Set(["NO_LEADER", "TIMEOUT", "BUSY", "NATS_UNREACHABLE", "BUS_CLOSED"]);
-/** A node may be called unheard only when something disturbed it, or the bus, this recently. */
-const cleanMs = 12_000;
 /** A proxy that nothing disturbed for this long is waited for. */
 const heardMs = 15_000;
 /** After a pod's stop, what a proxy sent on its way before may still arrive. */
 const onTheWayMs = 5;
 /** What keeps a message up for less than a second keeps nobody from being heard. */
 const slow: ReadonlySet<string> = new Set(["slow"]);
-/** A leader with no other trouble hears all that nodes send, if only after it stood still. */
-const still: ReadonlySet<string> = new Set(["slow", "pause", "clockJump"]);
-/**
- * A node with such troubles keeps its connection, and could answer a ping when they are over. One that hears nothing gives its
- * connection up after a while, and the server hears that: then nobody is there to be asked.
- */
-const late: ReadonlySet<string> = new Set(["slow", "pause", "clockJump", "cut", "cutUp"]);
-/** A silent node is asked, and has this long to answer. */
-const pingMs = 600;
-/** Two looks at a clock, and a message on its way. */
-const blurMs = 400;
-/** A heartbeat may cross the event that says its node is not heard. */
-const crossingMs = 100;
 /**
  * A proxy knows what has been in the bucket for this long, unless something was wrong with it or the bus as recently as
  * this: a reader's request may take 5 s to fail, the next try may come 5 s later, and the table is saved a second after.
@@ -82,16 +64,19 @@ const unfencing = [
   "clockJump",
 ] as const;
 
-/** More nodes than this share silent at once may be a fault of ours, and are waited for this long (decision 5). */
-const massShare = 0.3;
-const massHoldMs = 290_000;
-
-/** What a new leader's reckoning of time may differ from the one before it. */
-const slackMs = 1500;
-
+/** An assignment as an agent saves it. */
 interface Assignment {
   readonly logId: string;
+  readonly epoch: number;
   readonly generation: number;
+  readonly items: readonly { readonly namespace: string; readonly name: string; readonly desired: string }[];
+}
+
+/** A log lost what came after a record; the leader was of this epoch then. */
+interface Loss {
+  readonly logId: string;
+  readonly left: number;
+  readonly epoch: number;
 }
 
 /** Endpoints as a proxy saves them: key, revision, value. */
@@ -108,28 +93,25 @@ export class Observer {
   readonly archive: LogEntry[] = [];
   /** Records looked at so far. */
   records = 0;
-  /** How often the archive began anew, because the log had lost records. */
-  losses = 0;
+  /** The archive began anew as often, because the log had lost records. */
+  readonly losses: Loss[] = [];
   /** Records come again that were written before: when they come says nothing. */
   isReplaying = false;
   /** Records strangers wrote that were not met yet. */
   private strays = 0;
   /** And those that were. */
   private met = 0;
-  /** Node → when it was first called unheard for itself. */
-  private readonly unheardSince = new Map<string, { readonly at: number; readonly eventTime: number }>();
   private readonly now: () => number;
-  private readonly conditions: Conditions;
+  private readonly troubles: Troubles;
+  private readonly running: () => readonly Running[];
+  /** What is said of nodes that are not heard. */
+  readonly silence: Silence;
   /** Operation → sequences of the events that carried it. */
   private readonly operations = new Map<string, number[]>();
   /** Changes that were acknowledged: operation → sequence. */
   private readonly acknowledged = new Map<string, number>();
   /** Pods whose agent said that they have stopped for good. */
   private readonly over = new Set<string>();
-  /** Node → when its last heartbeat came to the server, and the one before. */
-  private readonly beats = new Map<string, { readonly last: number; readonly before: number }>();
-  /** Nodes that are said to be unheard. */
-  private readonly unheard = new Set<string>();
   /** Pods → what makes two of them copies of one, for those with a fence. */
   private readonly fenced = new Map<string, string>();
   /** Pods that were to run when the log was lost; news of the end of others may still be on its way. */
@@ -145,9 +127,11 @@ export class Observer {
   /** `node:port` → the pod that was stopped there at the cluster's wish, and when. */
   private readonly stopped = new Map<string, { readonly pod: string; readonly at: number }>();
 
-  constructor(now: () => number, conditions: Conditions) {
+  constructor(now: () => number, troubles: Troubles, running: () => readonly Running[]) {
     this.now = now;
-    this.conditions = conditions;
+    this.troubles = troubles;
+    this.running = running;
+    this.silence = new Silence(now, troubles, (message) => this.violate("liveness", message));
   }
 
   violate(invariant: string, message: string): void {
@@ -170,10 +154,10 @@ export class Observer {
     for (const item of items) this.item(item, sequence);
   }
 
-  /** The log lost its end, or all: what was seen of it counts no more. */
-  forget(): void {
+  /** The log lost all after record `left`: what was seen of it counts no more. */
+  forget(left: number): void {
     this.forgotAt = this.now();
-    this.losses += 1;
+    this.losses.push({ logId: this.state.logId, left, epoch: this.state.epoch });
     // Those that are left, or come back with a backup, are met again.
     this.strays += this.met;
     this.met = 0;
@@ -222,20 +206,10 @@ export class Observer {
     if (item.kind === "pod" && item.verb !== "removed" && "reason" in item && item.reason === "PORT_TAKEN") {
       this.violate("9", `event ${sequence}: ${item.name} finds its port taken, and only pods take ports here`);
     }
-    if (item.kind === "pod" && item.verb === "lost") this.lost(sequence, keyOf(item.namespace, item.name));
-    if (item.kind === "node") {
-      const isAlone = item.verb === "unknown" && item.reason === "NODE_UNHEARD";
-      if (!isAlone) this.unheardSince.delete(item.name);
-      else if (!this.unheardSince.has(item.name)) {
-        this.unheardSince.set(item.name, { at: this.now(), eventTime: this.state.time });
-      }
+    if (item.kind === "pod" && item.verb === "lost" && !this.isReplaying) {
+      this.silence.onLost(this.state, keyOf(item.namespace, item.name), sequence);
     }
-    if (item.kind !== "node") return;
-    if (item.verb !== "unknown") this.unheard.delete(item.name);
-    else if (!this.unheard.has(item.name)) {
-      this.unheard.add(item.name);
-      this.calledUnheard(item.name, item.reason, sequence);
-    }
+    if (item.kind === "node") this.silence.onNode(this.state, item, sequence, this.isReplaying);
   }
 
   private pod(item: Extract<EventItem, { kind: "pod" }>, sequence: number): void {
@@ -256,33 +230,6 @@ export class Observer {
     }
   }
 
-  /** A node counts as unheard after four seconds of silence and a ping that it did not answer, not counting time in which the leader stood still. */
-  private calledUnheard(node: string, reason: string | undefined, sequence: number): void {
-    const { conditions } = this;
-    if (this.isReplaying || !conditions.isClean("bus", cleanMs)) return;
-    if (reason === "NODE_UNHEARD" && conditions.isClean(node, cleanMs)) {
-      this.violate("liveness", `event ${sequence}: node ${node} is called unheard though nothing was wrong`);
-    }
-    const { leader } = this.state;
-    const beats = this.beats.get(node);
-    if (beats === undefined || !conditions.isClean(leader, cleanMs, still)) return;
-    const heard = this.now() - beats.last < crossingMs ? beats.before : beats.last;
-    const stalled = conditions.lasted(leader, "pause", heard);
-    const silence = this.now() - heard - stalled;
-    const least = limits.nodeUnheardMs + (conditions.isClean(node, cleanMs, late) ? pingMs : 0) - blurMs;
-    if (silence < least) {
-      this.violate(
-        "liveness",
-        `event ${sequence}: node ${node} is called unheard after ${Math.round(silence)} ms of silence`,
-      );
-    }
-  }
-
-  /** A heartbeat came to the server. */
-  onBeat(node: string): void {
-    this.beats.set(node, { last: this.now(), before: this.beats.get(node)?.last ?? -Infinity });
-  }
-
   /** A node wrote down what it was told. */
   onAssignment(node: string, told: Assignment): void {
     const before = this.assignments.get(node);
@@ -301,8 +248,8 @@ export class Observer {
 
   /** What a proxy has written down of the endpoints. */
   onTable(proxy: string, { parts }: Table): void {
-    const { conditions } = this;
-    const isClean = conditions.isClean("bus", tableCleanMs) && conditions.isClean(proxy, tableCleanMs);
+    const { troubles } = this;
+    const isClean = troubles.isClean("bus", tableCleanMs) && troubles.isClean(proxy, tableCleanMs);
     if (!isClean || !this.isWhole) return;
     const known = new Map(parts.map(([key, revision]) => [key, revision]));
     for (const [key, { revision, at }] of this.revisions) {
@@ -311,28 +258,6 @@ export class Observer {
       const has = known.get(key) ?? "nothing";
       this.violate("7", `proxy ${proxy} has ${has} for ${key}, the bucket ${revision === -1 ? "nothing" : revision}`);
     }
-  }
-
-  /** Pods are given up only while most nodes are heard, or after the hold. */
-  private lost(sequence: number, key: string): void {
-    if (this.isReplaying) return;
-    const { nodes, time, pods, workloads } = this.state;
-    const pod = pods.get(key);
-    const lostAfter = workloads.get(pod?.workload ?? "")?.spec.lostAfter ?? "15s";
-    const since = this.unheardSince.get(pod?.node ?? "") ?? { at: -Infinity, eventTime: -Infinity };
-    // An event may get into the log seconds after it was decided, and a leader's clock may jump: the longer one counts.
-    const waited = Math.max(this.now() - since.at, time - since.eventTime);
-    if (waited < parseDurationMs(lostAfter) - limits.nodeUnheardMs - slackMs) {
-      this.violate(
-        "liveness",
-        `event ${sequence}: ${key} is given up ${Math.round(waited)} ms after its node fell silent`,
-      );
-    }
-    const silent = [...nodes.values()].filter(({ state }) => state === "unknown");
-    if (silent.length < 2 || silent.length <= nodes.size * massShare) return;
-    const longest = Math.max(...silent.map(({ since }) => time - since));
-    if (longest >= massHoldMs) return;
-    this.violate("liveness", `event ${sequence}: a pod is given up though ${silent.length} nodes fell silent at once`);
   }
 
   /** What an operator was told. `isStored` looks into the store of the server at this moment. */
@@ -363,18 +288,28 @@ export class Observer {
     const pod = this.state.pods.get(container.pod);
     const wanted = pod !== undefined && pod.node === node && pod.desired !== "stop" && pod.state !== "lost";
     const isFence = this.fenced.has(container.pod) && !this.isLeased(node);
-    if (wanted && !isFence) this.violate("10", `node ${node} ends ${container.pod}, which should ${pod.desired} there`);
+    if (wanted && !isFence && !this.isOfLostOrder(node, container.pod))
+      this.violate("10", `node ${node} ends ${container.pod}, which should ${pod.desired} there`);
     if (pod?.desired !== "stop" || pod.node !== node) return;
     for (const { hostPort } of container.ports) {
       this.stopped.set(`${node}:${hostPort}`, { pod: container.pod, at: this.now() });
     }
   }
 
+  /** True while the node holds an order whose record was lost, and which does not let the pod run. */
+  private isOfLostOrder(node: string, pod: string): boolean {
+    const told = this.assignments.get(node);
+    if (told === undefined || told.logId !== this.state.logId) return false;
+    const { logId, epoch, generation, items } = told;
+    const isLost = this.losses.some((loss) => loss.logId === logId && generation > loss.left && epoch <= loss.epoch);
+    return isLost && !items.some(({ namespace, name, desired }) => keyOf(namespace, name) === pod && desired === "run");
+  }
+
   /** True where nothing can have kept the node from being granted its lease. */
   private isLeased(node: string): boolean {
-    const isClean = (place: string): boolean => this.conditions.isClean(place, leasedMs);
+    const isClean = (place: string): boolean => this.troubles.isClean(place, leasedMs);
     // A leader looks at the log's tail before it grants: on a slow link all of that may take longer than the lease.
-    return this.conditions.isClean(node, leasedMs, slow) && ["bus", ...controllerNames].every(isClean);
+    return this.troubles.isClean(node, leasedMs, slow) && ["bus", ...controllerNames].every(isClean);
   }
 
   /** An agent starts a container. */
@@ -385,7 +320,7 @@ export class Observer {
     }
     const copies = this.fenced.get(container.pod);
     if (copies === undefined || !this.isWhole || !this.isFencing(node)) return;
-    for (const other of this.conditions.running()) {
+    for (const other of this.running()) {
       if (other.pod === container.pod || this.fenced.get(other.pod) !== copies || !this.isFencing(other.node)) continue;
       this.violate("fence", `node ${node} starts ${container.pod} while its copy ${other.pod} runs on ${other.node}`);
     }
@@ -394,7 +329,7 @@ export class Observer {
   /** False where a fence may have failed as decision 27 says. */
   private isFencing(node: string): boolean {
     const since = this.now() - fencedCleanMs;
-    return unfencing.every((kind) => this.conditions.lasted(node, kind, since) === 0);
+    return unfencing.every((kind) => this.troubles.lasted(node, kind, since) === 0);
   }
 
   /** A proxy connects to a port of a node. */
@@ -403,7 +338,7 @@ export class Observer {
     if (found === undefined || this.now() - found.at < onTheWayMs) return;
     const ms = heardMs + this.now() - found.at;
     const places = ["bus", proxy, ...controllerNames];
-    if (!places.every((place) => this.conditions.isClean(place, ms, slow))) return;
+    if (!places.every((place) => this.troubles.isClean(place, ms, slow))) return;
     this.stopped.delete(`${node}:${port}`);
     this.violate("7", `proxy ${proxy} still connects to ${found.pod} on ${node}, which was stopped`);
   }

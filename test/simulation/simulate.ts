@@ -235,10 +235,10 @@ class Refold {
 
   compare({ observer }: World): void {
     const { archive, losses } = observer;
-    if (losses !== this.losses) {
+    if (losses.length !== this.losses) {
       this.state = emptyState();
       this.folded = 0;
-      this.losses = losses;
+      this.losses = losses.length;
     }
     for (; this.folded < archive.length; this.folded += 1) {
       const { sequence, data } = archive[this.folded] as LogEntry;

@@ -75,18 +75,18 @@ export class World {
     const { random } = this.chance.stream("server");
     this.server = new SimServer({ clock, random, synced, syncIntervalMs, cluster });
     this.network = new Network(timeline, this.chance.stream("network"));
-    this.observer = new Observer(() => timeline.now, {
-      isClean: (place, ms, harmless) => this.troubles.isClean(place, ms, harmless),
-      lasted: (place, kind, since) => this.troubles.lasted(place, kind, since),
-      running: () =>
+    this.observer = new Observer(
+      () => timeline.now,
+      this.troubles,
+      () =>
         this.agents.flatMap(({ name, engine }) =>
           engine.all().flatMap(({ state, spec }) => (state === "running" ? [{ node: name, pod: spec.pod }] : [])),
         ),
-    });
+    );
     const beats = new Map(nodeNames.map((name) => [subjectsOf(cluster).node.heartbeat(name), name]));
     this.server.onSubject = (subject) => {
       const node = beats.get(subject);
-      if (node !== undefined) this.observer.onBeat(node);
+      if (node !== undefined) this.observer.silence.onBeat(node);
     };
     this.server.onHidden = () => this.troubles.begin("bus", "hidden")();
     const logger = (process: string): Logger => loggerOf(this.trace, process);
@@ -147,7 +147,7 @@ export class World {
       this.trace.note("world", "the log lost records", { from: stored.last + 1, to: this.folded });
       // What is left may begin later than at its first record, but is known.
       const left = this.observer.archive.filter(({ sequence }) => sequence <= stored.last);
-      this.observer.forget();
+      this.observer.forget(stored.last);
       const { isReplaying } = this.observer;
       this.observer.isReplaying = true;
       for (const record of left) this.observer.onRecord(record);

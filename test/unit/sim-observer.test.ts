@@ -1,0 +1,74 @@
+// What the simulation's observer says of a pod that is ended while the log says it should run.
+import { beforeEach, describe, expect, it } from "vitest";
+import type { ContainerInfo } from "../../services/agent/runtime/driver.ts";
+import { Observer } from "../simulation/observer.ts";
+import { Troubles } from "../simulation/troubles.ts";
+import { TestCluster, workloadManifest } from "../support/core.ts";
+
+const encoder = new TextEncoder();
+
+describe("a log that lost the order to stop a pod", () => {
+  let cluster: TestCluster;
+  let observer: Observer;
+  let kept: number;
+  let pod: { namespace: string; name: string; desired: string };
+  let container: ContainerInfo;
+  let epoch: number;
+
+  const feed = (from: number, to = Infinity): void => {
+    for (const { sequence, event } of cluster.log) {
+      if (sequence > from && sequence <= to)
+        observer.onRecord({ sequence, data: encoder.encode(JSON.stringify(event)) });
+    }
+  };
+  const tells = (epoch: number, generation: number, desired: string): void => {
+    observer.onAssignment("n1", { logId: "log1", epoch, generation, items: [{ ...pod, desired }] });
+  };
+  const blamed = (): string[] => {
+    observer.onEnd("n1", container);
+    return observer.violations.map(({ message }) => message);
+  };
+
+  beforeEach(() => {
+    cluster = new TestCluster({ n1: {} });
+    observer = new Observer(
+      () => 0,
+      new Troubles(() => 0),
+      () => [],
+    );
+    cluster.apply(workloadManifest("web", { replicas: 1 }));
+    cluster.converge();
+    ({ sequence: kept, epoch } = cluster.state);
+    pod = { ...cluster.pods()[0]!, desired: "run" };
+    container = { id: "1", pod: `default/${pod.name}`, name: "main", state: "running", oomKilled: false, ports: [] };
+    cluster.apply(workloadManifest("web", { replicas: 0 }));
+    expect(cluster.pods()[0]?.desired).toBe("stop");
+    feed(0);
+    observer.forget(kept);
+    feed(0, kept);
+    expect(observer.violations).toEqual([]);
+  });
+
+  it("does not blame the node that holds the order", () => {
+    tells(epoch, kept + 2, "stop");
+    expect(blamed()).toEqual([]);
+  });
+
+  const blame = () => `node n1 ends ${container.pod}, which should run there`;
+
+  it("blames one whose order lets the pod run", () => {
+    tells(epoch, kept + 2, "run");
+    expect(blamed()).toEqual([blame()]);
+  });
+
+  it("blames one whose order is of the log that is left", () => {
+    tells(epoch, kept, "stop");
+    expect(blamed()).toEqual([blame()]);
+  });
+
+  it("blames one that was told by a leader elected since", () => {
+    tells(epoch, kept + 2, "stop");
+    tells(kept + 1, kept + 2, "stop");
+    expect(blamed()).toEqual([blame()]);
+  });
+});
