@@ -93,14 +93,14 @@ export class Appender {
       if (!isIn) this.context.counters.settled++;
       const look = isIn ? "own" : await this.look(draft.event.id, deadline);
       if (look === "deposed") return { kind: "deposed" };
-      if (!(await this.stands(deadline))) break;
-      if (look === "own") return this.commit(data);
       if (look === "foreign") {
         draft = build(this.expected);
         data = encodeEvent(draft.event);
         clean = true;
         continue;
       }
+      if (!(await this.stands(deadline))) break;
+      if (look === "own") return this.commit(data);
       // Only when no earlier try can still get in is a refusal the last word.
       if (answer === "full" && look === "absent" && clean) return { kind: "full" };
       clean &&= answer === "full" || answer === "conflict";
@@ -149,7 +149,7 @@ export class Appender {
   }
 
   /**
-   * Whether the last event that was folded is still in the log. Servers that lost their end in a power cut take an append
+   * Whether what was folded is still in the log. Servers that lost their end in a power cut take an append
    * with an old expectation again once others have written as many records as were lost; what follows from a state that
    * never was must not be taken for committed. Without a lost connection or answer the log cannot have come to this.
    */

@@ -1,7 +1,7 @@
 // The one owner of a folded state: every record of the log goes through here, whoever reads or writes it. Used by the
 // follower, the election, the term and the verifier, which hand it on; no two of them hold it at a time.
 import type { LogRecord, LogStore } from "../bus/port.ts";
-import { emptyState, foldRecord } from "../core/fold/fold.ts";
+import { emptyState, extendsChain, foldRecord } from "../core/fold/fold.ts";
 import type { State, Touched } from "../core/model.ts";
 import { SwainError } from "../kernel/errors.ts";
 import { parseJson, stringField } from "./record.ts";
@@ -64,14 +64,23 @@ export class Ledger {
   }
 
   /**
-   * Holds the last accepted event against the log: a stream made anew or cut back is another log. Throws LOG_UNKNOWN, and
-   * TIMEOUT or JETSTREAM_ERROR.
+   * Holds what was folded against the log, which may be another one made anew, or have lost its end and grown again: the
+   * last accepted event is where it was, and none of the records after it that did not count follows it now. Throws
+   * LOG_UNKNOWN, and TIMEOUT or JETSTREAM_ERROR.
    */
   async confirm(log: LogStore): Promise<void> {
-    const { accepted, lastEventId } = this.state;
-    if (accepted === 0) return;
-    const record = await log.get(accepted);
-    if (record === null || stringField(parseJson(record.data), "id") !== lastEventId) throw lost(accepted, null);
+    const { accepted, sequence, lastEventId } = this.state;
+    if (accepted > 0) {
+      const record = await log.get(accepted);
+      if (record === null || stringField(parseJson(record.data), "id") !== lastEventId) throw lost(accepted, null);
+    }
+    if (sequence === accepted) return;
+    let next: number | null = null;
+    const onRecord = (record: LogRecord): void => {
+      if (extendsChain(this.state, record.sequence, parseJson(record.data))) next ??= record.sequence;
+    };
+    await log.read(accepted + 1, onRecord, sequence);
+    if (next !== null) throw lost(next, null);
   }
 }
 

@@ -52,9 +52,9 @@ class ScriptedLog implements LogStore {
     return data === undefined ? null : { sequence, subject: "s", data, time: 0 };
   }
 
-  async read(from: number, onRecord: (record: LogRecord) => void): Promise<void> {
+  async read(from: number, onRecord: (record: LogRecord) => void, upTo = Infinity): Promise<void> {
     for (const [index, data] of this.records.entries()) {
-      if (index + 1 >= from) onRecord({ sequence: index + 1, subject: "s", data, time: 0 });
+      if (index + 1 >= from && index < upTo) onRecord({ sequence: index + 1, subject: "s", data, time: 0 });
     }
   }
 
@@ -269,8 +269,30 @@ describe("an append", () => {
     expect(await appender.append(() => one)).toEqual({ kind: "unsettled" });
   });
 
+  it("nor when strays at its end were all that the log lost", async () => {
+    const appender = await elected();
+    log.records.push(bytes({ stray: 1 }), bytes({ stray: 2 }));
+    ledger.fold(2, bytes({ stray: 1 }));
+    ledger.fold(3, bytes({ stray: 2 }));
+    appender.caughtUp(3);
+    log.faults = [
+      (at, data, expected) => {
+        at.records.length = 2;
+        at.records.push(encodeEvent(rival()));
+        at.store(data, expected);
+        return "TIMEOUT";
+      },
+    ];
+    const one = draft();
+    expect(await appender.append(() => one)).toEqual({ kind: "unsettled" });
+    await expect(ledger.catchUp(log)).rejects.toMatchObject({ code: "LOG_UNKNOWN" });
+  });
+
   it("is committed over a new connection to a log that kept all", async () => {
     const appender = await elected();
+    log.records.push(bytes({ stray: 1 }));
+    ledger.fold(2, bytes({ stray: 1 }));
+    appender.caughtUp(2);
     log.faults = [
       (at, data, expected) => {
         for (const tell of watchers) tell("disconnected");
@@ -279,7 +301,7 @@ describe("an append", () => {
     ];
     log.getFaults = ["TIMEOUT", "JETSTREAM_ERROR"];
     const one = draft();
-    expect(await appender.append(() => one)).toMatchObject({ kind: "committed", sequence: 2 });
+    expect(await appender.append(() => one)).toMatchObject({ kind: "committed", sequence: 3 });
     expect(log.sent).toHaveLength(1);
   });
 

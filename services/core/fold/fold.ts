@@ -76,7 +76,7 @@ const electionOf = (items: readonly EventItem[]): EventItem | undefined => items
  * True for an event of the current epoch that follows the last one, and for an election that does: its epoch is its own
  * sequence, so that only a writer who stated the expected sequence can have made it.
  */
-function extendsChain(state: State, sequence: number, value: unknown): boolean {
+export function extendsChain(state: State, sequence: number, value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
   const { logId, epoch, id, prev, items } = value as Partial<Event>;
   if (typeof logId !== "string" || typeof id !== "string" || id === "" || !Array.isArray(items)) return false;
