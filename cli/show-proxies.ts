@@ -1,5 +1,6 @@
 // `swain proxy ls`: what the proxies of the cluster serve, where, and how their backends fare.
 import type { ProxyBackend, ProxyObject, ProxyRoute } from "../schemas/generated/types.ts";
+import { errorKinds } from "../services/kernel/errors.ts";
 import type { Code } from "../services/kernel/errors.ts";
 import type { Client } from "./client.ts";
 import { table } from "./output/table.ts";
@@ -26,6 +27,9 @@ export async function showProxies(terminal: Terminal, client: Client, format: st
   const rows = proxies.flatMap(wide ? wideRows : routeRows);
   terminal.out(table(wide ? backendHeadings : routeHeadings, rows, terminal.color));
   const omitted = proxies.reduce((sum, { status }) => sum + (status.metrics?.omitted ?? 0), 0);
+  for (const { metadata, status } of proxies) {
+    if (status.reason === doubled) terminal.err(`proxy ${metadata.name}: ${errorKinds[doubled].action} (${doubled})\n`);
+  }
   if (omitted > 0) terminal.err(`${omitted} more routes and backends did not fit into the proxies' messages.\n`);
 }
 
@@ -56,6 +60,7 @@ export function downCode(proxies: readonly ProxyObject[], service: string): stri
   return routes.some((route) => route.service === service && isAllDown(route)) ? allDown : "";
 }
 
+const doubled = "PROXY_ID_DOUBLED" satisfies Code;
 const allDown = "BACKENDS_DOWN" satisfies Code;
 
 /** As many as pods in a story. */

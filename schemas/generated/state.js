@@ -6732,7 +6732,7 @@ return errors === 0;
 validate83.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const proxyObject = validate90;
-const schema119 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:proxy-object","title":"ProxyObject","description":"What api._.proxy.list answers: a proxy the leader has heard in the last minute. It is in no bucket.","type":"object","additionalProperties":true,"required":["apiVersion","kind","metadata","status"],"properties":{"apiVersion":{"const":"swain/v1","type":"string"},"kind":{"const":"Proxy","type":"string"},"metadata":{"$ref":"urn:swain:state-common#/$defs/ObjectMeta"},"status":{"title":"ProxyStatus","type":"object","additionalProperties":true,"required":["heardAgoMs","services"],"properties":{"heardAgoMs":{"description":"Since its last sign of life.","type":"integer","minimum":0},"services":{"description":"Services it has said to serve, as namespace/name.","type":"array","items":{"type":"string"}},"metrics":{"$ref":"urn:swain:proxy-metrics"}}}}};
+const schema119 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:proxy-object","title":"ProxyObject","description":"What api._.proxy.list answers: a proxy the leader has heard in the last minute. It is in no bucket.","type":"object","additionalProperties":true,"required":["apiVersion","kind","metadata","status"],"properties":{"apiVersion":{"const":"swain/v1","type":"string"},"kind":{"const":"Proxy","type":"string"},"metadata":{"$ref":"urn:swain:state-common#/$defs/ObjectMeta"},"status":{"title":"ProxyStatus","type":"object","additionalProperties":true,"required":["heardAgoMs","services"],"properties":{"heardAgoMs":{"description":"Since its last sign of life.","type":"integer","minimum":0},"services":{"description":"Services it has said to serve, as namespace/name.","type":"array","items":{"type":"string"}},"reason":{"description":"PROXY_ID_DOUBLED while two proxies run under this id.","type":"string"},"metrics":{"$ref":"urn:swain:proxy-metrics"}}}}};
 
 function validate91(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -7802,15 +7802,9 @@ vErrors.push(err13);
 errors++;
 }
 }
-if(data3.metrics !== undefined){
-if(!(validate93(data3.metrics, {instancePath:instancePath+"/status/metrics",parentData:data3,parentDataProperty:"metrics",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate93.errors : vErrors.concat(validate93.errors);
-errors = vErrors.length;
-}
-}
-}
-else {
-const err14 = {instancePath:instancePath+"/status",schemaPath:"#/properties/status/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(data3.reason !== undefined){
+if(typeof data3.reason !== "string"){
+const err14 = {instancePath:instancePath+"/status/reason",schemaPath:"#/properties/status/properties/reason/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err14];
 }
@@ -7820,14 +7814,32 @@ vErrors.push(err14);
 errors++;
 }
 }
+if(data3.metrics !== undefined){
+if(!(validate93(data3.metrics, {instancePath:instancePath+"/status/metrics",parentData:data3,parentDataProperty:"metrics",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate93.errors : vErrors.concat(validate93.errors);
+errors = vErrors.length;
+}
+}
 }
 else {
-const err15 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+const err15 = {instancePath:instancePath+"/status",schemaPath:"#/properties/status/type",keyword:"type",params:{type: "object"},message:"must be object"};
 if(vErrors === null){
 vErrors = [err15];
 }
 else {
 vErrors.push(err15);
+}
+errors++;
+}
+}
+}
+else {
+const err16 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err16];
+}
+else {
+vErrors.push(err16);
 }
 errors++;
 }

@@ -1716,6 +1716,10 @@ open: {
 [k: string]: number
 }
 /**
+ * New with each start of the proxy, so that two of one id are not taken for one.
+ */
+bootId?: string
+/**
  * Counts the heartbeats of a running proxy, so that a lost one is noticed.
  */
 number?: number
@@ -2196,6 +2200,10 @@ heardAgoMs: number
  * Services it has said to serve, as namespace/name.
  */
 services: string[]
+/**
+ * PROXY_ID_DOUBLED while two proxies run under this id.
+ */
+reason?: string
 metrics?: ProxyMetrics
 [k: string]: unknown
 }

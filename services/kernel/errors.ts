@@ -156,6 +156,7 @@ export const errorKinds = {
     "Make room on another node (add one, lower requests, free the port), or give the pods up: `swain node uncordon` ends the drain.",
   ),
   NODE_ID_DOUBLED: kind(1, true, "Two agents use one node id: stop one of them, or give it another id with --id."),
+  PROXY_ID_DOUBLED: kind(1, true, "Two proxies use one id: stop one of them, or give it another id with --id."),
   MASS_LOSS_HELD: kind(
     1,
     true,

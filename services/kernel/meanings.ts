@@ -41,6 +41,7 @@ export const meanings: Readonly<Partial<Record<Code, string>>> = {
   TOO_LARGE_FOR_ANY_NODE: "The pod requests more than any node has, even an empty one.",
   NODE_UNHEARD: "A node has sent no sign of life for some seconds.",
   NODE_ID_DOUBLED: "Two agents speak for one node.",
+  PROXY_ID_DOUBLED: "Two proxies run under one id; pods wait for both, but only one of them is shown.",
   MASS_LOSS_HELD: "So many nodes fell silent at once that their pods are not replaced yet.",
   NODE_LOST_HELD: "The pod's node is unheard, and its workload waits for that node instead of making the pod anew.",
   FENCED: "No leader answered the agent for lostAfter, so it stopped the fenced pod itself, or does not start it.",

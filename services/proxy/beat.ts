@@ -5,11 +5,13 @@ import { limits } from "../bus/limits.ts";
 import type { Bus } from "../bus/port.ts";
 import type { Cancel, Clock } from "../kernel/clock.ts";
 import { asSwainError } from "../kernel/errors.ts";
+import type { Ids } from "../kernel/ids.ts";
 import type { Logger } from "../kernel/log.ts";
 import { proxyLimits } from "./limits.ts";
 
 interface BeatPorts {
   readonly clock: Clock;
+  readonly ids: Ids;
   readonly bus: Bus;
   readonly log: Logger;
 }
@@ -30,6 +32,7 @@ export class Beat {
   private readonly ports: BeatPorts;
   private readonly subject: string;
   private readonly source: BeatSource;
+  private readonly bootId: string;
   private readonly cancelTimer: Cancel;
   private readonly changed = new Set<string>();
   private cancelSoon: Cancel | undefined;
@@ -41,6 +44,7 @@ export class Beat {
 
   constructor(ports: BeatPorts, subject: string, source: BeatSource) {
     this.ports = ports;
+    this.bootId = ports.ids.next();
     this.subject = subject;
     this.source = source;
     this.cancelTimer = ports.clock.every(limits.heartbeatMs, () => this.beat());
@@ -100,7 +104,7 @@ export class Beat {
     const { bus, clock, log } = this.ports;
     this.sentAt = clock.mono();
     try {
-      bus.publish(this.subject, heartbeat);
+      bus.publish(this.subject, { bootId: this.bootId, ...heartbeat });
       return true;
     } catch (error) {
       if (clock.mono() - this.saidAt < proxyLimits.repeatLogMs) return false;

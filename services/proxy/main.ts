@@ -13,7 +13,7 @@ import type { Logger } from "../kernel/log.ts";
 import { systemClock } from "../kernel/node/clock.ts";
 import { systemDisk } from "../kernel/node/disk.ts";
 import { hostFact } from "../kernel/node/host.ts";
-import { systemRandom } from "../kernel/node/ids.ts";
+import { systemIds, systemRandom } from "../kernel/node/ids.ts";
 import { systemSockets } from "../kernel/node/sockets.ts";
 import type { Observed } from "../kernel/insight.ts";
 import type { Running } from "../kernel/running.ts";
@@ -58,7 +58,14 @@ const busRetry = { firstMs: proxyLimits.busFirstMs, maxMs: proxyLimits.busMaxMs,
 export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const { cluster, id, data, all } = options;
   const log = options.log.with({ proxy: id });
-  const ports = { clock: systemClock, random: systemRandom, disk: systemDisk, sockets: systemSockets, log };
+  const ports = {
+    clock: systemClock,
+    ids: systemIds,
+    random: systemRandom,
+    disk: systemDisk,
+    sockets: systemSockets,
+    log,
+  };
   const proxy = new Proxy(ports, {
     cluster,
     id,

@@ -5,7 +5,7 @@ import { subjectsOf } from "../bus/subjects.ts";
 import type { Bus } from "../bus/port.ts";
 import type { Cancel, Clock } from "../kernel/clock.ts";
 import type { Disk } from "../kernel/disk.ts";
-import type { Random } from "../kernel/ids.ts";
+import type { Ids, Random } from "../kernel/ids.ts";
 import type { Logger } from "../kernel/log.ts";
 import type { Sockets } from "../kernel/sockets.ts";
 import { portsOf } from "./backends.ts";
@@ -29,6 +29,7 @@ import type { Parts } from "./table.ts";
 
 export interface ProxyPorts {
   readonly clock: Clock;
+  readonly ids: Ids;
   readonly random: Random;
   readonly disk: Disk;
   readonly sockets: Sockets;
@@ -125,12 +126,12 @@ export class Proxy {
   /** Follows the endpoints on this bus from now on. Called once, when the bus is there. */
   attach(bus: Bus): void {
     if (this.stopped) return;
-    const { clock, log } = this.ports;
+    const { clock, ids, log } = this.ports;
     const { cluster, id, allOn } = this.config;
     this.bus = bus;
     const [only] = this.named;
     const narrow = allOn === undefined && this.named.size === 1 ? only : undefined;
-    this.beat = new Beat({ clock, bus, log }, subjectsOf(cluster).proxy.heartbeat(id), {
+    this.beat = new Beat({ clock, ids, bus, log }, subjectsOf(cluster).proxy.heartbeat(id), {
       settle: () => this.flush(),
       served: () => this.served(),
       applied: (service) => (this.serves(service) ? appliedOf(this.table.partsOf(service)) : undefined),

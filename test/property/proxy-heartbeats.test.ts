@@ -22,7 +22,7 @@ function setUp() {
     every: (_ms, fn) => ((tick = fn), () => {}),
   };
   const bus = { publish: (_: string, beat: ProxyHeartbeat) => void sent.push(structuredClone(beat)) } as unknown as Bus;
-  const beat = new Beat({ clock, bus, log: silent }, "p", {
+  const beat = new Beat({ clock, ids: { next: () => "boot" }, bus, log: silent }, "p", {
     settle: () => {},
     served: () => served.keys(),
     applied: (service) => {

@@ -28,7 +28,8 @@ const proxyOf = (...backends: object[]): ProxyObject => {
 async function listed(proxy: ProxyObject, format: string): Promise<string> {
   let out = "";
   const client = { list: async () => [proxy] } as unknown as Client;
-  const terminal = { out: (text: string) => void (out += text), err: () => {}, color: false } as unknown as Terminal;
+  const print = (text: string) => void (out += text);
+  const terminal = { out: print, err: print, color: false } as unknown as Terminal;
   await showProxies(terminal, client, format);
   return out;
 }
@@ -45,6 +46,13 @@ test("where every backend fails its check, each list says that all are used", as
   }
   expect(downCode([proxy], "default/web")).toBe("BACKENDS_DOWN");
   expect(downCode([proxy], "default/other")).toBe("");
+});
+
+test("two that run under one id are told of, with the cure", async () => {
+  const proxy = proxyOf();
+  expect(await listed(proxy, "table")).not.toContain("--id");
+  const doubled = { ...proxy, status: { ...proxy.status, reason: "PROXY_ID_DOUBLED" } };
+  expect(await listed(doubled, "table")).toMatch(/^proxy p1: .* --id.* \(PROXY_ID_DOUBLED\)$/m);
 });
 
 test.each([

@@ -2,9 +2,11 @@
 import { proxyHeartbeat, proxyMetrics } from "../../../schemas/generated/messages.js";
 import type { ProxyHeartbeat, ProxyObject } from "../../../schemas/generated/types.ts";
 import type { BusMessage } from "../../bus/port.ts";
+import { limits } from "../../bus/limits.ts";
 import { idOf } from "../../bus/subjects.ts";
 import { same } from "../../core/same.ts";
 import type { ProxyView } from "../../core/view.ts";
+import type { Code } from "../../kernel/errors.ts";
 import type { Context } from "../ports.ts";
 import { bodyOf, parseJson } from "../record.ts";
 import { isName } from "./names.ts";
@@ -12,7 +14,9 @@ import { isName } from "./names.ts";
 /** Long after the planner has stopped waiting for it (`proxyHeardMs`). */
 const forgetMs = 60_000;
 /** More than any cluster has; keeps a flood of made-up ids from filling the memory. */
-const mostProxies = 10_000;
+const mostBoots = 10_000;
+const warnEveryMs = 60_000;
+const doubled = "PROXY_ID_DOUBLED" satisfies Code;
 /** Metrics of all proxies together: 100 big ones, or some thousand ordinary ones. */
 const mostMetricsBytes = 64 * 1024 * 1024;
 
@@ -44,17 +48,30 @@ export function heardAfter(known: Heard | undefined, heartbeat: ProxyHeartbeat):
   return { number, whole, services: merged, open };
 }
 
-interface Proxy {
+/** One run of a proxy. */
+interface Boot {
   at: number;
   heard: Heard;
   view: Omit<ProxyView, "heardAgoMs">;
+}
+
+/** What is heard under one id. Mostly that is one run; two at a time are told of, and pods wait for both. */
+interface Proxy {
+  readonly boots: Map<string, Boot>;
+  /** The run heard last. */
+  last: string;
   metrics: Uint8Array | undefined;
+  /** When a run was last heard that another had followed. */
+  doubledAt: number;
+  warnedAt: number;
 }
 
 export class Proxies {
   private readonly context: Context;
   private readonly onChange: () => void;
   private readonly proxies = new Map<string, Proxy>();
+  /** Runs of all proxies together. */
+  private count = 0;
   private metricsBytes = 0;
 
   /** `onChange` is called when a proxy says something new. */
@@ -65,17 +82,16 @@ export class Proxies {
 
   onHeartbeat(message: BusMessage): void {
     const id = idOf(message.subject);
-    const known = this.proxies.get(id);
     const heartbeat = bodyOf(message);
-    if (!isName(id) || !proxyHeartbeat(heartbeat) || (known === undefined && this.proxies.size >= mostProxies)) {
-      this.context.counters.dropped++;
-      return;
-    }
-    if (heartbeat.leaving === true) {
-      this.forget(id);
+    if (!isName(id) || !proxyHeartbeat(heartbeat)) return this.drop();
+    const { bootId = "", leaving = false } = heartbeat;
+    const known = this.proxies.get(id)?.boots.get(bootId);
+    if (leaving) {
+      this.forget(id, bootId);
       if (known !== undefined) this.onChange();
       return;
     }
+    if (known === undefined && this.count >= mostBoots) return this.drop();
     const heard = heardAfter(known?.heard, heartbeat);
     const at = this.context.clock.mono();
     const changed =
@@ -83,8 +99,9 @@ export class Proxies {
       heard.whole !== known.heard.whole ||
       !same(heard.open, known.heard.open);
     const view = known === undefined || changed ? viewOf(id, heard) : known.view;
-    if (known === undefined) this.proxies.set(id, { at, heard, view, metrics: undefined });
+    if (known === undefined) this.add(id, bootId, { at, heard, view });
     else Object.assign(known, { at, heard, view });
+    this.speaks(id, bootId, known !== undefined);
     if (changed) this.onChange();
   }
 
@@ -93,56 +110,92 @@ export class Proxies {
     const proxy = this.proxies.get(idOf(message.subject));
     if (proxy === undefined) return;
     const bytes = this.metricsBytes - (proxy.metrics?.length ?? 0) + message.data.length;
-    if (bytes > mostMetricsBytes) {
-      this.context.counters.dropped++;
-      return;
-    }
+    if (bytes > mostMetricsBytes) return this.drop();
     this.metricsBytes = bytes;
     proxy.metrics = message.data.slice();
   }
 
+  /** Each run of each proxy. */
   view(): ProxyView[] {
     const now = this.context.clock.mono();
     const views: ProxyView[] = [];
-    for (const [id, { at, view }] of this.proxies) {
-      if (now - at > forgetMs) this.forget(id);
-      else views.push({ ...view, heardAgoMs: now - at });
+    for (const [id, { boots }] of this.proxies) {
+      for (const [bootId, { at, view }] of boots) {
+        if (now - at > forgetMs) this.forget(id, bootId);
+        else views.push({ ...view, heardAgoMs: now - at });
+      }
     }
     return views;
   }
 
   /** Ids of the proxies heard lately, sorted. */
   ids(): string[] {
-    return this.view()
-      .map(({ id }) => id)
-      .toSorted();
+    return [...new Set(this.view().map(({ id }) => id))].toSorted();
   }
 
   /** A proxy as the API shows it; null when it is not known. */
   object(id: string): ProxyObject | null {
     const proxy = this.proxies.get(id);
-    if (proxy === undefined) return null;
-    const { at, heard, metrics: data } = proxy;
+    const boot = proxy?.boots.get(proxy.last);
+    if (proxy === undefined || boot === undefined) return null;
+    const { metrics: data, doubledAt } = proxy;
     const metrics = data === undefined ? undefined : parseJson(data);
+    const now = this.context.clock.mono();
     return {
       apiVersion: "swain/v1",
       kind: "Proxy",
       metadata: { name: id },
       status: {
-        heardAgoMs: Math.round(this.context.clock.mono() - at),
-        services: Object.keys(heard.services).toSorted(),
+        heardAgoMs: Math.round(now - boot.at),
+        services: Object.keys(boot.heard.services).toSorted(),
+        ...(now - doubledAt < limits.proxyHeardMs ? { reason: doubled } : {}),
         ...(proxyMetrics(metrics) ? { metrics } : {}),
       },
     };
   }
 
-  private forget(id: string): void {
-    this.metricsBytes -= this.proxies.get(id)?.metrics?.length ?? 0;
+  private drop(): void {
+    this.context.counters.dropped++;
+  }
+
+  private add(id: string, bootId: string, boot: Boot): void {
+    const proxy = this.proxies.get(id);
+    if (proxy !== undefined) proxy.boots.set(bootId, boot);
+    else {
+      const boots = new Map([[bootId, boot]]);
+      this.proxies.set(id, { boots, last: bootId, metrics: undefined, doubledAt: -Infinity, warnedAt: -Infinity });
+    }
+    this.count++;
+  }
+
+  /** A run that was replaced is heard no more; one that is runs beside another. */
+  private speaks(id: string, bootId: string, wasKnown: boolean): void {
+    const proxy = this.proxies.get(id);
+    if (proxy === undefined || proxy.last === bootId) return;
+    proxy.last = bootId;
+    if (!wasKnown) return;
+    const now = this.context.clock.mono();
+    proxy.doubledAt = now;
+    if (now - proxy.warnedAt < warnEveryMs) return;
+    proxy.warnedAt = now;
+    this.context.log.warn("two proxies run under one id", { code: doubled, proxy: id });
+  }
+
+  private forget(id: string, bootId: string): void {
+    const proxy = this.proxies.get(id);
+    if (proxy?.boots.delete(bootId) !== true) return;
+    this.count--;
+    const [other] = proxy.boots.keys();
+    if (other !== undefined) {
+      if (proxy.last === bootId) proxy.last = other;
+      return;
+    }
+    this.metricsBytes -= proxy.metrics?.length ?? 0;
     this.proxies.delete(id);
   }
 }
 
-function viewOf(id: string, { whole, services, open }: Heard): Proxy["view"] {
+function viewOf(id: string, { whole, services, open }: Heard): Boot["view"] {
   const applied = new Map(
     Object.entries(services).map(([key, parts]) => [key, new Map(Object.entries(parts))] as const),
   );

@@ -19,10 +19,10 @@ export class ProxyProcess extends Process {
 
   protected async main(run: Run, log: Logger): Promise<void> {
     const { cluster } = this.surroundings;
-    const { clock, random } = run;
+    const { clock, random, ids } = run;
     const sockets = this.network.sockets(run, this.machine);
     const proxy = new Proxy(
-      { clock, random, disk: this.machine.disk(run), sockets, log },
+      { clock, ids, random, disk: this.machine.disk(run), sockets, log },
       { cluster, id: this.name, hostFact: this.name, path: "/data/proxy.json", services: [], allOn: "0.0.0.0" },
     );
     await proxy.start();
