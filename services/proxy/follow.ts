@@ -96,26 +96,36 @@ export class Follower {
   }
 
   private took(key: string, outcome: Outcome, source: Source): void {
-    if (outcome === "applied") {
-      const service = partKeyOf(key)?.service;
-      if (service !== undefined) this.events.changed(service);
-    } else if (outcome === "malformed") {
+    const isAside = outcome === "behind" || (outcome === "foreign" && source === "watch");
+    if (outcome === "applied") this.changed(key);
+    else if (outcome === "malformed") {
       this.say("a value in the endpoints bucket cannot be read and was left out", { key });
-    } else if (outcome === "foreign" && source === "watch" && this.table.logId !== undefined) {
-      this.say("LOG_UNKNOWN: the endpoints bucket holds values of another log; read anew before they are used", {
-        key,
-      });
+    } else if (isAside && this.table.logId !== undefined) {
+      const what = outcome === "behind" ? "what was before: the log may have lost its end" : "values of another log";
+      this.say(`LOG_UNKNOWN: the endpoints bucket holds ${what}; read anew before they are used`, { key });
       this.reloadLater(this.paceMs());
-    } else if (outcome === "foreign" && source === "watch" && this.loadedEmpty) {
+      // What is used is not acknowledged any more.
+      this.changed(key);
+    } else if (isAside && this.loadedEmpty) {
       // The first load found nothing, so it could not tell the log; the next one can.
       this.reloadLater(0);
     }
+  }
+
+  private changed(key: string): void {
+    const service = partKeyOf(key)?.service;
+    if (service !== undefined) this.events.changed(service);
   }
 
   private loaded(keys: ReadonlySet<string>): void {
     const before = this.table.logId;
     this.loadedEmpty = keys.size === 0;
     for (const service of this.table.loaded(keys)) this.events.changed(service);
+    // What this load has settled needs no other.
+    if (!this.table.isUnsure) {
+      this.cancelReload?.();
+      this.cancelReload = undefined;
+    }
     if (before !== undefined && this.table.logId !== before) {
       this.reloads = 0;
       this.ports.log.warn("following another log from here on", { before, now: this.table.logId });

@@ -134,7 +134,7 @@ export class Proxy {
     this.beat = new Beat({ clock, ids, bus, log }, subjectsOf(cluster).proxy.heartbeat(id), {
       settle: () => this.flush(),
       served: () => this.served(),
-      applied: (service) => (this.serves(service) ? appliedOf(this.table.partsOf(service)) : undefined),
+      applied: (service) => (this.serves(service) ? this.table.appliedOf(service) : undefined),
       open: () => this.connections.openOfGone((pod) => this.isEndpoint(pod)),
     });
     this.follower = new Follower({ clock, bus, log }, cluster, narrow, this.table, {
@@ -306,13 +306,4 @@ export class Proxy {
     for (const routes of this.routes.values()) if (routes.some(({ rotation }) => rotation.hasPod(pod))) return true;
     return false;
   }
-}
-
-/** Per part the sequence applied; 0 for a part that should be there and is not loaded yet. */
-function appliedOf(parts: Parts): Record<string, number> {
-  const head = parts.get("head");
-  const applied: Record<string, number> = { head: head?.sequence ?? 0 };
-  for (let index = 0; index < (head?.head?.shards ?? 0); index += 1) applied[index] = 0;
-  for (const [name, part] of parts) applied[name] = part.sequence;
-  return applied;
 }

@@ -28,8 +28,12 @@ export type Parts = ReadonlyMap<string, Part>;
  */
 export type Source = "watch" | "hint";
 
-/** What became of a value: `foreign` = of another log, kept aside for the next full load; `older` includes the same again. */
-export type Outcome = "applied" | "older" | "foreign" | "malformed";
+/**
+ * What became of a value. `older` includes the same again. What does not follow from what is known is kept aside for the next
+ * full load: `foreign` = of another log, `behind` = of an earlier event of this one, so that either a leader of before wrote
+ * it, and will be corrected, or the log lost its end.
+ */
+export type Outcome = "applied" | "older" | "foreign" | "behind" | "malformed";
 
 export interface PartKey {
   /** `namespace/name` */
@@ -47,8 +51,8 @@ export function partKeyOf(key: string): PartKey | undefined {
 export class EndpointTable {
   private log: string | undefined;
   private readonly parts = new Map<string, Map<string, Part>>();
-  /** Values of another log, by key, until a full load says which log the bucket holds. */
-  private readonly foreign = new Map<string, Part>();
+  /** Values, by key, that do not follow from what is known, until a full load says what the bucket holds. */
+  private readonly aside = new Map<string, Part>();
   /** Versions of removed keys, so that a value that comes late does not bring them back. */
   private readonly removed = new Map<string, Version>();
   /** Since the last full load: keys told as deleted, keys known from a hint alone, and the highest revision told. */
@@ -76,6 +80,24 @@ export class EndpointTable {
     return this.parts.get(service) ?? none;
   }
 
+  /**
+   * Per part of the service the sequence applied, as it is acknowledged: 0 for a part that should be there and is not loaded
+   * yet, or of which the bucket may hold another value than the one used.
+   */
+  appliedOf(service: string): Record<string, number> {
+    const parts = this.partsOf(service);
+    const head = parts.get("head");
+    const applied: Record<string, number> = { head: 0 };
+    for (let index = 0; index < (head?.head?.shards ?? 0); index += 1) applied[index] = 0;
+    for (const [name, part] of parts) if (!this.aside.has(keyOf(service, name))) applied[name] = part.sequence;
+    return applied;
+  }
+
+  /** True while values wait for a full load. */
+  get isUnsure(): boolean {
+    return this.aside.size > 0;
+  }
+
   /** Takes a key's value if it is newer than what is known. */
   put(key: string, value: unknown, revision: number, source: Source): Outcome {
     const at = partKeyOf(key);
@@ -84,11 +106,11 @@ export class EndpointTable {
     if (source === "watch") this.toldRevision = Math.max(this.toldRevision, revision);
     const known = this.parts.get(at.service)?.get(at.part) ?? this.removed.get(key);
     if (known?.logId === part.logId) {
-      if (source === "watch") this.foreign.delete(key);
+      if (source === "watch") this.aside.delete(key);
       return this.putNewer(key, at, part, known, source);
     }
     if (part.logId === this.log) return this.set(key, at, part, source);
-    if (source === "watch") this.foreign.set(key, part);
+    if (source === "watch") this.aside.set(key, part);
     return "foreign";
   }
 
@@ -99,7 +121,7 @@ export class EndpointTable {
     if (source === "watch") {
       this.toldRevision = Math.max(this.toldRevision, revision);
       this.deletions.add(key);
-      this.foreign.delete(key);
+      this.aside.delete(key);
     }
     const known = this.parts.get(at.service)?.get(at.part);
     if (known === undefined || known.revision >= revision) return "older";
@@ -116,15 +138,15 @@ export class EndpointTable {
     const touched = new Set<string>();
     const log = this.majorityLog(keys);
     if (log !== undefined) this.log = log;
-    for (const [key, part] of this.foreign) {
-      if (!keys.has(key)) this.foreign.delete(key);
+    for (const [key, part] of this.aside) {
+      if (!keys.has(key)) this.aside.delete(key);
       else if (part.logId === log) this.take(key, part, touched);
     }
     for (const [service, parts] of this.parts) {
       for (const [name, part] of parts) {
         const key = keyOf(service, name);
-        const justHinted = this.hinted.has(key) && part.revision > this.toldRevision;
-        if (keys.has(key) || !(this.deletions.has(key) || (log !== undefined && !justHinted))) continue;
+        if (keys.has(key)) continue;
+        if (!this.deletions.has(key) && (log === undefined || this.isAhead(key, part, this.toldRevision))) continue;
         this.remove(key, { service, part: name }, part.revision);
         touched.add(service);
       }
@@ -162,8 +184,18 @@ export class EndpointTable {
     if (part.sequence > known.sequence || (part.sequence === known.sequence && enough)) {
       return this.set(key, at, part, source);
     }
-    if (source === "watch") this.hinted.delete(key);
-    return "older";
+    // Hints run ahead of the watch, which tells what was before them in its time.
+    if (source === "hint" || this.isAhead(key, known, part.revision)) return "older";
+    this.hinted.delete(key);
+    if (part.sequence === known.sequence) return "older";
+    this.aside.set(key, part);
+    return "behind";
+  }
+
+  /** True when the key is known, or known to be removed, from a hint alone, which is later than that revision. */
+  private isAhead(key: string, known: Version, revision: number): boolean {
+    const isHinted = this.hinted.has(key) || (this.removed.has(key) && !this.deletions.has(key));
+    return isHinted && known.revision > revision;
   }
 
   private set(key: string, { service, part: name }: PartKey, part: Part, source: Source): Outcome {
@@ -178,8 +210,10 @@ export class EndpointTable {
 
   private take(key: string, part: Part, touched: Set<string>): void {
     const at = partKeyOf(key);
-    this.foreign.delete(key);
+    this.aside.delete(key);
     if (at === undefined) return;
+    const known = this.parts.get(at.service)?.get(at.part);
+    if (known !== undefined && this.isAhead(key, known, this.toldRevision)) return;
     this.set(key, at, part, "watch");
     touched.add(at.service);
   }
@@ -204,7 +238,7 @@ export class EndpointTable {
     const counts = new Map<string, number>();
     for (const key of keys) {
       const at = partKeyOf(key);
-      const log = this.foreign.get(key)?.logId ?? (at && this.parts.get(at.service)?.get(at.part)?.logId);
+      const log = this.aside.get(key)?.logId ?? (at && this.parts.get(at.service)?.get(at.part)?.logId);
       if (log !== undefined) counts.set(log, (counts.get(log) ?? 0) + 1);
     }
     let best: string | undefined;

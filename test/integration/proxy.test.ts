@@ -127,6 +127,22 @@ describeServers("the proxy", (binary) => {
     await client.echo("still here");
   });
 
+  it("follows a log that lost its end, and acknowledges nothing of it before it has taken it", async () => {
+    const cluster = await startCluster(binary);
+    const [a, b] = [await startPod("web-1"), await startPod("web-2")];
+    await cluster.head("web", 8080);
+    cluster.sequence = 500;
+    const lost = await cluster.pods("web", [a, b]);
+    const proxy = await proxyOf(cluster.server.url, { services: web });
+    const told = (): number | undefined => cluster.lastBeat?.services["default/web"]?.["0"];
+    await until(() => expect(told()).toBe(lost));
+    cluster.sequence = 300;
+    const next = await cluster.pods("web", [a]);
+    await until(() => expect(told()).toBe(0));
+    await until(() => expect(told()).toBe(next));
+    expect(await askMany(portOf(proxy), 4)).toEqual({ "web-1": 4 });
+  });
+
   it("keeps its endpoints when the bus comes back empty", async () => {
     const cluster = await startCluster(binary);
     const pod = await startPod("web-1");

@@ -250,7 +250,7 @@ export class Observer {
   onTable(proxy: string, { parts }: Table): void {
     const { troubles } = this;
     const isClean = troubles.isClean("bus", tableCleanMs) && troubles.isClean(proxy, tableCleanMs);
-    if (!isClean || !this.isWhole) return;
+    if (!isClean) return;
     const known = new Map(parts.map(([key, revision]) => [key, revision]));
     for (const [key, { revision, at }] of this.revisions) {
       if (this.now() - at < knownMs || ((known.get(key) ?? -1) >= revision && (revision !== -1 || !known.has(key))))

@@ -71,7 +71,8 @@ export class Cluster {
   readonly metrics: ProxyMetrics[] = [];
   logId = "log-a";
   private heard: Heard | undefined;
-  private sequence = 10;
+  /** Of the event written last; set back, the log has lost its end. */
+  sequence = 10;
 
   constructor(server: TestServer, bus: Bus, creds: ReadonlyMap<Role, string>) {
     this.server = server;

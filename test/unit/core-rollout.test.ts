@@ -84,6 +84,19 @@ describe("a template change", () => {
     expect(cluster.state.pods.get(old?.key ?? "")).toMatchObject({ desired: "stop", reason: "DRAINED" });
   });
 
+  it("takes a proxy to hold every pod that has applied what the log does not have", () => {
+    const cluster = running();
+    cluster.proxies = proxy(cluster.state.sequence + 100);
+    cluster.apply(workloadManifest("web", image("app:2")));
+    cluster.report("default/web-4", "ready");
+    const old = cluster.pods().find((pod) => pod.desired === "drain")?.key ?? "";
+    cluster.pass(5000);
+    expect(cluster.state.pods.get(old)?.desired).toBe("drain");
+    cluster.proxies = proxy(cluster.state.sequence);
+    cluster.settle();
+    expect(cluster.state.pods.get(old)).toMatchObject({ desired: "stop", reason: "DRAINED" });
+  });
+
   it("takes a proxy it has not heard whole to hold every pod", () => {
     const cluster = running();
     cluster.proxies = [{ id: "p1", heardAgoMs: 100, whole: false, applied: new Map(), open: new Map() }];
@@ -111,8 +124,9 @@ describe("a template change", () => {
   it("gives up on open connections after the drain timeout", () => {
     const cluster = running();
     cluster.apply(workloadManifest("web", { ...image("app:2"), drainTimeout: "4s" }));
-    cluster.proxies = proxy(1_000_000, new Map([["default/web-1", 1]]));
+    cluster.proxies = proxy(0);
     cluster.report("default/web-4", "ready");
+    cluster.proxies = proxy(cluster.state.sequence, new Map([["default/web-1", 1]]));
     cluster.pass(3000);
     expect(cluster.state.pods.get("default/web-1")?.desired).toBe("drain");
     cluster.pass(1500);

@@ -71,8 +71,58 @@ describe("the endpoint table", () => {
   it.each(["watch", "hint"] as const)("takes a newer value and refuses an older one from a %s", (source) => {
     const table = web();
     expect(table.put("default.web.0", shard(9, ["web-3"]), 3, source)).toBe("applied");
-    expect(table.put("default.web.0", shard(8, ["web-1"]), 4, source)).toBe("older");
+    expect(table.put("default.web.0", shard(8, ["web-1"]), 4, source)).toBe(source === "hint" ? "older" : "behind");
     expect(podsOf(table)).toEqual(["default/web-3"]);
+  });
+
+  it("does not acknowledge a part while the bucket holds an older value, until the leader corrects it", () => {
+    const table = web();
+    expect(table.appliedOf("default/web")).toEqual({ head: 5, 0: 6 });
+    table.put("default.web.0", shard(4, ["web-0"]), 3, "watch");
+    expect(table.appliedOf("default/web")).toEqual({ head: 5, 0: 0 });
+    expect(table.isUnsure).toBe(true);
+    table.put("default.web.0", shard(6, ["web-1"]), 4, "watch");
+    expect(table.appliedOf("default/web")).toEqual({ head: 5, 0: 6 });
+    expect(table.isUnsure).toBe(false);
+    table.loaded(new Set(["default.web.head", "default.web.0"]));
+    expect(podsOf(table)).toEqual(["default/web-1"]);
+  });
+
+  it.each([7, 1])(
+    "takes an older value, at revision %i, once a full load tells it: the log lost its end",
+    (revision) => {
+      const table = web();
+      expect(table.put("default.web.0", shard(4, ["web-0"]), revision, "watch")).toBe("behind");
+      table.put("default.web.head", head(5), 1, "watch");
+      expect([...table.loaded(new Set(["default.web.head", "default.web.0"]))]).toEqual(["default/web"]);
+      expect(podsOf(table)).toEqual(["default/web-0"]);
+      expect(table.appliedOf("default/web")).toEqual({ head: 5, 0: 4 });
+      // Revisions count on from there.
+      expect(table.delete("default.web.0", revision + 1, "watch")).toBe("applied");
+      expect(podsOf(table)).toEqual([]);
+    },
+  );
+
+  it("takes neither the watch for behind, nor a full load, where a hint came first", () => {
+    const table = web();
+    table.put("default.web.0", shard(9, ["web-3"]), 4, "hint");
+    expect(table.put("default.web.0", shard(8, ["web-2"]), 3, "watch")).toBe("older");
+    expect(table.isUnsure).toBe(false);
+    table.put("default.web.0", shard(4, ["web-0"]), 3, "watch");
+    table.loaded(new Set(["default.web.head", "default.web.0"]));
+    expect(podsOf(table)).toEqual(["default/web-3"]);
+    table.delete("default.web.0", 6, "hint");
+    expect(table.put("default.web.0", shard(8, ["web-2"]), 3, "watch")).toBe("older");
+    expect(table.isUnsure).toBe(false);
+  });
+
+  it.each([5, 1])("has a removed part again, at revision %i, where the log lost its removal", (revision) => {
+    const table = web();
+    table.put("default.web.0", shard(9, ["web-1"]), 3, "watch");
+    table.delete("default.web.0", 4, "watch");
+    expect(table.put("default.web.0", shard(6, ["web-1"]), revision, "watch")).toBe("behind");
+    table.loaded(new Set(["default.web.head", "default.web.0"]));
+    expect(podsOf(table)).toEqual(["default/web-1"]);
   });
 
   it("takes a value told twice, by hint and by watch, once", () => {
@@ -132,6 +182,7 @@ describe("the endpoint table", () => {
     expect(table.delete("default.web.0", 3, "hint")).toBe("applied");
     expect(podsOf(table)).toEqual([]);
     expect(table.put("default.web.0", shard(6, ["web-1"]), 2, "watch")).toBe("older");
+    table.loaded(new Set(["default.web.head"]));
     expect(podsOf(table)).toEqual([]);
     expect(table.put("default.web.0", shard(12, ["web-7"]), 4, "watch")).toBe("applied");
     expect(podsOf(table)).toEqual(["default/web-7"]);
@@ -182,7 +233,7 @@ describe("the endpoint table", () => {
     again.restore(JSON.parse(JSON.stringify(table.save())));
     expect(again.logId).toBe("log-a");
     expect(podsOf(again)).toEqual(podsOf(table));
-    expect(again.put("default.web.0", shard(5, []), 9, "watch")).toBe("older");
+    expect(again.put("default.web.0", shard(5, []), 9, "hint")).toBe("older");
   });
 });
 

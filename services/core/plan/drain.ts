@@ -56,7 +56,10 @@ function judge(state: ReadState, pod: ReadPod, view: View): Verdict | number {
 
 const isHeard = (proxy: ProxyView): boolean => proxy.heardAgoMs < limits.proxyHeardMs;
 
-/** Ids of living proxies that serve the service and have not applied the change that took the pod out. */
+/**
+ * Ids of living proxies that serve the service and have not applied the change that took the pod out. One that has applied
+ * what the log does not have follows another log, or one that lost its end, and has not read what this one says.
+ */
 function notAcked(state: ReadState, pod: ReadPod, service: Key, proxies: readonly ProxyView[]): string[] {
   const shards = state.services.get(service)?.shardCount ?? 1;
   const part = String(shardOf(pod.key, shards));
@@ -64,7 +67,9 @@ function notAcked(state: ReadState, pod: ReadPod, service: Key, proxies: readonl
     .filter((proxy) => {
       if (!isHeard(proxy)) return false;
       const applied = proxy.applied.get(service);
-      return applied === undefined ? !proxy.whole : (applied.get(part) ?? 0) < pod.leftAt;
+      if (applied === undefined) return !proxy.whole;
+      const sequence = applied.get(part) ?? 0;
+      return sequence < pod.leftAt || sequence > state.sequence;
     })
     .map((proxy) => proxy.id);
 }
