@@ -135,28 +135,40 @@ export class Follower {
 
   /**
    * A load does not tell markers of keys deleted long ago, and without any live key the table keeps what it has. So keys that
-   * are still there are asked for one by one: a marker is a proof, an absent key is not.
+   * are still there are asked for one by one: a marker is a proof, an absent key is not, except to a follower of one service
+   * where the bucket has others of the same log.
    */
   private async confirmGone(keys: ReadonlySet<string>): Promise<void> {
     const bucket = this.ports.bus.bucket(subjectsOf(this.cluster).buckets.endpoints);
     const missing = this.table.keys().filter((key) => !keys.has(key));
     if (missing.length === 0) return;
     try {
-      let kept = 0;
+      const absent: string[] = [];
       for (const key of missing) {
         const entry = await bucket.get(key);
         if (this.stopped) return;
         if (entry?.value === null) this.entry(entry);
-        else if (entry === null) kept += 1;
+        else if (entry === null) absent.push(key);
       }
-      if (kept > 0) {
-        this.say("endpoints the bucket does not hold are kept: nothing says that they were removed", { keys: kept });
+      if (absent.length === 0) return;
+      const revisions = absent.map((key) => [key, this.table.revisionOf(key)] as const);
+      if (this.service !== undefined && this.isOwnLog(await bucket.load())) {
+        for (const [key, revision = 0] of revisions) this.entry({ key, value: null, revision: revision + 1 });
+      } else {
+        const fields = { keys: absent.length };
+        this.say("endpoints the bucket does not hold are kept: nothing says that they were removed", fields);
       }
     } catch (error) {
       this.ports.log.warn("cannot tell removed endpoints from lost ones; they are kept", {
         error: asSwainError(error).message,
       });
     }
+  }
+
+  private isOwnLog(entries: ReadonlyMap<string, BucketEntry>): boolean {
+    const { logId } = this.table;
+    const values = [...entries.values()].map(({ value }) => (value === null ? null : parsed(value)));
+    return values.some((value) => (value as { logId?: unknown } | null | undefined)?.logId === logId);
   }
 
   /** Values of another log count once a full load tells them; so one is asked for, at a falling pace while they go on. */

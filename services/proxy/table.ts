@@ -76,6 +76,12 @@ export class EndpointTable {
     return keys;
   }
 
+  /** The revision of the key's value; undefined without one. */
+  revisionOf(key: string): number | undefined {
+    const at = partKeyOf(key);
+    return at && this.parts.get(at.service)?.get(at.part)?.revision;
+  }
+
   partsOf(service: string): Parts {
     return this.parts.get(service) ?? none;
   }

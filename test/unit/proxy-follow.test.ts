@@ -10,6 +10,49 @@ const shard = (logId: string): string => JSON.stringify({ logId, sequence: 1, en
 const keys = ["default.api.0", "default.web.0"];
 const slackMs = 500;
 
+it.each([undefined, "default/web"])(
+  "lets go what was deleted long ago while it was away, following %s",
+  async (narrow) => {
+    const world = await SimWorld.open();
+    const { bus } = await world.client();
+    const { bus: proxy, clock } = await world.client();
+    const bucket = bus.bucket(names.buckets.endpoints);
+    const put = (key: string): Promise<number> => world.time.until(bucket.put(key, shard("a"), 0));
+    const follow = (table: EndpointTable): Follower =>
+      new Follower({ clock, bus: proxy, log: silent }, "test", narrow, table, { changed: () => {}, loaded: () => {} });
+    await put("default.api.0");
+    const revision = await put("default.web.0");
+    const first = new EndpointTable();
+    const before = follow(first);
+    await world.time.pass(slackMs);
+    expect(first.partsOf("default/web").size).toBe(1);
+    before.stop();
+
+    await world.time.until(bucket.remove("default.web.0", revision));
+    await world.time.until(bucket.purgeMarkers(0));
+    const again = new EndpointTable();
+    again.restore(first.save());
+    const after = follow(again);
+    await world.time.pass(slackMs);
+    expect(again.partsOf("default/web").size).toBe(0);
+    after.stop();
+  },
+);
+
+it("keeps the one service it follows where the bucket has nothing else of its log", async () => {
+  const world = await SimWorld.open();
+  const { bus } = await world.client();
+  await world.time.until(bus.bucket(names.buckets.endpoints).put("default.api.0", shard("b"), 0));
+  const table = new EndpointTable();
+  table.restore({ logId: "a", parts: [["default.web.0", 7, JSON.parse(shard("a"))]] });
+  const { bus: proxy, clock } = await world.client();
+  const events = { changed: () => {}, loaded: () => {} };
+  const follower = new Follower({ clock, bus: proxy, log: silent }, "test", "default/web", table, events);
+  await world.time.pass(slackMs);
+  expect(table.partsOf("default/web").size).toBe(1);
+  follower.stop();
+});
+
 it("takes a restored log as soon after hours as at the start, and asks ever more rarely while values of both go on", async () => {
   const world = await SimWorld.open();
   const { bus } = await world.client();
