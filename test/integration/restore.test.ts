@@ -59,7 +59,10 @@ describeServers("backup and restore", (binary) => {
     const agent = await TestAgent.start(world, "n1");
     cleanups.push(() => agent.vanish());
     await until("the node", async () => (await client.list("node")).length === 1);
-    await client.apply([workloadManifest("web", { replicas: 3 }), serviceManifest("web")]);
+    // JSON leaves U+2028 and U+2029 as they are; they end a line elsewhere.
+    const env = [{ name: "MOTTO", value: "one\u2028two\u2029three" }];
+    const containers = [{ name: "main", image: "app:1", ports: [{ name: "http", containerPort: 80 }], env }];
+    await client.apply([workloadManifest("web", { replicas: 3, containers }), serviceManifest("web")]);
     client.bus.publish(client.subjects.event("pod", "default", "x", "y"), new Uint8Array([0xff, 0x00, 0x7b]));
     await until("three are ready", async () => {
       const pods = await client.list<PodObject>("pod");
