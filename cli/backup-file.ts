@@ -1,7 +1,7 @@
 // The file of `swain backup`: JSON lines. The first says what it is of; of a log that was cut the lines of a snapshot follow;
 // each further one holds a record, the last one the SHA-256 of all lines before it.
 import { createHash } from "node:crypto";
-import { closeSync, createReadStream, existsSync, fsyncSync, linkSync, openSync, rmSync, writeSync } from "node:fs";
+import { closeSync, createReadStream, existsSync, fsyncSync, linkSync, openSync, rmSync, writeFileSync } from "node:fs";
 import type { SavedPart, SavedRecord } from "../services/controller/restore.ts";
 import { SwainError } from "../services/kernel/errors.ts";
 
@@ -49,12 +49,16 @@ export class BackupWriter {
     this.records++;
   }
 
-  finish(): void {
+  /** Reads back what is on disk, then gives it its name. Throws BACKUP_BROKEN, or DISK_ERROR. */
+  async finish(): Promise<void> {
     const sha256 = this.hash.copy().digest("hex");
     this.line({ sha256 });
     attempt(() => {
       fsyncSync(this.file);
       closeSync(this.file);
+    });
+    await checkBackup(this.partial);
+    attempt(() => {
       // Unlike a rename this never replaces a file that came meanwhile.
       linkSync(this.partial, this.path);
       rmSync(this.partial);
@@ -73,7 +77,8 @@ export class BackupWriter {
   private text(text: string): void {
     const line = `${text}\n`;
     this.hash.update(line);
-    attempt(() => writeSync(this.file, line));
+    // Unlike writeSync this goes on after a part, which is all that a disk takes just before it is full.
+    attempt(() => writeFileSync(this.file, line));
   }
 }
 

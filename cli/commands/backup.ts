@@ -37,8 +37,6 @@ async function backup(call: Call): Promise<void> {
     const { logId, sequence } = ledger.state;
     if (logId === "") throw new SwainError("NOT_FOUND", `cluster ${cluster} has no log yet`);
     const { records } = await write(client, file, ledger.state, base);
-    const { checkBackup } = await import("../backup-file.ts");
-    await checkBackup(file);
     const from = base === null ? "" : `, from the snapshot of ${base.manifest.sequence} on,`;
     call.terminal.out(`${records} records up to sequence ${sequence} of log ${logId}${from} are in ${file}\n`);
   });
@@ -78,7 +76,7 @@ async function write(
     if ((await log.tail()).first > from) {
       throw new SwainError("LOG_CUT", `the log was cut beyond ${from} while it was read: try again`);
     }
-    writer.finish();
+    await writer.finish();
   } catch (error) {
     writer.abandon();
     throw error;

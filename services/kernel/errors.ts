@@ -90,7 +90,7 @@ export const errorKinds = {
     "Restore into a fresh store; or, if nothing in it is needed, delete the stream with `nats stream rm` and stop all controllers first.",
   ),
   CONTROLLER_RUNS: kind(1, false, "Stop all controllers of the cluster, then restore; start them afterwards."),
-  BACKUP_BROKEN: kind(2, false, "Use another backup; nothing was written."),
+  BACKUP_BROKEN: kind(2, false, "Use another backup, or make this one again; nothing was written."),
   OTHER_CLUSTER: kind(2, false, "Name the right cluster with --cluster, or restore a copy of it with --force."),
   RESTORED: kind(1, false, "Nothing to do: the pod was made after the backup that was restored."),
   LOG_FOREIGN: kind(

@@ -1,9 +1,11 @@
 // A backup brings the log back, record by record, and a new log that names it as its parent.
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, it } from "vitest";
-import { checkBackup, partsOf } from "../../cli/backup-file.ts";
+import { promisify } from "node:util";
+import { afterEach, beforeEach, expect, it, onTestFinished } from "vitest";
+import { BackupWriter, checkBackup, partsOf } from "../../cli/backup-file.ts";
 import type { PodObject } from "../../schemas/generated/types.ts";
 import { ensureStreams } from "../../services/bus/streams.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
@@ -16,6 +18,8 @@ import { startTestController, TestAgent, TestClient, until } from "../support/co
 import { serviceManifest, workloadManifest } from "../support/core.ts";
 import { describeServers } from "../support/nats.ts";
 import { workPorts } from "../support/snapshots.ts";
+
+const main = join(import.meta.dirname, "../../dist/cli/main.js");
 
 describeServers("backup and restore", (binary) => {
   let world: RealWorld;
@@ -102,6 +106,19 @@ describeServers("backup and restore", (binary) => {
     expect(state.foreign).toBe(1);
   });
 
+  it("leaves no file where its last line does not fit", async () => {
+    const stop = await controller("c1");
+    await new TestClient(await world.connect(), world.cluster).leader();
+    await stop();
+    await cli("backup", file);
+    // As on a disk that fills up: the last write that has some room takes a part, without an error.
+    const limit = `--fsize=${statSync(file).size - 10}`;
+    const args = ["backup", join(folder, "b.backup"), "--server", world.server.url, "--cluster", world.cluster];
+    const made = promisify(execFile)("prlimit", [limit, process.execPath, main, ...args]);
+    await expect(made).rejects.toMatchObject({ code: 1, stderr: expect.stringMatching(/DISK_ERROR: EFBIG/) as string });
+    expect(readdirSync(folder)).toEqual(["a.backup"]);
+  });
+
   it("refuses a damaged file before it writes anything, and never replaces one", async () => {
     await controller("c1");
     await new TestClient(await world.connect(), world.cluster).leader();
@@ -131,4 +148,16 @@ describeServers("backup and restore", (binary) => {
     expect(forced.code, forced.stderr).toBe(0);
     expect((await bus.log(subjectsOf("other").stream).tail()).last).toBeGreaterThan(1);
   });
+});
+
+it("gives a backup its name only when it is whole", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "swain-backup-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, "a.backup");
+  const of = { cluster: "test", clusterUid: "u", logId: "l", version: "0", time: new Date().toISOString() };
+  const writer = new BackupWriter(path, { swain: "backup", format: 1, sequence: 2, ...of });
+  writer.add({ sequence: 1, subject: "s", data: new Uint8Array() });
+  await expect(writer.finish()).rejects.toMatchObject({ code: "BACKUP_BROKEN" });
+  writer.abandon();
+  expect(readdirSync(folder)).toEqual([]);
 });
