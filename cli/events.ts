@@ -44,16 +44,16 @@ export async function followEvents(client: Client, filter: EventFilter, sink: Ev
   const load = async (limit: number, onCut?: (sequence: number) => void): Promise<Feed[]> => {
     loading = true;
     const events = await client.events(filter.scope, limit, filter.name, onCut);
-    return events.flatMap((item) => feedEvent(item) ?? []);
+    return tail.missedOf(events.flatMap((item) => feedEvent(item) ?? []));
   };
   const finish = (events: readonly Feed[]): void => {
     show([...events, ...early.splice(0)]);
     loading = false;
   };
   const recover = async (): Promise<void> => {
-    const events = await load(catchUp);
-    if (events.length >= catchUp && tail.isBefore(events[0])) sink.onGap();
-    finish(events);
+    const missed = await load(catchUp);
+    if (missed.length >= catchUp) sink.onGap();
+    finish(missed);
   };
   const offState = client.bus.onState((state) => {
     if (state !== "connected") return;
@@ -76,24 +76,35 @@ export function feedEvent(value: unknown): Feed | undefined {
   const event = value as ApiObject | null;
   const good =
     typeof event?.subject === "string" && typeof event.sequence === "number" && typeof event.index === "number";
-  return good && typeof event.type === "string" ? (event as unknown as Feed) : undefined;
+  const named = typeof event?.["id"] === "string" && typeof event["type"] === "string";
+  return good && named ? (event as unknown as Feed) : undefined;
 }
 
-/** Remembers how far the log was shown. */
+/** Remembers how far each log was shown: one that was restored goes on from before the end of the log it is made of. */
 class Tail {
-  private sequence = 0;
-  private index = -1;
+  /** Log id → the last event accepted. It grows with each restore alone. */
+  private readonly last = new Map<string, Position>();
 
-  /** True for an event past all that were accepted. */
-  accept({ sequence, index }: Feed): boolean {
-    if (sequence < this.sequence || (sequence === this.sequence && index <= this.index)) return false;
-    this.sequence = sequence;
-    this.index = index;
+  /** True for an event past all of its log that were accepted. */
+  accept(event: Feed): boolean {
+    if (this.covers(event)) return false;
+    const { sequence, index } = event;
+    this.last.set(logIdOf(event), { sequence, index });
     return true;
   }
 
-  /** True when everything accepted so far lies before that event. */
-  isBefore(event: Feed | undefined): boolean {
-    return event !== undefined && this.sequence < event.sequence;
+  /** What a list holds after the last event that was accepted: those before it may be of an earlier log, of which nothing was. */
+  missedOf(list: readonly Feed[]): Feed[] {
+    return list.slice(list.findLastIndex((event) => this.covers(event)) + 1);
+  }
+
+  private covers(event: Feed): boolean {
+    const last = this.last.get(logIdOf(event));
+    if (last === undefined) return false;
+    return event.sequence < last.sequence || (event.sequence === last.sequence && event.index <= last.index);
   }
 }
+
+type Position = Pick<Feed, "sequence" | "index">;
+
+const logIdOf = ({ id }: Feed): string => id.slice(0, id.indexOf("."));

@@ -6,14 +6,15 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, it, onTestFinished } from "vitest";
 import { BackupWriter, checkBackup, partsOf } from "../../cli/backup-file.ts";
-import type { PodObject } from "../../schemas/generated/types.ts";
+import type { Feed, PodObject } from "../../schemas/generated/types.ts";
 import { ensureStreams } from "../../services/bus/streams.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
 import { restoreLog } from "../../services/controller/restore.ts";
 import { verifyState } from "../../services/controller/verify.ts";
 import { openWorld } from "../support/bus.ts";
 import type { RealWorld } from "../support/bus.ts";
-import { runCli } from "../support/cli.ts";
+import { runCli, startCli } from "../support/cli.ts";
+import type { CliRun } from "../support/cli.ts";
 import { startTestController, TestAgent, TestClient, until } from "../support/controllers.ts";
 import { serviceManifest, workloadManifest } from "../support/core.ts";
 import { describeServers } from "../support/nats.ts";
@@ -33,6 +34,12 @@ describeServers("backup and restore", (binary) => {
       world.server.url,
       ...(args.includes("--cluster") ? [] : ["--cluster", world.cluster]),
     ]);
+  const at = (): string[] => ["--server", world.server.url, "--cluster", world.cluster];
+  const follow = (last: string): CliRun => {
+    const run = startCli(["events", "-f", "--last", last, "-o", "json", ...at()]);
+    cleanups.push(() => (run.interrupt(), run.done));
+    return run;
+  };
   const stream = subjectsOf("test").stream;
   const controller = async (id: string): Promise<() => Promise<void>> => {
     const { controller: started } = await startTestController(world, id);
@@ -106,6 +113,44 @@ describeServers("backup and restore", (binary) => {
     expect(state.foreign).toBe(1);
   });
 
+  it("is followed by `events -f`, which tells what the restored log adds, each event once", async () => {
+    const stop = await controller("c1");
+    const client = new TestClient(await world.connect(), world.cluster);
+    await client.leader();
+    await client.apply([workloadManifest("kept")]);
+    await cli("backup", file);
+    for (let n = 0; n < 20; n++) await client.apply([workloadManifest(`lost${n}`)]);
+    const early = follow("100");
+    await until("the end of the first log", () => early.stdout().includes("lost19"));
+    await stop();
+    await world.server.kill();
+    world.server.wipe();
+    await world.server.start();
+    await until("the server is back", () => client.bus.state() === "connected");
+    const { logId } = await restore();
+    await controller("c2");
+    await client.leader();
+    await client.apply([workloadManifest("after-restore")]);
+    await until("a change of the restored log", () => early.stdout().includes("after-restore"));
+
+    // After a reconnect the missed ones are asked for, and the answer begins with events of the first log.
+    const late = follow("1");
+    await until("its first event", () => late.stdout() !== "");
+    await world.server.kill();
+    await world.server.start();
+    await client.leader();
+    await client.apply([workloadManifest("after-return")]);
+    const listed = (await client.list<Feed>("event")).map(({ id }) => id);
+    const shown = (run: CliRun): string[] => Array.from(run.stdout().matchAll(/"id":"([^"]+)"/g), ([, id]) => id ?? "");
+    await until("both are at the end", () => [early, late].every((run) => shown(run).includes(listed.at(-1) ?? "")));
+    const isNew = (id: string): boolean => id.startsWith(`${logId}.`);
+    const told = shown(early);
+    expect(new Set(told).size).toBe(told.length);
+    expect(told.filter(isNew).slice(0, listed.filter(isNew).length)).toEqual(listed.filter(isNew));
+    expect(new Set(shown(late)).size).toBe(shown(late).length);
+    expect(shown(late).filter((id) => !isNew(id))).toEqual([]);
+  });
+
   it("leaves no file where its last line does not fit", async () => {
     const stop = await controller("c1");
     await new TestClient(await world.connect(), world.cluster).leader();
@@ -113,7 +158,7 @@ describeServers("backup and restore", (binary) => {
     await cli("backup", file);
     // As on a disk that fills up: the last write that has some room takes a part, without an error.
     const limit = `--fsize=${statSync(file).size - 10}`;
-    const args = ["backup", join(folder, "b.backup"), "--server", world.server.url, "--cluster", world.cluster];
+    const args = ["backup", join(folder, "b.backup"), ...at()];
     const made = promisify(execFile)("prlimit", [limit, process.execPath, main, ...args]);
     await expect(made).rejects.toMatchObject({ code: 1, stderr: expect.stringMatching(/DISK_ERROR: EFBIG/) as string });
     expect(readdirSync(folder)).toEqual(["a.backup"]);
