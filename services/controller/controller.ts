@@ -12,6 +12,7 @@ import type { ControllerView } from "./figures.ts";
 import { Follower } from "./follower.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Context } from "./ports.ts";
+import { SnapshotKeeper } from "./snapshot/keeper.ts";
 import { openLedger } from "./snapshot/open.ts";
 import { Term } from "./term/term.ts";
 import type { TermEnd } from "./term/writer.ts";
@@ -30,6 +31,8 @@ export class Controller implements Running, Observed {
   private readonly stopping = new AbortController();
   private ledger: Ledger;
   private term: Term | undefined;
+  /** Makes room in a full log while nobody leads; a leader has its own. */
+  private keeper: SnapshotKeeper | undefined;
   private mustRefold = false;
   private isIdle = false;
   private isOver = false;
@@ -100,6 +103,7 @@ export class Controller implements Running, Observed {
       if (!this.stopping.signal.aborted) throw error;
     } finally {
       this.isOver = true;
+      this.stopKeeper();
       this.beats.stop();
       unwatch();
     }
@@ -145,11 +149,27 @@ export class Controller implements Running, Observed {
     }
     const since = this.context.clock.mono();
     const election = await stand(this.context, this.ledger, () => this.beats.heardSince(since));
+    if (election.kind !== "full") this.stopKeeper();
     if (election.kind === "won") return election;
     this.beats.heard();
-    if (election.kind === "full") this.context.log.error("no leader can be elected", { code: "LOG_FULL" });
+    if (election.kind === "full") this.makeRoom();
     if (election.kind === "unsettled") this.mustRefold = true;
     return undefined;
+  }
+
+  /** Only a leader cuts the log, and a full one takes no election; so whoever stood cuts it. */
+  private makeRoom(): void {
+    this.context.log.error("no leader can be elected", { code: "LOG_FULL" });
+    if (this.keeper === undefined) {
+      this.keeper = new SnapshotKeeper(this.context, this.ledger.state, () => true);
+      this.keeper.start();
+    }
+    this.keeper.onFull();
+  }
+
+  private stopKeeper(): void {
+    this.keeper?.stop();
+    this.keeper = undefined;
   }
 
   private async lead({ appender, event, sequence }: Won): Promise<void> {
@@ -172,6 +192,7 @@ export class Controller implements Running, Observed {
   /** Reads the log anew. Rejects with LOG_UNKNOWN when it is another log: that is for an operator to decide. */
   private async refold(): Promise<void> {
     const { logId, sequence } = this.ledger.state;
+    this.stopKeeper();
     this.context.log.warn("folding the log anew", { logId, sequence });
     const fresh = await foldedLedger(this.context);
     const found = fresh.state;

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { PodObject } from "../../schemas/generated/types.ts";
 import type { Bus, LogStore } from "../../services/bus/port.ts";
+import { ensureStreams } from "../../services/bus/streams.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
 import { encodeState } from "../../services/core/snapshot/encode.ts";
 import { snapshotPolicy } from "../../services/controller/snapshot/policy.ts";
@@ -10,7 +11,7 @@ import { storedSnapshots } from "../../services/controller/snapshot/store.ts";
 import type { StoredSnapshot } from "../../services/controller/snapshot/store.ts";
 import { checkSnapshots, makeSnapshot } from "../../services/controller/snapshot/work.ts";
 import { verifyState } from "../../services/controller/verify.ts";
-import type { SwainError } from "../../services/kernel/errors.ts";
+import { SwainError } from "../../services/kernel/errors.ts";
 import { systemIds } from "../../services/kernel/node/ids.ts";
 import { openWorld } from "../support/bus.ts";
 import type { RealWorld } from "../support/bus.ts";
@@ -296,5 +297,37 @@ describeServers("snapshots", (binary) => {
     tell?.(tail);
     await until("it has folded on", () => sequence() >= tail.last);
     expect(standby.controller.leads).toBe(false);
+  });
+
+  it("are made by whoever stands where the log is full, since nobody else would cut it", async () => {
+    const small = { ...world, cluster: "small" };
+    await ensureStreams(bus, "small", { replicas: 1, logBytes: 512 * 1024 });
+    const smallLog = bus.log(subjectsOf("small").stream);
+    const operator = new TestClient(bus, "small");
+    const slow = (): Promise<never> => Promise.reject(new SwainError("TIMEOUT", "its snapshots are not done in time"));
+    const first = await startTestController(small, "c1", { snapshotter: { check: slow, make: slow } });
+    await operator.leader();
+    const untilFull = async (
+      change: (round: number) => Promise<{ error?: { code: string } | undefined }>,
+    ): Promise<void> => {
+      for (let round = 0; (await change(round)).error?.code !== "LOG_FULL"; round++) expect(round).toBeLessThan(1000);
+    };
+    await untilFull((round) => {
+      const env = [{ name: "A", value: `${round}-${"x".repeat(4000)}` }];
+      return operator.apply([
+        workloadManifest("web", { replicas: 0, containers: [{ name: "main", image: "a:1", env }] }),
+      ]);
+    });
+    // Small events may still fit.
+    await untilFull((round) => {
+      const scaled = { operation: `fills-the-log-${round}`, name: "web", replicas: round % 2 };
+      return operator.ask("default", "workload", "scale", scaled);
+    });
+    await first.controller.stop();
+    const second = await startTestController(small, "c2", { policy });
+    cleanups.push(() => second.controller.stop());
+    await until("the second leads", () => second.controller.leads);
+    expect((await smallLog.tail()).first).toBeGreaterThan(1);
+    expect((await operator.apply([workloadManifest("after")])).error).toBeUndefined();
   });
 });
