@@ -103,7 +103,8 @@ class Session {
   /** Input is handed over one piece after another. */
   private line: Promise<void> = Promise.resolve();
   private silence: Cancel;
-  private onCredit: (() => void) | null = null;
+  /** Both output streams may wait for credit, each with one piece. */
+  private readonly waitingForCredit = new Set<() => void>();
   private tell: (how: How) => void = () => {};
 
   constructor(clock: Clock, credit: number, publish: (message: ExecOutput) => void) {
@@ -148,7 +149,7 @@ class Session {
     if (input.close === true) this.end(new SwainError("STOPPED", "the client left"));
     if (input.credit !== undefined) {
       this.credit = Math.min(this.credit + input.credit, 1000);
-      this.onCredit?.();
+      this.goOn();
     }
     if (input.columns !== undefined && input.rows !== undefined) {
       const { columns, rows } = input;
@@ -159,7 +160,7 @@ class Session {
 
   end(error: SwainError): void {
     this.abort.abort(error);
-    this.onCredit?.();
+    this.goOn();
   }
 
   /** Lets go of it without a word: the program never ran. */
@@ -199,7 +200,7 @@ class Session {
     for (let at = 0; at < data.length; at += limits.execChunkBytes) {
       while (this.credit <= 0 && !this.abort.signal.aborted) {
         await new Promise<void>((resolve) => {
-          this.onCredit = resolve;
+          this.waitingForCredit.add(resolve);
         });
       }
       this.abort.signal.throwIfAborted();
@@ -207,6 +208,12 @@ class Session {
       const piece = data.subarray(at, at + limits.execChunkBytes);
       this.send({ stream, data: Buffer.from(piece).toString("base64") });
     }
+  }
+
+  /** Lets output that waits for credit look again. */
+  private goOn(): void {
+    for (const look of this.waitingForCredit) look();
+    this.waitingForCredit.clear();
   }
 
   private send(message: Message): void {

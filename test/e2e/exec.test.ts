@@ -1,6 +1,6 @@
 // `swain exec` as people use it: streams, codes, floods, a terminal with its keys and its size, and leaving.
 import { spawn } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Cluster, root, swain, until } from "../support/cluster.ts";
@@ -119,6 +119,21 @@ describeServers("swain exec", (natsServer) => {
       client.kill(signal);
       await until(`${signal} of the client ended it`, async () => !lives("sleep", seconds), 45_000);
     }
+  });
+
+  it("ends a flood nobody reads with its client, and nothing else", async () => {
+    const main = join(root, "dist/cli/main.js");
+    const words = ["exec", "pod/box-1", "--data", cluster.data, "--", "yes", "flood-of-lines"];
+    const agent = cluster.pid("agent-node-1");
+    const client = spawn(process.execPath, [main, ...words], { stdio: ["ignore", "pipe", "ignore"] });
+    // A first line tells that the rest is on its way, and nobody takes it.
+    await until("it floods", async () => client.stdout.read() !== null);
+    client.kill("SIGINT");
+    await until("its end took the flood along", async () => !lives("yes", "flood-of-lines"));
+    client.stdout.resume();
+    await until("the client is gone", async () => client.exitCode !== null);
+    expect((await exec("--", "echo", "still here")).stdout, cluster.log("agent-node-1")).toBe("still here\n");
+    expect(existsSync(`/proc/${agent}`)).toBe(true);
   });
 
   it("is on record without its arguments", async () => {

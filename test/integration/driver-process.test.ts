@@ -16,6 +16,7 @@ import { afterAll, afterEach, expect, it } from "vitest";
 import type { Driver, DriverIdentity } from "../../services/agent/runtime/driver.ts";
 import { openCgroups } from "../../services/agent/runtime/process/cgroups.ts";
 import { createProcessDriver } from "../../services/agent/runtime/process/driver.ts";
+import { runExec } from "../../services/agent/runtime/process/exec.ts";
 import { readMarks } from "../../services/agent/runtime/process/marks.ts";
 import { trimOutput } from "../../services/agent/runtime/process/output.ts";
 import { allProcesses, bootId, processStat } from "../../services/agent/runtime/process/proc.ts";
@@ -24,6 +25,7 @@ import { systemSockets } from "../../services/kernel/node/sockets.ts";
 import {
   codeOf,
   ended,
+  exec,
   newCluster,
   patience,
   readLines,
@@ -35,6 +37,7 @@ import {
   Stage,
 } from "../conformance/driver-support.ts";
 import type { DriverFixture, Program } from "../conformance/driver-support.ts";
+import { ManualClock } from "../support/agent.ts";
 import { programOf, wrapperOf } from "../support/processes.ts";
 
 const data = mkdtempSync(join(tmpdir(), "swain-processes-"));
@@ -229,6 +232,42 @@ it("programs and folders that cannot be run are refused before the start", async
     "FIELD_UNSUPPORTED",
   );
   expect(await codeOf(run(driver, specOf({ image: "busybox" })))).toBe("ENGINE_ERROR");
+});
+
+it("all that a program run beside it printed arrives before its end, however long the client takes", async () => {
+  const clock = new ManualClock();
+  const command = ["head", "-c", "100000", "/dev/zero"];
+  const launch = { prefix: [], command, folder: "/", env: { PATH: process.env["PATH"] ?? "" } };
+  const options = { command, tty: null, stdin: false, signal: AbortSignal.timeout(15_000) };
+  let makeRoom = (): void => {};
+  const room = new Promise<void>((resolve) => {
+    makeRoom = resolve;
+  });
+  let bytes = 0;
+  const program = await runExec({ clock, running: async () => true }, launch, options, async (_, data) => {
+    await room;
+    bytes += data.length;
+  });
+  let code: number | null = null;
+  void program.ended.then((exitCode) => {
+    code = exitCode;
+  });
+  // Beside the look at its pod a second timer runs once it has ended.
+  await expect.poll(() => clock.pending, patience).toBe(2);
+  await clock.advance(60_000);
+  expect(code).toBeNull();
+  makeRoom();
+  await expect.poll(() => clock.advance(10).then(() => code), patience).toBe(0);
+  expect(bytes).toBe(100_000);
+});
+
+it("a program run beside it ends though it left one behind that prints on", async () => {
+  const driver = stage.driver();
+  const { id } = await run(driver, specOf(idle));
+  const script = "setsid sh -c 'while sleep 0.3; do echo more; done' & echo mine; exit 3";
+  const { code, stdout } = await exec(driver, id, ["sh", "-c", script]);
+  expect(code).toBe(3);
+  expect(stdout).toMatch(/^mine\n/);
 });
 
 it("twenty processes started at once have twenty ports", async () => {

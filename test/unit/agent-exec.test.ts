@@ -102,6 +102,21 @@ it("output goes as far as the credit reaches, and on with more of it", async () 
   expect(clock.pending).toBe(0);
 });
 
+it("both streams may wait for credit: each goes on with more of it, and neither is left waiting at the end", async () => {
+  await open("session-1", { credit: 1 });
+  const write = (stream: "stdout" | "stderr") =>
+    programs[0]?.onOutput(stream, Buffer.from(stream)) ?? Promise.reject(new Error("no program"));
+  const first = [write("stdout"), write("stdout"), write("stderr")];
+  await settle();
+  send("session-1", { credit: 2 });
+  await Promise.all(first);
+  expect(out.map(({ value }) => value.stream)).toEqual(["stdout", "stdout", "stderr"]);
+  const second = Promise.allSettled([write("stdout"), write("stderr")]);
+  await settle();
+  send("session-1", { close: true });
+  expect((await second).map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+});
+
 it("input is handed over in order, each piece told as taken, and changes of size between", async () => {
   await open("session-1");
   typed("session-1", 1, "a");

@@ -5,6 +5,7 @@ import type { ChildProcess } from "node:child_process";
 import { readFile, readlink } from "node:fs/promises";
 import { constants } from "node:os";
 import type { Readable } from "node:stream";
+import { sleep } from "../../../kernel/clock.ts";
 import type { Clock } from "../../../kernel/clock.ts";
 import { SwainError } from "../../../kernel/errors.ts";
 import type { ExecOptions, ExecRun, OnExecOutput, TerminalSize } from "../driver.ts";
@@ -15,13 +16,22 @@ import { findProgram } from "./programs.ts";
 /** A pod that ended takes the programs beside it along; that is looked for this often, milliseconds. */
 const lookEvery = 1000;
 
+/** For so long after its end a program's output may be held open by what it left behind, milliseconds. */
+const leftBehindMs = 1000;
+
+/** Longer than it takes to read what lies in a pipe already, milliseconds. */
+const quietMs = 50;
+
 export interface ExecParts {
   readonly clock: Clock;
   /** Whether the run it belongs to still runs. */
   readonly running: () => Promise<boolean>;
 }
 
-/** `launch` is the pod's own, with the program to run as its command. */
+/**
+ * `launch` is the pod's own, with the program to run as its command. `ended` resolves when what it printed is handed over, too,
+ * however long the client takes, who may leave.
+ */
 export async function runExec(
   parts: ExecParts,
   launch: Launch,
@@ -52,10 +62,7 @@ export async function runExec(
   const exited = new Promise<number>((resolve) => {
     child.once("exit", (code, name) => resolve(code ?? 128 + (name === null ? 0 : constants.signals[name])));
   });
-  const output = Promise.all([
-    pump(child.stdout, (data) => onOutput("stdout", data)),
-    pump(child.stderr, (data) => onOutput("stderr", data)),
-  ]);
+  const output = new Output(child, onOutput);
   // A program that ended reads no more; its end is told by `ended`.
   child.stdin?.on("error", () => {});
   return {
@@ -66,14 +73,13 @@ export async function runExec(
       }),
     endInput: () => void child.stdin?.end(),
     resize: (size) => (tty === null ? Promise.resolve() : resize(child, size)),
-    // What it left behind may hold its output open: the program's own end counts, and a moment for what is on the way.
-    ended: exited
-      .then(async (code) => {
-        await Promise.race([output, new Promise<void>((resolve) => parts.clock.after(lookEvery, resolve))]);
-        signal.throwIfAborted();
-        return code;
-      })
-      .finally(stop),
+    // What it left behind may hold its output open: it has a moment, and is ended.
+    ended: exited.then(async (code) => {
+      await Promise.race([output.ended, sleep(parts.clock, leftBehindMs)]).finally(stop);
+      await output.settled(parts.clock);
+      signal.throwIfAborted();
+      return code;
+    }),
   };
 }
 
@@ -143,6 +149,38 @@ async function resize({ pid }: ChildProcess, { columns, rows }: TerminalSize): P
   });
 }
 
-async function pump(stream: Readable | null, handle: (data: Uint8Array) => Promise<void>): Promise<void> {
-  for await (const chunk of stream ?? []) await handle(chunk as Buffer);
+/** Both output streams of a program on their way to the client, who may be slow to take them. */
+class Output {
+  /** Resolves when nobody can print any more; rejects when the client is gone. */
+  readonly ended: Promise<unknown>;
+  private begun = 0;
+  private handed = 0;
+
+  constructor({ stdout, stderr }: ChildProcess, onOutput: OnExecOutput) {
+    this.ended = Promise.all([
+      this.pump(stdout, (data) => onOutput("stdout", data)),
+      this.pump(stderr, (data) => onOutput("stderr", data)),
+    ]);
+    // A client that leaves breaks it off before the program has ended and anybody waits for this.
+    this.ended.catch(() => {});
+  }
+
+  /** Resolves when all that was printed is handed over, also where a process that left the group holds the streams open. */
+  async settled(clock: Clock): Promise<void> {
+    const ended = this.ended.then(() => true);
+    const quiet = async (): Promise<boolean> => {
+      const before = this.handed;
+      await sleep(clock, quietMs);
+      return this.begun === before;
+    };
+    while (!(await Promise.race([ended, quiet()])));
+  }
+
+  private async pump(stream: Readable | null, handle: (data: Uint8Array) => Promise<void>): Promise<void> {
+    for await (const chunk of stream ?? []) {
+      this.begun += 1;
+      await handle(chunk as Buffer);
+      this.handed += 1;
+    }
+  }
 }
