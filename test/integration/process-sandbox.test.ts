@@ -94,6 +94,22 @@ it("takes variables from files of the node, which the manifest's own win over", 
   const wrong = await run(stage.driver(), specOf(reads([more]))).catch(String);
   expect(wrong).toContain("more.env:1 is not NAME=value");
   expect(wrong).not.toContain("secret");
+  writeFileSync(more, "ONE=1\nTWO=secret\0word\n");
+  expect(await failure(reads([more]))).toBe("ENV_FILE_FAILED");
+  const bytes = await run(stage.driver(), specOf(reads([more]))).catch(String);
+  expect(bytes).toContain("more.env:2 holds a NUL");
+  expect(bytes).not.toContain("secret");
+});
+
+it("no variable or argument is told where a program could not be started", async () => {
+  const driver = stage.driver();
+  const value = "secret\0word";
+  const failed = await run(driver, specOf(shell("true", { env: [{ name: "ONE", value }] }))).catch(String);
+  expect(failed).toContain("ERR_INVALID_ARG_VALUE");
+  const { id } = await run(driver, specOf(shell("sleep 1000")));
+  const refused = await exec(driver, id, ["echo", value]).catch(String);
+  expect(refused).toContain("ERR_INVALID_ARG_VALUE");
+  for (const error of [failed, refused]) expect(error).not.toContain("secret");
 });
 
 it("what a process cannot have is refused, each field by name", async () => {

@@ -9,7 +9,7 @@ import { sleep } from "../../../kernel/clock.ts";
 import type { Clock } from "../../../kernel/clock.ts";
 import { SwainError } from "../../../kernel/errors.ts";
 import type { ExecOptions, ExecRun, OnExecOutput, TerminalSize } from "../driver.ts";
-import { checkCommand } from "./launch.ts";
+import { checkCommand, start } from "./launch.ts";
 import type { Launch } from "./launch.ts";
 import { findProgram } from "./programs.ts";
 
@@ -46,17 +46,10 @@ export async function runExec(
   const { tty, stdin, signal } = options;
   signal.throwIfAborted();
   const words = [...launch.prefix, ...(tty === null ? launch.command : await inTerminal(launch, tty))];
-  const child = spawn(words[0] ?? "", words.slice(1), {
+  const child = await start("COMMAND_NOT_FOUND", words, {
     cwd: launch.folder,
     env: tty === null ? launch.env : { TERM: "xterm", SHELL: "/bin/sh", ...launch.env },
-    detached: true,
     stdio: [stdin ? "pipe" : "ignore", "pipe", "pipe"],
-  });
-  await new Promise<void>((started, failed) => {
-    child.once("spawn", started);
-    child.once("error", failed);
-  }).catch((error: unknown) => {
-    throw new SwainError("COMMAND_NOT_FOUND", `the program could not be started: ${String(error)}`, { cause: error });
   });
   const stop = watchOver(parts, child, signal);
   const exited = new Promise<number>((resolve) => {

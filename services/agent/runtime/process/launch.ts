@@ -1,9 +1,10 @@
 // Starts a run: checks the command, chooses ports, starts the wrapper.
 import { spawn } from "node:child_process";
-import type { ChildProcess } from "node:child_process";
+import type { ChildProcess, SpawnOptions } from "node:child_process";
 import { open, stat } from "node:fs/promises";
 import { delimiter, isAbsolute, join, resolve } from "node:path";
 import { SwainError } from "../../../kernel/errors.ts";
+import type { Code } from "../../../kernel/errors.ts";
 import type { ContainerSpec } from "../driver.ts";
 import { portVariables } from "../environment.ts";
 import { runMark, runVariable } from "./group.ts";
@@ -74,6 +75,24 @@ export async function checkCommand(launch: Launch): Promise<void> {
   }
 }
 
+/**
+ * Starts a program in a session of its own; resolves when it runs. Rejects with `code` and the system's word for what went
+ * wrong, and with no more: Node's sentence may hold an argument or the value of a variable.
+ */
+export async function start(code: Code, words: readonly string[], options: SpawnOptions): Promise<ChildProcess> {
+  try {
+    const child = spawn(words[0] ?? "", words.slice(1), { ...options, detached: true });
+    await new Promise<void>((started, failed) => {
+      child.once("spawn", started);
+      child.once("error", failed);
+    });
+    return child;
+  } catch (error) {
+    const why = (error as NodeJS.ErrnoException).code ?? "the reason is unknown";
+    throw new SwainError(code, `the program could not be started: ${why}`);
+  }
+}
+
 /** Starts the wrapper, detached: in a session of its own, bound to the agent by nothing. */
 export async function launchWrapper(store: ProcessStore, id: string, run: Run, launch: Launch): Promise<ChildProcess> {
   // Append mode: the file is cut short while the program writes, and it must then go on at the new end.
@@ -81,20 +100,13 @@ export async function launchWrapper(store: ProcessStore, id: string, run: Run, l
   const stderr = await open(join(store.runFolder(id, run), "stderr.log"), "a", 0o600);
   try {
     const args = ["-c", wrapperScript, "swain-process", store.runFolder(id, run), ...launch.prefix, ...launch.command];
-    const child = spawn("/bin/sh", args, {
+    const child = await start("ENGINE_ERROR", ["/bin/sh", ...args], {
       cwd: launch.folder,
       env: launch.env,
-      detached: true,
       stdio: ["ignore", stdout.fd, stderr.fd],
-    });
-    await new Promise<void>((started, failed) => {
-      child.once("spawn", started);
-      child.once("error", failed);
     });
     child.unref();
     return child;
-  } catch (error) {
-    throw new SwainError("ENGINE_ERROR", `the process could not be started: ${String(error)}`, { cause: error });
   } finally {
     await stdout.close();
     await stderr.close();

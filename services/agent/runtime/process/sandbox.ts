@@ -105,6 +105,8 @@ export async function fileVariables(container: Container): Promise<Record<string
       const found = /^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$/.exec(trimmed);
       // The line itself may hold a secret.
       if (found === null) throw new SwainError("ENV_FILE_FAILED", `${path}:${index + 1} is not NAME=value`);
+      if (line.includes("\0"))
+        throw new SwainError("ENV_FILE_FAILED", `${path}:${index + 1} holds a NUL, as no variable can`);
       variables[found[1] ?? ""] = unquoted(found[2] ?? "");
     }
   }
