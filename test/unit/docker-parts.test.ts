@@ -1,5 +1,8 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Readable } from "node:stream";
-import { describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { engineName } from "../../services/agent/runtime/docker/engine.ts";
 import { containerInfo } from "../../services/agent/runtime/docker/inspect.ts";
 import type { Inspected } from "../../services/agent/runtime/docker/inspect.ts";
@@ -7,9 +10,11 @@ import { containerName, volumeName } from "../../services/agent/runtime/docker/l
 import { takeApart } from "../../services/agent/runtime/docker/logs.ts";
 import { FreshEnds } from "../../services/agent/runtime/docker/oom.ts";
 import { createOptions } from "../../services/agent/runtime/docker/options.ts";
-import { enginePlaces } from "../../services/agent/runtime/docker/places.ts";
+import { enginePlaces, locateEngine } from "../../services/agent/runtime/docker/places.ts";
 import { PullProgress } from "../../services/agent/runtime/docker/progress.ts";
 import type { ContainerSpec } from "../../services/agent/runtime/driver.ts";
+import { silent } from "../../services/kernel/log.ts";
+import type { LogFields } from "../../services/kernel/log.ts";
 import { systemClock } from "../../services/kernel/node/clock.ts";
 
 const identity = { clusterUid: "0123456789abcdef", node: "n1" };
@@ -44,6 +49,32 @@ describe("where the engine is", () => {
     expect(engineName({ Version: "20.10.24", Components: [{ Name: "Engine" }] })).toBe("Docker Engine 20.10.24");
     expect(engineName({ Version: "4.3.1", Components: [{ Name: "Podman Engine" }] })).toBe("Podman 4.3.1");
     expect(engineName({ Version: "1" })).toBe("Docker Engine 1");
+  });
+});
+
+describe("the place that is kept", () => {
+  const folder = mkdtempSync(join(tmpdir(), "swain-places-"));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  it("is written when it changes, and used by a start that is told none", async () => {
+    const file = join(folder, "data", "engine");
+    expect(await locateEngine("/run/one.sock", file, silent)()).toBe("unix:///run/one.sock");
+    expect(await locateEngine("/run/two.sock", file, silent)()).toBe("unix:///run/two.sock");
+    expect(readFileSync(file, "utf8")).toBe("unix:///run/two.sock\n");
+    utimesSync(file, 1, 1);
+    expect(await locateEngine("/run/two.sock", file, silent)()).toBe("unix:///run/two.sock");
+    expect(await locateEngine(undefined, file, silent)()).toBe("unix:///run/two.sock");
+    expect(statSync(file).mtimeMs).toBe(1000);
+  });
+
+  it("may fail to be written: that is said, and the engine used", async () => {
+    // Nothing can be made below a file.
+    const file = join(folder, "file");
+    writeFileSync(file, "");
+    const said: (LogFields | undefined)[] = [];
+    const log = { ...silent, warn: (_: string, fields?: LogFields) => void said.push(fields) };
+    expect(await locateEngine("/run/one.sock", join(file, "engine"), log)()).toBe("unix:///run/one.sock");
+    expect(said).toMatchObject([{ code: "DISK_ERROR" }]);
   });
 });
 

@@ -83,8 +83,7 @@ class DockerDriver implements Driver {
 
   constructor(options: DockerDriverOptions) {
     this.options = options;
-    const say = (text: string): void => options.log.info("found a container engine", { reason: text });
-    this.engine = new Engine(options.clock, locateEngine(options.socket, options.memory, say));
+    this.engine = new Engine(options.clock, locateEngine(options.socket, options.memory, options.log));
     this.calls = new ContainerCalls(this.engine, options.clock, options.identity);
     this.pulls = new Pulls(this.engine, options.clock);
     this.usages = new UsageReader(this.engine, options.clock);
