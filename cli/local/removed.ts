@@ -43,13 +43,20 @@ export async function removedNodes(bus: Bus, cluster: string, seen: Place): Prom
     if (typeof next !== "string") {
       // What was cut from the log cannot be looked through.
       const gap = typeof reply["cut"] === "number" && seen.logId !== "";
-      return { removals: removals.toReversed(), upTo: upTo ?? seen, gap };
+      return { removals: ofLog(removals, upTo), upTo: upTo ?? seen, gap };
     }
     after = next;
   }
   // What joined with this log is younger than all of it; there is nothing to miss in the first look.
-  return { removals: removals.toReversed(), upTo: upTo ?? seen, gap: seen.logId !== "" };
+  return { removals: ofLog(removals, upTo), upTo: upTo ?? seen, gap: seen.logId !== "" };
 }
+
+/**
+ * Where the place seen was not met, it is of a log that a restore took back: what the backup tells was looked through before,
+ * and who was removed then may have joined again.
+ */
+const ofLog = (removals: readonly Removal[], newest: Place | undefined): Removal[] =>
+  removals.filter(({ logId }) => logId === newest?.logId).toReversed();
 
 /** The id of a feed event begins with the log's own. */
 const placeOf = ({ id, sequence }: Feed): Place => ({ logId: id.split(".")[0] ?? "", sequence });
