@@ -1,6 +1,7 @@
 import { SwainError } from "../../services/kernel/errors.ts";
 import { command } from "../command.ts";
 import type { Call } from "../command.ts";
+import { isHost } from "../local/addresses.ts";
 import { wholeNumber } from "../local/numbers.ts";
 import { runtimes } from "../local/runtime.ts";
 import type { RuntimeChoice } from "../local/runtime.ts";
@@ -51,6 +52,13 @@ async function agent(call: Call): Promise<void> {
   const nodes = wholeNumber("nodes", call.option("nodes"), 1, maxNodes) ?? 1;
   const split = wholeNumber("split", call.option("split"), 1, maxSplit) ?? 1;
   const labels = labelsOf(call.options("label"));
+  const advertise = call.option("advertise");
+  if (advertise !== undefined && !isHost(advertise)) {
+    throw new SwainError(
+      "INVALID_ARGUMENT",
+      `"${advertise}" is no address for --advertise: an IP or a name, without a port`,
+    );
+  }
   const wanted = (call.option("runtime") as RuntimeChoice | undefined) ?? "auto";
   if (nodes > 1 && call.option("join") !== undefined) {
     throw new SwainError("INVALID_ARGUMENT", "--nodes and --join exclude each other: each node joins by itself");
@@ -66,7 +74,6 @@ async function agent(call: Call): Promise<void> {
   if (reason !== "") call.terminal.err(`runtime ${runtime}: ${reason}\n`);
   const { startAgent } = await import("../../services/agent/main.ts");
   const { server, cluster, creds } = settings;
-  const advertise = call.option("advertise");
   const log = await partLog(call);
   const start = (): ReturnType<typeof startAgent> =>
     startAgent({

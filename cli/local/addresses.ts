@@ -6,6 +6,10 @@ import { hostText } from "../../services/bus/embedded/config.ts";
 /** Cards of container engines and virtual machines: no other machine gets anywhere by them. */
 const inner = /^(docker|br-|veth|cni|podman|virbr|vnet|lxc|flannel|cali)/;
 
+/** True for an IP address and for what may be a name, without a port. */
+export const isHost = (text: string): boolean =>
+  isIP(text) !== 0 || /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/i.test(text);
+
 /** True for the addresses that stand for all of this machine's. */
 export const isWildcard = (host: string): boolean => host === "0.0.0.0" || host === "::";
 

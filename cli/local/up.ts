@@ -1,9 +1,8 @@
 // `swain up` in the foreground: starts the cluster, says what it started, and stops it when told to.
-import { isIP } from "node:net";
 import { SwainError } from "../../services/kernel/errors.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
 import type { Call } from "../command.ts";
-import { outerHosts } from "./addresses.ts";
+import { isHost, outerHosts } from "./addresses.ts";
 import { localCluster } from "./layout.ts";
 import { chooseRuntime } from "./runtime.ts";
 import type { RuntimeChoice } from "./runtime.ts";
@@ -66,8 +65,6 @@ function checkWishes(wishes: UpWishes): void {
     throw new SwainError("INVALID_ARGUMENT", `"${wrong}" is no address: an IP or a name, without a port (--port)`);
   }
 }
-
-const isHost = (text: string): boolean => isIP(text) !== 0 || /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/i.test(text);
 
 function outsideOf({ listen, advertise, insecure }: UpWishes): Outside | undefined {
   if (listen === undefined) return undefined;

@@ -376,6 +376,15 @@ describe.each([
     expect(performance.now() - started).toBeLessThan(1500);
   });
 
+  it("takes an empty host for one that is not found, wherever it is given", async () => {
+    const to = await backend(() => {});
+    const nowhere = { code: "CONNECT_FAILED", details: { reason: "ENOTFOUND" } };
+    await expect(sockets.connect("", to, 1000)).rejects.toMatchObject(nowhere);
+    await expect(sockets.ask("", to, Buffer.from("hi"), 1000)).rejects.toMatchObject(nowhere);
+    expect(await sockets.probe("", to, 1000)).toBe(false);
+    await expect(sockets.listen("", 0, () => {})).rejects.toMatchObject({ code: "LISTEN_FAILED" });
+  });
+
   it("says why a listen failed: port taken, address not of this machine", async () => {
     const { port } = await forward(1);
     await expect(sockets.listen(host, port, () => {})).rejects.toMatchObject({ code: "PORT_IN_USE" });

@@ -131,6 +131,8 @@ test.each([
   [["proxy"], "say what to serve: --service NAME, or --all"],
   [["proxy", "--service", "a", "--service", "b", "--listen", "1"], "each --service needs its own --listen"],
   [["agent", "--label", "novalue"], '"novalue" is no label: write KEY=VALUE'],
+  [["agent", "--advertise", ""], '"" is no address for --advertise: an IP or a name, without a port'],
+  [["agent", "--advertise", "10.0.0.5:80"], '"10.0.0.5:80" is no address for --advertise'],
   [["agent", "--runtime", "podman"], '"podman" is no value of --runtime'],
   [["controller", "--replicas", "2"], "--replicas is 1 or 3"],
   [["state"], "say what: swain state verify"],

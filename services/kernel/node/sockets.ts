@@ -5,28 +5,41 @@ import type { AddressInfo } from "node:net";
 import { networkInterfaces } from "node:os";
 import type { Refuse, Sockets } from "../sockets.ts";
 import type { Carrier } from "./sockets-carrier.ts";
-import { connectFailed, connectTimedOut, refusalOf } from "./sockets-errors.ts";
+import { connectFailed, connectTimedOut, listenFailed, refusalOf } from "./sockets-errors.ts";
 import { handleCarrier } from "./sockets-handles.ts";
 import { streamCarrier } from "./sockets-streams.ts";
 
 /** TCP of this machine. */
 export const systemSockets: Sockets = socketsOver(handleCarrier() ?? streamCarrier);
 
-/** All of `Sockets` over a way to carry bytes. */
+/**
+ * All of `Sockets` over a way to carry bytes. An empty host is one that is not found: streams take it for this machine, and
+ * a handle that is given what a lookup of it finds ends the process.
+ */
 export function socketsOver(carrier: Carrier): Sockets {
+  const connect: Sockets["connect"] = async (host, port, timeoutMs, refuse) => {
+    if (host === "") throw connectFailed(host, port, notFound);
+    return carrier.connect(host, port, timeoutMs, refuse);
+  };
   return {
-    connect: (host, port, timeoutMs, refuse) => carrier.connect(host, port, timeoutMs, refuse),
-    listen: (host, port, onConnection, onError) => carrier.listen(host, port, onConnection, onError),
+    connect,
+    listen: async (host, port, onConnection, onError) => {
+      if (host === "") throw listenFailed(host, port, notFound);
+      return carrier.listen(host, port, onConnection, onError);
+    },
     probe: async (host, port, timeoutMs) => {
       try {
-        const connection = await carrier.connect(host, port, timeoutMs);
+        const connection = await connect(host, port, timeoutMs);
         connection.destroy();
         return true;
       } catch {
         return false;
       }
     },
-    ask,
+    ask: async (host, port, request, timeoutMs, refuse) => {
+      if (host === "") throw connectFailed(host, port, notFound);
+      return ask(host, port, request, timeoutMs, refuse);
+    },
     localAddresses: () =>
       Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ address }) => address)),
     freePort: (host) => bindOnce(host, 0),
@@ -37,6 +50,9 @@ export function socketsOver(carrier: Carrier): Sockets {
       ),
   };
 }
+
+/** What the system says of a name that leads nowhere. */
+const notFound = "ENOTFOUND";
 
 /** A status line is far shorter. */
 const mostLineBytes = 1024;
