@@ -1,55 +1,17 @@
 import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { connect, createServer } from "node:net";
-import type { AddressInfo, Server, Socket } from "node:net";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { connect } from "node:net";
+import type { Socket } from "node:net";
+import { describe, expect, it, vi } from "vitest";
 import { SwainError } from "../../services/kernel/errors.ts";
-import { Lifecycle } from "../../services/kernel/lifecycle.ts";
 import { handleCarrier } from "../../services/kernel/node/sockets-handles.ts";
 import { streamCarrier } from "../../services/kernel/node/sockets-streams.ts";
 import { socketsOver } from "../../services/kernel/node/sockets.ts";
 import type { Connection, Listener, PipeResult } from "../../services/kernel/sockets.ts";
-
-const host = "127.0.0.1";
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  const closing = new Lifecycle();
-  for (const cleanup of cleanups.splice(0)) closing.add(async () => void (await cleanup()));
-  await closing.close();
-});
+import { backend, cleanups, client, host, readAll, stalled } from "../support/tcp.ts";
 
 const hashOf = (data: Buffer): string => createHash("sha256").update(data).digest("hex");
-
-async function backend(onClient: (socket: Socket) => void): Promise<number> {
-  const server: Server = createServer({ allowHalfOpen: true }, (socket) => {
-    socket.on("error", () => {});
-    cleanups.push(() => socket.destroy());
-    onClient(socket);
-  });
-  server.listen(0, host);
-  await once(server, "listening");
-  cleanups.push(() => server.close());
-  return (server.address() as AddressInfo).port;
-}
-
-async function client(port: number): Promise<Socket> {
-  const socket = connect({ host, port, allowHalfOpen: true });
-  socket.on("error", () => {});
-  cleanups.push(() => socket.destroy());
-  await once(socket, "connect");
-  return socket;
-}
-
-/** Everything until the peer's end; rejects when the peer resets. */
-function readAll(socket: Socket): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    socket.on("data", (chunk: Buffer) => chunks.push(chunk));
-    socket.once("end", () => resolve(Buffer.concat(chunks)));
-    socket.once("error", reject);
-  });
-}
 
 const handles = handleCarrier();
 
@@ -250,16 +212,7 @@ describe.each([
     let received = 0;
     socket.on("data", (data: Buffer) => (received += data.length));
     socket.pause();
-    let before = -1;
-    await vi.waitFor(
-      () => {
-        const now = sent;
-        const settled = now === before && now > 0;
-        before = now;
-        expect(settled).toBe(true);
-      },
-      { timeout: 20_000, interval: 300 },
-    );
+    await stalled(() => sent);
     // What the kernel's buffers of two connections take, and one chunk of ours.
     expect(sent).toBeLessThan(48 * 1024 * 1024);
     socket.resume();
@@ -331,6 +284,31 @@ describe.each([
       socket.write(body);
       await vi.waitFor(() => expect(Buffer.concat(chunks).toString()).toBe("413 too large"));
     });
+
+  it("ends a pair whose ends both do not read when one of them dies", async () => {
+    const endsWithout = async (dies: "client" | "backend"): Promise<void> => {
+      const chunk = Buffer.alloc(256 * 1024);
+      let sent = 0;
+      const flood = (socket: Socket): void => {
+        do sent += chunk.length;
+        while (socket.write(chunk));
+        socket.once("drain", () => flood(socket));
+      };
+      let accept: (socket: Socket) => void = () => {};
+      const accepted = new Promise<Socket>((resolve) => (accept = resolve));
+      const { port, results } = await forward(await backend((socket) => accept(socket.pause())));
+      const ends = { client: (await client(port)).pause(), backend: await accepted };
+      flood(ends.client);
+      flood(ends.backend);
+      await stalled(() => sent);
+      const left = ends[dies === "client" ? "backend" : "client"];
+      const heard = new Promise((resolve) => left.once("close", resolve));
+      ends[dies].resetAndDestroy();
+      await heard;
+      await vi.waitFor(() => expect(results).toMatchObject([{ failed: true }]));
+    };
+    await Promise.all([endsWithout("client"), endsWithout("backend")]);
+  });
 
   it("drops both sides when a connection is destroyed", async () => {
     const to = await backend((socket) => socket.resume());

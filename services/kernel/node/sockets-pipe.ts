@@ -8,6 +8,9 @@ import { bulkBuffers, bulkReadBytes, keepAliveAfterMs, keepAliveSweepMs, sharedR
 /** libuv's UV_EOF: the peer ended its side. */
 const endOfStream = -4095;
 
+/** What a dead socket still holds, a few MiB at most, is carried on for this long, and ends in a reset anyway. */
+const wayBackMs = 10_000;
+
 /** What all connections of one carrier share. */
 export class HandlePipes {
   readonly tcp: TcpBinding;
@@ -166,6 +169,7 @@ class Pair {
   private old = false;
   private broken = false;
   private finished = false;
+  private wayBack: NodeJS.Timeout | undefined;
 
   constructor(near: HandleConnection, far: HandleConnection, resolve: (result: PipeResult) => void) {
     this.near = near;
@@ -202,12 +206,14 @@ class Pair {
   /**
    * What `side` sends cannot be delivered any more. The other side may still hold an answer for it (a server that refuses
    * a body early), so the way back goes on until that ends, which it must: its socket is dead. That end counts as a reset,
-   * because the system tells a socket's error once, and the write has heard it.
+   * because the system tells a socket's error once, and the write has heard it. It never comes when `side` takes
+   * nothing of the answer because it waits for us to read on first, so there is a bound.
    */
   undeliverable(side: HandleConnection): void {
     this.broken = true;
     side.handle.readStop();
     this.directionOver(side);
+    if (!this.finished) this.wayBack = setTimeout(() => this.fail(), wayBackMs);
   }
 
   /** True when keep-alive has been turned on. */
@@ -224,6 +230,7 @@ class Pair {
   private finish(reset: boolean): void {
     if (this.finished) return;
     this.finished = true;
+    clearTimeout(this.wayBack);
     this.near.pipes.forget(this);
     this.near.close(reset);
     this.far.close(reset);
