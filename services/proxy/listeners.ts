@@ -42,6 +42,7 @@ export class Listeners {
   private readonly onConnection: (connection: Connection, route: Route) => void;
   private readonly onChange: () => void;
   private readonly places = new Map<Route, Place>();
+  private over = false;
 
   /** `onChange` is called when a route is listened for from now on, or no more, or cannot be for a new reason. */
   constructor(
@@ -59,8 +60,9 @@ export class Listeners {
     await this.listen(this.add(route, host, port));
   }
 
-  /** Listens as soon as the port can be had; says so when it cannot. */
+  /** Listens as soon as the port can be had; says so when it cannot. Does nothing after `closeAll`. */
   keep(route: Route, host: string, port: number): void {
+    if (this.over) return;
     void this.try(this.add(route, host, port), 0);
   }
 
@@ -74,7 +76,9 @@ export class Listeners {
     await place.listener?.close();
   }
 
+  /** Closes all for good: a service may still come while open connections finish. */
   async closeAll(): Promise<void> {
+    this.over = true;
     await Promise.all([...this.places.keys()].map((route) => this.close(route)));
   }
 

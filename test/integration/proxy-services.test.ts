@@ -225,6 +225,26 @@ it("on stop takes no more connections, lets open ones finish, and says goodbye",
   await until(() => expect(cluster.beats.at(-1)).toMatchObject({ services: {}, open: {}, leaving: true }));
 });
 
+it("listens for no service that comes while it stops", async () => {
+  const cluster = await startCluster(anyServer());
+  const pod = await startPod("web-1");
+  const [port, other] = [await freePort(), await freePort()];
+  await cluster.head("web", port);
+  await cluster.pods("web", [pod]);
+  const proxy = await proxyOf(cluster.server.url, { all: {} });
+  await until(async () => expect(await ask(port)).toBe("web-1"));
+  const client = new Client(port);
+  expect(await client.pod()).toBe("web-1");
+  const stopping = proxy.stop();
+  await cluster.head("api", other);
+  await cluster.pods("api", [pod]);
+  await until(() => expect(cluster.lastBeat?.services).toHaveProperty("default/api"));
+  await client.end();
+  await stopping;
+  expect(proxy.listening()).toEqual([]);
+  expect(await ask(other)).toBe("closed");
+});
+
 it("drops connections that do not finish in time when it stops", async () => {
   const cluster = await startCluster(anyServer());
   const pod = await startPod("web-1");
