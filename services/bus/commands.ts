@@ -17,7 +17,10 @@ export class CommandRequests {
   private readonly clock: Clock;
   /** Sets this connection's answers apart from those of others. */
   private readonly token = nuid.next();
-  /** Each has its own time limit, so the table is as large as what is asked for within it. */
+  /**
+   * By the whole subject of the answer, so that a node can answer for itself alone. Each has its own time limit, so the
+   * table is as large as what is asked for within it.
+   */
   private readonly waiting = new Map<string, Waiting>();
   private readonly listening = new Set<string>();
   private counter = 0;
@@ -36,17 +39,17 @@ export class CommandRequests {
   ): Promise<Msg> {
     this.listen(inbox.any);
     this.counter += 1;
-    const id = this.counter.toString(36);
+    const reply = `${inbox.own}${this.token}.${this.counter.toString(36)}`;
     return new Promise((resolve, reject) => {
-      const timer = this.clock.after(options.timeout, () => this.fail(id, new errors.TimeoutError()));
-      this.waiting.set(id, { subject, timer, resolve, reject });
+      const timer = this.clock.after(options.timeout, () => this.fail(reply, new errors.TimeoutError()));
+      this.waiting.set(reply, { subject, timer, resolve, reject });
       try {
         this.connection.publish(subject, data, {
-          reply: `${inbox.own}${this.token}.${id}`,
+          reply,
           ...(options.headers === undefined ? {} : { headers: options.headers }),
         });
       } catch (error) {
-        this.fail(id, error as Error);
+        this.fail(reply, error as Error);
       }
     });
   }
@@ -59,7 +62,7 @@ export class CommandRequests {
       this.failAll(error);
       return;
     }
-    for (const [id, { subject }] of this.waiting) if (subject === error.subject) this.fail(id, error);
+    for (const [reply, { subject }] of this.waiting) if (subject === error.subject) this.fail(reply, error);
   }
 
   private listen(anyInbox: string): void {
@@ -68,28 +71,27 @@ export class CommandRequests {
     this.connection.subscribe(`${anyInbox}${this.token}.*`, {
       callback: (error, message) => {
         if (error !== null) return;
-        const id = message.subject.slice(message.subject.lastIndexOf(".") + 1);
         if (message.data.length === 0 && message.headers?.code === 503) {
-          this.fail(id, new errors.NoRespondersError(message.subject));
+          this.fail(message.subject, new errors.NoRespondersError(message.subject));
         } else {
-          this.take(id)?.resolve(message);
+          this.take(message.subject)?.resolve(message);
         }
       },
     });
   }
 
-  private take(id: string): Waiting | undefined {
-    const found = this.waiting.get(id);
+  private take(reply: string): Waiting | undefined {
+    const found = this.waiting.get(reply);
     found?.timer();
-    this.waiting.delete(id);
+    this.waiting.delete(reply);
     return found;
   }
 
-  private fail(id: string, error: Error): void {
-    this.take(id)?.reject(error);
+  private fail(reply: string, error: Error): void {
+    this.take(reply)?.reject(error);
   }
 
   private failAll(error: Error): void {
-    for (const id of this.waiting.keys()) this.fail(id, error);
+    for (const reply of this.waiting.keys()) this.fail(reply, error);
   }
 }

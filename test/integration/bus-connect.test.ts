@@ -149,6 +149,25 @@ describeServers("connecting", (binary) => {
     expect(answer.json()).toEqual({ did: 7 });
   });
 
+  it("takes the answer to a command from the asked node alone", async () => {
+    const [admin, one, two] = [newUser(), newUser(), newUser()];
+    const own = (id: string) => ({ publish: [names.node.all(id)], subscribe: [names.node.all(id)] });
+    const { url } = await start({
+      users: [{ nkey: admin.nkey }, { nkey: one.nkey, ...own("n1") }, { nkey: two.nkey, ...own("n2") }],
+    });
+    const controller = await connect(url, { creds: await credentials(admin.seed) });
+    const [asked, other] = [names.node.inbox("n1"), names.node.inbox("n2")];
+    const agent = await connect(url, { creds: await credentials(one.seed), inboxPrefix: asked });
+    const forger = await connect(url, { creds: await credentials(two.seed), inboxPrefix: other });
+    agent.subscribe(names.node.commandAll("n1"), (message) => {
+      forger.publish((message.reply ?? "").replace(asked, other), "forged");
+      void forger.flush(waitMs).then(() => respond(agent, message, asked, "true"));
+    });
+    await agent.flush(waitMs);
+    const answer = await controller.request(names.node.command("n1", "ping"), {}, { timeoutMs: waitMs });
+    expect(answer.json()).toBe("true");
+  });
+
   it("hears a subscription that was refused as soon as the user has the right and connects again", async () => {
     const [admin, user] = [newUser(), newUser()];
     const users = (subscribe: string[]) => [{ nkey: admin.nkey }, { nkey: user.nkey, publish: [">"], subscribe }];
