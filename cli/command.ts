@@ -9,6 +9,8 @@ export interface Terminal {
   out(text: string): void;
   /** Writes to standard error: progress, warnings, errors. */
   err(text: string): void;
+  /** From now on what cannot be written is dropped, for a command that runs what matters more than its lines; else it ends the command. */
+  dropUnwritable(): void;
   /** Resolves when standard output can take more. */
   drained(): Promise<void>;
   /** All of standard input. */

@@ -1,22 +1,8 @@
 #!/usr/bin/env node
 // The `swain` program: wires standard streams and signals to `dispatch.ts`. Knows no command.
 import { dispatch } from "./dispatch.ts";
-import { errorKinds } from "../services/kernel/errors.ts";
 import { signalCounter, stillEnding } from "./impatience.ts";
 import { processTerminal } from "./terminal.ts";
-
-// A reader that has seen enough (`swain get pods | head -1`) ends us quietly.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(0);
-    if (stream === process.stdout) {
-      const reason = error.code === "ENOSPC" ? "no space is left where it goes" : error.message;
-      const { action } = errorKinds.OUTPUT_FAILED;
-      process.stderr.write(`error: OUTPUT_FAILED: the output cannot be written: ${reason}. ${action}\n`);
-    }
-    process.exit(1);
-  });
-}
 
 const interrupted = new AbortController();
 const signals = signalCounter();

@@ -21,7 +21,7 @@ import type { JoinWish } from "./join.ts";
 import { readJoined } from "./local/joined-file.ts";
 import type { Joined } from "./local/joined-file.ts";
 import { clusterArgs, resolveSettings } from "./settings.ts";
-import { notifySystemd } from "./notify.ts";
+import { notifySystemd, tellStarter } from "./notify.ts";
 import type { Settings } from "./settings.ts";
 
 /** The options of a part that may join from another machine. */
@@ -164,6 +164,7 @@ export async function runPart<T extends Running & Observed>(
     const words = [ready(running), ...(status === undefined ? [] : [`http=${status.address}`])];
     if (!call.signal.aborted) {
       call.terminal.out(`swain-ready ${words.join(" ")}\n`);
+      tellStarter({ ready: true });
       await notifySystemd(call, "READY=1");
     }
     await Promise.race([running.closed, aborted(call.signal)]);

@@ -49,6 +49,7 @@ const maxNodes = 20_000;
 const maxSplit = 1000;
 
 async function agent(call: Call): Promise<void> {
+  call.terminal.dropUnwritable();
   const nodes = wholeNumber("nodes", call.option("nodes"), 1, maxNodes) ?? 1;
   const split = wholeNumber("split", call.option("split"), 1, maxSplit) ?? 1;
   const labels = labelsOf(call.options("label"));

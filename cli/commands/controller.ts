@@ -21,6 +21,7 @@ export default command({
 });
 
 async function controller(call: Call): Promise<void> {
+  call.terminal.dropUnwritable();
   const replicas = call.option("replicas");
   if (replicas !== undefined && replicas !== "1" && replicas !== "3") {
     throw new SwainError("INVALID_ARGUMENT", `--replicas is 1 or 3, not "${replicas}"`);

@@ -50,6 +50,7 @@ async function proxy(call: Call): Promise<void> {
   }
   if (action !== undefined) throw new SwainError("INVALID_ARGUMENT", `"${action}" is not known here; there is ls`);
   if (call.option("output") !== undefined) throw new SwainError("INVALID_ARGUMENT", "-o is for swain proxy ls");
+  call.terminal.dropUnwritable();
   const served = servedOf(call);
   const { settings, folder, id } = await partPlace(call, {
     kind: "proxy",

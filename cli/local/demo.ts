@@ -30,6 +30,7 @@ const commandMs = 60_000;
 
 /** Runs the whole demo; returns 0, or 1 when a promise was not kept. Leaves nothing behind either way. */
 export async function runDemo(call: Call): Promise<number> {
+  call.terminal.dropUnwritable();
   const began = performance.now();
   const say = (line: string): void =>
     call.terminal.out(`[${((performance.now() - began) / 1000).toFixed(1).padStart(5)} s] ${line}\n`);

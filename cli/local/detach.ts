@@ -3,10 +3,10 @@ import { spawn } from "node:child_process";
 import { closeSync } from "node:fs";
 import { join } from "node:path";
 import type { Call } from "../command.ts";
+import type { StarterMessage } from "../notify.ts";
 import { localPaths } from "./layout.ts";
 import { programPath } from "./launch.ts";
 import { lastLines, openLog } from "./log-files.ts";
-import type { UpMessage } from "./up.ts";
 
 /** Shows the supervisor's lines; returns 0 when it is ready, its exit code when it ends before. */
 export async function startDetached(data: string, call: Call): Promise<number> {
@@ -23,7 +23,7 @@ export async function startDetached(data: string, call: Call): Promise<number> {
   call.signal.addEventListener("abort", onAbort, { once: true });
   try {
     return await new Promise<number>((resolve) => {
-      child.on("message", (message: UpMessage) => {
+      child.on("message", (message: StarterMessage) => {
         if ("line" in message) return call.terminal.out(`${message.line}\n`);
         resolve(0);
       });

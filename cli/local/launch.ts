@@ -3,7 +3,8 @@ import { spawn } from "node:child_process";
 import { closeSync, existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { SwainError } from "../../services/kernel/errors.ts";
-import { lastLines, openLog, readFrom } from "./log-files.ts";
+import type { StarterMessage } from "../notify.ts";
+import { lastLines, openLog } from "./log-files.ts";
 
 /** A process that reported ready. */
 export interface Launched {
@@ -38,19 +39,20 @@ export const examplesFolder = ["../../examples", "../../../examples"]
   .map((path) => fileURLToPath(new URL(path, import.meta.url)))
   .find((path) => existsSync(path)) as string;
 
-/** Starts it and resolves at its `swain-ready` line. Rejects, with nothing left running, when it ends or stays silent. */
+/** Starts it and resolves when it says that it is ready. Rejects, with nothing left running, when it ends or stays silent. */
 export async function launchPart(options: LaunchOptions): Promise<Launched> {
   options.signal.throwIfAborted();
   const { descriptor, from } = await openLog(options.log);
-  // Its output goes to the file directly and its group is its own: it outlives this supervisor and its terminal.
+  // Its output goes to the file directly and its group is its own: it outlives this supervisor and its terminal. That it is
+  // ready it says over a channel, because on a full disk the file takes no line.
   const child = spawn(process.execPath, [...process.execArgv, programPath, ...options.args], {
-    stdio: ["ignore", descriptor, descriptor],
+    stdio: ["ignore", descriptor, descriptor, "ipc"],
     detached: true,
     // Its log is a file for people, unless somebody wants it otherwise.
     env: { SWAIN_LOG_FORMAT: "pretty", ...process.env },
   });
   closeSync(descriptor);
-  const state = { ended: false };
+  const state = { ended: false, ready: false };
   const closed = new Promise<string>((resolve) => {
     const end = (how: string): void => {
       state.ended = true;
@@ -58,6 +60,9 @@ export async function launchPart(options: LaunchOptions): Promise<Launched> {
     };
     child.on("error", (error) => end(error.message));
     child.on("exit", (code, signal) => end(code === null ? `ended by ${signal}` : `exit code ${code}`));
+  });
+  child.on("message", (message: StarterMessage) => {
+    state.ready ||= "ready" in message;
   });
   const stop = async (): Promise<void> => {
     child.kill("SIGTERM");
@@ -67,20 +72,30 @@ export async function launchPart(options: LaunchOptions): Promise<Launched> {
   };
   if (child.pid !== undefined) options.onSpawn(child.pid);
   try {
-    await ready(options, from, () => state.ended);
+    await ready(options, from, state);
   } catch (error) {
     await stop();
     throw error;
+  } finally {
+    if (child.connected) child.disconnect();
   }
   return { pid: child.pid ?? 0, closed, stop };
 }
 
-async function ready(options: LaunchOptions, from: number, ended: () => boolean): Promise<void> {
+async function ready(
+  options: LaunchOptions,
+  from: number,
+  state: { readonly ended: boolean; readonly ready: boolean },
+): Promise<void> {
   const deadline = performance.now() + readyMs;
   for (;;) {
-    if (/^swain-ready\b/m.test(await readFrom(options.log, from))) return;
+    if (state.ready) return;
     options.signal.throwIfAborted();
-    const why = ended() ? "ended at once" : performance.now() > deadline ? `not ready after ${readyMs / 1000} s` : "";
+    const why = state.ended
+      ? "ended at once"
+      : performance.now() > deadline
+        ? `not ready after ${readyMs / 1000} s`
+        : "";
     if (why !== "") {
       const lines = await lastLines(options.log, 5, from);
       throw new SwainError("PART_NOT_STARTED", [`${options.name}: ${why} (${options.log})`, ...lines].join("\n  "));

@@ -2,6 +2,7 @@
 import { SwainError } from "../../services/kernel/errors.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
 import type { Call } from "../command.ts";
+import { tellStarter } from "../notify.ts";
 import { isHost, outerHosts } from "./addresses.ts";
 import { localCluster } from "./layout.ts";
 import { chooseRuntime } from "./runtime.ts";
@@ -20,11 +21,9 @@ export type UpWishes = Omit<UpOptions, "chosen" | "env" | "say" | "signal" | "ou
   readonly insecure: boolean;
 };
 
-/** A message of the detached supervisor to whoever started it. */
-export type UpMessage = { readonly line: string } | { readonly ready: true };
-
 /** Runs until the call's signal aborts; returns the exit code. `began` is when the command was called. */
 export async function runUp(wishes: UpWishes, call: Call, began: number): Promise<number> {
+  call.terminal.dropUnwritable();
   checkWishes(wishes);
   const say = speaker(call);
   const chosen = await chooseRuntime(wishes.runtime as RuntimeChoice, wishes.engine);
@@ -116,11 +115,6 @@ function speaker(call: Call): (line: string) => void {
     call.terminal.out(`${line}\n`);
     tellStarter({ line });
   };
-}
-
-function tellStarter(message: UpMessage): void {
-  // The starter has gone once it saw `ready`; nobody waits for later lines.
-  if (process.connected) process.send?.(message, undefined, {}, () => {});
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -10,6 +10,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -157,6 +158,23 @@ test("a killed part is started again", async () => {
   process.kill(before.pid, "SIGKILL");
   await expect.poll(() => safely(() => child("proxy-1").pid), { timeout: 15_000 }).not.toBe(before.pid);
   await expect.poll(() => isAlive(child("proxy-1"))).toBe(true);
+});
+
+test("where no log takes a line, as on a full disk, all of it starts and lives on, and a killed part is started again", async () => {
+  mkdirSync(join(data, "log"));
+  for (const name of ["up", "nats-server", "controller-1", "agent-node-1", "proxy-1"]) {
+    symlinkSync("/dev/full", join(data, "log", `${name}.log`));
+  }
+  await up();
+  const { children, supervisor } = record();
+  const killed = child("proxy-1");
+  process.kill(killed.pid, "SIGKILL");
+  const others = [supervisor, ...children].filter(({ pid }) => pid !== killed.pid);
+  await expect
+    .poll(() => safely(() => child("proxy-1").pid !== killed.pid && isAlive(child("proxy-1"))), { timeout: 15_000 })
+    .toBe(true);
+  expect(others.filter((mark) => !isAlive(mark))).toEqual([]);
+  expect((await run("down")).code).toBe(0);
 });
 
 test("a killed nats-server is started again on the same port, and the cluster goes on", async () => {

@@ -1,5 +1,5 @@
 // What an agent and a proxy say on their terminal when the bus refuses them or is not there, as the built programs.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -7,6 +7,7 @@ import { until } from "../support/cluster.ts";
 import { anyServer, newUser, startServer } from "../support/nats.ts";
 import type { TestServer } from "../support/nats.ts";
 import { PartProcess } from "../support/part.ts";
+import { freePort } from "../support/ports.ts";
 
 let folder: string;
 let server: TestServer | undefined;
@@ -60,14 +61,31 @@ describe.each([
   it("says nothing of it when all is well", async () => {
     server = await startServer(anyServer());
     part = await launch("well", "--server", server.url, "--http", "0");
-    await until("it is connected", async () =>
-      (await metrics()).some((line) => /^swain_.*_connected(\{.*\})? 1$/.test(line)),
-    );
+    await connected(part.http);
     expect(plain()).not.toMatch(/error|bus/);
+  });
+
+  it.each(["to a full disk", "to a reader that left"])("goes on when its lines go %s", async (where) => {
+    const port = await freePort();
+    server = await startServer(anyServer());
+    await server.stop();
+    const args = [name, "--id", "unheard", "--data", join(folder, `${name}-unheard`), ...options];
+    const full = where === "to a full disk" ? openSync("/dev/full", "w") : undefined;
+    part = PartProcess.launch([...args, "--server", server.url, "--http", String(port)], {}, full);
+    if (full !== undefined) closeSync(full);
+    part.child.stdout?.destroy();
+    part.child.stderr?.destroy();
+    await until("it runs", async () => (await fetch(`http://127.0.0.1:${port}/health`)).ok, 15_000);
+    await server.start();
+    await connected(`http://127.0.0.1:${port}`);
+    await part.stop();
+    expect(part.child.exitCode).toBe(0);
   });
 });
 
-async function metrics(): Promise<string[]> {
-  const answer = await fetch(`${part?.http}/metrics`);
-  return (await answer.text()).split("\n");
+async function connected(http: string): Promise<void> {
+  await until("it is connected", async () => {
+    const answer = await fetch(`${http}/metrics`);
+    return /^swain_.*_connected(\{.*\})? 1$/m.test(await answer.text());
+  });
 }

@@ -26,6 +26,7 @@ export function startCli(args: readonly string[], options: CliOptions = {}): Cli
   const terminal: Terminal = {
     out: (text) => void (written.out += text),
     err: (text) => void (written.err += text),
+    dropUnwritable: () => {},
     drained: options.drained ?? (() => Promise.resolve()),
     input: async () => options.input ?? "",
     interactive: false,

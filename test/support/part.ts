@@ -13,9 +13,9 @@ export class PartProcess {
   stdout = "";
   stderr = "";
 
-  private constructor(args: readonly string[], env: NodeJS.ProcessEnv) {
+  private constructor(args: readonly string[], env: NodeJS.ProcessEnv, output: number | "pipe" = "pipe") {
     this.child = spawn(process.execPath, [`${root}/dist/cli/main.js`, ...args], {
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: ["ignore", output, output],
       env: { ...process.env, ...env },
     });
     started.add(this.child);
@@ -23,9 +23,9 @@ export class PartProcess {
     this.child.stderr?.on("data", (chunk: Buffer) => (this.stderr += chunk.toString()));
   }
 
-  /** Starts it and waits for nothing. */
-  static launch(args: readonly string[], env: NodeJS.ProcessEnv = {}): PartProcess {
-    return new PartProcess(args, env);
+  /** Starts it and waits for nothing. `output` is a descriptor that takes what it says, instead of this object. */
+  static launch(args: readonly string[], env: NodeJS.ProcessEnv = {}, output?: number): PartProcess {
+    return new PartProcess(args, env, output);
   }
 
   /** Resolves when it says that it is ready. */
