@@ -170,8 +170,11 @@ export async function runPart<T extends Running & Observed>(
     await Promise.race([running.closed, aborted(call.signal)]);
   } finally {
     if (running !== undefined) await notifySystemd(call, "STOPPING=1");
-    await running?.stop();
-    await status?.close();
+    try {
+      await running?.stop();
+    } finally {
+      await status?.close();
+    }
   }
 }
 

@@ -37,7 +37,10 @@ export default command({
       valueHint: "N",
       description: "Simulated nodes in this process; their ids are ID-1 … ID-N",
     },
-    "stop-pods": { type: "boolean", description: "Stop and remove the pods when the agent is stopped" },
+    "stop-pods": {
+      type: "boolean",
+      description: "Stop and remove the pods when the agent is stopped, those that take longer than 45 s by force",
+    },
     ...joinArgs,
     ...operateArgs,
     ...partArgs,

@@ -2,6 +2,7 @@
 import type { Backoff } from "../../services/kernel/backoff.ts";
 import { delayMs } from "../../services/kernel/backoff.ts";
 import { asSwainError } from "../../services/kernel/errors.ts";
+import { inOrder } from "./launch.ts";
 import type { Launched } from "./launch.ts";
 import type { ChildKind, ChildMark } from "./layout.ts";
 import { markOf } from "./processes.ts";
@@ -54,13 +55,19 @@ export class Child {
     return this.starting;
   }
 
-  /** Ends it for good, also while it is starting; afterwards there is no process and none comes. */
-  async stop(): Promise<void> {
+  /**
+   * Ends it for good, also while it is starting; afterwards there is no process and none comes. Resolves with how it ended,
+   * when that was not in order.
+   */
+  async stop(): Promise<string | null> {
     this.end.abort(new Error("stopped"));
     // Whoever called start() hears why it failed; here only matters that it is over.
     await this.starting.catch(() => {});
-    await this.running?.stop();
+    const { running } = this;
+    await running?.stop();
     await this.supervision;
+    const how = (await running?.closed) ?? "it did not run";
+    return how === inOrder ? null : how;
   }
 
   private async begin(): Promise<void> {

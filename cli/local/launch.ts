@@ -9,7 +9,7 @@ import { lastLines, openLog } from "./log-files.ts";
 /** A process that reported ready. */
 export interface Launched {
   readonly pid: number;
-  /** Resolves when it has ended, with how. */
+  /** Resolves when it has ended, with how: `inOrder`, or other words. */
   readonly closed: Promise<string>;
   /** Ends it politely, in the end by force. */
   stop(): Promise<void>;
@@ -25,6 +25,9 @@ export interface LaunchOptions {
   readonly onSpawn: (pid: number) => void;
   readonly signal: AbortSignal;
 }
+
+/** How a process ended that did all it had to. */
+export const inOrder = "exit code 0";
 
 /** Long enough for a cold start on a busy small machine. */
 const readyMs = 30_000;

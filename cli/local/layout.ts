@@ -84,6 +84,8 @@ export interface UpRecord {
   readonly children: readonly ChildMark[];
   /** True from when all of it answered. */
   readonly ready: boolean;
+  /** Left by a supervisor that ended: which agents did not stop all their pods, and how they ended. */
+  readonly podsLeft?: readonly string[];
 }
 
 /** The authority's certificate lies beside the keys, where every connection looks for it. */

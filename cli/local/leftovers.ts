@@ -1,6 +1,7 @@
 // Ends processes that an earlier supervisor left behind when it was killed.
 import type { ChildKind, ChildMark, UpRecord } from "./layout.ts";
-import { endProcess, isAlive, signal, waitForEnd } from "./processes.ts";
+import { endProcess, isAlive, killProcess } from "./processes.ts";
+import type { End } from "./processes.ts";
 
 /** Controllers first, so that nothing is re-placed while agents go; the server last, so that everybody can say goodbye. */
 const order: readonly (readonly ChildKind[])[] = [["controller"], ["agent", "proxy"], ["nats"]];
@@ -15,6 +16,8 @@ export const stopMs: Readonly<Record<ChildKind, number>> = {
 
 export interface Ended {
   readonly stopped: readonly ChildMark[];
+  /** Those of them that had to be killed. */
+  readonly killed: readonly ChildMark[];
   /** Those that even a kill did not end. */
   readonly stuck: readonly ChildMark[];
 }
@@ -25,17 +28,13 @@ export interface Ended {
  */
 export async function endLeftovers(record: UpRecord, keepPods: boolean): Promise<Ended> {
   const alive = record.children.filter(isAlive);
-  const stuck: ChildMark[] = [];
+  const ends = new Map<ChildMark, End>();
   for (const kinds of order) {
     const group = alive.filter((child) => kinds.includes(child.kind));
-    const done = await Promise.all(
-      group.map(async (child) => {
-        if (child.kind !== "agent" || !keepPods) return endProcess(child, stopMs[child.kind]);
-        signal(child, "SIGKILL");
-        return waitForEnd(child, 5000);
-      }),
-    );
-    stuck.push(...group.filter((_, index) => done[index] === false));
+    const end = (child: ChildMark): Promise<End> =>
+      child.kind === "agent" && keepPods ? killProcess(child) : endProcess(child, stopMs[child.kind]);
+    await Promise.all(group.map(async (child) => ends.set(child, await end(child))));
   }
-  return { stopped: alive.filter((child) => !stuck.includes(child)), stuck };
+  const those = (...wanted: End[]): ChildMark[] => alive.filter((child) => wanted.includes(ends.get(child) ?? "stuck"));
+  return { stopped: those("ended", "killed"), killed: those("killed"), stuck: those("stuck") };
 }

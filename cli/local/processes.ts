@@ -55,12 +55,20 @@ export async function waitForEnd(mark: ProcessMark, timeoutMs: number): Promise<
   return true;
 }
 
-/** Ends a process politely, by force after the given time. Returns false when even that did not end it. */
-export async function endProcess(mark: ProcessMark, graceMs: number): Promise<boolean> {
+/** How a process ended: by itself, by force, or not even by that. */
+export type End = "ended" | "killed" | "stuck";
+
+/** Ends a process politely, by force after the given time. */
+export async function endProcess(mark: ProcessMark, graceMs: number): Promise<End> {
   signal(mark, "SIGTERM");
-  if (await waitForEnd(mark, graceMs)) return true;
+  if (await waitForEnd(mark, graceMs)) return "ended";
+  return killProcess(mark);
+}
+
+/** Ends a process by force. */
+export async function killProcess(mark: ProcessMark): Promise<End> {
   signal(mark, "SIGKILL");
-  return waitForEnd(mark, 5000);
+  return (await waitForEnd(mark, 5000)) ? "killed" : "stuck";
 }
 
 function startFromProc(pid: number): string | null {

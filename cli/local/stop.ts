@@ -7,13 +7,14 @@ import { endLeftovers, stopMs } from "./leftovers.ts";
 import { dropLock, lockOwner } from "./lock.ts";
 import { endProcess, isAlive, signal, waitForEnd } from "./processes.ts";
 import { strayServer } from "./stray.ts";
-import { namesOf } from "./supervisor.ts";
+import { namesOf, podsLeftBy } from "./supervisor.ts";
 
 /** Controllers, then agents with their pods, then the server: the sum of what each may take. */
 const supervisorMs = 100_000;
 
 /**
- * Stops everything and says what, also where `run/` was removed below a running cluster. Throws NOT_RUNNING when nothing runs, TIMEOUT when something does not end.
+ * Stops everything and says what, also where `run/` was removed below a running cluster. Throws NOT_RUNNING
+ * when nothing runs, TIMEOUT when something does not end, PODS_LEFT when agents did not stop all their pods.
  */
 export async function stopLocal(data: string, say: (line: string) => void): Promise<void> {
   const paths = localPaths(data);
@@ -38,16 +39,19 @@ export async function stopLocal(data: string, say: (line: string) => void): Prom
   }
   // What a dying supervisor left, or one that was killed earlier.
   const rest = readRecord(data) ?? record;
-  const { stuck } = rest === null ? { stuck: [] } : await endLeftovers(rest, false);
+  const { killed, stuck } = rest === null ? { killed: [], stuck: [] } : await endLeftovers(rest, false);
   if (stuck.length > 0) throw new SwainError("TIMEOUT", `${namesOf(stuck)} did not end`);
   await forget(data);
   const stopped = owner === null ? alive : [{ name: "supervisor", pid: owner.pid }, ...alive];
   say(`stopped ${namesOf(stopped)} in ${((performance.now() - began) / 1000).toFixed(1)} s`);
+  const agents = rest?.runtime === "sim" ? [] : killed.filter(({ kind }) => kind === "agent");
+  const podsLeft = [...(rest?.podsLeft ?? []), ...agents.map(({ name }) => `${name} (killed)`)];
+  if (podsLeft.length > 0) throw podsLeftBy(podsLeft);
 }
 
 /** A server whose supervisor is gone: which agents and pods belonged to it nobody can tell any more. */
 async function stopStray(server: ProcessMark, data: string, say: (line: string) => void): Promise<void> {
-  if (!(await endProcess(server, stopMs.nats)))
+  if ((await endProcess(server, stopMs.nats)) === "stuck")
     throw new SwainError("TIMEOUT", `nats-server (${server.pid}) did not end`);
   say(`stopped nats-server (${server.pid}); its supervisor and the record of its other parts are gone:`);
   say(`end those by hand, they have ${data} on their command lines`);

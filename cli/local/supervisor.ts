@@ -3,7 +3,7 @@
 // without it. `swain up` and `swain demo` call it.
 import { join } from "node:path";
 import { seedFile } from "../../services/bus/embedded/roles.ts";
-import { SwainError } from "../../services/kernel/errors.ts";
+import { asSwainError, SwainError } from "../../services/kernel/errors.ts";
 import { systemDisk } from "../../services/kernel/node/disk.ts";
 import { makeFolder } from "../../services/kernel/node/folder.ts";
 import { nodeAddress } from "./addresses.ts";
@@ -55,7 +55,7 @@ export interface LocalUp {
   readonly paths: LocalPaths;
   /** What runs now. */
   record(): UpRecord;
-  /** Stops everything in order; resolves when all of it is gone. */
+  /** Stops everything in order; resolves when all of it is gone. Rejects with PODS_LEFT when agents did not stop all their pods. */
   stop(): Promise<void>;
 }
 
@@ -80,7 +80,7 @@ export async function startLocal(options: UpOptions): Promise<LocalUp> {
       await supervisor.start();
       return supervisor;
     } catch (error) {
-      await supervisor.stop();
+      await supervisor.stop().catch((left: unknown) => options.say(asSwainError(left).message));
       throw error;
     }
   } catch (error) {
@@ -95,6 +95,10 @@ async function clearLeftovers(last: UpRecord, options: UpOptions): Promise<void>
   if (stopped.length > 0) options.say(`ended what an earlier run left behind: ${namesOf(stopped)}`);
   if (stuck.length > 0) throw new SwainError("ALREADY_RUNNING", `${namesOf(stuck)} of an earlier run do not end`);
 }
+
+/** These agents, as `agent-node-1 (killed)`, ended without having stopped all their pods. */
+export const podsLeftBy = (agents: readonly string[]): SwainError =>
+  new SwainError("PODS_LEFT", `agents ended before all their pods, which may run on: ${agents.join(", ")}`);
 
 export function namesOf(marks: readonly { readonly name: string; readonly pid: number }[]): string {
   return marks.map((mark) => `${mark.name} (${mark.pid})`).join(", ");
@@ -245,19 +249,35 @@ class Supervisor implements LocalUp {
   }
 
   private async shutDown(): Promise<void> {
-    const { nats, controllers, agents, proxies } = this.children;
+    const { nats, controllers, proxies } = this.children;
     clearInterval(this.rotation);
     this.unwatchDisk();
     await this.registrar?.close();
     // Without a leader nothing is re-placed while the agents go; the server is last, so that everybody can say goodbye.
-    for (const group of [controllers, [...agents, ...proxies], nats]) {
-      await Promise.all(group.map((child) => child.stop()));
-    }
+    await Promise.all(controllers.map((child) => child.stop()));
+    const [podsLeft] = await Promise.all([this.stopAgents(), ...proxies.map((child) => child.stop())]);
+    await Promise.all(nats.map((child) => child.stop()));
     this.over = true;
     process.removeListener("exit", this.onExit);
     await Promise.all([this.rotating, this.writing]);
-    await systemDisk.remove(this.paths.record);
+    if (podsLeft.length === 0) await systemDisk.remove(this.paths.record);
+    // For `swain down`, which waits for this process and cannot see how it ends.
+    else await this.writeRecord({ ...this.record(), podsLeft });
     dropLock(this.paths);
+    if (podsLeft.length > 0) throw podsLeftBy(podsLeft);
+  }
+
+  /** Names those that did not stop all their pods, and how they ended. */
+  private async stopAgents(): Promise<string[]> {
+    const { keepPods, chosen } = this.options;
+    const told = await Promise.all(
+      this.children.agents.map(async (child) => {
+        const how = await child.stop();
+        return how === null ? [] : [`${child.name} (${how}; log: ${child.log})`];
+      }),
+    );
+    // Simulated pods end with their agent.
+    return this.ready && !keepPods && chosen.runtime !== "sim" ? told.flat() : [];
   }
 
   private prepare(): Promise<PreparedServer> {
@@ -312,10 +332,15 @@ class Supervisor implements LocalUp {
   /** One write at a time, each with what is true when it begins. */
   private write(): Promise<void> {
     if (this.over) return this.writing;
-    this.writing = this.writing
-      .then(() => systemDisk.writeAtomic(this.paths.record, `${JSON.stringify(this.record(), null, 2)}\n`))
-      .catch((error: unknown) => this.options.say(`cannot write ${this.paths.record}: ${String(error)}`));
+    this.writing = this.writing.then(() => this.writeRecord(this.record()));
     return this.writing;
+  }
+
+  private writeRecord(record: UpRecord): Promise<void> {
+    const path = this.paths.record;
+    return systemDisk
+      .writeAtomic(path, `${JSON.stringify(record, null, 2)}\n`)
+      .catch((error: unknown) => this.options.say(`cannot write ${path}: ${String(error)}`));
   }
 
   private async rotateLogs(): Promise<void> {

@@ -34,7 +34,7 @@ export interface Agent {
   view(): AgentView;
   /** Asks the engine who it is. Rejects with what the driver says. */
   askEngine(): Promise<string>;
-  /** Ends in order. Pods stay as they are, or are stopped and removed first. */
+  /** Ends in order. Pods stay as they are, or are stopped and removed first; rejects with PODS_LEFT when some may run on. */
   stop(options?: { readonly stopPods?: boolean }): Promise<void>;
 }
 
@@ -197,10 +197,13 @@ class NodeAgent implements Agent {
     this.sessions.close();
     this.programs.close();
     await this.line;
-    if (options.stopPods === true) await this.pods?.stopAll();
-    await this.pods?.close();
-    await this.driver.close();
-    await this.journal.close();
+    try {
+      if (options.stopPods === true) await this.pods?.stopAll();
+    } finally {
+      await this.pods?.close();
+      await this.driver.close();
+      await this.journal.close();
+    }
   }
 
   private openPods(): Pods {

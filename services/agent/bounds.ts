@@ -64,8 +64,12 @@ export const bounds = {
   describeMs: 2000,
   /** How long `stop` waits for engine calls that are under way. */
   stopWaitMs: 2000,
-  /** How long `stop` waits for pods when it was told to stop them; most have a grace period of 10 s, and removing takes turns. */
-  stopPodsMs: 50_000,
+  /**
+   * How long `stop` waits for pods when it was told to stop them; most have a grace period of 10 s, and removing takes turns.
+   * Then it kills them and waits this long. All of it is less than the minute that `swain up` gives an agent.
+   */
+  stopPodsMs: 45_000,
+  killPodsMs: 10_000,
   /** Agents of one process that open their connections at the same time. */
   connectsInFlight: 64,
 } as const;

@@ -210,9 +210,12 @@ async function startOne(
     agent,
     async stop() {
       ending.abort(new SwainError("BUS_CLOSED", "the agent stops"));
-      await agent.stop({ stopPods: options.stopPods ?? false });
-      await connected;
-      await life.close();
+      try {
+        await agent.stop({ stopPods: options.stopPods ?? false });
+      } finally {
+        await connected;
+        await life.close();
+      }
     },
   };
 }

@@ -18,6 +18,7 @@ import { PodRunner } from "./pod/runner.ts";
 import { networkOwner } from "./pod/network.ts";
 import type { NodeIdentity } from "./pod/spec.ts";
 import type { AgentPorts } from "./ports.ts";
+import { stopPods, within } from "./stop.ts";
 import type { ContainerInfo, Driver } from "./runtime/driver.ts";
 
 export interface PodsHooks {
@@ -199,28 +200,31 @@ export class Pods {
     return this.ports.clock.mono() - this.outageSince >= bounds.troubleMs ? this.outageError : null;
   }
 
-  /** Stops and removes all containers; gives up waiting after a while. */
+  /**
+   * Stops and removes all containers: those that have not ended after a while are killed, whatever is left of their grace
+   * period. Rejects with PODS_LEFT when some may run on.
+   */
   async stopAll(): Promise<void> {
-    if (this.runners.size === 0 || this.outageError !== null) return;
+    if (this.listed ? this.runners.size === 0 : this.items.size === 0) return;
+    if (!this.listed || this.outageError !== null) {
+      const why = this.outageError?.message ?? "the container engine has not answered yet";
+      throw new SwainError("PODS_LEFT", `pods of this node may run on: ${why}`);
+    }
     const empty = new Promise<void>((resolve) => {
       this.onEmpty = resolve;
     });
-    for (const runner of this.runners.values()) runner.tell(null);
-    await this.within(bounds.stopPodsMs, empty);
+    await stopPods(this.ports, this.runners, empty);
   }
 
   /** Lets go of everything; containers stay as they are. Resolves when no call to the engine is under way, or after a while. */
   async close(): Promise<void> {
     this.ending.abort(new SwainError("STOPPED", "the agent stops"));
     for (const cancel of this.cancels.splice(0)) cancel();
-    await this.within(bounds.stopWaitMs, Promise.all([...this.runners.values()].map((runner) => runner.close())));
-  }
-
-  private async within(ms: number, work: Promise<unknown>): Promise<void> {
-    const over = new AbortController();
-    const limit = sleep(this.ports.clock, ms, over.signal).catch(() => {});
-    await Promise.race([work, limit]);
-    over.abort();
+    await within(
+      this.ports.clock,
+      bounds.stopWaitMs,
+      Promise.all([...this.runners.values()].map((runner) => runner.close())),
+    );
   }
 
   private open(key: Key, pod: AssignedPod | null, containers: readonly ContainerInfo[]): void {

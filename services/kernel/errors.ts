@@ -267,6 +267,7 @@ export const errorKinds = {
   ALREADY_RUNNING: kind(1, false, "Stop it with `swain down`, or choose another --data."),
   PART_NOT_STARTED: kind(1, true, "Read the reason above; the log file named has more."),
   DEMO_FAILED: kind(1, true, "Read what was shown above; what looks like a defect of Swain, please report."),
+  PODS_LEFT: kind(1, true, "Start it again and stop it, or end its containers and processes by hand."),
   NOT_RUNNING: kind(3, false, "Start it with `swain up`."),
   DATA_UNREADABLE: kind(
     4,

@@ -79,6 +79,7 @@ export const meanings: Readonly<Partial<Record<Code, string>>> = {
   CHECKSUM_MISMATCH: "A downloaded nats-server is not the one it should be.",
   ALREADY_RUNNING: "A cluster runs from that data folder.",
   DATA_UNREADABLE: "The data folder belongs to another user.",
+  PODS_LEFT: "An agent that was to stop its pods ended before all of them did; they may run on.",
   NOT_RUNNING: "No cluster runs from that data folder.",
   NODE_JS_TOO_OLD: "This Node.js is older than Swain needs.",
   WRITES_NOT_SYNCED: "The server acknowledges writes before they are on disk.",

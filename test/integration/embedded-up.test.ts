@@ -64,15 +64,19 @@ function child(name: string): ChildMark {
   return found;
 }
 
-/** One pod that is a process of this machine, and that process. */
-async function deploy(): Promise<{ pid: number; start: string | null }> {
+/** One pod that is a process of this machine, and that process. `stop` is how it takes to be told to end. */
+async function deploy(stop: object = {}, onStop = "process.exit()"): Promise<{ pid: number; start: string | null }> {
   const pidFile = join(data, "pid");
-  const script = `require("fs").writeFileSync(${JSON.stringify(pidFile)}, String(process.pid)); setInterval(() => {}, 1000)`;
+  const script = `require("fs").writeFileSync(${JSON.stringify(pidFile)}, String(process.pid)); setInterval(() => {}, 1000); process.on("SIGTERM", () => { ${onStop} })`;
   const manifest = {
     apiVersion: "swain/v1",
     kind: "Workload",
     metadata: { name: "idle" },
-    spec: { replicas: 1, containers: [{ name: "main", process: { command: [process.execPath, "-e", script] } }] },
+    spec: {
+      replicas: 1,
+      ...stop,
+      containers: [{ name: "main", process: { command: [process.execPath, "-e", script] } }],
+    },
   };
   writeFileSync(join(data, "idle.json"), JSON.stringify(manifest));
   const applied = await run("apply", "-f", join(data, "idle.json"), "--wait");
@@ -238,6 +242,35 @@ test("with --keep-pods the pods run on after down and are taken over by the next
     .poll(async () => (await pods()).map((each) => each.status.state), { timeout: 20_000 })
     .toEqual(["ready"]);
   expect(processStart(pod.pid)).toBe(pod.start);
+});
+
+test(
+  "down ends pods whose grace period is longer than it may take, and names the agent that could not be asked to",
+  {
+    timeout: 200_000,
+  },
+  async () => {
+    await up("--nodes", "2");
+    const pod = await deploy({ stopGracePeriod: "90s" }, "");
+    const [{ spec }] = (await pods()) as [PodObject];
+    const frozen = spec.node === "node-1" ? "agent-node-2" : "agent-node-1";
+    process.kill(child(frozen).pid, "SIGSTOP");
+    const down = await run("down");
+    expect(processStart(pod.pid)).not.toBe(pod.start);
+    expect([down.code, down.stdout]).toEqual([1, expect.stringMatching(/^stopped supervisor /)]);
+    expect(down.stderr).toContain(`PODS_LEFT: agents ended before all their pods, which may run on: ${frozen} (`);
+    expect(down.stderr.match(/agent-node-\d \(/g)).toEqual([`${frozen} (`]);
+    expect(readRecord(data)).toBeNull();
+  },
+);
+
+test("down says that pods may run on whose agent does not run", async () => {
+  await up("--no-restart");
+  const { pid } = child("agent-node-1");
+  process.kill(pid, "SIGKILL");
+  await expect.poll(() => record().children.map(({ name }) => name)).not.toContain("agent-node-1");
+  const down = await run("down");
+  expect([down.code, down.stderr]).toEqual([1, expect.stringContaining("PODS_LEFT")]);
 });
 
 test("Ctrl-C stops a cluster in the foreground, pods included, and up ends with 0", async () => {

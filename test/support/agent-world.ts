@@ -115,10 +115,9 @@ export class PodsWorld {
     await settle();
   }
 
+  /** Stops and removes all pods, as an agent that takes them along. */
   async stopAll(): Promise<void> {
-    const stopping = this.pods?.stopAll();
-    await this.clock.advance(1000);
-    await stopping;
+    await this.pods?.stopAll();
   }
 
   /** There is a lease again. */

@@ -164,8 +164,41 @@ describe("the pods of a node", () => {
 
   it("that are stopped with the agent leave nothing behind", async () => {
     await world.tell([simPod("web-1", {}), simPod("web-2", {})]);
-    await world.stopAll();
+    const stopping = world.stopAll();
+    await world.clock.advance(1000);
+    await stopping;
     expect(world.engine.all()).toEqual([]);
+  });
+
+  it("have their grace period when they are stopped with the agent, but no longer than it may take", async () => {
+    await world.tell([simPod("web-1", { ignoreStop: true }, { stopGraceMs: 90_000 })]);
+    await world.tell([
+      simPod("web-1", { ignoreStop: true }, { stopGraceMs: 90_000, desired: "stop", generation: 2 }),
+      simPod("web-2", { ignoreStop: true }, { stopGraceMs: 90_000 }),
+      simPod("web-3", { ignoreStop: true }, { stopGraceMs: 40_000 }),
+    ]);
+    const running = (): string[] =>
+      ["web-1", "web-2", "web-3"].filter((name) => world.running(`default/${name}`).length > 0);
+    const stopping = world.stopAll();
+    await world.clock.advance(39_500);
+    expect(running()).toEqual(["web-1", "web-2", "web-3"]);
+    await world.clock.advance(1000);
+    expect(running()).toEqual(["web-1", "web-2"]);
+    await world.clock.advance(5000);
+    expect(running()).toEqual([]);
+    await world.clock.advance(10_000);
+    await stopping;
+  });
+
+  it("are said to run on when they cannot be stopped with the agent", async () => {
+    await world.tell([simPod("web-1", {})]);
+    world.engine.down();
+    const stopping = expect(world.stopAll()).rejects.toMatchObject({
+      code: "PODS_LEFT",
+      message: expect.stringContaining(key) as string,
+    });
+    await world.clock.advance(60_000);
+    await stopping;
   });
 });
 

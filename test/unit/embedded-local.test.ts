@@ -60,13 +60,13 @@ test("a process id that was used again is not taken for the process it once was"
   const mark = markOf(await idleProcess())!;
   expect(isAlive(mark)).toBe(true);
   expect(isAlive({ ...mark, start: `${mark.start}0` })).toBe(false);
-  expect(await endProcess({ ...mark, start: "another" }, 100)).toBe(true);
+  expect(await endProcess({ ...mark, start: "another" }, 100)).toBe("ended");
   expect(isAlive(mark)).toBe(true);
 });
 
 test("a process that ignores the polite signal is killed after its time of grace", async () => {
   const mark = markOf(await idleProcess("process.on('SIGTERM', () => {}); setInterval(() => {}, 1000)"))!;
-  expect(await endProcess(mark, 200)).toBe(true);
+  expect(await endProcess(mark, 200)).toBe("killed");
   expect(isAlive(mark)).toBe(false);
 });
 
