@@ -1,5 +1,6 @@
 // One supervisor per data folder.
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { linkSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { SwainError } from "../../services/kernel/errors.ts";
 import { makeFolder } from "../../services/kernel/node/folder.ts";
@@ -37,32 +38,83 @@ const runsFrom = ({ data }: LocalPaths, { pid }: ProcessMark): string =>
 function writeLock(paths: LocalPaths): ProcessMark {
   const own = markOf(process.pid) ?? { pid: process.pid, start: "" };
   makeFolder(dirname(paths.lock));
+  // Linked into its place, so that whoever finds a lock finds it whole.
+  const draft = `${paths.lock}.${own.pid}`;
+  let other: ProcessMark | null;
+  try {
+    rmSync(draft, { force: true });
+    writeFileSync(draft, JSON.stringify(own), { flag: "wx", mode: 0o600 });
+    other = hold(paths.lock, draft);
+  } catch (error) {
+    throw new SwainError("DISK_ERROR", `cannot write ${paths.lock}: ${String(error)}`, { cause: error });
+  } finally {
+    rmSync(draft, { force: true });
+  }
+  if (other !== null) throw new SwainError("ALREADY_RUNNING", runsFrom(paths, other));
+  return own;
+}
+
+/** Takes a lock with what the draft says. Returns who has it instead, null when this process has it now. */
+function hold(lock: string, draft: string): ProcessMark | null {
   for (;;) {
     try {
-      writeFileSync(paths.lock, JSON.stringify(own), { flag: "wx", mode: 0o600 });
-      return own;
+      linkSync(draft, lock);
+      return null;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") {
-        throw new SwainError("DISK_ERROR", `cannot write ${paths.lock}: ${String(error)}`, { cause: error });
-      }
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
     }
-    const owner = lockOwner(paths);
-    if (owner !== null && isAlive(owner)) {
-      throw new SwainError("ALREADY_RUNNING", runsFrom(paths, owner));
-    }
-    rmSync(paths.lock, { force: true });
+    const other = clearStale(lock, draft);
+    if (other !== null) return other;
   }
+}
+
+/**
+ * Removes a lock whose owner is gone. Of several that find it only one may, or the next would remove what somebody has put in its
+ * place: that one holds another lock, named after what the stale one says. Returns who lives and holds either.
+ */
+function clearStale(lock: string, draft: string): ProcessMark | null {
+  const stale = textIn(lock);
+  if (stale === null) return null;
+  const owner = markFrom(stale);
+  if (owner !== null && isAlive(owner)) return owner;
+  const guard = `${lock}.${createHash("sha256").update(stale).digest("hex").slice(0, 16)}`;
+  const other = hold(guard, draft);
+  if (other !== null) return other;
+  if (textIn(lock) === stale) rmSync(lock, { force: true });
+  rmSync(guard, { force: true });
+  return null;
 }
 
 /** Who holds the folder, by the lock's own account; null when nobody does. */
 export function lockOwner(paths: LocalPaths): ProcessMark | null {
   try {
-    return JSON.parse(readFileSync(paths.lock, "utf8")) as ProcessMark;
+    return markFrom(readFileSync(paths.lock, "utf8"));
   } catch {
     return null;
   }
 }
 
-export function dropLock(paths: LocalPaths): void {
-  rmSync(paths.lock, { force: true });
+/** Gives the folder back; the lock of another, or of nobody, stays. */
+export function dropLock(paths: LocalPaths, own: ProcessMark): void {
+  const owner = lockOwner(paths);
+  if (owner?.pid === own.pid && owner.start === own.start) rmSync(paths.lock, { force: true });
+}
+
+/** Null when there is none. */
+function textIn(lock: string): string | null {
+  try {
+    return readFileSync(lock, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw error;
+  }
+}
+
+/** Null for what is no mark. */
+function markFrom(text: string): ProcessMark | null {
+  try {
+    return JSON.parse(text) as ProcessMark;
+  } catch {
+    return null;
+  }
 }

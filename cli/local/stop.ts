@@ -4,7 +4,7 @@ import { systemDisk } from "../../services/kernel/node/disk.ts";
 import { localPaths, readRecord } from "./layout.ts";
 import type { ProcessMark } from "./layout.ts";
 import { endLeftovers, stopMs } from "./leftovers.ts";
-import { dropLock, lockOwner } from "./lock.ts";
+import { lockOwner } from "./lock.ts";
 import { endProcess, isAlive, signal, waitForEnd } from "./processes.ts";
 import { strayServer } from "./stray.ts";
 import { namesOf, podsLeftBy } from "./supervisor.ts";
@@ -25,7 +25,7 @@ export async function stopLocal(data: string, say: (line: string) => void): Prom
   const alive = record?.children.filter(isAlive) ?? [];
   if (owner === null && stray !== null) return stopStray(stray.server, data, say);
   if (owner === null && alive.length === 0) {
-    await forget(data);
+    await systemDisk.remove(paths.record);
     throw new SwainError("NOT_RUNNING", `nothing runs from ${data}`);
   }
   const began = performance.now();
@@ -41,7 +41,7 @@ export async function stopLocal(data: string, say: (line: string) => void): Prom
   const rest = readRecord(data) ?? record;
   const { killed, stuck } = rest === null ? { killed: [], stuck: [] } : await endLeftovers(rest, false);
   if (stuck.length > 0) throw new SwainError("TIMEOUT", `${namesOf(stuck)} did not end`);
-  await forget(data);
+  await systemDisk.remove(paths.record);
   const stopped = owner === null ? alive : [{ name: "supervisor", pid: owner.pid }, ...alive];
   say(`stopped ${namesOf(stopped)} in ${((performance.now() - began) / 1000).toFixed(1)} s`);
   const agents = rest?.runtime === "sim" ? [] : killed.filter(({ kind }) => kind === "agent");
@@ -55,10 +55,4 @@ async function stopStray(server: ProcessMark, data: string, say: (line: string) 
     throw new SwainError("TIMEOUT", `nats-server (${server.pid}) did not end`);
   say(`stopped nats-server (${server.pid}); its supervisor and the record of its other parts are gone:`);
   say(`end those by hand, they have ${data} on their command lines`);
-}
-
-async function forget(data: string): Promise<void> {
-  const paths = localPaths(data);
-  await systemDisk.remove(paths.record);
-  dropLock(paths);
 }

@@ -84,7 +84,7 @@ export async function startLocal(options: UpOptions): Promise<LocalUp> {
       throw error;
     }
   } catch (error) {
-    dropLock(paths);
+    dropLock(paths, own);
     throw error;
   }
 }
@@ -263,7 +263,7 @@ class Supervisor implements LocalUp {
     if (podsLeft.length === 0) await systemDisk.remove(this.paths.record);
     // For `swain down`, which waits for this process and cannot see how it ends.
     else await this.writeRecord({ ...this.record(), podsLeft });
-    dropLock(this.paths);
+    dropLock(this.paths, this.own);
     if (podsLeft.length > 0) throw podsLeftBy(podsLeft);
   }
 

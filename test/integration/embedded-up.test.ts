@@ -2,6 +2,7 @@
 // that nothing of it is left.
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import {
   existsSync,
   mkdirSync,
@@ -154,6 +155,39 @@ test("a folder whose run/ was removed below a running cluster is not taken twice
   const down = await run("down");
   expect([down.code, down.stdout]).toEqual([0, expect.stringContaining(`stopped supervisor (${supervisor.pid})`)]);
   expect([...children, supervisor].filter(isAlive)).toEqual([]);
+});
+
+/** A process that takes the lock of a data folder at a given moment, and tells whether it has it. */
+const locker = `
+  import { takeLock } from ${JSON.stringify(join(root, "dist/cli/local/lock.js"))};
+  import { localPaths } from ${JSON.stringify(join(root, "dist/cli/local/layout.js"))};
+  process.on("message", ({ folder, at }) => {
+    while (Date.now() < at);
+    let said = "taken";
+    try { takeLock(localPaths(folder)); } catch (error) { said = error.code; }
+    process.send(said);
+  });
+  process.send("up");`;
+
+test("of several that find the lock of a supervisor that is gone in the same moment, one has the folder", async () => {
+  const lockers = Array.from({ length: 4 }, () =>
+    spawn(process.execPath, ["--input-type=module", "-e", locker], { stdio: ["ignore", "inherit", "inherit", "ipc"] }),
+  );
+  try {
+    const heard = (): Promise<string[]> =>
+      Promise.all(lockers.map(async (one) => ((await once(one, "message")) as [string])[0]));
+    await heard();
+    for (let round = 0; round < 150; round += 1) {
+      const folder = join(data, String(round));
+      mkdirSync(join(folder, "run"), { recursive: true });
+      writeFileSync(join(folder, "run", "lock"), JSON.stringify({ pid: process.pid, start: "an earlier process" }));
+      const answers = heard();
+      for (const one of lockers) one.send({ folder, at: Date.now() + 15 });
+      expect((await answers).toSorted()).toEqual([...Array.from({ length: 3 }, () => "ALREADY_RUNNING"), "taken"]);
+    }
+  } finally {
+    for (const one of lockers) one.kill("SIGKILL");
+  }
 });
 
 test("a killed part is started again", async () => {

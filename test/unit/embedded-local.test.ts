@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -12,7 +13,7 @@ import type { Launched } from "../../cli/local/launch.ts";
 import { dataFolder, localCluster, localPaths, readRecord } from "../../cli/local/layout.ts";
 import type { UpRecord } from "../../cli/local/layout.ts";
 import { endLeftovers } from "../../cli/local/leftovers.ts";
-import { dropLock, takeLock } from "../../cli/local/lock.ts";
+import { dropLock, lockOwner, takeLock } from "../../cli/local/lock.ts";
 import { lastLines, rotate } from "../../cli/local/log-files.ts";
 import { contextText, saveContext } from "../../cli/local/nats-context.ts";
 import { agentParts, controllerParts, proxyPart, rolesFor } from "../../cli/local/parts.ts";
@@ -95,19 +96,40 @@ test("an agent left behind gets no chance to stop its pods when pods are kept", 
   await expect(stat(told)).rejects.toMatchObject({ code: "ENOENT" });
 });
 
-test("a second supervisor of one data folder is refused", () => {
+test("a second supervisor of one data folder is refused", async () => {
   const paths = localPaths(folder);
-  takeLock(paths);
+  const own = takeLock(paths);
   expect(() => takeLock(paths)).toThrow(expect.objectContaining({ code: "ALREADY_RUNNING" }) as Error);
-  dropLock(paths);
+  dropLock(paths, { ...own, start: "another process of this id" });
+  expect(() => takeLock(paths)).toThrow(expect.objectContaining({ code: "ALREADY_RUNNING" }) as Error);
+  dropLock(paths, own);
   takeLock(paths);
+  expect(await readdir(join(folder, "run"))).toEqual(["lock"]);
 });
 
-test("the lock of a supervisor that is gone is taken over", async () => {
+test.each([
+  ["of a supervisor that is gone", JSON.stringify({ pid: process.pid, start: "an earlier process of this id" })],
+  ["that was written in part", '{"pid":'],
+])("the lock %s is taken over", async (_, text) => {
   const paths = localPaths(folder);
   await mkdir(join(folder, "run"));
-  await writeFile(paths.lock, JSON.stringify({ pid: process.pid, start: "an earlier process of this id" }));
-  expect(takeLock(paths).pid).toBe(process.pid);
+  await writeFile(paths.lock, text);
+  const own = takeLock(paths);
+  expect(own.pid).toBe(process.pid);
+  expect(lockOwner(paths)).toEqual(own);
+  expect(await readdir(join(folder, "run"))).toEqual(["lock"]);
+});
+
+test("a stale lock is taken over also where another that did so was killed in the midst of it", async () => {
+  const paths = localPaths(folder);
+  await mkdir(join(folder, "run"));
+  const gone = (start: string): string => JSON.stringify({ pid: process.pid, start });
+  const guard = createHash("sha256").update(gone("first")).digest("hex").slice(0, 16);
+  await writeFile(paths.lock, gone("first"));
+  await writeFile(`${paths.lock}.${guard}`, gone("second"));
+  const own = takeLock(paths);
+  expect(lockOwner(paths)).toEqual(own);
+  expect(await readdir(join(folder, "run"))).toEqual(["lock"]);
 });
 
 test("a folder whose server runs is not free, whatever became of lock and record", async () => {
@@ -123,8 +145,7 @@ test("a folder whose server runs is not free, whatever became of lock and record
   expect(() => takeLock(paths)).toThrow(expect.objectContaining(refused) as Error);
   // One that is on record was left behind by a supervisor that is gone; who takes over ends it.
   await systemDisk.writeAtomic(paths.record, JSON.stringify(record([{ name: "nats", kind: "nats", ...markOf(pid)! }])));
-  takeLock(paths);
-  dropLock(paths);
+  dropLock(paths, takeLock(paths));
   await rm(paths.record);
   // A pid that was used again belongs to somebody else.
   await writeFile(paths.serverPid, String(process.pid));
