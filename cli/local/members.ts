@@ -1,5 +1,5 @@
 // Reads the file in which `swain up` keeps who has joined.
-import { emptyRegistry } from "../../services/bus/embedded/registry.ts";
+import { emptyRegistry, withoutUnfitKeys } from "../../services/bus/embedded/registry.ts";
 import type { Registry } from "../../services/bus/embedded/registry.ts";
 import { SwainError } from "../../services/kernel/errors.ts";
 import { systemDisk } from "../../services/kernel/node/disk.ts";
@@ -10,7 +10,7 @@ export async function readRegistry(paths: LocalPaths): Promise<Registry> {
   const text = await systemDisk.read(paths.members);
   if (text === null) return emptyRegistry;
   try {
-    return JSON.parse(text) as Registry;
+    return withoutUnfitKeys(JSON.parse(text) as Registry);
   } catch (error) {
     throw new SwainError("DISK_ERROR", `${paths.members} is damaged: restore it, or remove it and join again`, {
       cause: error,

@@ -25,6 +25,14 @@ export function nkeySigner(seed: string): (nonce?: string) => NKeyAuth {
   return (nonce = "") => ({ nkey, sig: nonce === "" ? "" : sign(null, Buffer.from(nonce), key).toString("base64") });
 }
 
+/** True for a user's public key, `U…`, whose checksum is right: a server takes no configuration that names any other. */
+export function isUserKey(text: string): boolean {
+  if (!/^U[A-Z2-7]{55}$/.test(text)) return false;
+  const bytes = decode(text);
+  const body = bytes.subarray(0, -2);
+  return body[0] === userPrefix && bytes.readUInt16LE(body.length) === checksum(body);
+}
+
 /** Base 32 without padding. */
 function decode(text: string): Buffer {
   const bytes: number[] = [];

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { ensureCertificates } from "../../services/bus/embedded/certificates.ts";
 import type { Registry } from "../../services/bus/embedded/registry.ts";
 import { decodeJoinToken, encodeJoinToken } from "../../services/bus/join-token.ts";
+import { subjectsOf } from "../../services/bus/subjects.ts";
 import { systemDisk } from "../../services/kernel/node/disk.ts";
 import { connectTo } from "../support/bus.ts";
 import { Cluster, swain, until } from "../support/cluster.ts";
@@ -128,6 +129,28 @@ describeServers("joining", (binary) => {
     const line = await token();
     await start("agent", "--id", "web5", "--runtime", "process", "--data", own("web5-anew"), "--join", line);
     await until("another machine has the id", async () => (await state("web5")) === "ready");
+  });
+
+  test("a key that is none is refused to operators and to who holds a line, and machines go on joining", async () => {
+    const line = await token();
+    const { id, seed, ca, servers } = decodeJoinToken(line);
+    const { join: subjects } = subjectsOf("default");
+    const publicKey = `U${"A".repeat(55)}`;
+    const ask = async (credentials: object, subject: string, request: object): Promise<unknown> => {
+      const bus = await connectTo(servers.join(","), { ...(ca === null ? {} : { ca }), ...credentials });
+      try {
+        return (await bus.request(subject, { kind: "agent", publicKey, ...request }, { timeoutMs: 15_000 })).json();
+      } finally {
+        await bus.close();
+      }
+    };
+    const refusal = { error: { code: "INVALID_REQUEST" } };
+    const holder = { seed, inboxPrefix: subjects.inbox(id).slice(0, -1) };
+    expect(await ask(holder, subjects.ask(id), { id: "none" })).toMatchObject(refusal);
+    const operator = { creds: cluster.creds("operator") };
+    expect(await ask(operator, subjects.token, { ttlMs: 60_000, uses: 1 })).toMatchObject(refusal);
+    await start(...agentArgs("web6"), "--join", line);
+    await until("web6 is ready", async () => (await state("web6")) === "ready");
   });
 
   test("an expired line lets nobody in", async () => {

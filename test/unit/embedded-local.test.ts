@@ -15,12 +15,14 @@ import type { UpRecord } from "../../cli/local/layout.ts";
 import { endLeftovers } from "../../cli/local/leftovers.ts";
 import { dropLock, lockOwner, takeLock } from "../../cli/local/lock.ts";
 import { lastLines, rotate } from "../../cli/local/log-files.ts";
+import { readRegistry } from "../../cli/local/members.ts";
 import { contextText, saveContext } from "../../cli/local/nats-context.ts";
 import { agentParts, controllerParts, proxyPart, rolesFor } from "../../cli/local/parts.ts";
 import type { PartsOptions } from "../../cli/local/parts.ts";
 import { endProcess, isAlive, markOf } from "../../cli/local/processes.ts";
 import { serverWarnings } from "../../cli/local/server.ts";
 import { stopLocal } from "../../cli/local/stop.ts";
+import { newUser } from "../support/nats.ts";
 
 let folder: string;
 let closers: (() => void)[];
@@ -163,6 +165,15 @@ test("down ends a server that no record tells of, and says what it cannot know",
   expect(isAlive(mark)).toBe(false);
   expect(lines.join("\n")).toMatch(/stopped nats-server .*end those by hand/s);
   await expect(stopLocal(folder, () => {})).rejects.toMatchObject({ code: "NOT_RUNNING" });
+});
+
+test("of a list of machines that an earlier version kept, keys that are none are left out", async () => {
+  const paths = localPaths(folder);
+  const entry = (name: string, publicKey: string) => ({ role: `agent-${name}`, id: name, publicKey });
+  const [fit, unfit] = [entry("web1", newUser().nkey), entry("web9", `U${"A".repeat(55)}`)];
+  const seen = { logId: "l", sequence: 7 };
+  await systemDisk.writeAtomic(paths.members, JSON.stringify({ members: [unfit, fit], tokens: [fit, unfit], seen }));
+  expect(await readRegistry(paths)).toEqual({ members: [fit], tokens: [fit], seen });
 });
 
 test("the local cluster is what the record says, with one key per role", async () => {

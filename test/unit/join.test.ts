@@ -128,6 +128,12 @@ test("a key that is a user's already is refused: the server would refuse its who
   }
 });
 
+test("a key that is none is refused: the server would refuse its whole configuration", () => {
+  const publicKey = `U${"A".repeat(55)}`;
+  expect(() => issued({ publicKey })).toThrow(code("INVALID_REQUEST"));
+  expect(() => admit(issued(), ask({ publicKey }), own, 1)).toThrow(code("INVALID_REQUEST"));
+});
+
 test("a token of another kind, an expired and an unknown one let nobody in", () => {
   expect(() => admit(issued(), ask({ kind: "proxy" }), own, 1)).toThrow(code("JOIN_TOKEN_INVALID"));
   expect(() => admit(issued(), ask(), own, hour)).toThrow(code("JOIN_TOKEN_EXPIRED"));
@@ -141,11 +147,12 @@ test("an expired token is told so for a while, then the server forgets it; membe
 });
 
 test("open tokens are bounded", () => {
-  let registry = emptyRegistry;
-  const add = (id: string): Registry =>
-    issue(registry, { id, kind: "agent", publicKey: id, uses: 1, expires: hour }, own, 0);
-  for (let count = 0; count < 200; count += 1) registry = add(`t${count}`);
-  expect(() => add("one-more")).toThrow(code("BUSY"));
+  const [open] = issued().tokens;
+  const tokens = Array.from({ length: 199 }, (_, at) => ({ ...open!, id: `t${at}`, publicKey: `U${at}` }));
+  const add = (registry: Registry, id: string): Registry =>
+    issue(registry, { id, kind: "agent", publicKey: key(), uses: 1, expires: hour }, own, 0);
+  const full = add({ ...emptyRegistry, tokens }, "the-last");
+  expect(() => add(full, "one-more")).toThrow(code("BUSY"));
 });
 
 test("only removals that end credentials are waited for", () => {

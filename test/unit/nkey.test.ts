@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { credsAuthenticator, nkeyAuthenticator, nkeys } from "nats";
 import { readCredentials } from "../../services/bus/credentials.ts";
-import { nkeySigner } from "../../services/bus/nkey.ts";
+import { isUserKey, nkeySigner } from "../../services/bus/nkey.ts";
 
 let folder = "";
 beforeEach(() => {
@@ -52,4 +52,22 @@ test("a damaged seed, and a file that holds none, are refused without telling wh
     expect(error, content).toMatchObject({ code: "NATS_DENIED" });
     expect(String(error)).not.toContain(seed.slice(2, 12));
   }
+});
+
+test("a public key is told from one with another letter anywhere, of another kind, and from none", () => {
+  const key = nkeys.createUser().getPublicKey();
+  expect(isUserKey(key)).toBe(true);
+  for (let at = 0; at < key.length; at++) {
+    const changed = key.slice(0, at) + (key[at] === "A" ? "B" : "A") + key.slice(at + 1);
+    expect(isUserKey(changed), changed).toBe(false);
+  }
+  const others = [
+    nkeys.createAccount().getPublicKey(),
+    newSeed(),
+    `U${"A".repeat(55)}`,
+    key.slice(0, -1),
+    `${key}A`,
+    "",
+  ];
+  for (const other of others) expect(isUserKey(other), other).toBe(false);
 });

@@ -2,6 +2,7 @@
 // holds public keys only. Not the nodes of the cluster: those the leader keeps.
 import { SwainError } from "../../kernel/errors.ts";
 import type { JoinKind } from "../join-token.ts";
+import { isUserKey } from "../nkey.ts";
 import type { User } from "./config.ts";
 import type { JoinedRole } from "./roles.ts";
 
@@ -50,7 +51,7 @@ export function issue(
   now: number,
 ): Registry {
   const swept = sweep(registry, now);
-  refuseKnownKey(swept, own, token.publicKey);
+  refuseUnfitKey(swept, own, token.publicKey);
   if (swept.tokens.length >= maxTokens) {
     throw new SwainError("BUSY", `${maxTokens} join tokens are open: wait until some have expired`, {
       details: { retryAfterMs: graceMs },
@@ -90,7 +91,7 @@ export function admit(registry: Registry, ask: JoinAsk, own: readonly User[], no
   if (holder !== undefined || own.some((user) => user.role === role)) {
     throw new SwainError("NODE_ID_TAKEN", `another ${ask.kind} has the id ${ask.id}`);
   }
-  refuseKnownKey(registry, own, ask.publicKey);
+  refuseUnfitKey(registry, own, ask.publicKey);
   const member = { role, publicKey: ask.publicKey, token: token.id, joined: now };
   const used = { ...token, used: [...token.used, ask.publicKey] };
   return {
@@ -100,10 +101,19 @@ export function admit(registry: Registry, ask: JoinAsk, own: readonly User[], no
   };
 }
 
-/** One key, one user: with two of one key the server would refuse its whole configuration. */
-function refuseKnownKey(registry: Registry, own: readonly User[], publicKey: string): void {
+/** With a key that is none, or with two users of one key, the server would refuse its whole configuration. */
+function refuseUnfitKey(registry: Registry, own: readonly User[], publicKey: string): void {
+  if (!isUserKey(publicKey)) {
+    throw new SwainError("INVALID_REQUEST", "that is no public key of a user: its checksum is wrong");
+  }
   if (![...own, ...usersOf(registry)].some((user) => user.publicKey === publicKey)) return;
   throw new SwainError("INVALID_REQUEST", "that key is another user's: make a new one");
+}
+
+/** The registry without keys that are none, which earlier versions entered: nobody can have them. */
+export function withoutUnfitKeys(registry: Registry): Registry {
+  const isFit = ({ publicKey }: { readonly publicKey: string }): boolean => isUserKey(publicKey);
+  return { ...registry, members: registry.members.filter(isFit), tokens: registry.tokens.filter(isFit) };
 }
 
 /** The registry without tokens that ended long ago; the same when there are none. */
