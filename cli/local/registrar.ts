@@ -51,6 +51,8 @@ export class Registrar {
   private readonly options: RegistrarOptions;
   private readonly bus: Bus;
   private registry: Registry;
+  /** False from when the server is told of users until they are kept: in between it may know others than the registry's. */
+  private isTold = true;
   /** One change after the other: each writes the file, the configuration, and waits for the server. */
   private last: Promise<unknown> = Promise.resolve();
   private waiting = 0;
@@ -174,16 +176,22 @@ export class Registrar {
     }
   }
 
-  /** Keeps the registry before the server acts on it, so that a crash in between loses no member. */
+  /**
+   * Keeps the registry once the server has taken it, so that what failed on the way has not happened: who asked asks again,
+   * and the next look tells the server anew. A crash in between loses no member, since none was answered yet.
+   */
   private async change(next: Registry): Promise<void> {
-    if (next === this.registry) return;
+    if (next === this.registry && this.isTold) return;
     const { paths, configure, reload } = this.options;
+    const { members, tokens } = this.registry;
+    if (next.members !== members || next.tokens !== tokens || !this.isTold) {
+      this.isTold = false;
+      await configure(usersOf(next));
+      await reload();
+    }
     await systemDisk.writeAtomic(paths.members, `${JSON.stringify(next, null, 2)}\n`);
-    const usersChanged = next.members !== this.registry.members || next.tokens !== this.registry.tokens;
     this.registry = next;
-    if (!usersChanged) return;
-    await configure(usersOf(next));
-    await reload();
+    this.isTold = true;
   }
 
   private tell(error: unknown): void {

@@ -1,5 +1,5 @@
 // Machines that join over TLS on loopback, with the program as users run it, on the oldest and on a current server.
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -151,6 +151,43 @@ describeServers("joining", (binary) => {
     expect(await ask(operator, subjects.token, { ttlMs: 60_000, uses: 1 })).toMatchObject(refusal);
     await start(...agentArgs("web6"), "--join", line);
     await until("web6 is ready", async () => (await state("web6")) === "ready");
+  });
+
+  /** Meanwhile the server's configuration cannot be written: no file takes the place of a folder. */
+  async function withoutConfiguration<T>(work: () => Promise<T>): Promise<T> {
+    const path = join(cluster.data, "nats/nats-server.conf");
+    renameSync(path, `${path}.away`);
+    mkdirSync(path);
+    try {
+      return await work();
+    } finally {
+      rmdirSync(path);
+      renameSync(`${path}.away`, path);
+    }
+  }
+
+  test("a machine that the server could not be told of is let in when it asks again", async () => {
+    const line = await token();
+    const failed = await withoutConfiguration(() => refused(line, "web7"));
+    expect(failed).toMatchObject({ code: 1, stderr: expect.stringContaining("DISK_ERROR") as string });
+    await start(...agentArgs("web7"), "--join", line);
+    await until("web7 is ready", async () => (await state("web7")) === "ready");
+  });
+
+  test("credentials of a removed node end also when the server could not be told of it at first", async () => {
+    await start(...agentArgs("web8"), "--join", await token());
+    await until("web8 is ready", async () => (await state("web8")) === "ready");
+    await withoutConfiguration(async () => {
+      await cluster.ok("node", "rm", "web8", "--force");
+      await until("it is said", async () => cluster.printed.includes("registrar: DISK_ERROR"));
+    });
+    const bus = await connectTo(cluster.server, { creds: cluster.creds("controller") });
+    // Messages of the feed may come twice; else it is looked again each minute.
+    const look = (): void => bus.publish(subjectsOf("default").feed(undefined, "node", "web8", "removed"), {});
+    await until("its credentials end", async () => (look(), cluster.printed.includes("agent-web8 was removed")));
+    await bus.close();
+    const member = { creds: join(own("web8"), "creds/agent-web8.nk"), inboxPrefix: "swain.default.node.web8.inbox" };
+    await expect(connectTo(cluster.server, member)).rejects.toMatchObject({ code: "NATS_DENIED" });
   });
 
   test("an expired line lets nobody in", async () => {
