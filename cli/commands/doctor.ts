@@ -35,6 +35,7 @@ async function doctor(call: Call): Promise<number> {
   const data = dataFolder(call.option("data"), call.env);
   const machine = await import("../doctor/machine.ts");
   tell(machine.checkNode(), ...[machine.checkLimits()].flatMap((one) => one ?? []), ...machine.checkData(data));
+  tell(...machine.checkCertificate(data, Date.now()));
   tell(...(await machine.checkEngine(data, call.option("engine"))));
   const reached = await overTheBus(call, data, tell);
   if (!reached) tell(...(await machine.checkStart(call.env, data)));

@@ -1,7 +1,9 @@
 // What `doctor` looks at on this machine: Node.js, limits, the data folder, the container engine, ports.
 import { accessSync, constants, readdirSync, readFileSync, statfsSync, statSync } from "node:fs";
+import { X509Certificate } from "node:crypto";
 import { createServer } from "node:net";
 import { delimiter, dirname, join } from "node:path";
+import { certificatePaths } from "../../services/bus/embedded/certificates.ts";
 import type { Call } from "../command.ts";
 import { localPaths, visibleRecord } from "../local/layout.ts";
 import { memoryText } from "../output/units.ts";
@@ -15,6 +17,8 @@ const leastFiles = 4096;
 /** The log alone wants to grow that much in a busy week. */
 const leastFreeBytes = 1024 ** 3;
 const leastFreeShare = 0.05;
+/** It is renewed 90 days before its end: with less than this left, that has failed for a month. */
+const lateRenewalMs = 60 * 86_400_000;
 
 export function checkNode(): Finding {
   const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
@@ -35,6 +39,22 @@ export function checkLimits(): Finding | null {
   if (soft === "unlimited") return ok("limits", "any number of open files");
   const message = `${soft} open files`;
   return Number(soft) >= leastFiles ? ok("limits", message) : warn("limits", "LIMIT_LOW", `only ${message}`);
+}
+
+/** Whether the running server's certificate was renewed in time; nothing where no server of `swain up --listen` runs. */
+export function checkCertificate(data: string, now: number): Finding[] {
+  const record = visibleRecord(data);
+  if (record === null || !record.ownServer || !record.server.startsWith("tls://")) return [];
+  let end: Date;
+  try {
+    end = new Date(new X509Certificate(readFileSync(certificatePaths(localPaths(data).tls).certificate)).validTo);
+  } catch {
+    return [];
+  }
+  const leftMs = end.getTime() - now;
+  const message = `the server's certificate ${leftMs > 0 ? "ends" : "ended"} on ${end.toISOString().slice(0, 10)}`;
+  if (leftMs > lateRenewalMs) return [ok("TLS", message)];
+  return [(leftMs > 0 ? warn : bad)("TLS", "CERTIFICATE_ENDS", message)];
 }
 
 /** Rights and room of the data folder, or of what it would be made in, and the secrecy of its keys. */

@@ -1,6 +1,6 @@
 // Keeps the list of machines that joined: answers whoever holds a token, adds and drops users of the nats-server that this
-// supervisor runs, and makes it read them. It decides by `registry.ts`; it has no part in what runs, and the leader none in
-// credentials.
+// supervisor runs, and makes it read them and a renewed certificate. It decides by `registry.ts`; it has no part in what
+// runs, and the leader none in credentials.
 import { joinRequest, joinTokenRequest } from "../../schemas/generated/messages.js";
 import type { JoinReply, JoinTokenReply } from "../../schemas/generated/types.ts";
 import { connectBus } from "../../services/bus/connect.ts";
@@ -36,7 +36,9 @@ export interface RegistrarOptions {
   readonly own: readonly User[];
   /** Writes the server's configuration with these users beside its own. */
   readonly configure: (joined: readonly User[]) => Promise<void>;
-  /** Makes the running server read it; resolves when it has. */
+  /** Makes the server's certificate anew when that nears its end; true when the server has to read it. */
+  readonly renewCertificate: () => Promise<boolean>;
+  /** Makes the running server read configuration and certificate; resolves when it has. */
   readonly reload: () => Promise<void>;
   readonly say: (line: string) => void;
   readonly signal: AbortSignal;
@@ -44,6 +46,8 @@ export interface RegistrarOptions {
 
 /** The log is looked through for removed nodes and old tokens this often: a message of the feed may be lost. */
 const sweepMs = 60_000;
+/** The certificate is renewed months before its end. */
+const renewalMs = 86_400_000;
 /** Asked of a few machines at a time; more wait their turn, and far more are a flood. */
 const maxWaiting = 100;
 
@@ -51,8 +55,10 @@ export class Registrar {
   private readonly options: RegistrarOptions;
   private readonly bus: Bus;
   private registry: Registry;
-  /** False from when the server is told of users until they are kept: in between it may know others than the registry's. */
+  /** False while the server may know other users than the registry's, or an old certificate: the next change tells it. */
   private isTold = true;
+  /** When the certificate was looked at; at first by who started the server. Milliseconds since 1970. */
+  private renewalSeen = systemClock.wall();
   /** One change after the other: each writes the file, the configuration, and waits for the server. */
   private last: Promise<unknown> = Promise.resolve();
   private waiting = 0;
@@ -151,7 +157,9 @@ export class Registrar {
   private look(): void {
     if (this.lookWaits) return;
     this.lookWaits = true;
-    this.inTurn(() => this.tidy()).catch((error: unknown) => this.tell(error));
+    for (const work of [() => this.tidy(), () => this.renew()]) {
+      this.inTurn(work).catch((error: unknown) => this.tell(error));
+    }
   }
 
   private async tidy(): Promise<void> {
@@ -174,6 +182,17 @@ export class Registrar {
     for (const { role } of before.members.filter((member) => !next.members.includes(member))) {
       this.options.say(`${role} was removed: its credentials are void`);
     }
+  }
+
+  /** A certificate that could not be made or read is tried again the next day, or by the next look. */
+  private async renew(): Promise<void> {
+    const now = systemClock.wall();
+    if (now - this.renewalSeen < renewalMs) return;
+    this.renewalSeen = now;
+    if (!(await this.options.renewCertificate())) return;
+    this.isTold = false;
+    await this.change(this.registry);
+    this.options.say("the server's certificate was renewed");
   }
 
   /**

@@ -59,6 +59,8 @@ export interface PreparedServer {
   readonly users: readonly User[];
   /** Writes the configuration anew, with users beside the own ones. */
   readonly configure: (joined: readonly User[]) => Promise<void>;
+  /** Makes its certificate anew when that nears its end; true when a running server has to read it. Rejects with DISK_ERROR. */
+  readonly renewCertificate: () => Promise<boolean>;
   /** Starts it once; tells the process as soon as there is one. */
   readonly launch: (onSpawn: (pid: number) => void, signal: AbortSignal) => Promise<Launched>;
 }
@@ -110,6 +112,7 @@ export async function prepareServer(options: ServerOptions): Promise<PreparedSer
     ca: ca ?? null,
     users,
     configure,
+    renewCertificate: async () => outside?.tls === true && (await ensureTls(options, outside)).renewed,
     launch: (onSpawn, signal) =>
       startServer({ program: program.path, config, url, host, ca, log, pidFile, seed, onSpawn, signal }),
   };

@@ -203,6 +203,7 @@ class Supervisor implements LocalUp {
       ca: prepared.ca,
       own: prepared.users,
       configure: prepared.configure,
+      renewCertificate: prepared.renewCertificate,
       reload: () => this.reloadServer(),
       say: options.say,
       signal: options.signal,

@@ -40,7 +40,7 @@ export const errorKinds = {
   SERVER_UNTRUSTED: kind(
     4,
     false,
-    "The server's certificate is not the cluster's: check the address, and take a new token or credentials with their ca.pem.",
+    "The server's certificate is not the cluster's, or has ended: check the address, take a new token or credentials with their ca.pem, or start `swain up` on the first machine again, which renews it.",
   ),
   JOIN_TOKEN_INVALID: kind(2, false, "Copy the whole line that `swain node join-token` printed."),
   JOIN_TOKEN_REFUSED: kind(
@@ -297,6 +297,11 @@ export const errorKinds = {
     "Raise the limit of open files (`ulimit -n`, LimitNOFILE): each connection takes one or two.",
   ),
   KEYS_EXPOSED: kind(1, false, "Take the rights of others away: chmod -R go= on the folder of keys."),
+  CERTIFICATE_ENDS: kind(
+    1,
+    false,
+    "Read why it was not renewed in log/up.log of the data folder, and start `swain up` again: after its end no machine gets in.",
+  ),
   INTERNAL: kind(1, false, "This is a defect of Swain: please report the message."),
 } as const satisfies Record<string, ErrorKind>;
 

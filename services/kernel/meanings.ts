@@ -87,5 +87,6 @@ export const meanings: Readonly<Partial<Record<Code, string>>> = {
   CLOCK_SKEW: "Two machines' clocks differ.",
   LIMIT_LOW: "A limit of the system will be met under load.",
   KEYS_EXPOSED: "Other users of this machine may read keys of the cluster.",
+  CERTIFICATE_ENDS: "The certificate of the server ends soon, or has ended, and was not renewed.",
   INTERNAL: "Something happened that should be impossible.",
 };

@@ -3,7 +3,10 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { localPaths } from "../../cli/local/layout.ts";
+import { certificatePaths, ensureCertificates } from "../../services/bus/embedded/certificates.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
+import { systemDisk } from "../../services/kernel/node/disk.ts";
 import { connectTo } from "../support/bus.ts";
 import { swain, until } from "../support/cluster.ts";
 import type { Result } from "../support/cluster.ts";
@@ -117,6 +120,25 @@ test("keys that others may read, and a folder that is none, are broken", async (
     expect.stringMatching(/^bad +keys +KEYS_EXPOSED: others may read .*operator\.nk$/m),
   ]);
   expect(stdout).toMatch(/\n1 broken\.\n$/);
+});
+
+test("a certificate that was not renewed in time is said, and one that ended is broken", async () => {
+  const data = join(folder, "tls");
+  const paths = localPaths(data);
+  await systemDisk.writeAtomic(paths.record, JSON.stringify({ ownServer: true, server: "tls://127.0.0.1:1" }));
+  const { SWAIN_DATA: _, ...env } = alone;
+  const look = async (daysOld: number): Promise<string> => {
+    rmSync(certificatePaths(paths.tls).certificate, { force: true });
+    await ensureCertificates(systemDisk, paths.tls, {
+      cluster: "c",
+      hosts: [],
+      now: Date.now() - daysOld * 86_400_000,
+    });
+    return (await swain(["doctor", ...cluster.options], { env: { ...env, SWAIN_DATA: data } })).stdout;
+  };
+  expect(await look(300)).toMatch(/^ok +TLS +the server's certificate ends on \d{4}-\d\d-\d\d$/m);
+  expect(await look(310)).toMatch(/^warn +TLS +CERTIFICATE_ENDS: the server's certificate ends on /m);
+  expect(await look(370)).toMatch(/^bad +TLS +CERTIFICATE_ENDS: the server's certificate ended on /m);
 });
 
 test("buckets that take no writes are broken, and well again when they do", async () => {

@@ -1,10 +1,11 @@
-import { X509Certificate } from "node:crypto";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { ensureCertificates } from "../../services/bus/embedded/certificates.ts";
 import type { Certificates } from "../../services/bus/embedded/certificates.ts";
+import { SwainError } from "../../services/kernel/errors.ts";
 import { systemDisk } from "../../services/kernel/node/disk.ts";
 
 const day = 86_400_000;
@@ -55,6 +56,21 @@ test("the server's is made anew by the same authority for another host, near its
   expect(await ensure(["10.0.0.6"])).toMatchObject(same);
   await rm(first.paths.key);
   expect(await ensure(["10.0.0.6"])).toMatchObject(same);
+});
+
+test("one near its end keeps its key, so that a disk that takes nothing more leaves a pair that fits", async () => {
+  const { paths } = await ensure(["10.0.0.5"]);
+  const key = await systemDisk.read(paths.key);
+  const old = await read(paths.certificate);
+  const full = { ...systemDisk, writeAtomic: () => Promise.reject(new SwainError("DISK_ERROR", "no room")) };
+  const later = { cluster: "c", hosts: ["10.0.0.5"], now: now + 280 * day };
+  await expect(ensureCertificates(full, folder, later)).rejects.toMatchObject({ code: "DISK_ERROR" });
+  expect((await read(paths.certificate)).serialNumber).toBe(old.serialNumber);
+  expect(await ensureCertificates(systemDisk, folder, later)).toMatchObject({ renewed: true });
+  const renewed = await read(paths.certificate);
+  expect(renewed.serialNumber).not.toBe(old.serialNumber);
+  expect(await systemDisk.read(paths.key)).toBe(key);
+  expect(renewed.checkPrivateKey(createPrivateKey(key ?? ""))).toBe(true);
 });
 
 test("an authority that lost its key or is damaged is not replaced without a word", async () => {

@@ -35,7 +35,7 @@ const dayMs = 86_400_000;
 /** Every joined machine keeps the authority's certificate, so it has to outlive all of them. */
 const authorityDays = 20 * 365;
 const serverDays = 365;
-/** A cluster that is started anew only every other month still renews in time. */
+/** Looked at daily and at each start; a renewal that fails leaves weeks to notice it. */
 const renewBeforeDays = 90;
 /** A clock of another machine may be behind this one's. */
 const backdateMs = dayMs;
@@ -52,7 +52,8 @@ export function certificatePaths(folder: string): CertificatePaths {
 
 /**
  * Makes what is missing: the authority once, the server's certificate also when it nears its end or lacks one of the hosts.
- * All files 0600. Rejects with DISK_ERROR, also for files that are no certificates.
+ * Such a one keeps its key, so that one file takes the place of the other: a server may run on them. All files 0600. Rejects
+ * with DISK_ERROR, also for files that are no certificates.
  */
 export async function ensureCertificates(
   disk: Disk,
@@ -63,15 +64,20 @@ export async function ensureCertificates(
   const paths = certificatePaths(folder);
   const authority = (await readAuthority(disk, x509, paths)) ?? (await makeAuthority(disk, x509, paths, options));
   const hosts = [...new Set([...options.hosts, "localhost", "127.0.0.1", "::1"])];
-  const renewed = !(await isGood(disk, x509, paths, authority, hosts, options.now));
-  if (renewed) await makeServer(disk, x509, paths, authority, hosts, options);
+  const held = await readServer(disk, x509, paths, authority);
+  const renewed = held === null || !isGood(held, x509, hosts, options.now);
+  if (renewed) {
+    const publicKey = held?.publicKey ?? (await makeServerKey(disk, x509, paths));
+    await makeServer(disk, x509, paths, authority, publicKey, hosts, options);
+  }
   return { paths, ca: pem(authority.certificate.toString("pem")), renewed };
 }
 
 type X509 = typeof X509Library;
+type Certificate = InstanceType<X509["X509Certificate"]>;
 
 interface Authority {
-  readonly certificate: InstanceType<X509["X509Certificate"]>;
+  readonly certificate: Certificate;
   readonly key: webcrypto.CryptoKey;
 }
 
@@ -127,15 +133,24 @@ async function makeAuthority(
   return { certificate, key: keys.privateKey };
 }
 
+/** Writes it and returns its public half. */
+async function makeServerKey(disk: Disk, x509: X509, paths: CertificatePaths): Promise<webcrypto.CryptoKey> {
+  const keys = await newKeys();
+  // A certificate without its key would be taken for good the next time.
+  await disk.remove(paths.certificate);
+  await disk.writeAtomic(paths.key, await keyPem(x509, keys));
+  return keys.publicKey;
+}
+
 async function makeServer(
   disk: Disk,
   x509: X509,
   paths: CertificatePaths,
   authority: Authority,
+  publicKey: webcrypto.CryptoKey | Certificate["publicKey"],
   hosts: readonly string[],
   { cluster, now }: CertificateOptions,
 ): Promise<void> {
-  const keys = await newKeys();
   const names = hosts.map((host) => ({ type: isIP(host) === 0 ? ("dns" as const) : ("ip" as const), value: host }));
   const certificate = await x509.X509CertificateGenerator.create({
     subject: `CN=swain ${cluster}`,
@@ -144,7 +159,7 @@ async function makeServer(
     ...validity(now, serverDays),
     signingAlgorithm: algorithm,
     signingKey: authority.key,
-    publicKey: keys.publicKey,
+    publicKey,
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
@@ -153,34 +168,34 @@ async function makeServer(
       await x509.AuthorityKeyIdentifierExtension.create(authority.certificate.publicKey),
     ],
   });
-  // The key first: a certificate without its key would be taken for good the next time.
-  await disk.remove(paths.certificate);
-  await disk.writeAtomic(paths.key, await keyPem(x509, keys));
   await disk.writeAtomic(paths.certificate, pem(certificate.toString("pem")));
 }
 
-/** True when there is a certificate of this authority for all hosts that has time left. */
-async function isGood(
+/** The server's certificate, when this authority signed it and its key is there. */
+async function readServer(
   disk: Disk,
   x509: X509,
   paths: CertificatePaths,
   authority: Authority,
-  hosts: readonly string[],
-  now: number,
-): Promise<boolean> {
+): Promise<Certificate | null> {
   const text = await disk.read(paths.certificate);
-  if (text === null || (await disk.read(paths.key)) === null) return false;
+  if (text === null || (await disk.read(paths.key)) === null) return null;
   try {
     const certificate = new x509.X509Certificate(text);
-    if (certificate.notAfter.getTime() - now < renewBeforeDays * dayMs) return false;
-    if (!(await certificate.verify({ publicKey: authority.certificate.publicKey, signatureOnly: true }))) return false;
-    const { names } = certificate.getExtension(x509.SubjectAlternativeNameExtension) ?? {};
-    const held = new Set(names?.toJSON().map(({ value }) => value));
-    return hosts.every((host) => held.has(host));
+    const { publicKey } = authority.certificate;
+    return (await certificate.verify({ publicKey, signatureOnly: true })) ? certificate : null;
   } catch {
     // It is no certificate: a new one takes its place.
-    return false;
+    return null;
   }
+}
+
+/** True when it is for all hosts and has time left. */
+function isGood(certificate: Certificate, x509: X509, hosts: readonly string[], now: number): boolean {
+  if (certificate.notAfter.getTime() - now < renewBeforeDays * dayMs) return false;
+  const { names } = certificate.getExtension(x509.SubjectAlternativeNameExtension) ?? {};
+  const held = new Set(names?.toJSON().map(({ value }) => value));
+  return hosts.every((host) => held.has(host));
 }
 
 async function newKeys(): Promise<webcrypto.CryptoKeyPair> {
