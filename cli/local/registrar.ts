@@ -158,7 +158,11 @@ export class Registrar {
     if (this.lookWaits) return;
     this.lookWaits = true;
     for (const work of [() => this.tidy(), () => this.renew()]) {
-      this.inTurn(work).catch((error: unknown) => this.tell(error));
+      this.inTurn(work).catch((error: unknown) => {
+        // It may have found no room to wait in, and then none waits.
+        this.lookWaits = false;
+        this.tell(error);
+      });
     }
   }
 

@@ -14,13 +14,14 @@ import { reloadServer } from "../../cli/local/reload.ts";
 import { prepareServer } from "../../cli/local/server.ts";
 import type { PreparedServer } from "../../cli/local/server.ts";
 import { certificatePaths } from "../../services/bus/embedded/certificates.ts";
-import type { Bus } from "../../services/bus/port.ts";
+import type { Bus, BusMessage } from "../../services/bus/port.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
 import { connectTo } from "../support/bus.ts";
 import { describeServers } from "../support/nats.ts";
 import { freePort } from "../support/ports.ts";
 
 const day = 86_400_000;
+const patient = { timeout: 20_000 };
 
 describeServers("the registrar", (binary) => {
   const cluster = "c";
@@ -57,13 +58,16 @@ describeServers("the registrar", (binary) => {
     const reload = (): Promise<void> => reloadServer(mark, join(paths.log, "nats-server.log"));
     const parts = { paths, cluster, server: url, servers, ca, own: users, configure, renewCertificate, reload };
     registrar = await Registrar.start({ ...parts, say, signal });
+    const { ask, inbox } = subjectsOf(cluster).join;
+    bus = await connectTo(url, { creds: join(paths.creds, "controller.nk"), inboxPrefix: inbox("t1") });
+    // It answers in turn, so its first look is over then.
+    await bus.request(ask("t1"), {}, { timeoutMs: 20_000 });
     vi.useRealTimers();
-    bus = await connectTo(prepared.url, { creds: join(paths.creds, "controller.nk") });
   });
   afterEach(async () => {
     vi.useRealTimers();
-    await bus?.close();
     await registrar?.close();
+    await bus?.close();
     await server?.stop();
     rmSync(folder, { recursive: true, force: true });
   });
@@ -91,13 +95,30 @@ describeServers("the registrar", (binary) => {
     expect(await soon()).toBe(true);
     const key = readFileSync(certificatePaths(paths.tls).key, "utf8");
     look();
-    await expect.poll(soon).toBe(false);
+    await expect.poll(soon, patient).toBe(false);
     // One file took the place of the other: no moment is without a certificate, or with another's key.
     expect(readFileSync(certificatePaths(paths.tls).key, "utf8")).toBe(key);
     expect(bus.state()).toBe("connected");
     const later = await connectTo(prepared.url, { creds: join(paths.creds, "controller.nk") });
     await later.close();
-    await expect.poll(() => said).toContain("the server's certificate was renewed");
+    await expect.poll(() => said, patient).toContain("the server's certificate was renewed");
+  });
+
+  test("looks again after a flood of requests that left no room for a look", async () => {
+    const { api, join } = subjectsOf(cluster);
+    const asked: BusMessage[] = [];
+    const events = api("_", "event", "list");
+    bus.subscribe(events, (message) => asked.push(message));
+    look();
+    await expect.poll(() => asked.length, patient).toBe(1);
+    // It waits for the answer, and all others for it.
+    for (let count = 0; count < 150; count += 1) bus.publish(join.ask("t1"), {}, { reply: `${join.inbox("t1")}x` });
+    look();
+    await expect.poll(() => said.join("\n"), patient).toContain("registrar: BUSY");
+    const answer = ({ reply = "" }: BusMessage): void => bus.publish(reply, { items: [] });
+    bus.subscribe(events, answer);
+    asked.forEach(answer);
+    await expect.poll(() => (look(), asked.length), patient).toBeGreaterThan(1);
   });
 
   test("has the server read a renewed certificate also when it could not be told of it at first", async () => {
@@ -105,10 +126,10 @@ describeServers("the registrar", (binary) => {
     renameSync(paths.serverConfig, `${paths.serverConfig}.away`);
     mkdirSync(paths.serverConfig);
     look();
-    await expect.poll(() => said.join("\n")).toContain("registrar: DISK_ERROR");
+    await expect.poll(() => said.join("\n"), patient).toContain("registrar: DISK_ERROR");
     expect(await soon()).toBe(true);
     rmdirSync(paths.serverConfig);
     look();
-    await expect.poll(soon).toBe(false);
+    await expect.poll(soon, patient).toBe(false);
   });
 });
