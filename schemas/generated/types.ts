@@ -2095,6 +2095,9 @@ node: string
  * The host fact of its node: equal to the proxy own means the local address may be used.
  */
 host: string
+/**
+ * Of more than four only those that a port of the service asks for.
+ */
 addresses: PodAddress[]
 /**
  * True for a program that no node runs and that registered itself.

@@ -8,8 +8,10 @@ export const limits = {
   applyBytes: 200 * 1024,
   /** A page of a list or of an assignment. */
   pageBytes: 256 * 1024,
-  /** Endpoints in one key: 250 × ~300 B stays under 128 KiB. */
+  /** Endpoints in one key of the endpoints bucket … */
   shardEndpoints: 250,
+  /** … and addresses of each, above which shards have fewer endpoints: with the longest hosts 250 × 2 KB, below the 512 KiB a key takes. */
+  endpointAddresses: 4,
   /** External endpoints of one service: three shards of them, and each costs the leader a timer. */
   externalEndpoints: 500,
   /** A renewal may be late by a lost message and a failover and still come in time … */

@@ -1,5 +1,6 @@
 // Which pods a service's endpoints name, and in which shard. Called by the fold, which keeps shards in step with pods.
-import type { Endpoint } from "../../schemas/generated/types.ts";
+import type { Endpoint, PodAddress, ServicePort } from "../../schemas/generated/types.ts";
+import { limits } from "../bus/limits.ts";
 import type {
   ExternalRecord,
   Key,
@@ -15,7 +16,7 @@ import { keyOf } from "./model.ts";
 import { isEndpoint } from "./transitions.ts";
 
 /** Room for the unevenness of hashing: shards are made for 4/5 of what one may hold. */
-const pairsPerShard = 200;
+const endpointsPerShard = (limits.shardEndpoints * 4) / 5;
 
 /** FNV-1a, 32 bit (http://www.isthe.com/chongo/tech/comp/fnv/): spreads pod keys over shards. */
 export function hashOf(text: string): number {
@@ -31,32 +32,35 @@ export function shardOf(pod: Key, shardCount: number): number {
   return hashOf(pod) % shardCount;
 }
 
-/** Shards wanted for that many replicas. */
-export function shardsFor(replicas: number): number {
-  return Math.max(1, Math.ceil(replicas / pairsPerShard));
+/** The address that answers a port of a service; undefined when none does. */
+export function addressFor(addresses: readonly PodAddress[], { targetPort }: ServicePort): PodAddress | undefined {
+  return addresses.find(({ name, containerPort }) => name === targetPort || containerPort === targetPort);
 }
 
-/** What proxies are told about a pod, or null when it gets no new connections. */
-export function endpointOf(state: ReadState, pod: ReadPod): Endpoint | null {
+/** What proxies of a service are told about a pod, or null when it gets no new connections. */
+export function endpointOf(state: ReadState, pod: ReadPod, service: ReadService): Endpoint | null {
   if (!isEndpoint(pod) || pod.node === null) return null;
   const host = state.nodes.get(pod.node)?.facts.host ?? "";
-  return { pod: pod.key, node: pod.node, host, addresses: pod.addresses.map((address) => ({ ...address })) };
+  const addresses = pod.addresses.map((address) => ({ ...address }));
+  return { pod: pod.key, node: pod.node, host, addresses: toldOf(addresses, service) };
 }
 
 /** What proxies are told about an external endpoint. An address named by digits answers a targetPort that is a number. */
-export function externalEndpointOf({ namespace, name, addresses }: ReadExternal): Endpoint {
-  return {
-    pod: keyOf(namespace, name),
-    node: "",
-    host: "",
-    external: true,
-    addresses: addresses.map((address) => ({
-      name: address.name,
-      ...(/^\d+$/.test(address.name) ? { containerPort: Number(address.name) } : {}),
-      host: address.host,
-      hostPort: address.port,
-    })),
-  };
+export function externalEndpointOf({ namespace, name, addresses }: ReadExternal, service: ReadService): Endpoint {
+  const all = addresses.map((address) => ({
+    name: address.name,
+    ...(/^\d+$/.test(address.name) ? { containerPort: Number(address.name) } : {}),
+    host: address.host,
+    hostPort: address.port,
+  }));
+  return { pod: keyOf(namespace, name), node: "", host: "", external: true, addresses: toldOf(all, service) };
+}
+
+/** Of many addresses only those that a port of the service asks for: a pod may have a thousand. */
+function toldOf(addresses: PodAddress[], { spec }: ReadService): PodAddress[] {
+  if (addresses.length <= limits.endpointAddresses) return addresses;
+  const answering = new Set(spec.ports.map((port) => addressFor(addresses, port)));
+  return addresses.filter((address) => answering.has(address));
 }
 
 const endpointsKey = (service: ServiceRecord, part: string): string => `${service.namespace}.${service.name}.${part}`;
@@ -137,9 +141,13 @@ export function growShards(state: State, service: ServiceRecord, sequence: numbe
   return true;
 }
 
+/** As many as the endpoints there may be need, in shares of what their addresses take. */
 function shardsWanted(state: State, service: ServiceRecord): number {
   const workload = state.workloads.get(selectedBy(service) ?? "");
-  return shardsFor((workload?.spec.replicas ?? 0) + service.external.size);
+  const endpoints = (workload?.spec.replicas ?? 0) + service.external.size;
+  const targets = new Set(service.spec.ports.map(({ targetPort }) => targetPort)).size;
+  const share = Math.max(1, targets / limits.endpointAddresses);
+  return Math.max(1, Math.ceil((endpoints * share) / endpointsPerShard));
 }
 
 /** Makes all shards anew: for a new service, another selector, or more replicas. Shards only grow in number. */

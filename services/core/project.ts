@@ -288,15 +288,16 @@ function trafficOf(spec: Projected<ServiceSpec>): { traffic?: Projected<Traffic>
 }
 
 function endpointsShard(state: ReadState, key: Key, index: number): Projected<EndpointsShard> | null {
-  const shard = state.services.get(key)?.shards.get(index);
-  if (shard === undefined) return null;
+  const service = state.services.get(key);
+  const shard = service?.shards.get(index);
+  if (service === undefined || shard === undefined) return null;
   const endpoints = [...shard.pods].toSorted().flatMap((pod) => {
     const record = state.pods.get(pod);
-    return record === undefined ? [] : (endpointOf(state, record) ?? []);
+    return record === undefined ? [] : (endpointOf(state, record, service) ?? []);
   });
   const external = [...shard.external].toSorted().flatMap((id) => {
     const record = state.external.get(id);
-    return record === undefined ? [] : externalEndpointOf(record);
+    return record === undefined ? [] : externalEndpointOf(record, service);
   });
   return { logId: state.logId, sequence: shard.seq, endpoints: [...endpoints, ...external] };
 }

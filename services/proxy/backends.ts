@@ -1,6 +1,6 @@
 // Which addresses a port of a service has, read from its parts. Pure.
 import type { Endpoint, ServicePort } from "../../schemas/generated/types.ts";
-import { shardOf } from "../core/endpoints.ts";
+import { addressFor, shardOf } from "../core/endpoints.ts";
 import type { Parts } from "./table.ts";
 
 /** One address to connect to. Two with the same pod, host and port are the same backend. */
@@ -58,9 +58,7 @@ function* endpointsOf(parts: Parts): Generator<Endpoint> {
 
 function addressOf(endpoint: Endpoint, port: ServicePort, hostFact: string): BackendAddress | undefined {
   const { pod } = endpoint;
-  const address = endpoint.addresses.find(
-    ({ name, containerPort }) => name === port.targetPort || containerPort === port.targetPort,
-  );
+  const address = addressFor(endpoint.addresses, port);
   if (address === undefined) return undefined;
   const { local, localPort } = address;
   if (endpoint.host === hostFact && local !== undefined && localPort !== undefined) {

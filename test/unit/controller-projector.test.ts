@@ -6,6 +6,7 @@ import type { Context } from "../../services/controller/ports.ts";
 import { Projector } from "../../services/controller/project/projector.ts";
 import { nothingTouched } from "../../services/core/model.ts";
 import { silent } from "../../services/kernel/log.ts";
+import type { LogFields } from "../../services/kernel/log.ts";
 import { TestCluster } from "../support/core.ts";
 import { names, SimWorld } from "../support/sim-bus-world.ts";
 
@@ -29,7 +30,9 @@ async function projecting() {
   await world.fill(stranger, 0, tail);
   const bucket = stranger.bucket(names.buckets.desired);
   const cluster = new TestCluster();
-  const context = { bus, clock, subjects: names, counters: noCounts(), log: silent } as unknown as Context;
+  const errors: unknown[] = [];
+  const log = { ...silent, error: (_: string, fields?: LogFields) => errors.push(fields) };
+  const context = { bus, clock, subjects: names, counters: noCounts(), log } as unknown as Context;
   const projector = new Projector(context, cluster.state, {
     mayWrite: () => true,
     // As a leader that looks at the log's tail.
@@ -44,7 +47,7 @@ async function projecting() {
     projector.onTouched(touched);
   };
   const held = async () => (await world.time.until(bucket.get(key)))?.value ?? null;
-  return { world, bucket, projector, write, held };
+  return { world, cluster, bucket, projector, write, held, errors };
 }
 
 it("removes what a write stored that had no answer, when it was to be removed before one could come", async () => {
@@ -88,5 +91,31 @@ it.each([1_000_000, tail])("removes what claims to be of event %i, which is not 
   await world.time.until(bucket.put(key, JSON.stringify({ ...JSON.parse(value ?? ""), sequence }), marker));
   await world.time.pass(settledMs);
   expect(await held()).toBeNull();
+  projector.stop();
+});
+
+it("says once that a bucket does not take an object, writes others, and it again when it is smaller", async () => {
+  const { world, cluster, bucket, projector, write, held, errors } = await projecting();
+  const label = (size: string): void => {
+    const service = cluster.state.services.get("default/web");
+    if (service !== undefined) service.labels = { size };
+    projector.onTouched(touched);
+  };
+  write(applied);
+  await world.time.pass(100);
+  label("x".repeat(600 * 1024));
+  await world.time.pass(100);
+  label("y".repeat(600 * 1024));
+  await world.time.pass(100);
+  write({ ...applied, name: "other" });
+  projector.onTouched({ ...touched, services: new Set(["default/other"]) });
+  await world.time.pass(100);
+  expect((await world.time.until(bucket.get("service.default.other")))?.value).toContain("other");
+  expect(await held()).toContain('"labels":{}');
+  expect(errors).toEqual([{ code: "PAYLOAD_TOO_LARGE", bucket: "desired", key }]);
+  expect(projector.lag().keys).toBe(0);
+  label("small");
+  await world.time.pass(100);
+  expect(await held()).toContain("small");
   projector.stop();
 });

@@ -43,6 +43,8 @@ interface Shelf {
   readonly markers: Map<string, number>;
   /** Highest revision told of keys while they were being written. */
   readonly told: Map<string, number>;
+  /** Keys whose value the bucket does not take, as was said of them. */
+  readonly tooLarge: Set<string>;
   /** True once all that was there at the start has been compared. */
   loaded: boolean;
 }
@@ -81,7 +83,8 @@ export class Projector {
     const { bus, subjects } = this.context;
     for (const name of bucketOrder) {
       const bucket = bus.bucket(subjects.buckets[name]);
-      const shelf: Shelf = { bucket, revisions: new Map(), markers: new Map(), told: new Map(), loaded: false };
+      const known = { revisions: new Map(), markers: new Map(), told: new Map(), tooLarge: new Set<string>() };
+      const shelf: Shelf = { bucket, ...known, loaded: false };
       this.shelves.set(name, shelf);
       this.cancels.push(
         shelf.bucket.watch(">", {
@@ -202,6 +205,8 @@ export class Projector {
       if (revision !== null) {
         const failure = await this.tryWrite(shelf, key, value, revision ?? 0);
         if (failure === undefined || failure === "BUS_CLOSED") return true;
+        // The same again is refused again: it waits for another value, and nothing waits for it.
+        if (failure === "PAYLOAD_TOO_LARGE") return this.sayTooLarge(name, shelf, key);
         // It may have been stored nevertheless: then the watch tells of it.
         if (failure !== "KV_CONFLICT") return false;
       }
@@ -218,6 +223,7 @@ export class Projector {
         shelf.markers.set(key, await shelf.bucket.remove(key, revision));
         shelf.revisions.delete(key);
       } else shelf.revisions.set(key, await shelf.bucket.put(key, value, revision));
+      shelf.tooLarge.delete(key);
       this.context.counters.projected++;
       return undefined;
     } catch (error) {
@@ -263,6 +269,15 @@ export class Projector {
     shelf.revisions.set(entry.key, null);
     this.gate.onNewer();
     return "failed";
+  }
+
+  private sayTooLarge(bucket: BucketName, { tooLarge }: Shelf, key: string): true {
+    if (!tooLarge.has(key)) {
+      const fields = { code: "PAYLOAD_TOO_LARGE", bucket, key };
+      this.context.log.error("an object is larger than its bucket takes, which keeps what it has", fields);
+    }
+    tooLarge.add(key);
+    return true;
   }
 
   private sayLate(): void {
