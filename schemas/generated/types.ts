@@ -1160,6 +1160,9 @@ observed: PodObserved
 }
 export interface PodObserved {
 reason: string
+/**
+ * Cut at 1000 signs.
+ */
 message: string
 /**
  * Starts after the first one.
@@ -1413,7 +1416,7 @@ message: string
 [k: string]: unknown
 }
 /**
- * An agent's sign of life on node.<id>.heartbeat, each second.
+ * An agent's sign of life on node.<id>.heartbeat, each second; at most 64 KiB.
  */
 export interface Heartbeat {
 /**

@@ -25,8 +25,12 @@ export const limits = {
   /** Pieces of input under way: half a MiB at most waits for a program that does not read. */
   execInputWindow: 32,
   heartbeatMs: 1000,
+  /** What an agent says of its node: two and a half times the largest labels. */
+  heartbeatBytes: 64 * 1024,
   /** Signs of what a node says it suffers from: it stands in each heartbeat, in the log and in a table. */
   troubleText: 500,
+  /** Signs of what an agent says of a pod: it stands in the log, in an object and in a table. */
+  observedText: 1000,
   /** Agents measure, and autoscalers look, this often. */
   metricsMs: 5000,
   leaderBeatMs: 500,

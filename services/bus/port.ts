@@ -86,7 +86,8 @@ export interface LogRecord {
 export interface LogStore {
   /**
    * Appends when the stream's last sequence is `expectedSequence`; returns the new sequence.
-   * Rejects with APPEND_CONFLICT (something else is there), LOG_FULL, or TIMEOUT / JETSTREAM_ERROR, whose outcome is unknown.
+   * Rejects with APPEND_CONFLICT (something else is there), LOG_FULL, PAYLOAD_TOO_LARGE, or TIMEOUT / JETSTREAM_ERROR, whose
+   * outcome is unknown.
    */
   append(
     subject: string,

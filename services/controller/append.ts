@@ -17,14 +17,15 @@ export interface Draft {
 }
 
 /**
- * committed: in the log and folded. full: refused by the stream's limits, not in the log. deposed: another leader was
- * elected. unsettled: not known; the state must be folded anew before anything else is done with it.
+ * committed: in the log and folded. full: refused by the stream's limits, not in the log. tooLarge: the server takes no
+ * event of this size, not in the log. deposed: another leader was elected. unsettled: not known; the state must be folded
+ * anew before anything else is done with it.
  */
 export type Settled =
   | { readonly kind: "committed"; readonly sequence: number; readonly folded: Folded; readonly bytes: number }
-  | { readonly kind: "full" | "deposed" | "unsettled" };
+  | { readonly kind: "full" | "tooLarge" | "deposed" | "unsettled" };
 
-type Answer = "full" | "conflict" | "unknown" | "closed" | { readonly sequence: number };
+type Answer = "full" | "tooLarge" | "conflict" | "unknown" | "closed" | { readonly sequence: number };
 type Look = "absent" | "own" | "foreign" | "deposed" | "unreadable";
 
 /** Between two looks at a log that does not answer. */
@@ -102,8 +103,9 @@ export class Appender {
       if (!(await this.stands(deadline))) break;
       if (look === "own") return this.commit(data);
       // Only when no earlier try can still get in is a refusal the last word.
-      if (answer === "full" && look === "absent" && clean) return { kind: "full" };
-      clean &&= answer === "full" || answer === "conflict";
+      const isRefused = answer === "full" || answer === "tooLarge";
+      if (isRefused && look === "absent" && clean) return { kind: answer };
+      clean &&= isRefused || answer === "conflict";
       await sleep(clock, delayMs(retry, attempt));
     }
     return { kind: "unsettled" };
@@ -121,6 +123,10 @@ export class Appender {
       const { code, message } = asSwainError(error);
       if (code === "BUS_CLOSED") return "closed";
       if (code === "APPEND_CONFLICT") return "conflict";
+      if (code === "PAYLOAD_TOO_LARGE") {
+        this.context.log.warn("an event is larger than the server takes", { code, message });
+        return "tooLarge";
+      }
       this.context.log.warn("append without an answer", { code, message, expected: this.expected });
       return code === "LOG_FULL" ? "full" : "unknown";
     }

@@ -26,7 +26,7 @@ export async function stand(context: Context, ledger: Ledger, isLed: () => boole
   if (settled.kind === "committed" && last !== undefined) {
     return { kind: "won", appender, event: last.event, sequence: settled.sequence };
   }
-  if (settled.kind === "committed") return { kind: "unsettled" };
+  if (settled.kind === "committed" || settled.kind === "tooLarge") return { kind: "unsettled" };
   return { kind: settled.kind === "deposed" ? "lost" : settled.kind };
 }
 

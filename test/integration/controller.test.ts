@@ -1,7 +1,10 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
-import type { ApiError, Feed, ListReply, PodObject } from "../../schemas/generated/types.ts";
+import type { ApiError, Feed, ListReply, PodObject, WorkloadObject } from "../../schemas/generated/types.ts";
 import { limits } from "../../services/bus/limits.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
+import type { Context } from "../../services/controller/ports.ts";
+import { silent } from "../../services/kernel/log.ts";
+import type { Logger, LogFields } from "../../services/kernel/log.ts";
 import { openWorld } from "../support/bus.ts";
 import type { RealWorld } from "../support/bus.ts";
 import { startTestController, TestAgent, TestClient, until } from "../support/controllers.ts";
@@ -15,8 +18,8 @@ describeServers("a controller", (binary) => {
   const controllers: TestController[] = [];
   const agents: TestAgent[] = [];
 
-  const controller = async (id: string): Promise<TestController> => {
-    const started = await startTestController(world, id);
+  const controller = async (id: string, over: Partial<Context> = {}): Promise<TestController> => {
+    const started = await startTestController(world, id, over);
     controllers.push(started);
     return started;
   };
@@ -207,6 +210,44 @@ describeServers("a controller", (binary) => {
     expect((await client.apply([workloadManifest("web")])).results[0]?.action).toBe("created");
     expect(counters.dropped).toBeGreaterThan(0);
     expect(counters.malformed).toBeGreaterThan(0);
+    expect(counters.terms).toBe(1);
+  });
+
+  it("leaves out what fits no event, says so, and leads on", async () => {
+    const errors: unknown[] = [];
+    const log: Logger = { ...silent, error: (_: string, fields?: LogFields) => errors.push(fields), with: () => log };
+    const { counters } = await controller("c1", { log });
+    const [n1, n2] = [await agent("n1"), await agent("n2")];
+    n1.obedient = false;
+    await client.leader();
+    await until("two nodes", async () => (await client.list("node")).length === 2);
+    await client.apply([workloadManifest("web", { replicas: 2 })]);
+    const pod = await until("an assigned pod", () => [...n1.pods.values()][0]);
+    n2.facts = { ...n2.facts, hostname: "h".repeat(1_000_000) };
+    n2.beat();
+    const { namespace, name } = pod;
+    // The event around it is larger than the message.
+    const observed = { reason: "x".repeat(1_048_000), message: "", restarts: 0 };
+    expect(await n1.report([{ namespace, name, state: "failed", observed }])).toMatchObject({ accepted: 1 });
+    expect(errors).toEqual([{ code: "PAYLOAD_TOO_LARGE", cause: "report", kind: "pod", verb: "failed", name }]);
+    await until("the dropped heartbeat", () => counters.dropped > 0);
+    expect((await client.apply([workloadManifest("other")])).results[0]?.action).toBe("created");
+    expect([counters.terms, counters.settled]).toEqual([1, 1]);
+  });
+
+  it("writes smaller events where the server takes only those", async () => {
+    await world.close();
+    world = await openWorld(binary, { config: "max_payload: 65536" });
+    client = new TestClient(await world.connect(), world.cluster);
+    const { counters } = await controller("c1");
+    await agent("n1");
+    await client.leader();
+    await until("a node", async () => (await client.list("node")).length === 1);
+    expect((await client.apply([workloadManifest("web", { replicas: 2000 })])).results[0]?.action).toBe("created");
+    const bucket = client.bus.bucket(client.subjects.buckets.workloads);
+    const pods = async (): Promise<unknown> =>
+      (JSON.parse((await bucket.get("default.web"))?.value ?? "{}") as Partial<WorkloadObject>).status?.pods;
+    await until("2000 pods", async () => (await pods()) === 2000);
     expect(counters.terms).toBe(1);
   });
 

@@ -6,6 +6,7 @@ import { podReport } from "../../services/agent/pod/report.ts";
 import { foldFailure, foldSuccess, restartDelayMs } from "../../services/agent/pod/restart.ts";
 import { nextStep } from "../../services/agent/pod/step.ts";
 import type { ContainerInfo } from "../../services/agent/runtime/driver.ts";
+import { limits } from "../../services/bus/limits.ts";
 import { SwainError } from "../../services/kernel/errors.ts";
 import { containerOf, podNamed } from "../support/agent.ts";
 
@@ -26,6 +27,14 @@ const upRecord = (pod: AssignedPod, now = 0): PodRecord => {
 
 const report = (pod: AssignedPod, containers: ContainerInfo[], record: PodRecord, now = 0) =>
   podReport({ pod, containers, record, advertise: "10.0.0.1", now, outage: null, last: null });
+
+describe("what is said of a pod", () => {
+  it("is cut where an engine says very much", () => {
+    const ended = { code: "IMAGE_NOT_FOUND", message: "x".repeat(5000) } as const;
+    const { observed } = report(podNamed("web-1"), [], { ...freshRecord, finished: "failed", ended }) ?? {};
+    expect(observed?.message).toHaveLength(limits.observedText);
+  });
+});
 
 describe("the next step of a pod", () => {
   it("pulls all images, then makes all containers, then starts them in order", () => {

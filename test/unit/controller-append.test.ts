@@ -316,6 +316,18 @@ describe("an append", () => {
     const two = draft();
     expect(await appender.append(() => two)).toMatchObject({ kind: "committed" });
   });
+
+  it("is refused at once when the server takes none of its size, unless an earlier try may still get in", async () => {
+    const appender = await elected();
+    const tooLarge: Fault = () => "PAYLOAD_TOO_LARGE";
+    log.faults = [tooLarge];
+    const one = draft();
+    expect(await appender.append(() => one)).toEqual({ kind: "tooLarge" });
+    expect(log.sent).toHaveLength(1);
+    log.faults = [lost, tooLarge, (at, data, expected) => at.store(data, expected)];
+    const two = draft();
+    expect(await appender.append(() => two)).toMatchObject({ kind: "committed" });
+  });
 });
 
 describe("an election", () => {

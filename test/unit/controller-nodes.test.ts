@@ -223,6 +223,8 @@ describe("heartbeats", () => {
     beat("n8", cluster.state.logId);
     expect(heartbeats.strangers()).toEqual([]);
     expect(heard).toContain("n8");
+    beat("n7", `l${" ".repeat(limits.heartbeatBytes)}`);
+    expect([heard.includes("n7"), context.counters.dropped]).toEqual([false, 1]);
   });
 });
 

@@ -73,6 +73,7 @@ describe("items of one event", () => {
     expect(firstEvent([large, large, large])).toHaveLength(2);
     const huge = item("x".repeat(limits.eventBytes * 2));
     expect(firstEvent([huge, large])).toEqual([huge]);
+    expect(firstEvent([item(""), item(""), large], 4096)).toHaveLength(2);
     expect(fitsOneEvent([huge])).toBe(false);
     expect(fitsOneEvent([large, large])).toBe(true);
     expect(fitsOneEvent([])).toBe(true);

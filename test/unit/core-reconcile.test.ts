@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { limits } from "../../services/bus/limits.ts";
 import { admitDelete, admitScale } from "../../services/core/admit/change.ts";
 import type { PodRecord } from "../../services/core/model.ts";
 import { projection } from "../../services/core/project.ts";
@@ -136,6 +137,19 @@ describe("replicas", () => {
     cluster.pass(60_000);
     expect(cluster.pods()).toHaveLength(1);
     expect(cluster.pods()[0]).toMatchObject({ state: "stopped", reason: "COMPLETED", desired: "run" });
+  });
+});
+
+describe("a report", () => {
+  it("with more words than are kept is news once", () => {
+    const cluster = new TestCluster(three);
+    cluster.apply(workloadManifest("web", { replicas: 1 }));
+    const message = "x".repeat(5000);
+    cluster.report("default/web-1", "failed", { reason: "IMAGE_NOT_FOUND", message });
+    expect(cluster.pods()[0]?.message).toBe(message.slice(0, limits.observedText));
+    const { sequence } = cluster.state;
+    cluster.report("default/web-1", "failed", { reason: "IMAGE_NOT_FOUND", message });
+    expect(cluster.state.sequence).toBe(sequence);
   });
 });
 

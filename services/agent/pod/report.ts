@@ -1,6 +1,7 @@
 // What an agent says about a pod: its state with the reason, from the record and what the engine shows. Pure.
 import type { AssignedPod, PodAddress, PodObserved, PodReport } from "../../../schemas/generated/types.ts";
 import type { SwainError } from "../../kernel/errors.ts";
+import { limits } from "../../bus/limits.ts";
 import { bounds } from "../bounds.ts";
 import type { ContainerInfo } from "../runtime/driver.ts";
 import type { Ending, PodRecord } from "./record.ts";
@@ -69,7 +70,7 @@ const stoppedReason = (record: PodRecord): { code: string; message: string } =>
 /** What was said last, with the trouble that keeps it from going on. */
 function troubled(last: PodReport | null, trouble: { code: string; message: string } | null): PodReport | null {
   if (last === null || trouble === null) return last;
-  return { ...last, observed: { ...last.observed, reason: trouble.code, message: trouble.message } };
+  return { ...last, observed: { ...last.observed, reason: trouble.code, message: cut(trouble.message) } };
 }
 
 function say(
@@ -78,7 +79,7 @@ function say(
   why: { readonly code: string; readonly message: string },
 ): PodReport {
   const { pod, record, containers } = input;
-  const observed: PodObserved = { reason: why.code, message: why.message, restarts: record.restarts };
+  const observed: PodObserved = { reason: why.code, message: cut(why.message), restarts: record.restarts };
   if (record.exitCode !== null) observed.exitCode = record.exitCode;
   const addresses = state === "running" || state === "ready" ? addressesOf(containers, input.advertise) : [];
   if (addresses.length > 0) observed.addresses = addresses;
@@ -88,6 +89,9 @@ function say(
     observed.containers = containers.slice(0, 16).map(({ name, id }) => ({ name, id }));
   return { namespace: pod.namespace, name: pod.name, state, observed };
 }
+
+/** An engine may say as much as it likes. */
+const cut = (message: string): string => message.slice(0, limits.observedText);
 
 function addressesOf(containers: readonly ContainerInfo[], advertise: string): PodAddress[] {
   return containers.flatMap((container) => container.ports.map((port) => ({ ...port, host: advertise })));

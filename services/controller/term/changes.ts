@@ -99,6 +99,8 @@ export class Changes {
         return undefined;
       case "full":
         throw new SwainError("LOG_FULL", "the log takes no more events");
+      case "tooLarge":
+        throw new SwainError("PAYLOAD_TOO_LARGE", "the event of this change is larger than the server takes");
       case "ended":
         change.reject(gone());
         return written.end;

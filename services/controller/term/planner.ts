@@ -7,7 +7,6 @@ import type { EventItem } from "../../../schemas/generated/types.ts";
 import { activeTrace, inTrace } from "../../kernel/trace.ts";
 import type { Trace } from "../../kernel/trace.ts";
 import type { Context } from "../ports.ts";
-import { firstEvent } from "./batch.ts";
 import type { Committed, TermEnd, Writer } from "./writer.ts";
 
 /**
@@ -99,14 +98,16 @@ export class Planner {
       return false;
     }
     const judged = this.withoutHasty(view, items);
-    const passed = writer.passed(cause, firstEvent(judged));
+    const passed = writer.passed(cause, writer.first(judged));
     if (passed.length < Math.min(judged.length, 1) || judged.length === 0) {
       this.rest(restMs);
       return false;
     }
     const written = await inTrace(this.traceOf(passed), () => writer.write(cause, passed));
     if (written.kind === "ended") return written.end;
-    if (written.kind === "full") this.rest(restMs);
+    if (written.kind === "full" || written.kind === "tooLarge") this.rest(restMs);
+    // The next event holds fewer items.
+    if (written.kind === "tooLarge" && passed.length > 1) this.look();
     this.breathe(cause);
     return written.kind === "committed";
   }

@@ -33,7 +33,6 @@ import { bodyOf } from "../record.ts";
 import { Renewals } from "../renewals.ts";
 import { Signal } from "../signal.ts";
 import { SnapshotKeeper } from "../snapshot/keeper.ts";
-import { firstEvent } from "./batch.ts";
 import { Changes } from "./changes.ts";
 import { TermClock } from "./clock.ts";
 import { Guard } from "./guard.ts";
@@ -315,14 +314,15 @@ export class Term {
     return written === "full" ? this.full() : written;
   }
 
-  /** Writes items that are independent of each other, in as many events as they need. */
+  /** Writes items that are independent of each other, in as many events as they need. One that fits none is left out. */
   private async writeAll(cause: string, items: readonly EventItem[]): Promise<TermEnd | "full" | undefined> {
     for (let rest = items; rest.length > 0;) {
-      const part = firstEvent(rest);
-      rest = rest.slice(part.length);
-      const written = await this.writer.write(cause, this.writer.passed(cause, part));
+      const part = this.writer.first(rest);
+      const passed = this.writer.passed(cause, part);
+      const written = await this.writer.write(cause, passed);
       if (written.kind === "ended") return written.end;
       if (written.kind === "full") return "full";
+      if (written.kind !== "tooLarge" || passed.length <= 1) rest = rest.slice(part.length);
     }
     return undefined;
   }

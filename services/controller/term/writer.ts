@@ -1,11 +1,14 @@
 // The one way of the term into the log: check the items, append them as one event, and only then let anyone know of it.
 import type { Event, EventItem } from "../../../schemas/generated/types.ts";
+import { limits } from "../../bus/limits.ts";
 import { check } from "../../core/check.ts";
 import { eventSubjectParts } from "../../core/feed.ts";
 import type { ReadState, Touched } from "../../core/model.ts";
 import { traced } from "../../kernel/trace.ts";
 import type { Appender } from "../append.ts";
 import type { Context } from "../ports.ts";
+import { jsonBytes } from "../record.ts";
+import { firstEvent } from "./batch.ts";
 import type { TermClock } from "./clock.ts";
 
 /** Why a term ended. resigned: told to stop. deposed: another leads. refold: the log must be read anew. */
@@ -22,10 +25,10 @@ export interface Committed {
 /** The same refusal comes back with every plan; one line in this time is enough. */
 const refusedLogMs = 1000;
 
-/** A committed event, or why there is none. */
+/** A committed event, or why there is none. tooLarge: the server takes it never; of several items fewer may go in. */
 export type Written =
   | ({ readonly kind: "committed" } & Committed)
-  | { readonly kind: "nothing" | "full" }
+  | { readonly kind: "nothing" | "full" | "tooLarge" }
   | { readonly kind: "ended"; readonly end: TermEnd };
 
 export interface WriterEvents {
@@ -41,6 +44,8 @@ export class Writer {
   private readonly clock: TermClock;
   private readonly events: WriterEvents;
   private refusedLogAt = -Infinity;
+  /** Of one event: less than the limit where the server has refused one. */
+  private mostBytes: number = limits.eventBytes;
 
   constructor(context: Context, state: ReadState, appender: Appender, clock: TermClock, events: WriterEvents) {
     this.context = context;
@@ -48,6 +53,11 @@ export class Writer {
     this.appender = appender;
     this.clock = clock;
     this.events = events;
+  }
+
+  /** The longest beginning that fits one event; at least one item. */
+  first(items: readonly EventItem[]): EventItem[] {
+    return firstEvent(items, this.mostBytes);
   }
 
   /** Items the checker has nothing against. What it refuses is counted and said: it is always a defect. */
@@ -81,12 +91,22 @@ export class Writer {
         this.context.log.error("the log takes no more events", { code: "LOG_FULL" });
         this.events.onFull();
         return { kind: "full" };
+      case "tooLarge":
+        if (items.length > 1) this.mostBytes = Math.min(this.mostBytes, jsonBytes(items) / 2);
+        else this.sayTooLarge(cause, items);
+        return { kind: "tooLarge" };
       case "deposed":
         return { kind: "ended", end: "deposed" };
       case "unsettled":
         this.context.log.warn("the outcome of an append is not known: folding the log anew");
         return { kind: "ended", end: "refold" };
     }
+  }
+
+  private sayTooLarge(cause: string, [item]: readonly EventItem[]): void {
+    const { kind, verb, name } = item ?? {};
+    const fields = { code: "PAYLOAD_TOO_LARGE", cause, kind, verb, name };
+    this.context.log.error("an item is too large for an event and is left out", fields);
   }
 
   private sayRefused(cause: string, violations: ReturnType<typeof check>): void {

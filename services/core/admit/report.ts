@@ -1,5 +1,6 @@
 // Admission of reports: what an agent saw of its pods, as far as it says something new and possible.
 import type { EventItem, PodObserved, PodReport } from "../../../schemas/generated/types.ts";
+import { limits } from "../../bus/limits.ts";
 import { keyOf, type ReadPod, type ReadState } from "../model.ts";
 import { same } from "../same.ts";
 import { mayFollow } from "../transitions.ts";
@@ -23,9 +24,11 @@ function admitPod(pod: ReadPod, report: PodReport): EventItem[] {
   const leaving = pod.state === "stopping" || pod.state === "lost";
   if ((leaving || pod.ended) && report.state !== "stopped") return [];
   if (!mayFollow(pod.state, report.state)) return [];
-  if (pod.state === report.state && same(observedOf(pod), normal(report.observed))) return [];
+  // An agent of another release may say more than ours does.
+  const observed = { ...report.observed, message: report.observed.message.slice(0, limits.observedText) };
+  if (pod.state === report.state && same(observedOf(pod), normal(observed))) return [];
   const { namespace, name } = pod;
-  const items: EventItem[] = [{ kind: "pod", verb: report.state, namespace, name, observed: report.observed }];
+  const items: EventItem[] = [{ kind: "pod", verb: report.state, namespace, name, observed }];
   if (report.state === "stopped" && pod.desired === "stop") {
     const { reason, message } = pod;
     items.push({ kind: "pod", verb: "removed", namespace, name, reason: reason || "STOPPED", message });
