@@ -180,6 +180,103 @@ describe("a fenced pod on its node", () => {
     expect(runs()).toBe(false);
   });
 
+  /** Pods that keep every place in the engine's line for as long. */
+  const crowd = (startDelay: string): AssignedPod[] =>
+    Array.from({ length: bounds.startsInFlight }, (_, at) =>
+      podNamed(`slow-${at}`, { containers: [{ name: "web", sim: { startDelay } }] }),
+    );
+  /** Leaders answer for so long. */
+  const answered = async (seconds: number): Promise<void> => {
+    for (let second = 0; second < seconds; second++) {
+      await world.clock.advance(1000);
+      grant();
+    }
+  };
+  const asked = (verb: string, id: string | undefined): number[] =>
+    world.calls.filter((call) => call.verb === verb && call.what === id).map(({ at }) => at);
+
+  it("is not started when its turn in the engine's line comes after half of the lease, but by the next one", async () => {
+    grant();
+    await world.tell([fenced()]);
+    await world.tell([...crowd("50s"), fenced()]);
+    const [container] = world.running(key);
+    world.engine.kill(container?.id ?? "", 1);
+    await world.clock.advance(60_000);
+    expect(asked("start", container?.id)).toHaveLength(1);
+    expect(reason()).toEqual(["starting", "FENCED"]);
+    grant();
+    await settle();
+    expect(runs()).toBe(true);
+  });
+
+  /** Its second container starts slowly. */
+  const slowPair = (web: object, startDelay: string): AssignedPod =>
+    fenced({
+      containers: [
+        { name: "web", sim: web },
+        { name: "side", sim: { startDelay } },
+      ],
+    });
+  const idOf = (name: string): string | undefined => world.of(key).find(({ spec }) => spec.container.name === name)?.id;
+
+  it.each([
+    ["waits in the engine's line", crowd("50s"), 0],
+    ["takes long in the engine", [], 1],
+  ])("is stopped in time although the start of another of its containers %s", async (_what, others, sideStarts) => {
+    const pod = slowPair({ startDelay: "1s" }, "50s");
+    await world.tell(others);
+    await world.clock.advance(60_000);
+    grant();
+    const until = world.clock.mono() + leaseMs + bounds.leaseMs;
+    await world.tell([...others, pod]);
+    // One of them is in line while the first container starts, and goes before the second.
+    for (const { id, spec } of world.engine.all()) if (spec.pod !== key) world.engine.kill(id, 1);
+    await world.clock.advance(400);
+    await world.clock.advance(leaseMs - 500);
+    expect(world.running(key).map(({ spec }) => spec.container.name)).toEqual(["web"]);
+    expect(asked("start", idOf("side"))).toHaveLength(sideStarts);
+    await world.clock.advance(bounds.leaseMs + 100);
+    expect(runs()).toBe(false);
+    expect(reason()).toEqual(["backoff", "FENCED"]);
+    expect(asked("stop", idOf("web"))).toHaveLength(1);
+    expect(asked("stop", idOf("web"))[0]).toBeLessThanOrEqual(until);
+    await world.clock.advance(120_000);
+    expect(runs()).toBe(false);
+    await answered(60);
+    expect(world.running(key)).toHaveLength(2);
+    expect(world.reports.get(key)).toMatchObject({ state: "ready", observed: { restarts: 1, reason: "" } });
+  });
+
+  it("starts its containers in order after it was stopped, although one of them was in line all the time", async () => {
+    const others = crowd("30s");
+    await world.tell(others);
+    await world.clock.advance(60_000);
+    grant();
+    await world.tell([...others, slowPair({ startDelay: "1s" }, "1s")]);
+    for (const { id, spec } of world.engine.all()) if (spec.pod !== key) world.engine.kill(id, 1);
+    await world.clock.advance(leaseMs + bounds.leaseMs);
+    expect([asked("start", idOf("web")).length, asked("stop", idOf("web")).length]).toEqual([1, 1]);
+    await answered(40);
+    expect(world.running(key)).toHaveLength(2);
+    const [, again] = asked("start", idOf("web"));
+    expect(asked("start", idOf("side"))).toEqual([(again ?? 0) + 1000]);
+  });
+
+  it("is asked once to stop, and has not failed, when a slow start ends or a leader answers meanwhile", async () => {
+    grant();
+    const pod = { ...slowPair({ ignoreStop: true }, "12s"), restartPolicy: "Never" as const };
+    await world.tell([pod]);
+    await world.clock.advance(leaseMs + bounds.leaseMs);
+    expect(asked("stop", idOf("web"))).toHaveLength(1);
+    await answered(1);
+    await world.clock.advance(500);
+    expect(asked("stop", idOf("web"))).toHaveLength(1);
+    await answered(30);
+    expect(world.running(key)).toHaveLength(2);
+    expect(asked("stop", idOf("web"))).toHaveLength(1);
+    expect(world.reports.get(key)).toMatchObject({ state: "ready", observed: { restarts: 1 } });
+  });
+
   it("is asked of an engine that does not answer again and again", async () => {
     grant();
     await world.tell([fenced()]);

@@ -19,6 +19,8 @@ export interface StepTarget {
   isUrgent(): boolean;
   /** False when the pod's fate changed, or the agent stops. */
   wanted(): boolean;
+  /** False for a fenced pod whose lease is too old for a start, or that was stopped for want of one. */
+  mayStart(): boolean;
   /** Does something that is broken off when the pod is not wanted any more; rejects with STOPPED then. */
   abortable(work: (signal: AbortSignal) => Promise<void>): Promise<void>;
   record(): PodRecord;
@@ -132,6 +134,8 @@ async function start(
   try {
     const info = await context.gates.start.run(async () => {
       stillWanted(context, target);
+      // The line may have been longer than the lease.
+      if (!target.mayStart()) throw notWanted();
       return await context.driver.start(step.id);
     }, urgent);
     target.see(step.id, info);

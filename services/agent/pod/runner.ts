@@ -72,6 +72,8 @@ export class PodRunner {
   private closed = false;
   /** Breaks off the step under way; made only for a step that can take long. */
   private abort: AbortController | null = null;
+  /** The stop under way: the worker's, or one beside its step. */
+  private stopping: Promise<void> | null = null;
   private waiters: (() => void)[] = [];
   private readonly target: StepTarget;
 
@@ -95,6 +97,10 @@ export class PodRunner {
       },
       isUrgent: () => this.fence() !== null,
       wanted: () => !this.closed && this.pod?.desired === "run",
+      mayStart: () => {
+        const fence = this.fence();
+        return fence === null || (!this.record.fenced && context.clock.mono() < fence.startUntil);
+      },
       abortable: (work) => this.abortable(work),
       record: () => this.record,
       containers: () => this.containers,
@@ -136,8 +142,8 @@ export class PodRunner {
   }
 
   /**
-   * Looks whether the lease of a fenced pod is over: a pull or a wait under way must not hold up its stop. `regained`:
-   * there is one again after a time without, so the pod may go on, and its state is said anew.
+   * Looks whether the lease of a fenced pod is over: a step under way, which may be long in line or in the engine, must not
+   * hold up its stop. `regained`: there is one again after a time without, so the pod may go on, and its state is said anew.
    */
   heedFence(regained: boolean): void {
     const fence = this.fence();
@@ -148,7 +154,18 @@ export class PodRunner {
     }
     if (this.context.clock.mono() < fence.runUntil) return;
     this.abort?.abort(new SwainError("STOPPED", "no leader answers, and the pod is fenced"));
+    if (this.busy) this.stopBeside();
     this.wake();
+  }
+
+  /** Stops what runs beside the step under way, if that is what comes next. */
+  private stopBeside(): void {
+    if (this.stopping !== null) return;
+    const { record, step } = this.next();
+    if (step.do !== "stop") return;
+    this.keep(record);
+    this.report();
+    void this.stop(step);
   }
 
   /** A hint that this container may have changed. */
@@ -186,8 +203,8 @@ export class PodRunner {
     this.timer?.();
     this.timer = null;
     this.abort?.abort(new SwainError("STOPPED", "the agent stops"));
-    if (!this.busy) return;
-    await new Promise<void>((resolve) => this.waiters.push(resolve));
+    if (this.busy) await new Promise<void>((resolve) => this.waiters.push(resolve));
+    await this.stopping;
   }
 
   private async work(): Promise<void> {
@@ -209,13 +226,8 @@ export class PodRunner {
     this.timer?.();
     this.timer = null;
     if (this.context.outage() === null) await this.look();
-    const { record, step } = nextStep({
-      pod: this.pod,
-      containers: this.containers,
-      record: this.record,
-      fence: this.fence(),
-      now: this.context.clock.mono(),
-    });
+    if (this.stopping !== null) await this.stopping;
+    const { record, step } = this.next();
     this.keep(record);
     this.report();
     if (step.do === "wait") {
@@ -223,9 +235,14 @@ export class PodRunner {
     } else if (step.do === "done") {
       if (this.pod === null) this.context.onGone(this.key);
     } else if (this.context.outage() === null || (step.do === "stop" && this.record.fenced)) {
-      await this.act(step);
+      await (step.do === "stop" ? this.stop(step) : this.act(step));
       this.again = true;
     }
+  }
+
+  private next(): { record: PodRecord; step: Step } {
+    const { pod, containers, record } = this;
+    return nextStep({ pod, containers, record, fence: this.fence(), now: this.context.clock.mono() });
   }
 
   /** Reads the containers that may have changed. */
@@ -252,6 +269,15 @@ export class PodRunner {
     } else if (info.pod === this.key) {
       this.containers.push(info);
     }
+  }
+
+  /** Never rejects. */
+  private stop(step: Extract<Step, { do: "stop" | "remove" }>): Promise<void> {
+    const stopping = this.act(step).finally(() => {
+      this.stopping = null;
+    });
+    this.stopping = stopping;
+    return stopping;
   }
 
   private async act(step: Exclude<Step, { do: "wait" | "done" }>): Promise<void> {
