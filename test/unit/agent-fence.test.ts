@@ -1,15 +1,11 @@
 // Fenced pods on their node: what the agent does with them while leaders answer, do not answer, and answer again.
 import { beforeEach, describe, expect, it } from "vitest";
-import type { AssignedPod, LeaseReply } from "../../schemas/generated/types.ts";
+import type { AssignedPod } from "../../schemas/generated/types.ts";
 import { bounds } from "../../services/agent/bounds.ts";
-import { Leaser } from "../../services/agent/leaser.ts";
 import { fenceOf, graceLeft } from "../../services/agent/pod/fence.ts";
 import { freshRecord } from "../../services/agent/pod/record.ts";
-import type { Bus } from "../../services/bus/port.ts";
 import { fencing } from "../../services/core/fence.ts";
-import { SwainError } from "../../services/kernel/errors.ts";
-import { silent } from "../../services/kernel/log.ts";
-import { ManualClock, podNamed, settle } from "../support/agent.ts";
+import { podNamed, settle } from "../support/agent.ts";
 import { PodsWorld } from "../support/agent-world.ts";
 
 const leaseMs = 10_000;
@@ -27,6 +23,13 @@ describe("a fenced pod on its node", () => {
     await world.crash();
     world.lease = { grantedAt: null, adoptedAt: world.clock.mono(), sleptAt: null };
     await world.start();
+  };
+  /** Leaders answer for so long. */
+  const answered = async (seconds: number): Promise<void> => {
+    for (let second = 0; second < seconds; second++) {
+      await world.clock.advance(1000);
+      grant();
+    }
   };
   const runs = (): boolean => world.running(key).length > 0;
   const reason = (): unknown => [world.reports.get(key)?.state, world.reports.get(key)?.observed.reason];
@@ -164,20 +167,35 @@ describe("a fenced pod on its node", () => {
     expect(again === null ? null : graceLeft(again, 2000, 1)).toBe(0);
   });
 
-  it("is stopped although a pull of another of its containers takes its time", async () => {
-    const containers = [
-      { name: "web", sim: {} },
-      { name: "side", sim: {} },
-    ];
+  it("is stopped although a pull of another of its containers takes its time, and the pull goes on", async () => {
+    const side = { name: "side", sim: { pullDelay: "60s" } };
     grant();
-    await world.tell([fenced({ containers })]);
-    const side = world.of(key).find(({ spec }) => spec.container.name === "side");
-    if (side === undefined) throw new Error("no side");
-    const slow = [containers[0], { name: "side", sim: { pullDelay: "60s" } }] as AssignedPod["containers"];
-    await world.tell([fenced({ containers: slow, generation: 2 })]);
-    world.engine.remove(side);
+    await world.tell([fenced({ containers: [{ name: "web", sim: {} }, side] })]);
+    await answered(61);
+    // Without the journal nobody knows that this one had been started.
+    world.engine.remove(world.of(key).find(({ spec }) => spec.container.name === "side")!);
+    world.disk.files.delete("/data/pods.json");
+    await restart();
+    grant();
+    const pulls = (): number => world.calls.filter(({ verb }) => verb === "pull").length;
+    const before = pulls();
     await world.clock.advance(leaseMs + bounds.leaseMs + 100);
-    expect(runs()).toBe(false);
+    expect([runs(), reason()]).toEqual([false, ["backoff", "FENCED"]]);
+    await world.clock.advance(60_000);
+    grant();
+    await settle();
+    expect([world.running(key).length, pulls() - before]).toEqual([2, 0]);
+  });
+
+  it("is pulled once although no leader answers meanwhile", async () => {
+    grant();
+    const slow = { name: "side", sim: { pullDelay: "60s" } };
+    await world.tell([fenced({ containers: [slow] })]);
+    await world.clock.advance(120_000);
+    expect(world.calls.map(({ verb }) => verb)).toEqual(["pull", "create"]);
+    grant();
+    await world.tell([fenced({ containers: [slow], generation: 2 })]);
+    expect(runs()).toBe(true);
   });
 
   /** Pods that keep every place in the engine's line for as long. */
@@ -185,13 +203,6 @@ describe("a fenced pod on its node", () => {
     Array.from({ length: bounds.startsInFlight }, (_, at) =>
       podNamed(`slow-${at}`, { containers: [{ name: "web", sim: { startDelay } }] }),
     );
-  /** Leaders answer for so long. */
-  const answered = async (seconds: number): Promise<void> => {
-    for (let second = 0; second < seconds; second++) {
-      await world.clock.advance(1000);
-      grant();
-    }
-  };
   const asked = (verb: string, id: string | undefined): number[] =>
     world.calls.filter((call) => call.verb === verb && call.what === id).map(({ at }) => at);
 
@@ -286,108 +297,5 @@ describe("a fenced pod on its node", () => {
     world.engine.up();
     await world.clock.advance(bounds.fenceRetryMs + 100);
     expect(runs()).toBe(false);
-  });
-});
-
-describe("the lease of a node", () => {
-  let clock: ManualClock;
-  let leaser: Leaser;
-  let asked: ((reply: unknown) => void)[];
-  let needed: boolean;
-  let events: string[];
-  let held: { logId: string; epoch: number; generation: number };
-  const reply = (more: Partial<LeaseReply> = {}): LeaseReply => ({ logId: "log", epoch: 3, generation: 7, ...more });
-
-  beforeEach(() => {
-    clock = new ManualClock();
-    asked = [];
-    needed = true;
-    events = [];
-    held = { logId: "log", epoch: 3, generation: 7 };
-    leaser = new Leaser({
-      clock,
-      log: silent,
-      bootId: "boot",
-      subject: "lease",
-      held: () => held,
-      epoch: () => 3,
-      isNeeded: () => needed,
-      onBehind: () => events.push("behind"),
-      onRegained: () => events.push("regained"),
-      onTick: () => events.push("tick"),
-    });
-    const bus = {
-      state: () => "connected",
-      request: (_subject: string, _body: unknown, { timeoutMs }: { timeoutMs: number }) =>
-        new Promise((resolve, reject) => {
-          asked.push((value) => resolve({ json: () => value }));
-          clock.after(timeoutMs, () => reject(new SwainError("TIMEOUT", "no answer")));
-        }),
-    };
-    leaser.attach(bus as unknown as Bus);
-  });
-
-  it("counts from when the request went out, not from the answer", async () => {
-    const sentAt = clock.mono();
-    await clock.advance(3000);
-    asked[0]?.(reply());
-    await settle();
-    expect(leaser.lease.grantedAt).toBe(sentAt);
-    expect(events.filter((event) => event === "regained")).toHaveLength(1);
-    asked[2]?.(reply());
-    asked[1]?.(reply());
-    await settle();
-    expect(leaser.lease.grantedAt).toBe(sentAt + 2000);
-  });
-
-  it("counts nothing of another log, an earlier leader, or before what was decided since is known", async () => {
-    asked[0]?.(reply({ generation: 8 }));
-    await clock.advance(1000);
-    asked[1]?.(reply({ epoch: 2 }));
-    await clock.advance(1000);
-    asked[2]?.(reply({ logId: "other" }));
-    await clock.advance(1000);
-    asked[3]?.({ error: { code: "NODE_UNHEARD", message: "not yet", action: "" } });
-    await clock.advance(1000);
-    expect(leaser.lease.grantedAt).toBeNull();
-    expect(events.filter((event) => event !== "tick")).toEqual(["behind"]);
-    held = { logId: "log", epoch: 3, generation: 8 };
-    asked[4]?.(reply({ generation: 8 }));
-    await settle();
-    expect(leaser.lease.grantedAt).not.toBeNull();
-  });
-
-  it("costs nothing without fenced pods, and has few requests under way when nobody answers", async () => {
-    await clock.advance(60_000);
-    const most = Math.ceil(60_000 / bounds.leaseMs) + 1;
-    expect(asked.length).toBeLessThanOrEqual(most);
-    needed = false;
-    events = [];
-    const before = asked.length;
-    await clock.advance(60_000);
-    expect([asked.length, events]).toEqual([before, []]);
-    leaser.close();
-    expect(clock.pending).toBe(0);
-  });
-
-  it("is worth a moment more after the machine slept, until something that was asked since is granted", async () => {
-    asked[0]?.(reply());
-    await settle();
-    const { grantedAt } = leaser.lease;
-    clock.sleep(3_600_000);
-    await clock.advance(1000);
-    expect(leaser.lease).toMatchObject({ grantedAt, sleptAt: clock.mono() });
-    const until = (): number | undefined => fenceOf(fenced(), freshRecord, leaser.lease)?.runUntil;
-    const sleptUntil = clock.mono() + fencing.adoptMs;
-    expect(until()).toBe(Math.min((grantedAt ?? 0) + leaseMs, sleptUntil));
-    clock.sleep(3_600_000);
-    await clock.advance(1000);
-    expect(until()).toBeLessThanOrEqual(sleptUntil);
-    asked[1]?.(reply());
-    await settle();
-    expect(leaser.lease.sleptAt).not.toBeNull();
-    asked.at(-1)?.(reply());
-    await settle();
-    expect(leaser.lease).toMatchObject({ grantedAt: clock.mono(), sleptAt: null });
   });
 });

@@ -153,7 +153,6 @@ export class PodRunner {
       this.repeat();
     }
     if (this.context.clock.mono() < fence.runUntil) return;
-    this.abort?.abort(new SwainError("STOPPED", "no leader answers, and the pod is fenced"));
     if (this.busy) this.stopBeside();
     this.wake();
   }
