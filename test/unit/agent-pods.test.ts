@@ -13,6 +13,12 @@ beforeEach(async () => {
 });
 
 const key = "default/web-1";
+/** Lets time pass until it is so. */
+const until = async (isSo: () => boolean): Promise<void> => {
+  for (let second = 0; second < 60 && !isSo(); second++) await world.clock.advance(1000);
+  expect(isSo()).toBe(true);
+};
+
 const only = () => {
   const [container] = world.of(key);
   if (container === undefined) throw new Error("no container");
@@ -275,6 +281,55 @@ describe("an engine that does not answer", () => {
     world.engine.up();
     await world.clock.advance(15_000);
     expect(world.state(key)).toBe("ready");
+  });
+
+  it.each([
+    ["had started it", "Never", 0, "stopped"],
+    ["had started it", "Never", 3, "failed"],
+    ["had started it", "OnFailure", 0, "stopped"],
+    ["had not started it", "Never", 0, "stopped"],
+  ] as const)("and %s runs a pod once (%s, exit code %i)", async (what, restartPolicy, exitCode, state) => {
+    await world.tell([simPod("web-1", { startDelay: "3s", exitAfter: "2s", exitCode }, { restartPolicy })]);
+    await world.clock.advance(1000);
+    const container = only();
+    if (what === "had started it") world.engine.run(container);
+    world.engine.down();
+    await world.clock.advance(10_000);
+    world.engine.up();
+    await world.clock.advance(60_000);
+    expect([container.runs, world.state(key)]).toEqual([1, state]);
+  });
+
+  it("has not run what was in line for it, though that is not there any more", async () => {
+    const slow = [2, 3, 4, 5].map((at) => simPod(`web-${at}`, { startDelay: "10s" }));
+    const pods = [...slow, simPod("web-1", { startDelay: "10s", exitAfter: "1s" }, { restartPolicy: "Never" })];
+    await world.tell(slow);
+    await world.clock.advance(20_000);
+    await world.tell(pods);
+    world.engine.powerCut();
+    await world.crash();
+    await world.start();
+    const starts = world.calls.filter(({ verb, what }) => verb === "start" && what === only().id);
+    expect([only().state, starts.length]).toEqual(["created", 1]);
+    world.engine.down();
+    await world.tell([...pods, simPod("web-6", {})]);
+    await world.clock.advance(15_000);
+    world.engine.remove(only());
+    world.engine.up();
+    await world.clock.advance(60_000);
+    expect([world.state(key), only().runs]).toEqual(["stopped", 1]);
+  });
+
+  it("does not make an end of a run count twice when the start after it is not known to be done", async () => {
+    const sim = { startDelay: "3s", exitAfter: "1s", exitCode: 1 };
+    await world.tell([simPod("web-1", sim, { restartPolicy: "OnFailure" })]);
+    await until(() => only().runs === 1 && only().state === "exited");
+    await world.clock.advance(1000);
+    world.engine.down();
+    await world.clock.advance(10_000);
+    world.engine.up();
+    await until(() => only().runs === 2);
+    expect(world.reports.get(key)?.observed.restarts).toBe(1);
   });
 
   it("is told to the leader once it lasts, and no more as soon as it is over", async () => {

@@ -1,7 +1,7 @@
 // Does one step with the driver and takes what came of it into the runner's view. Called by the runner alone.
 import type { AssignedPod } from "../../../schemas/generated/types.ts";
 import type { Key } from "../../core/model.ts";
-import { SwainError } from "../../kernel/errors.ts";
+import { asSwainError, SwainError } from "../../kernel/errors.ts";
 import { bounds } from "../bounds.ts";
 import type { ContainerInfo } from "../runtime/driver.ts";
 import type { PodRecord } from "./record.ts";
@@ -127,21 +127,26 @@ async function start(
 ): Promise<void> {
   const record = target.record();
   const urgent = record.restarts > 0;
+  const neverRan = target.containers().some(({ id, state }) => id === step.id && state === "created");
   // Noted before the start: a container that ends while nobody looks must not pass for one that never ran.
   const started = [...record.started.filter((name) => name !== step.name), step.name];
   target.keep({ ...record, started, adopted: false });
   if (target.pod()?.restartPolicy !== "Always") await context.save();
+  let asked = false;
   try {
     const info = await context.gates.start.run(async () => {
       stillWanted(context, target);
       // The line may have been longer than the lease.
       if (!target.mayStart()) throw notWanted();
+      asked = true;
       return await context.driver.start(step.id);
     }, urgent);
     target.see(step.id, info);
   } catch (error) {
+    // An engine that does not answer may have started it. Whether one that never ran before did so, it shows afterwards.
+    const shown = asked && neverRan && asSwainError(error).code === "ENGINE_UNREACHABLE";
     const now = target.record();
-    target.keep({ ...now, started: now.started.filter((name) => name !== step.name) });
+    if (!shown) target.keep({ ...now, started: now.started.filter((name) => name !== step.name) });
     throw error;
   }
 }
