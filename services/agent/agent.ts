@@ -323,6 +323,8 @@ class NodeAgent implements Agent {
     }
     this.epoch = 0;
     this.foreign = "";
+    // Records of another log are not read: they go on under this one's id.
+    this.journal.saveSoon();
     this.repeatSoon(0);
   }
 

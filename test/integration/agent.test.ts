@@ -213,6 +213,15 @@ describe("an agent on the bus", () => {
     await leader.command("assign", { ...assign, epoch: 2, items: [web("web-2")] });
     expect(journal()).toMatchObject({ epoch: 2, items: [{ name: "web-2" }] });
   });
+
+  it("writes down what it knows of its pods as that of a restored log: what it has of another is not read", async () => {
+    leader.items = [web("web-1")];
+    await startAgent();
+    await until(() => expect(leader.state("web-1")).toBe("ready"));
+    Object.assign(leader, { logId: "log-2", epoch: 9, generation: 5 });
+    await leader.assign({ parents: ["log-1"] });
+    await until(() => expect(readFileSync(join(data, "pods.json"), "utf8")).toMatch(/"log-2".*"started":\["web"\]/));
+  });
 });
 
 describe("reports", () => {
