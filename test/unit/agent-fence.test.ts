@@ -149,6 +149,17 @@ describe("a fenced pod on its node", () => {
     expect(runs()).toBe(false);
   });
 
+  it("goes on under another start of the agent though it runs only once: being stopped for want of a leader is no end", async () => {
+    grant();
+    await world.tell([fenced({ restartPolicy: "Never" })]);
+    await world.clock.advance(leaseMs + 1000);
+    expect(runs()).toBe(false);
+    await restart();
+    grant();
+    await settle();
+    expect(runs()).toBe(true);
+  });
+
   it("is killed at the end of its grace, however late the stop began", async () => {
     grant();
     await world.tell([fenced({ containers: [{ name: "web", sim: { ignoreStop: true } }] })]);

@@ -246,6 +246,31 @@ describe("an agent that ended and is started again", () => {
     expect(world.calls).toHaveLength(calls);
     expect(world.reports.get(key)).toMatchObject({ state: "stopped", observed: { reason: "COMPLETED" } });
   });
+
+  it.each([
+    ["Never", 0, "stopped"],
+    ["Never", 3, "failed"],
+    ["OnFailure", 0, "stopped"],
+  ] as const)(
+    "does not run a pod again whose start it could not write down (%s, %i)",
+    async (restartPolicy, exitCode, state) => {
+      await world.tell([
+        simPod("web-1", { pullDelay: "5s", exitAfter: "1s", exitCode }, { restartPolicy }),
+        simPod("web-2", {}),
+      ]);
+      await world.clock.advance(1000);
+      expect(world.disk.files.get("/data/pods.json")).toContain(key);
+      world.disk.fail = true;
+      await world.clock.advance(20_000);
+      expect(world.state(key)).toBe(state);
+      await world.crash();
+      world.disk.fail = false;
+      world.reports.clear();
+      await world.start();
+      await world.clock.advance(600_000);
+      expect([only().runs, world.state(key)]).toEqual([1, state]);
+    },
+  );
 });
 
 describe("an engine that does not answer", () => {

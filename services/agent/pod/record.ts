@@ -100,7 +100,8 @@ export const freshRecord: PodRecord = {
 
 /**
  * The record of a pod found at the start of an agent: `kept` from the journal, null when there is none.
- * A running container counts as started, whatever the journal says, so that its end is noticed. A pod that was waiting
+ * A running container counts as started, whatever the journal says, so that its end is noticed; so does one that has ended
+ * if the pod was never started again, so that what runs once does not run twice. A pod that was waiting
  * to be started again waits the same time anew (`waitMs`).
  */
 export function adoptRecord(
@@ -109,17 +110,16 @@ export function adoptRecord(
   now: number,
   waitMs: (spent: number) => number,
 ): PodRecord {
-  const running = containers.filter((container) => container.state === "running").map((container) => container.name);
-  // Without a journal nobody knows better: what has exited had been started.
-  const before =
-    kept?.started ?? containers.filter((container) => container.state === "exited").map((container) => container.name);
-  const started = [...new Set([...before, ...running])];
+  // In its first round, what has exited had been started, whether or not the journal had room to say so.
+  const isFirst = kept === null || kept.restarts === 0;
+  const begun = containers.filter(({ state }) => state === "running" || (isFirst && state === "exited"));
+  const started = [...new Set([...(kept?.started ?? []), ...begun.map(({ name }) => name)])];
   const waiting = kept !== null && kept.finished === null && started.length === 0 && kept.spent > 0;
   return {
     ...freshRecord,
     ...kept,
     started,
-    adopted: running.length > 0,
+    adopted: begun.some(({ state }) => state === "running"),
     adoptable: kept === null || !(kept.fenced || kept.unleased),
     retryAt: waiting ? now + waitMs(kept.spent) : null,
   };
