@@ -3,11 +3,13 @@ import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import type { ApiError } from "../../schemas/generated/types.ts";
 import { connectBus } from "../../services/bus/connect.ts";
 import { serveMicro } from "../../services/bus/micro.ts";
 import type { Bus, BusMessage } from "../../services/bus/port.ts";
-import { refusedReplies, respond } from "../../services/bus/respond.ts";
+import { refusedReplies, respond, respondError } from "../../services/bus/respond.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
+import { SwainError } from "../../services/kernel/errors.ts";
 import { silent } from "../../services/kernel/log.ts";
 import { systemClock } from "../../services/kernel/node/clock.ts";
 import { systemRandom } from "../../services/kernel/node/ids.ts";
@@ -218,6 +220,35 @@ describeServers("connecting", (binary) => {
     await until(() => refusedReplies(controller) === 3, "all were refused");
     await controller.flush(waitMs);
     expect(victim).toEqual([]);
+  });
+
+  it("answers with an error what is too large to be sent, and with the beginning of an error that is", async () => {
+    const { url } = await start();
+    const controller = await connect(url);
+    const client = await connect(url);
+    const long = "x".repeat(1024 * 1024);
+    const problems = [{ path: long, rule: "type", message: "" }];
+    const errors: Record<string, SwainError> = {
+      message: new SwainError("LOG_UNKNOWN", `log ${long}`),
+      problems: new SwainError("INVALID_MANIFEST", "one place is wrong", { details: { problems } }),
+    };
+    controller.subscribe(names.api("_", "x", "*"), (message) => {
+      const error = errors[message.subject.split(".").at(-1) ?? ""];
+      if (error === undefined) respond(controller, message, "_INBOX.", { long });
+      else respondError(controller, message, "_INBOX.", error);
+    });
+    await controller.flush(waitMs);
+    const ask = async (what: string): Promise<unknown> => {
+      const answer = await client.request(names.api("_", "x", what), {}, { timeoutMs: waitMs });
+      return { ...(answer.json() as ApiError).error, header: answer.header("Nats-Service-Error-Code") };
+    };
+    expect(await ask("value")).toMatchObject({ code: "PAYLOAD_TOO_LARGE", header: "PAYLOAD_TOO_LARGE" });
+    const code = "LOG_UNKNOWN";
+    const { action } = new SwainError(code, "");
+    expect(await ask("message")).toEqual({ code, action, message: `log ${long}`.slice(0, 500), header: code });
+    const answer = await ask("problems");
+    expect(answer).toMatchObject({ code: "INVALID_MANIFEST", message: "one place is wrong" });
+    expect(answer).not.toHaveProperty("problems");
   });
 
   it("shows a service to `nats micro`, by all, by name and by id", async () => {

@@ -173,6 +173,7 @@ describeServers("a controller", (binary) => {
       node.report("n1"),
       node.sync("n1"),
       node.sync("unheard-of"),
+      node.lease("n1"),
       proxy.heartbeat("p1"),
       proxy.metrics("p1"),
       leader,
@@ -193,6 +194,8 @@ describeServers("a controller", (binary) => {
       '{"operation":1}',
       '{"documents":{}}',
       '{"__proto__":{"a":1}}',
+      // All that a request of a node has, and what the answer repeats of it is more than a message holds.
+      JSON.stringify({ bootId: "b", sequence: 1, generation: 0, pods: [], logId: "x".repeat(600_000) }),
     ];
     for (const subject of subjects) {
       for (const body of bodies) {
@@ -200,6 +203,7 @@ describeServers("a controller", (binary) => {
         client.bus.publish(subject, data);
         client.bus.publish(subject, data, { reply: `${client.bus.inboxPrefix}x` });
         client.bus.publish(subject, data, { reply: "swain.test.node.n1.cmd.assign" });
+        client.bus.publish(subject, data, { reply: `${node.inbox("n1")}x` });
       }
     }
     await client.bus.flush(5000);

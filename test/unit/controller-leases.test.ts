@@ -139,6 +139,7 @@ describe("a lease", () => {
     ask("n9");
     ask("n2", { bootId: "old", logId: cluster.state.logId });
     ask("n3", { not: "a request" });
+    ask("n4", { bootId: "b", logId: "x".repeat(65) });
     await clock.advance(100);
     await look();
     expect(codes()).toEqual(["NODE_UNHEARD", "NOT_FOUND", "NODE_ID_DOUBLED"]);

@@ -143,11 +143,7 @@ export class ApiServer {
     if (error.code === "INTERNAL") {
       this.context.log.error("a request failed", { subject: message.subject, message: error.message });
     }
-    try {
-      respondError(this.context.bus, message, clientInbox, error);
-    } catch (failure) {
-      this.context.log.warn("a refusal could not be sent", { code: asSwainError(failure).code });
-    }
+    respondError(this.context.bus, message, clientInbox, error);
   }
 }
 
