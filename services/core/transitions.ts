@@ -30,6 +30,11 @@ export function isLive(pod: ReadPod): boolean {
   return pod.desired === "run" && pod.state !== "lost";
 }
 
+/** True when the pod did its work or failed for good, and stays so: it is not made anew, whatever happens to its node. */
+export function isOver(pod: ReadPod): boolean {
+  return pod.ended && pod.desired === "run";
+}
+
 /** True when the pod should get new connections. A node unheard for a moment changes nothing: proxies check for themselves. */
 export function isEndpoint(pod: ReadPod): boolean {
   return pod.desired === "run" && pod.state === "ready" && pod.held === null && pod.addresses.length > 0;
@@ -47,5 +52,5 @@ export function isDraining(state: ReadState, pod: ReadPod): boolean {
 
 /** The state people are shown. */
 export function shownState(pod: ReadPod): PodStateName {
-  return pod.unheard && pod.state !== "lost" && pod.state !== "stopped" ? "unknown" : pod.state;
+  return pod.unheard && pod.state !== "lost" && pod.state !== "stopped" && !isOver(pod) ? "unknown" : pod.state;
 }

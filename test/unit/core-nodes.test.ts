@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { admitMode, admitRemoval } from "../../services/core/admit/node.ts";
 import { check } from "../../services/core/check.ts";
 import { plan } from "../../services/core/plan/plan.ts";
-import { nodeObject } from "../../services/core/project.ts";
+import { nodeObject, podObject } from "../../services/core/project.ts";
 import { isLive } from "../../services/core/transitions.ts";
 import { serviceManifest, TestCluster, workloadManifest } from "../support/core.ts";
 
@@ -246,6 +246,39 @@ describe("a draining node", () => {
     cluster.converge();
     expect(cluster.state.workloads.get("default/web")?.templates.size).toBe(1);
     expect(on(cluster, "n2")).toEqual([]);
+  });
+});
+
+describe.each(["stopped", "failed"] as const)("a pod that may run once and %s for good", (state) => {
+  const over = (): TestCluster => {
+    const cluster = running({ replicas: 1, restartPolicy: "Never" });
+    cluster.report("default/web-1", state);
+    return cluster;
+  };
+  const pods = (cluster: TestCluster): string[] =>
+    cluster.pods().map((pod) => `${pod.name} ${podObject(cluster.state, pod.key)?.status.state}`);
+
+  it("is not run again when its node is drained, and does not hinder that", () => {
+    const cluster = over();
+    set(cluster, "n1", "draining");
+    cluster.pass(10_000);
+    expect(pods(cluster)).toEqual([`web-1 ${state}`]);
+    expect(mode(cluster, "n1")).toMatchObject({ mode: "cordoned", reason: "DRAINED" });
+  });
+
+  it("is not run again when its node is lost, and its end stays known", () => {
+    const cluster = over();
+    cluster.silent.add("n1");
+    cluster.pass(60_000);
+    expect(pods(cluster)).toEqual([`web-1 ${state}`]);
+  });
+
+  it("is given up with its node once it was told to stop", () => {
+    const cluster = over();
+    cluster.silent.add("n1");
+    cluster.apply(workloadManifest("web", { replicas: 0, restartPolicy: "Never" }));
+    cluster.pass(60_000);
+    expect(pods(cluster)).toEqual(["web-1 lost"]);
   });
 });
 

@@ -54,9 +54,9 @@ export function evacuate(
   return { items, refusal: placer.move(workload, next), wakeInMs: null };
 }
 
-/** A pod whose node is unheard and waited for moves when that is back. */
+/** A pod whose node is unheard and waited for moves when that is back; one that ended for good stays. */
 const isMover = (state: ReadState, pod: ReadPod): boolean =>
-  isDraining(state, pod) && !isDone(pod) && !isStuck(state, pod);
+  isDraining(state, pod) && !pod.ended && !isStuck(state, pod);
 
 /** Fenced pods never run beside a copy: one stops when there is room for its successor, and the next when that one serves. */
 function stopFirst(

@@ -4,6 +4,7 @@ import { limits } from "../../bus/limits.ts";
 import { fencedSpec, fenceWaitMs, waitsForNode } from "../fence.ts";
 import type { ReadNode, ReadPod, ReadState } from "../model.ts";
 import { parseDurationMs } from "../quantity.ts";
+import { isOver } from "../transitions.ts";
 import { elapsedMs, type View } from "../view.ts";
 
 /** More than this share of the nodes (and at least two) unheard at once is taken for a fault of our own … */
@@ -45,7 +46,7 @@ export function liveness(state: ReadState, view: View): LivenessStep {
     if (node.state !== "unknown" || changing.has(node.id)) continue;
     for (const key of node.pods) {
       const pod = state.pods.get(key);
-      if (pod === undefined || pod.state === "lost" || pod.state === "stopped") continue;
+      if (pod === undefined || pod.state === "lost" || pod.state === "stopped" || isOver(pod)) continue;
       const waits = waitsForNode(state, pod.workload);
       if (waits && pod.held !== null) continue;
       const left = remaining(state, pod, node, view, held);
