@@ -1,9 +1,21 @@
 import { describe, expect, it } from "vitest";
 import type { EventItem } from "../../schemas/generated/types.ts";
 import { limits } from "../../services/bus/limits.ts";
+import type { Bus } from "../../services/bus/port.ts";
+import { subjectsOf } from "../../services/bus/subjects.ts";
+import { noCounts } from "../../services/controller/counters.ts";
+import type { Context } from "../../services/controller/ports.ts";
 import { Dirty } from "../../services/controller/project/dirty.ts";
 import { judge } from "../../services/controller/project/found.ts";
+import { SnapshotKeeper } from "../../services/controller/snapshot/keeper.ts";
+import { snapshotPolicy } from "../../services/controller/snapshot/policy.ts";
+import type { Snapshotter } from "../../services/controller/snapshot/port.ts";
 import { firstEvent, fitsOneEvent } from "../../services/controller/term/batch.ts";
+import { SwainError } from "../../services/kernel/errors.ts";
+import { silent } from "../../services/kernel/log.ts";
+import { ManualClock, settle } from "../support/agent.ts";
+import { TestCluster } from "../support/core.ts";
+import { noSnapshotter } from "../support/snapshots.ts";
 
 describe("a value found in KV", () => {
   const log = { logId: "l", sequence: 10 };
@@ -77,5 +89,37 @@ describe("items of one event", () => {
     expect(fitsOneEvent([huge])).toBe(false);
     expect(fitsOneEvent([large, large])).toBe(true);
     expect(fitsOneEvent([])).toBe(true);
+  });
+});
+
+describe("the keeper of snapshots", () => {
+  const begin = () => {
+    const clock = new ManualClock();
+    let end: (error: Error) => void = () => {};
+    const snapshotter: Snapshotter = { ...noSnapshotter, check: () => new Promise((_, reject) => (end = reject)) };
+    const bus = { log: () => ({ room: () => Promise.resolve({ used: 0, most: 0 }) }) } as unknown as Bus;
+    const parts = { clock, bus, snapshotter, policy: snapshotPolicy, counters: noCounts(), log: silent };
+    const context = { ...parts, subjects: subjectsOf("test") } as unknown as Context;
+    const keeper = new SnapshotKeeper(context, new TestCluster().state, () => true);
+    keeper.start();
+    return { clock, keeper, fail: () => end(new SwainError("SNAPSHOT_FAILED", "the thread ended before its work")) };
+  };
+
+  it("looks again a while after work that failed", async () => {
+    const { clock, fail } = begin();
+    await settle();
+    const before = clock.pending;
+    fail();
+    await settle();
+    expect(clock.pending).toBe(before + 1);
+  });
+
+  it("leaves no timer when it is stopped at work: the process would not end before it", async () => {
+    const { clock, keeper, fail } = begin();
+    await settle();
+    keeper.stop();
+    fail();
+    await settle();
+    expect(clock.pending).toBe(0);
   });
 });

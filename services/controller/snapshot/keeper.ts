@@ -120,7 +120,9 @@ export class SnapshotKeeper {
     } catch (error) {
       const { code, message } = asSwainError(error);
       this.context.counters.snapshotFailures++;
-      if (!this.ended) log.warn("work on snapshots failed", { code: "SNAPSHOT_FAILED", why: code, message });
+      // A timer set now would keep the process that is to stop.
+      if (this.ended) return;
+      log.warn("work on snapshots failed", { code: "SNAPSHOT_FAILED", why: code, message });
       this.timer = clock.after(policy.retryMs, () => {
         this.timer = undefined;
         this.look();
