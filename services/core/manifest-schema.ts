@@ -13,6 +13,8 @@ export interface SchemaNode {
   readonly properties?: Readonly<Record<string, SchemaNode>>;
   readonly additionalProperties?: boolean | SchemaNode;
   readonly items?: SchemaNode;
+  readonly maxItems?: number;
+  readonly maxProperties?: number;
   readonly minimum?: number;
   readonly maximum?: number;
   readonly required?: readonly string[];
@@ -51,14 +53,29 @@ export function pointerTo(pointer: string, token: string | number): string {
 
 /** What the schema of that id says about the place; undefined where it says nothing. */
 export function schemaAt(id: string, pointer: string): SchemaNode | undefined {
-  let node = resolved(manifestSchemas[id]);
-  for (const token of pointerTokens(pointer)) {
-    const known = node?.properties;
-    const field = known !== undefined && Object.hasOwn(known, token) ? known[token] : undefined;
-    const rest = typeof node?.additionalProperties === "object" ? node.additionalProperties : node?.items;
-    node = resolved(field ?? rest);
+  return pointerTokens(pointer).reduce(below, resolved(manifestSchemas[id]));
+}
+
+/** The schema of a field or an entry. */
+function below(node: SchemaNode | undefined, token: string): SchemaNode | undefined {
+  const known = node?.properties;
+  const field = known !== undefined && Object.hasOwn(known, token) ? known[token] : undefined;
+  const rest = typeof node?.additionalProperties === "object" ? node.additionalProperties : node?.items;
+  return resolved(field ?? rest);
+}
+
+/** The value with every list and mapping cut to one entry more than the schema of that id allows, which shows that it is too long. */
+export function shortened(id: string, value: unknown): unknown {
+  return shorten(resolved(manifestSchemas[id]), value);
+}
+
+function shorten(node: SchemaNode | undefined, value: unknown): unknown {
+  if (node === undefined || typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) {
+    return value.slice(0, (node.maxItems ?? Infinity) + 1).map((entry) => shorten(below(node, "0"), entry));
   }
-  return node;
+  const fields = Object.entries(value).slice(0, (node.maxProperties ?? Infinity) + 1);
+  return Object.fromEntries(fields.map(([key, field]) => [key, shorten(below(node, key), field)]));
 }
 
 /** The value at the place of the document; undefined where there is none. */

@@ -6,7 +6,7 @@ import type { AutoscalerManifest, ServiceManifest, WorkloadManifest } from "../.
 import { choiceWords } from "./manifest-choice.ts";
 import { autoscalerMeaning, serviceMeaning, workloadMeaning } from "./manifest-meaning.ts";
 import type { ManifestProblem } from "./manifest-problem.ts";
-import { explained, pointerTo, pointerTokens, schemaAt, valueAt } from "./manifest-schema.ts";
+import { explained, pointerTo, pointerTokens, schemaAt, shortened, valueAt } from "./manifest-schema.ts";
 import type { SchemaNode } from "./manifest-schema.ts";
 import { didYouMean, nearest } from "./nearest.ts";
 
@@ -26,8 +26,11 @@ const kindNames = Object.keys(kinds) as Kind[];
 
 const isKind = (value: unknown): value is Kind => typeof value === "string" && Object.hasOwn(kinds, value);
 
-/** Every problem of the document, in document order of kind: schema first, then meaning. Empty = it is a Manifest. */
-export function checkManifest(document: unknown): ManifestProblem[] {
+/**
+ * Every problem of the document, in document order of kind: schema first, then meaning. Empty = it is a Manifest. Of what
+ * the schema finds, `most` are put into words.
+ */
+export function checkManifest(document: unknown, most = Infinity): ManifestProblem[] {
   if (typeof document !== "object" || document === null || Array.isArray(document)) {
     return [
       {
@@ -48,11 +51,18 @@ export function checkManifest(document: unknown): ManifestProblem[] {
       : undefined;
   if (kind === undefined) return head;
   const { id, validate, meaning } = kinds[kind];
-  validate(document);
+  // A list that is too long is one problem: to look at all of its entries, too, would hold up a leader for minutes.
+  const looked = shortened(id, document) as object;
+  validate(looked);
   const errors = validate.errors ?? [];
-  const schema = errors.flatMap((error) => fromSchema(id, document, error, errors));
+  const mistyped = new Set(errors.flatMap((error) => (error.keyword === "type" ? [error.instancePath] : [])));
+  const schema: ManifestProblem[] = [];
+  for (const error of errors) {
+    if (schema.length >= most) break;
+    schema.push(...fromSchema(id, document, error, mistyped));
+  }
   const told = new Set([...head, ...schema].map((problem) => problem.path));
-  const deeper = meaning(document).filter((problem) => !told.has(problem.path));
+  const deeper = meaning(looked).filter((problem) => !told.has(problem.path));
   return [...head, ...schema, ...deeper];
 }
 
@@ -75,13 +85,18 @@ function headProblems(document: object): ManifestProblem[] {
   return problems;
 }
 
-function fromSchema(id: string, document: object, error: SchemaError, all: readonly SchemaError[]): ManifestProblem[] {
+/** `mistyped`: paths of all values of the wrong type. */
+function fromSchema(
+  id: string,
+  document: object,
+  error: SchemaError,
+  mistyped: ReadonlySet<string>,
+): ManifestProblem[] {
   const path = error.instancePath;
   // The head has its own sentences; branches of anyOf and oneOf are told by the anyOf or oneOf itself.
   if (path === "/apiVersion" || path === "/kind" || /\/(anyOf|oneOf)\/\d/.test(error.schemaPath)) return [];
   // One sentence per value is enough: a value of the wrong type also fails pattern, enum and range.
-  if (error.keyword !== "type" && all.some((other) => other.instancePath === path && other.keyword === "type"))
-    return [];
+  if (error.keyword !== "type" && mistyped.has(path)) return [];
   const fields = fieldProblems(id, document, error);
   if (fields !== undefined) return fields;
   const value = valueAt(document, path);

@@ -261,6 +261,9 @@ describeServers("a controller", (binary) => {
     const bad = await client.apply([{ apiVersion: "swain/v1", kind: "Workload", metadata: { name: "web" }, spec: {} }]);
     expect(bad.error).toMatchObject({ code: "INVALID_MANIFEST" });
     expect(bad.error?.problems?.length).toBeGreaterThan(0);
+    const env = Array.from({ length: 8000 }, () => ({}));
+    const worse = await client.apply([workloadManifest("web", { containers: [{ name: "main", env }] } as object)]);
+    expect(worse.error?.problems).toHaveLength(100);
     const missing = await client.ask<ApiError>("default", "workload", "delete", {
       operation: "delete-none",
       name: "none",

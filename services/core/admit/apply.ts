@@ -24,6 +24,9 @@ export interface Admitted {
   readonly results: ChangeResult[];
 }
 
+/** Problems told of one apply: nobody reads more, and the answer has to fit a message. */
+const problemsMost = 100;
+
 /** Throws INVALID_MANIFEST with `details.problems`, or APPLY_TOO_LARGE. */
 export function admitApply(state: ReadState, documents: readonly unknown[]): Admitted {
   const size = JSON.stringify(documents).length;
@@ -31,17 +34,11 @@ export function admitApply(state: ReadState, documents: readonly unknown[]): Adm
     const message = `The documents make ${size} bytes of JSON; one apply may have ${limits.applyBytes}.`;
     throw new SwainError("APPLY_TOO_LARGE", message);
   }
-  const problems = documents.flatMap((document, index) =>
-    checkManifest(document).map(({ path, code, message, value }): Problem => ({
-      document: index,
-      path,
-      code,
-      message,
-      value,
-    })),
-  );
-  problems.push(...duplicates(documents, problems));
-  if (problems.length === 0) problems.push(...doubledAutoscalers(state, documents));
+  const problems = problemsOf(state, documents);
+  if (problems.length > problemsMost) {
+    const message = `The manifests have more than ${problemsMost} problems; the first ${problemsMost} are told.`;
+    throw new SwainError("INVALID_MANIFEST", message, { details: { problems: problems.slice(0, problemsMost) } });
+  }
   if (problems.length > 0) {
     const message =
       problems.length === 1 ? "The manifest has a problem." : `The manifests have ${problems.length} problems.`;
@@ -56,6 +53,18 @@ export function admitApply(state: ReadState, documents: readonly unknown[]): Adm
   }
   for (const manifest of manifests) if (manifest.kind === "Autoscaler") applyAutoscaler(state, manifest, admitted);
   return admitted;
+}
+
+/** Every problem of the documents; where there are too many to be told, not all of them are looked for. */
+function problemsOf(state: ReadState, documents: readonly unknown[]): Problem[] {
+  const problems: Problem[] = [];
+  for (const [index, document] of documents.entries()) {
+    const found = checkManifest(document, problemsMost + 1);
+    problems.push(...found.map((problem): Problem => ({ document: index, ...problem })));
+    if (problems.length > problemsMost) return problems;
+  }
+  problems.push(...duplicates(documents, problems));
+  return problems.length === 0 ? doubledAutoscalers(state, documents) : problems;
 }
 
 /** The same object twice in one apply: the second one would win in silence. */
