@@ -5,7 +5,7 @@ import type { Code } from "../../kernel/errors.ts";
 import { shardOf } from "../endpoints.ts";
 import type { Key, ReadPod, ReadState } from "../model.ts";
 import { parseDurationMs } from "../quantity.ts";
-import type { ProxyView, View } from "../view.ts";
+import { elapsedMs, type ProxyView, type View } from "../view.ts";
 
 /** A new leader has heard every living proxy after two of their heartbeats and a little. */
 const proxiesKnownMs = 2 * limits.heartbeatMs + 500;
@@ -34,7 +34,7 @@ type Verdict = { reason: Code; message: string };
 function judge(state: ReadState, pod: ReadPod, view: View): Verdict | number {
   const services = [...(state.servicesOf.get(pod.workload) ?? [])];
   if (services.length === 0) return { reason: "DRAINED", message: "No service names it any more." };
-  const elapsed = Math.max(0, view.now - pod.since);
+  const elapsed = elapsedMs(pod.since, view);
   const behind = services.flatMap((service) => notAcked(state, pod, service, view.proxies));
   const unsure = view.termAgeMs < proxiesKnownMs;
   if (behind.length > 0 || unsure) {

@@ -5,7 +5,7 @@ import { fencedSpec, isStuck } from "../fence.ts";
 import type { ReadPod, ReadState, ReadWorkload, Template } from "../model.ts";
 import { parseDurationMs } from "../quantity.ts";
 import { isDraining, isLive } from "../transitions.ts";
-import type { TermTime } from "../view.ts";
+import { elapsedMs, type TermTime } from "../view.ts";
 import { provenInMs } from "./proven.ts";
 import type { NewPod, Placer, Refusal, Slots } from "./reconcile.ts";
 import { stopItem } from "./stop.ts";
@@ -44,7 +44,7 @@ export function evacuate(
       items.push(...movers.map((pod) => stopItem(state, pod, "NODE_DRAINED", message)));
     } else if (copies.length > 0) {
       const ready = copies.filter(isServing).map((pod) => provenInMs(state, pod, time));
-      inProgress = ready.length > 0 ? Math.min(...ready) : lateIn(workload, copies, time.now);
+      inProgress = ready.length > 0 ? Math.min(...ready) : lateIn(workload, copies, time);
     } else next ??= { slot, template: templateOf(workload, movers) };
   }
   // One at a time: nothing else of this workload moves before the copy in progress is ready.
@@ -73,7 +73,7 @@ function stopFirst(
   const unready = settled.filter((pod) => !isServing(pod));
   const [first] = unready;
   if (first !== undefined) {
-    const late = lateIn(workload, unready, time.now);
+    const late = lateIn(workload, unready, time);
     const refusal = { reason: "NOT_READY", message: `Pod ${first.name} of the same workload is not ready.` };
     return late > 0 ? { ...nothing, wakeInMs: late } : { ...nothing, refusal };
   }
@@ -101,8 +101,9 @@ function doubled(state: ReadState, pods: readonly ReadPod[]): EventItem[] {
 }
 
 /** Milliseconds until a copy that is not ready is late; 0 or less when it is. */
-const lateIn = (workload: ReadWorkload, copies: readonly ReadPod[], now: number): number =>
-  Math.max(...copies.map((pod) => pod.created)) + parseDurationMs(workload.spec.progressDeadline ?? "60s") - now;
+const lateIn = (workload: ReadWorkload, copies: readonly ReadPod[], time: TermTime): number =>
+  parseDurationMs(workload.spec.progressDeadline ?? "60s") -
+  Math.min(...copies.map((pod) => elapsedMs(pod.created, time)));
 
 /** A copy is made from the template of the pod it takes over for, one that serves if any does: a drain changes no template. */
 function templateOf(workload: ReadWorkload, movers: readonly ReadPod[]): Template {
@@ -112,7 +113,7 @@ function templateOf(workload: ReadWorkload, movers: readonly ReadPod[]): Templat
 }
 
 /** Why a pod does not leave its draining node; null while nothing hinders it. */
-export function hindrance(state: ReadState, pod: ReadPod, refusal: Refusal | null, now: number): string | null {
+export function hindrance(state: ReadState, pod: ReadPod, refusal: Refusal | null, time: TermTime): string | null {
   const workload = state.workloads.get(pod.workload);
   if (workload === undefined || pod.desired !== "run") return null;
   if (isStuck(state, pod)) return `its node is unheard, and workload ${workload.name} waits for it.`;
@@ -121,7 +122,7 @@ export function hindrance(state: ReadState, pod: ReadPod, refusal: Refusal | nul
     return other !== undefined && other.slot === pod.slot && isLive(other) && !isDraining(state, other) ? [other] : [];
   });
   const late = copies.find(
-    (copy) => copy.state === "failed" || (!isServing(copy) && lateIn(workload, [copy], now) <= 0),
+    (copy) => copy.state === "failed" || (!isServing(copy) && lateIn(workload, [copy], time) <= 0),
   );
   if (late !== undefined) {
     return `its copy ${late.name} is ${late.state}${late.message === "" ? "." : `: ${late.message}`}`;

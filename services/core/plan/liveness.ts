@@ -128,12 +128,12 @@ function remaining(state: ReadState, pod: ReadPod, node: ReadNode, view: View, h
   return Math.max(silent, fenceWaitMs(spec, view.logReplicated) - measured);
 }
 
-/** The same by the policy alone. The node fell silent `nodeUnheardMs` before its event; a clock that jumped back counts as no time passed. */
+/** The same by the policy alone. The node fell silent `nodeUnheardMs` before its event. */
 function silentFor(state: ReadState, pod: ReadPod, node: ReadNode, view: View, held: boolean): number {
   const lostAfter = parseDurationMs(state.workloads.get(pod.workload)?.spec.lostAfter ?? "15s");
   const full = Math.max(lostAfter - limits.nodeUnheardMs, 0);
   const wait = held ? Math.max(full, massHoldMs) : full;
-  return Math.min(wait, Math.max(0, wait - Math.max(0, view.now - node.since)));
+  return Math.max(0, wait - elapsedMs(node.since, view));
 }
 
 function lostItem(state: ReadState, pod: ReadPod, node: ReadNode): EventItem {

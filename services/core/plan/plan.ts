@@ -33,7 +33,7 @@ export function plan(state: ReadState, view: View, attention: ReadonlySet<Key> |
   if (ended.length > 0) return { cause: "reconcile", items: ended, wakeInMs: 0 };
   const { items, wakeInMs, looked } = converge(state, view, withWaiting(state, keys));
   if (items.length > 0) return { cause: "reconcile", items, wakeInMs: 0 };
-  const told = draining(state, looked, view.now);
+  const told = draining(state, looked, view);
   if (told.length > 0) return { cause: "drain", items: told.slice(0, planItems), wakeInMs: 0 };
   return {
     cause: "reconcile",

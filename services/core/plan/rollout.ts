@@ -5,7 +5,7 @@ import { isCode } from "../../kernel/errors.ts";
 import { fencedSpec, isStuck } from "../fence.ts";
 import type { ReadPod, ReadState, ReadWorkload, Template } from "../model.ts";
 import { parseDurationMs } from "../quantity.ts";
-import type { TermTime } from "../view.ts";
+import { elapsedMs, type TermTime } from "../view.ts";
 import { provenInMs } from "./proven.ts";
 import type { NewPod, Slots } from "./reconcile.ts";
 import { stopItem } from "./stop.ts";
@@ -68,7 +68,7 @@ function replaced(
 function judge(state: ReadState, workload: ReadWorkload, pod: ReadPod, time: TermTime): RolloutStep {
   if (pod.state === "ready") return { items: [], create: null, wakeInMs: provenInMs(state, pod, time) };
   const deadline = parseDurationMs(workload.spec.progressDeadline ?? "60s");
-  const left = pod.created + deadline - time.now;
+  const left = deadline - elapsedMs(pod.created, time);
   const broken = pod.state === "failed" || (pod.state === "backoff" && pod.restarts > 0);
   if (!broken && left > 0) return { items: [], create: null, wakeInMs: left };
   const reason = isCode(pod.reason) ? pod.reason : "PROGRESS_DEADLINE";
