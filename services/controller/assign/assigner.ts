@@ -24,6 +24,8 @@ interface Line {
   changed: Set<Key>;
   /** Sequence of the node's removal while its agent is not known to have heard of it. */
   farewell: number | null;
+  /** Monotonic time of that removal. */
+  removedAt: number;
   inFlight: boolean;
   queued: boolean;
 }
@@ -60,8 +62,10 @@ export class Assigner {
 
   /** The node was removed by the event of that sequence: its agent is told to run nothing. */
   onRemoved(node: string, sequence: number): void {
+    this.forgetRemoved();
     const line = this.line(node);
     line.farewell = sequence;
+    line.removedAt = this.context.clock.mono();
     forget(line);
     this.enqueue(node, line);
   }
@@ -96,6 +100,14 @@ export class Assigner {
     else this.enqueue(node, line);
   }
 
+  /** An agent that speaks again later than this registers anew: nothing need be kept for it. */
+  private forgetRemoved(): void {
+    const over = this.context.clock.mono() - limits.removedHoldMs;
+    for (const [node, { removedAt, inFlight, queued }] of this.lines) {
+      if (removedAt <= over && !inFlight && !queued && !this.state.nodes.has(node)) this.lines.delete(node);
+    }
+  }
+
   /** Goes on where commands were held back. */
   resume(): void {
     this.pump();
@@ -108,7 +120,7 @@ export class Assigner {
   private line(node: string): Line {
     const known = this.lines.get(node);
     if (known !== undefined) return known;
-    const line: Line = { held: null, changed: new Set(), farewell: null, inFlight: false, queued: false };
+    const line: Line = { held: null, changed: new Set(), farewell: null, removedAt: 0, inFlight: false, queued: false };
     this.lines.set(node, line);
     return line;
   }

@@ -16,6 +16,8 @@ interface Speaker {
 /** Without a heartbeat for three of its periods the speaker is taken to have ended. */
 const endedMs = 3000;
 const warnEveryMs = 60_000;
+/** Silent for this long, whoever comes next is not confused with what an ended agent had under way. */
+const forgottenMs = 60_000;
 
 export class Boots {
   private readonly context: Context;
@@ -48,6 +50,12 @@ export class Boots {
   /** True when what this boot reports counts: it speaks for the node, or was never heard before. */
   speaks(node: string, bootId: string): boolean {
     return this.speakers.get(node)?.before !== bootId;
+  }
+
+  /** Forgets who speaks for the node; false, and nothing is forgotten, when that was heard lately. */
+  forget(node: string): boolean {
+    const heardAt = this.speakers.get(node)?.heardAt ?? -Infinity;
+    return this.context.clock.mono() - heardAt >= forgottenMs && this.speakers.delete(node);
   }
 
   private warn(node: string, speaker: Speaker, now: number): void {

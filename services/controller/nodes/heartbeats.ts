@@ -43,6 +43,8 @@ interface Leaving {
 
 /** Agents of another log that are named in cluster.status. */
 const strangersMost = 100;
+/** What is known of nodes is looked through this often: machines with ids of their own may come and go for months. */
+const sweepMs = 60_000;
 
 export class Heartbeats {
   private readonly context: Context;
@@ -53,6 +55,7 @@ export class Heartbeats {
   private readonly waiting = new Map<string, NodeFacts>();
   private readonly others = new Set<string>();
   private readonly leaving = new Map<string, Leaving>();
+  private sweptAt = -Infinity;
 
   constructor(context: Context, state: ReadState, boots: Boots, events: HeartbeatEvents) {
     this.context = context;
@@ -73,6 +76,7 @@ export class Heartbeats {
   }
 
   onMessage(message: BusMessage): void {
+    this.sweep();
     const node = idOf(message.subject);
     const known = this.parse(node, message);
     if (known === undefined || !this.boots.hear(node, known.bootId)) return;
@@ -118,6 +122,18 @@ export class Heartbeats {
 
   get hasFacts(): boolean {
     return this.waiting.size > 0;
+  }
+
+  /** Forgets nodes that are not registered (any more) and are silent. */
+  private sweep(): void {
+    const now = this.context.clock.mono();
+    if (now - this.sweptAt < sweepMs) return;
+    this.sweptAt = now;
+    for (const node of this.known.keys()) {
+      if (this.state.nodes.has(node) || !this.boots.forget(node)) continue;
+      this.known.delete(node);
+      this.others.delete(node);
+    }
   }
 
   private isStranger(node: string, { logId }: Held): boolean {

@@ -131,9 +131,17 @@ export class Reports {
     const done = this.done.get(node);
     const isSame = done?.bootId === bootId;
     this.done.set(node, { bootId, sequence: isSame ? Math.max(done.sequence, sequence) : sequence });
+    this.forgetRemoved();
     // What another boot of the node reported may have been said after this one's last word: it says everything again.
     const reply = { accepted: sequence, ...(done === undefined || isSame ? {} : { resend: true }) };
     respond(this.context.bus, message, this.context.subjects.node.inbox(node), reply);
+  }
+
+  /** Now and then: half of what is held may be of nodes that were removed. */
+  private forgetRemoved(): void {
+    const { nodes } = this.state;
+    if (this.done.size <= 2 * nodes.size) return;
+    for (const node of this.done.keys()) if (!nodes.has(node)) this.done.delete(node);
   }
 
   private refuse(node: string, message: BusMessage, error: SwainError): void {
