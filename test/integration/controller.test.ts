@@ -4,6 +4,7 @@ import { limits } from "../../services/bus/limits.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
 import type { Context } from "../../services/controller/ports.ts";
 import { silent } from "../../services/kernel/log.ts";
+import { systemClock } from "../../services/kernel/node/clock.ts";
 import type { Logger, LogFields } from "../../services/kernel/log.ts";
 import { openWorld } from "../support/bus.ts";
 import type { RealWorld } from "../support/bus.ts";
@@ -338,6 +339,24 @@ describeServers("a controller", (binary) => {
     expect(new Set(events).size).toBe(events.length);
     const all = await client.ask<ListReply>("_", "event", "list", { limit: 1000 });
     expect(events.toSorted()).toEqual(all.items.map((item) => String(item["id"])).toSorted());
+  });
+
+  it.each([8, -8])("leads anew with the right time when its clock was set by %i hours", async (hours) => {
+    let ahead = 0;
+    await controller("c1", { clock: { ...systemClock, wall: () => systemClock.wall() + ahead } });
+    await client.leader();
+    const times = async (): Promise<number[]> => {
+      // Between two terms nobody answers.
+      const { items } = await client.ask<{ items?: Feed[] }>("_", "event", "list", {}).catch(() => ({ items: [] }));
+      return (items ?? []).filter(({ type }) => type === "swain.leader.elected").map(({ time }) => Date.parse(time));
+    };
+    expect(await times()).toHaveLength(1);
+    ahead = hours * 3_600_000;
+    await until("another election", async () => (await times()).length === 2);
+    const now = systemClock.wall() + ahead;
+    expect(Math.abs(((await times())[1] ?? 0) - now)).toBeLessThan(10_000);
+    await client.leader();
+    expect((await client.apply([workloadManifest("web", { replicas: 0 })])).error).toBeUndefined();
   });
 
   it("shows up in the NATS micro protocol", async () => {

@@ -1,10 +1,16 @@
 // The clock of one term: wall time when it began plus what has passed since, so that event times of a term never go back.
 import type { Clock } from "../../kernel/clock.ts";
 
+/** NTP moves a clock by less than this without setting it. */
+const mostWrongMs = 5000;
+/** A clock that is set forth and back at once is left alone. */
+const wrongLooks = 3;
+
 export class TermClock {
   private readonly clock: Clock;
   private readonly wall: number;
   private readonly mono: number;
+  private looksWrong = 0;
 
   constructor(clock: Clock) {
     this.clock = clock;
@@ -15,6 +21,16 @@ export class TermClock {
   /** Milliseconds since this term began. */
   age(): number {
     return this.clock.mono() - this.mono;
+  }
+
+  /**
+   * To be asked with every beat: true once the clock on the wall has said something else for a while, because it was set or
+   * the machine slept. Since times of a term never jump, the next term alone can have the right ones.
+   */
+  isWrong(): boolean {
+    const ahead = this.clock.wall() - this.wall - this.age();
+    this.looksWrong = Math.abs(ahead) > mostWrongMs ? this.looksWrong + 1 : 0;
+    return this.looksWrong >= wrongLooks;
   }
 
   /** Milliseconds since 1970, whole. */

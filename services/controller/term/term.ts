@@ -392,6 +392,11 @@ export class Term {
 
   private beat(): void {
     if (this.guard.look()) this.publishBeat(false);
+    if (this.stopping || !this.clock.isWrong()) return;
+    this.context.log.warn("the clock was set, or the machine slept: the next term has the right time", {
+      code: "CLOCK_SKEW",
+    });
+    this.resign();
   }
 
   private publishBeat(resigned: boolean): void {
