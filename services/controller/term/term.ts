@@ -1,8 +1,7 @@
 // One term of leadership, from the acknowledged `leader.elected` to its end: takes in what comes, turns it into events,
 // and acts on them once they are in the log. It does not elect and does not know what standbys do. Called by the
 // controller's outer loop.
-import { leaderBeat } from "../../../schemas/generated/messages.js";
-import type { Event, EventItem, LeaderBeat } from "../../../schemas/generated/types.ts";
+import type { Event, EventItem } from "../../../schemas/generated/types.ts";
 import { limits } from "../../bus/limits.ts";
 import type { BusMessage } from "../../bus/port.ts";
 import { respond, respondError } from "../../bus/respond.ts";
@@ -33,6 +32,7 @@ import { bodyOf } from "../record.ts";
 import { Renewals } from "../renewals.ts";
 import { Signal } from "../signal.ts";
 import { SnapshotKeeper } from "../snapshot/keeper.ts";
+import { isOfLater, publishBeat } from "./beat.ts";
 import { Changes } from "./changes.ts";
 import { TermClock } from "./clock.ts";
 import { Guard } from "./guard.ts";
@@ -220,7 +220,9 @@ export class Term {
       clock.every(limits.metricsMs, () => this.autoscaling.look()),
       bus.subscribe(subjects.proxy.heartbeat("*"), (message) => this.proxies.onHeartbeat(message)),
       bus.subscribe(subjects.proxy.metrics("*"), (message) => this.proxies.onMetrics(message)),
-      bus.subscribe(subjects.leader, (message) => this.onBeat(message)),
+      bus.subscribe(subjects.leader, (message) => {
+        if (isOfLater(this.context, this.state, message)) this.guard.suspect();
+      }),
       bus.subscribe(subjects.eventAll, (message) => this.onEvent(message)),
     );
     this.leases.start();
@@ -391,7 +393,7 @@ export class Term {
   }
 
   private beat(): void {
-    if (this.guard.look()) this.publishBeat(false);
+    if (this.guard.look()) publishBeat(this.context, this.state, false);
     if (this.stopping || !this.clock.isWrong()) return;
     this.context.log.warn("the clock was set, or the machine slept: the next term has the right time", {
       code: "CLOCK_SKEW",
@@ -399,32 +401,11 @@ export class Term {
     this.resign();
   }
 
-  private publishBeat(resigned: boolean): void {
-    const { bus, subjects, id } = this.context;
-    const { logId, epoch, sequence } = this.state;
-    const beat: LeaderBeat = {
-      logId,
-      epoch,
-      sequence,
-      leader: id,
-      time: this.context.clock.wall(),
-      ...(resigned ? { resigned } : {}),
-    };
-    bus.publish(subjects.leader, beat);
-  }
-
-  /** Another leader's beat: whoever has the later epoch leads, and the log tells. */
-  private onBeat(message: BusMessage): void {
-    const beat = bodyOf(message);
-    if (!leaderBeat(beat)) this.context.counters.dropped++;
-    else if (beat.logId === this.state.logId && beat.epoch > this.state.epoch) this.guard.suspect();
-  }
-
   /** Ends answering before the beat that lets a standby take over. */
   private finish(end: TermEnd): void {
     if (end !== "resigned") return;
     this.close();
-    if (!this.guard.isSuspect) this.publishBeat(true);
+    if (!this.guard.isSuspect) publishBeat(this.context, this.state, true);
   }
 
   /** Serves requests of nodes: once leading is beyond doubt, or with NO_LEADER when it is over. */
