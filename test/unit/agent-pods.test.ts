@@ -225,6 +225,18 @@ describe("an agent that ended and is started again", () => {
     expect(world.said.get(key)).toEqual(["ready"]);
   });
 
+  it("tells a pod's ports as soon as the engine does, where it could not describe the container at first", async () => {
+    await world.tell([simPod("web-1", {})]);
+    await world.crash();
+    const { ports } = only();
+    only().ports = [];
+    await world.start();
+    expect(world.reports.get(key)?.observed.addresses ?? []).toEqual([]);
+    only().ports = ports;
+    await world.clock.advance(80_000);
+    expect(world.reports.get(key)).toMatchObject({ state: "ready", observed: { addresses: [{ name: "http" }] } });
+  });
+
   it("starts what crashed meanwhile, and keeps pods running without being told again", async () => {
     await world.tell([simPod("web-1", {})]);
     await world.clock.advance(100);

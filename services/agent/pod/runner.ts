@@ -180,9 +180,10 @@ export class PodRunner {
 
   /** Compares with a listing of the engine; what differs is looked at anew, in turn with the steps. */
   compare(listed: readonly ContainerInfo[]): void {
-    const known = new Map(this.containers.map((container) => [container.id, container.state]));
+    // The whole of it: a list may know less of a container than there is, as of its ports.
+    const known = new Map(this.containers.map((container) => [container.id, JSON.stringify(container)]));
     for (const container of listed) {
-      if (known.get(container.id) !== container.state) this.changed.add(container.id);
+      if (known.get(container.id) !== JSON.stringify(container)) this.changed.add(container.id);
       known.delete(container.id);
     }
     for (const id of known.keys()) this.changed.add(id);

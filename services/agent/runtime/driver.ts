@@ -140,7 +140,7 @@ export interface Driver {
   remove(id: string): Promise<void>;
   /** Null when it is not there. */
   inspect(id: string): Promise<ContainerInfo | null>;
-  /** Every container of this cluster and node, and no other. */
+  /** Every container of this cluster and node, and no other; of one that the engine cannot describe only name and state. */
   list(): Promise<ContainerInfo[]>;
   /** Events of this cluster's and node's containers, until cancelled; reconnects by itself. No polling where the engine has events. */
   watch(events: DriverEvents): Cancel;

@@ -8,7 +8,7 @@ import type { DriverIdentity } from "../driver.ts";
 import { causeOf, statusOf } from "./engine.ts";
 import type { Engine } from "./engine.ts";
 import { networkOwner } from "./inspect.ts";
-import type { Inspected } from "./inspect.ts";
+import type { Inspected, Listed } from "./inspect.ts";
 import { isOurs, labels } from "./labels.ts";
 import { conflictRetry, killWait, timeouts } from "./timeouts.ts";
 
@@ -53,21 +53,20 @@ export class ContainerCalls {
     }
   }
 
-  /** Ids of all containers of this cluster and node, whatever their state. */
-  async list(): Promise<string[]> {
+  /** All containers of this cluster and node, whatever their state, also such as the engine cannot describe. */
+  async list(): Promise<Listed[]> {
     const identity = this.identity();
     if (identity === null) return [];
     const label = [`${labels.cluster}=${identity.clusterUid}`, `${labels.node}=${identity.node}`];
     const query = { all: true, filters: { label } };
-    const path = "/containers/json";
-    const found = await this.engine.ask<{ Id: string }[]>({
-      what: "list containers",
-      method: "GET",
-      path,
-      query,
-      timeout: timeouts.read,
-    });
-    return found.map(({ Id }) => Id);
+    const call = { what: "list containers", method: "GET", query, timeout: timeouts.read } as const;
+    try {
+      return await this.engine.ask<Listed[]>({ ...call, path: "/containers/json" });
+    } catch (error) {
+      // Podman describes each container for this list, and gives none when it cannot describe one. Its own list is a plain one.
+      if (statusOf(error) !== 500 || !(await this.engine.isPodman())) throw error;
+      return this.engine.ask<Listed[]>({ ...call, path: "/v4.0.0/libpod/containers/json" });
+    }
   }
 
   /** The new container's id. */
@@ -141,7 +140,7 @@ export class ContainerCalls {
   /** Podman removes no container whose network others use; without it those are worth nothing. True = try again. */
   private async removeDependents(id: string, error: unknown): Promise<boolean> {
     if (causeOf(error) !== "container already exists") return false;
-    const ours = await Promise.all((await this.list()).map((other) => this.inspect(other)));
+    const ours = await Promise.all((await this.list()).map(({ Id }) => this.inspect(Id)));
     const dependents = ours.filter((other) => other !== null && networkOwner(other) === id);
     for (const other of dependents) if (other !== null) await this.remove(other.Id);
     return dependents.length > 0;

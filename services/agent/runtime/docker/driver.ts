@@ -26,8 +26,8 @@ import type { EngineVersion } from "./engine.ts";
 import { watchEvents } from "./events.ts";
 import { runExec } from "./exec.ts";
 import { isForChosenPort, missingFolder, startFailure } from "./failures.ts";
-import { boundFolders, containerInfo, networkOwner } from "./inspect.ts";
-import type { Inspected } from "./inspect.ts";
+import { boundFolders, containerInfo, listedInfo, networkOwner } from "./inspect.ts";
+import type { Inspected, Listed } from "./inspect.ts";
 import { kernelEnded } from "./kernel-log.ts";
 import { readLogs, readRun } from "./logs.ts";
 import { FreshEnds, isKilledUnderLimit } from "./oom.ts";
@@ -155,8 +155,10 @@ class DockerDriver implements Driver {
 
   async list(): Promise<ContainerInfo[]> {
     const infos: ContainerInfo[] = [];
-    await forEachLimited(await this.calls.list(), readsInFlight, async (id) => {
-      const info = await this.inspect(id);
+    // Every description needs what is known of the machine: without it, that is no single container's trouble.
+    const [all] = await Promise.all([this.calls.list(), this.machine()]);
+    await forEachLimited(all, readsInFlight, async (listed) => {
+      const info = await this.inspect(listed.Id).catch((error: unknown) => this.undescribed(listed, error));
       if (info) infos.push(info);
     });
     return infos;
@@ -206,6 +208,20 @@ class DockerDriver implements Driver {
   async close(): Promise<void> {
     this.closing.abort();
     this.engine.close();
+  }
+
+  /** One container that the engine cannot describe, as when its files are broken, must not hide the others. */
+  private undescribed(listed: Listed, error: unknown): ContainerInfo {
+    if (!(error instanceof SwainError) || error.code !== "ENGINE_ERROR") throw error;
+    const { code, message } = error;
+    const info = listedInfo(listed);
+    this.options.log.warn("the engine cannot describe a container", {
+      pod: info.pod,
+      container: info.id,
+      code,
+      message,
+    });
+    return info;
   }
 
   private async infoOf(found: Inspected): Promise<ContainerInfo> {

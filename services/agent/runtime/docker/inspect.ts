@@ -6,6 +6,9 @@ import type { DeclaredPort } from "./labels.ts";
 
 export type Inspected = Dockerode.ContainerInspectInfo;
 
+/** What an engine's list says of a container. */
+export type Listed = Pick<Dockerode.ContainerInfo, "Id" | "Labels" | "State">;
+
 /** Id of the container whose network this one joins. */
 export function networkOwner(found: Inspected): string | undefined {
   const mode = found.HostConfig.NetworkMode ?? "";
@@ -28,6 +31,20 @@ export function containerInfo(found: Inspected, network: Inspected | null, reach
     oomKilled: state === "exited" && found.State.OOMKilled,
     ports: state === "running" && network ? publishedPorts(declaredPorts(found.Config.Labels), network, address) : [],
     ...(address === undefined ? {} : { address }),
+  };
+}
+
+/** Of a container that only the list tells of: nobody knows how it ended, nor where it can be reached. */
+export function listedInfo({ Id, Labels, State }: Listed): ContainerInfo {
+  const state = stateOf(State);
+  return {
+    id: Id,
+    pod: Labels[labels.pod] ?? "",
+    name: Labels[labels.container] ?? "",
+    state,
+    ...(state === "exited" ? { exitCode: null } : {}),
+    oomKilled: false,
+    ports: [],
   };
 }
 
