@@ -294,6 +294,21 @@ it("output is kept within bounds while the program writes on, and read across th
   expect((await readLogs(driver, id, false, 3)).stdout).toBe(`${line}${line}after\n`);
 });
 
+it("output that could not be cut is cut as soon as it can be", async () => {
+  const driver = stage.driver();
+  const { id } = await runReady(driver, specOf(idle), "up");
+  const file = join(folderOf(id), "run-1", "stdout.log");
+  const noted = async (): Promise<boolean> => (await readMarks(file)).at(-1)?.size === statSync(file).size;
+  // As on a full disk, what is to be kept cannot be copied aside.
+  mkdirSync(`${file}.new`);
+  appendFileSync(file, `${"x".repeat(99)}\n`.repeat(110_000));
+  await expect.poll(noted, patience).toBe(true);
+  appendFileSync(file, "one more look\n");
+  await expect.poll(noted, patience).toBe(true);
+  rmSync(`${file}.new`, { recursive: true });
+  await expect.poll(() => statSync(file).size, patience).toBe(0);
+});
+
 it("when lines were written is known after the output was cut, and by a later agent", { timeout: 30_000 }, async () => {
   const identity = { clusterUid: newCluster(), node: "n1" };
   const driver = stage.driver(identity);

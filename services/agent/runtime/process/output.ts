@@ -49,18 +49,24 @@ export class OutputKeeper {
 
   private async look(): Promise<void> {
     for (const [folder, files] of this.runs) {
-      try {
-        for (const [file, marks] of files) {
+      for (const [file, marks] of files) {
+        try {
           await marks.look();
           if (await trim(file)) marks.forget();
+        } catch {
+          // Where its folder is gone so is the run. Anything else, as a full disk, may be over at the next look.
+          if (await isGone(folder)) this.runs.delete(folder);
         }
-      } catch {
-        // Its folder was removed, or the disk is full: a run that is still wanted is kept again at its next start.
-        this.runs.delete(folder);
       }
     }
   }
 }
+
+const isGone = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => false,
+    ({ code }: NodeJS.ErrnoException) => code === "ENOENT",
+  );
 
 /** Cuts what is too long in a run's folder. Never rejects: a file that is gone is short enough. */
 export async function trimOutput(folder: string): Promise<void> {
@@ -79,7 +85,8 @@ async function trim(path: string): Promise<boolean> {
     // The first line is cut somewhere in its middle.
     const from = kept.indexOf("\n") + 1;
     try {
-      await older.write(kept, from, bytesRead - from);
+      // All of it, or an error: what did not fit would be lost.
+      await older.writeFile(kept.subarray(from, bytesRead));
     } finally {
       await older.close();
     }
