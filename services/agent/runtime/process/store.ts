@@ -2,6 +2,7 @@
 //   spec.json            what was asked for, and for which cluster and node
 //   run.json             number and ports of the newest run
 //   run-<n>/pid, child, exit   written by the wrapper
+//   run-<n>/exit.<code>  instead of the line in `exit`, when the disk was full
 //   run-<n>/cgroups      folders of its control groups, while it has some
 //   run-<n>/oom          the kernel killed one of its processes for want of memory
 //   run-<n>/stdout.log, stderr.log (and .1, the older part; .marks, when it was written)
@@ -121,7 +122,10 @@ export class ProcessStore {
   async exit(id: string, run: Run): Promise<number | "unobserved" | null> {
     const text = await readText(join(this.runFolder(id, run), "exit"));
     if (text === "unobserved\n") return "unobserved";
-    return /^[0-9]+\n$/.test(text) ? Number(text) : null;
+    if (/^[0-9]+\n$/.test(text)) return Number(text);
+    const names = await readdir(this.runFolder(id, run)).catch(absent<string[]>([]));
+    const code = names.map((name) => /^exit\.([0-9]+)$/.exec(name)?.[1]).find((found) => found !== undefined);
+    return code === undefined ? null : Number(code);
   }
 
   /** Only after the wrapper and its whole group are known to be gone. */

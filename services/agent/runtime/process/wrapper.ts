@@ -13,9 +13,11 @@
  * - `child` lets the driver see when the command has taken the place of the shell: a signal sent earlier could be lost.
  *   $$ is the wrapper's pid even there, so the pid comes from the kernel.
  * - What the shell itself has to say about the end of the command ("Killed") does not belong into its output.
+ * - A full disk takes no line, but mostly one more name: the exit code then is part of that of an empty file.
  * - When the command is over the run is over: the last line ends whatever it left behind in the group, and this.
  *
- * Only builtins are used, because PATH is the manifest's.
+ * Only builtins are used, because PATH is the manifest's. `true` is one whose failed redirection does not end the shell, as that of
+ * `:` would.
  */
 export const wrapperScript = `
 run=$1
@@ -37,6 +39,7 @@ set +C
   echo "$self" > "$run/child"
   exec "$@" 2>&3 3>&-
 )
-echo "$?" > "$run/exit"
+code=$?
+echo "$code" > "$run/exit" || true > "$run/exit.$code"
 kill -KILL 0
 `;
