@@ -21,11 +21,11 @@ import type { OnOutput } from "../output.ts";
 import { forEachLimited } from "../limited.ts";
 import { ContainerCalls } from "./calls.ts";
 import { createContainer } from "./create.ts";
-import { Engine, engineName } from "./engine.ts";
+import { Engine, engineName, statusOf } from "./engine.ts";
 import type { EngineVersion } from "./engine.ts";
 import { watchEvents } from "./events.ts";
 import { runExec } from "./exec.ts";
-import { isForChosenPort, missingFolder, startFailure } from "./failures.ts";
+import { isForChosenPort, lostAddress, missingFolder, startFailure } from "./failures.ts";
 import { boundFolders, containerInfo, listedInfo, networkOwner } from "./inspect.ts";
 import type { Inspected, Listed } from "./inspect.ts";
 import { kernelEnded } from "./kernel-log.ts";
@@ -244,12 +244,16 @@ class DockerDriver implements Driver {
   private async startFailed(error: unknown, id: string): Promise<unknown> {
     const found = await this.calls.inspect(id);
     const failure = await startFailure(error, found, this.options.sockets);
-    if (found === null || !isForChosenPort(failure, found)) return failure;
+    if (found === null || statusOf(error) === undefined) return failure;
+    const address = await lostAddress(found, this.options.sockets);
     // Podman chooses a free port once, when it makes the container. Made anew, it gets another.
+    if (address === undefined && !isForChosenPort(failure, found)) return failure;
     await this.calls.remove(id);
-    return new SwainError("ENGINE_ERROR", "the port the engine had chosen was taken meanwhile; another is chosen", {
-      cause: failure,
-    });
+    const what =
+      address === undefined
+        ? "the port the engine had chosen was taken meanwhile; another is chosen"
+        : `this machine does not have the address ${address} that the container was made for; it is made anew`;
+    return new SwainError("ENGINE_ERROR", what, { cause: failure });
   }
 
   /** Why the network it shares cannot be joined, or null. */

@@ -5,7 +5,7 @@ import { SwainError } from "../../../kernel/errors.ts";
 import type { Sockets } from "../../../kernel/sockets.ts";
 import type { ContainerSpec } from "../driver.ts";
 import { causeOf, statusOf } from "./engine.ts";
-import { asksForGpus, boundFolders, fixedPorts, givenDevices } from "./inspect.ts";
+import { asksForGpus, boundFolders, fixedPorts, givenDevices, hostBindings } from "./inspect.ts";
 import type { Inspected } from "./inspect.ts";
 import { wantedLimits, wantedPorts } from "./labels.ts";
 
@@ -111,6 +111,14 @@ function hasSandbox({ HostConfig: host, Config: config }: Inspected): boolean {
 export function isForChosenPort(failure: unknown, found: Inspected): boolean {
   if (!(failure instanceof SwainError) || failure.code !== "PORT_TAKEN") return false;
   return !wantedPorts(found.Config.Labels).includes(Number(failure.details["port"]));
+}
+
+/** The address it was made for that this machine does not have (any more), or undefined. */
+export async function lostAddress(found: Inspected, sockets: Sockets): Promise<string | undefined> {
+  for (const address of new Set(hostBindings(found).map((binding) => binding.address))) {
+    if (!(await sockets.canBind(address, 0))) return address;
+  }
+  return undefined;
 }
 
 /** How the command could not be run, or null when that was not it. */

@@ -93,11 +93,21 @@ function publishedPorts(
 }
 
 /** Host ports that were asked for by number, with the address they bind to. */
-export function fixedPorts(found: Inspected): { address: string; port: number }[] {
+export const fixedPorts = (found: Inspected): HostBinding[] => hostBindings(found).filter(({ port }) => port > 0);
+
+/** An address of the host, and the port there that was asked for; 0 is any. */
+interface HostBinding {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** What the container publishes on the host. */
+export function hostBindings(found: Inspected): HostBinding[] {
   const bindings = Object.values((found.HostConfig.PortBindings ?? {}) as Record<string, unknown>).flat();
-  return (bindings as { HostIp?: string; HostPort?: string }[])
-    .map(({ HostIp, HostPort }) => ({ address: HostIp || "0.0.0.0", port: Number(HostPort || "0") }))
-    .filter(({ port }) => port > 0);
+  return (bindings as { HostIp?: string; HostPort?: string }[]).map(({ HostIp, HostPort }) => ({
+    address: HostIp || "0.0.0.0",
+    port: Number(HostPort || "0"),
+  }));
 }
 
 /** Folders of the node that the container mounts. */

@@ -120,7 +120,10 @@ class ProcessDriver implements Driver {
     return this.inTurn(id, async () => {
       const found = await this.find(id);
       if (!found) throw new SwainError("ENGINE_ERROR", `there is no process ${id} of this node`);
-      if (found.state?.state !== "running") await this.launch(id, found);
+      if (found.state?.state !== "running") {
+        await this.checkAddress(id, found);
+        await this.launch(id, found);
+      }
       await this.begun(id);
       const info = await this.inspect(id);
       if (!info) throw new SwainError("ENGINE_ERROR", `process ${id} was removed while it started`);
@@ -151,11 +154,8 @@ class ProcessDriver implements Driver {
     const found = await this.find(id);
     if (!found) return;
     await this.stop(id, 0);
-    const run = (await this.find(id))?.run;
-    if (run) await this.cgroups.checkSettled(this.store.runFolder(id, run));
-    await this.inTurn(id, () => this.store.remove(id));
-    this.watcher.forget(id);
-    this.watcher.tell(id, found.stored.spec.pod);
+    const ended = await this.find(id);
+    if (ended) await this.inTurn(id, () => this.discard(id, ended));
   }
 
   async inspect(id: string): Promise<ContainerInfo | null> {
@@ -233,6 +233,23 @@ class ProcessDriver implements Driver {
     const state = run && (await runState(this.store, id, run, mine));
     const hasEnded = run !== null && state?.state === "exited";
     return { stored, run, state, oomKilled: hasEnded && (await this.cgroups.settle(this.store.runFolder(id, run))) };
+  }
+
+  /** Removes what does not run. */
+  private async discard(id: string, { run, stored }: Found): Promise<void> {
+    if (run) await this.cgroups.checkSettled(this.store.runFolder(id, run));
+    await this.store.remove(id);
+    this.watcher.forget(id);
+    this.watcher.tell(id, stored.spec.pod);
+  }
+
+  /** One made for an address that is gone can never start again: made anew, it gets the one of now. */
+  private async checkAddress(id: string, found: Found): Promise<void> {
+    const { spec } = found.stored;
+    if (await this.ports.hasAddress(spec)) return;
+    await this.discard(id, found);
+    const what = `this machine does not have the address ${spec.advertise} that the process was made for; it is made anew`;
+    throw new SwainError("ENGINE_ERROR", what);
   }
 
   private async withinLimits(id: string, run: Run, launch: Launch): Promise<Launch> {

@@ -36,6 +36,13 @@ export class PortChooser {
     return ports;
   }
 
+  /** False when the machine does not have (any more) the address at which the ports are to be. */
+  async hasAddress({ container, advertise }: ContainerSpec): Promise<boolean> {
+    if ((container.ports ?? []).length === 0 || this.sockets.localAddresses().includes(advertise)) return true;
+    // It may be a name, or one of many that only a route makes the machine's.
+    return this.sockets.canBind(advertise, 0);
+  }
+
   private async free(address: string): Promise<number> {
     const now = this.clock.mono();
     for (const [port, at] of this.given) if (now - at > heldForMs) this.given.delete(port);
