@@ -209,7 +209,14 @@ class NodeAgent implements Agent {
   private openPods(): Pods {
     const { cluster, node, facts } = this.options;
     const { clusterUid } = this.held;
-    const identity = { cluster, clusterUid, node, advertise: facts.advertise };
+    const identity = {
+      cluster,
+      clusterUid,
+      node,
+      get advertise() {
+        return facts.advertise;
+      },
+    };
     const pods = new Pods(
       this.ports,
       this.driver,

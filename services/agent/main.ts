@@ -84,7 +84,7 @@ export async function startAgent(options: StartAgentOptions): Promise<Running & 
   const facts: Facts = {
     hostname: hostname(),
     host: hostFact(),
-    advertise: options.advertise ?? (await detectAdvertise(options.server)),
+    advertise: await advertiseOf(options),
     runtime: options.runtime,
     // Simulated nodes share nothing real: each has the room of a whole machine.
     capacity: detectCapacity(options.runtime === "sim" ? 1 : split),
@@ -109,6 +109,11 @@ export async function startAgent(options: StartAgentOptions): Promise<Running & 
   }
   const agents = started.flatMap((one) => (one.status === "fulfilled" ? [one.value.agent] : []));
   return { ...together(stop), insight: insightOf(agents, shared.meter) };
+}
+
+/** The address given, or the one detected now. Simulated nodes have no folder of their own to remember it in. */
+async function advertiseOf({ advertise, server, runtime, data }: StartAgentOptions): Promise<string> {
+  return advertise ?? detectAdvertise(server, runtime === "sim" ? undefined : join(data, "advertise"));
 }
 
 /** Stops once, however often it is asked to. */
@@ -199,6 +204,8 @@ async function startOne(
     const bulk = isSim ? bus : await open("agent bulk");
     if (bulk !== bus) life.add(() => bulk.close());
     life.add(() => bus.flush(goodbyeMs).catch(() => {}));
+    // There is a way to the server now, which there may not have been when the agent began.
+    facts.advertise = await advertiseOf(options);
     if (!ending.signal.aborted) agent.attach(bus, bulk);
   };
   await agent.start();

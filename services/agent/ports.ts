@@ -30,6 +30,6 @@ export interface AgentOptions {
   readonly node: string;
   /** Folder of this agent's journal, absolute; null keeps none: simulated containers end with the process anyway. */
   readonly data: string | null;
-  /** What is known of the node besides its engine. */
+  /** What is known of the node besides its engine. The address may become another until the bus is attached. */
   readonly facts: Omit<NodeFacts, "engine">;
 }

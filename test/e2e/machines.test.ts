@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { PodObject } from "../../schemas/generated/types.ts";
+import type { NodeObject, PodObject } from "../../schemas/generated/types.ts";
 import { root, until } from "../support/cluster.ts";
 import { describeNamespaces, Network } from "../support/namespaces.ts";
 import type { Machine } from "../support/namespaces.ts";
@@ -133,5 +133,26 @@ function suite(natsServer: ServerBinary): void {
     await up("a", "--listen", first.address);
     await until("web1 is back", async () => /web1 +ready/.test(await ok(first, "get", "nodes", "--data", data("a"))));
     await until("its pods serve on", async () => (await answers(third, "http://127.0.0.1:8080", 12)).size === 3);
+  });
+
+  it("tell their own address also when their agent began before the network was up", async () => {
+    const late = async (): Promise<NodeObject | undefined> => {
+      const nodes = await ok(first, "get", "nodes", "-o", "json", "--data", data("a"));
+      return (JSON.parse(nodes) as { items: NodeObject[] }).items.find(({ metadata }) => metadata.name === "late");
+    };
+    const agent = ["agent", "--id", "late", "--runtime", "process", "--data", data("late")];
+    const joined = await start(third, ...agent, "--join", await token("a"));
+    await until("it is a node", async () => (await late())?.status.state === "ready");
+    expect((await late())?.facts.advertise).toBe(third.address);
+    await joined.stop();
+    await until("it is missed", async () => (await late())?.status.state === "unknown");
+    // As for one that never had a network.
+    rmSync(join(data("late"), "advertise"), { force: true });
+    await third.run("ip", "link", "set", "eth0", "down");
+    const again = await start(third, ...agent);
+    await third.run("ip", "link", "set", "eth0", "up");
+    await until("it is back", async () => (await late())?.status.state === "ready");
+    expect((await late())?.facts.advertise).toBe(third.address);
+    await again.stop();
   });
 }

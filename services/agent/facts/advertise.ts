@@ -1,38 +1,64 @@
 // The address of this machine that other nodes reach. Asks the system directly: called by main.ts only.
 import { createSocket } from "node:dgram";
 import { lookup } from "node:dns/promises";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
+import { dirname } from "node:path";
 
 /**
  * The local address on the way to the NATS server, which the other nodes reach too: on its loopback address everything is
- * on one machine. The route is asked for without sending anything, so the server need not run. A server whose name
- * cannot be resolved leaves the first address of a network card.
+ * on one machine. The route is asked for without sending anything, so the server need not run. While there is no way, as
+ * before the network is up or where the server's name cannot be resolved, it is the address that was found last, which
+ * `memory` (a file) keeps, else the first of a network card.
  */
-export async function detectAdvertise(servers: string): Promise<string> {
+export async function detectAdvertise(servers: string, memory?: string): Promise<string> {
   const first = servers.split(",")[0]?.trim() ?? "";
   try {
     const url = new URL(first.includes("://") ? first : `nats://${first}`);
     const { address, family } = await lookup(url.hostname.replace(/^\[|\]$/g, ""));
     const local = await localAddressTo(address, family === 6 ? "udp6" : "udp4");
-    return isLoopback(local) ? "127.0.0.1" : local;
+    const found = isLoopback(local) ? "127.0.0.1" : local;
+    if (memory !== undefined) await remember(memory, found);
+    return found;
   } catch {
-    return firstCard() ?? "127.0.0.1";
+    return (await remembered(memory)) ?? firstCard() ?? "127.0.0.1";
   }
 }
 
-/** Connecting a datagram socket only fixes the route. */
+async function remembered(memory: string | undefined): Promise<string | undefined> {
+  if (memory === undefined) return undefined;
+  const text = (await readFile(memory, "utf8").catch(() => "")).trim();
+  return isIP(text) === 0 ? undefined : text;
+}
+
+/** A disk that takes no writes costs the memory alone. */
+async function remember(memory: string, address: string): Promise<void> {
+  if ((await remembered(memory)) === address) return;
+  try {
+    await mkdir(dirname(memory), { recursive: true, mode: 0o700 });
+    await writeFile(`${memory}.new`, `${address}\n`, { mode: 0o600 });
+    await rename(`${memory}.new`, memory);
+  } catch {
+    // It is found again at the next start, if there is a way then.
+  }
+}
+
+/** Connecting a datagram socket only fixes the route. Rejects where there is none. */
 function localAddressTo(address: string, type: "udp4" | "udp6"): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = createSocket(type);
-    socket.once("error", (error) => {
-      socket.close();
-      reject(error);
-    });
-    // Any port will do.
-    socket.connect(9, address, () => {
+    // Any port will do. A refused connect is told to its callback, and not to listeners of errors.
+    socket.connect(9, address, (error?: Error) => {
+      if (error !== undefined && error !== null) {
+        socket.close();
+        reject(error);
+        return;
+      }
       const local = socket.address().address;
       socket.close();
-      resolve(local);
+      if (local === "0.0.0.0" || local === "::") reject(new Error(`no address leads to ${address}`));
+      else resolve(local);
     });
   });
 }
