@@ -52,7 +52,11 @@ it("one registers after as many others as are known at once came, registered or 
   });
   const beat = (node: string, logId = "", own: NodeFacts = facts()): void => {
     const body = { bootId: "b", logId, generation: 0, facts: own };
-    heartbeats.onMessage({ subject: subjects.node.heartbeat(node), json: () => body } as BusMessage);
+    heartbeats.onMessage({
+      subject: subjects.node.heartbeat(node),
+      data: new Uint8Array(),
+      json: () => body,
+    } as BusMessage);
   };
   const half = limits.inboxRequests;
   for (let at = 0; at < half; at++) {
@@ -80,7 +84,12 @@ it("nothing is kept of the reports of those that were removed", () => {
   const report = (node: string, bootId: string): void => {
     const body = { bootId, sequence: 1, logId: cluster.state.logId, pods: [] };
     const reply = `${subjects.node.inbox(node)}1`;
-    reports.onMessage({ subject: subjects.node.report(node), reply, json: () => body } as BusMessage);
+    reports.onMessage({
+      subject: subjects.node.report(node),
+      reply,
+      data: new Uint8Array(),
+      json: () => body,
+    } as BusMessage);
     reports.take();
   };
   for (const node of ["n1", "n2", "n3"]) {

@@ -94,6 +94,29 @@ it.each([1_000_000, tail])("removes what claims to be of event %i, which is not 
   projector.stop();
 });
 
+it("writes an object again that its bucket did not take, and forgets one that is gone", async () => {
+  const { world, cluster, projector, write, held, errors } = await projecting();
+  write(applied);
+  await world.time.pass(100);
+  const service = cluster.state.services.get("default/web");
+  if (service !== undefined) service.labels = { size: "x".repeat(600 * 1024) };
+  projector.onTouched(touched);
+  await world.time.pass(100);
+  // As where the bucket takes more now: nothing touches the object.
+  if (service !== undefined) service.labels = { size: "small" };
+  await world.time.pass(5000);
+  expect(await held()).toContain("small");
+  if (service !== undefined) service.labels = { size: "x".repeat(600 * 1024) };
+  projector.onTouched(touched);
+  await world.time.pass(100);
+  expect(projector.lag().keys).toBe(1);
+  write({ kind: "service", verb: "deleted", namespace: "default", name: "web" });
+  await world.time.pass(100);
+  expect(projector.lag().keys).toBe(0);
+  expect(errors).toHaveLength(2);
+  projector.stop();
+});
+
 it("says once that a bucket does not take an object, writes others, and it again when it is smaller", async () => {
   const { world, cluster, bucket, projector, write, held, errors } = await projecting();
   const label = (size: string): void => {
@@ -113,9 +136,11 @@ it("says once that a bucket does not take an object, writes others, and it again
   expect((await world.time.until(bucket.get("service.default.other")))?.value).toContain("other");
   expect(await held()).toContain('"labels":{}');
   expect(errors).toEqual([{ code: "PAYLOAD_TOO_LARGE", bucket: "desired", key }]);
-  expect(projector.lag().keys).toBe(0);
+  expect(projector.lag()).toMatchObject({ keys: 1 });
+  expect(projector.lag().ms).toBeGreaterThan(200);
   label("small");
   await world.time.pass(100);
   expect(await held()).toContain("small");
+  expect(projector.lag()).toEqual({ keys: 0, ms: 0 });
   projector.stop();
 });

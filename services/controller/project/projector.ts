@@ -19,6 +19,8 @@ import { judge } from "./found.ts";
 
 /** After a write that failed; the server is asked for nothing meanwhile. */
 const retry: Backoff = { firstMs: 100, maxMs: 5000, factor: 2 };
+/** An object that its bucket does not take is tried again this often: it may have become smaller, or the bucket larger. */
+const asideMs = 5000;
 /** Failures in a row after which it is no hiccup: by then some seconds have passed. */
 const failuresSaid = 5;
 /** Deletion markers of pods that are gone pile up otherwise, one per pod that ever was. */
@@ -43,11 +45,14 @@ interface Shelf {
   readonly markers: Map<string, number>;
   /** Highest revision told of keys while they were being written. */
   readonly told: Map<string, number>;
-  /** Keys whose value the bucket does not take, as was said of them. */
-  readonly tooLarge: Set<string>;
+  /** Keys whose value the bucket does not take, as was said of them, and since when. */
+  readonly aside: Map<string, number>;
   /** True once all that was there at the start has been compared. */
   loaded: boolean;
 }
+
+/** What came of a write: `tooLarge` keeps its key waiting and no other. */
+type Outcome = "written" | "failed" | "tooLarge";
 
 export class Projector {
   private readonly context: Context;
@@ -59,6 +64,7 @@ export class Projector {
   private inFlight = 0;
   private failures = 0;
   private pause: Cancel | undefined;
+  private asideAgain: Cancel | undefined;
   private purging: Cancel | undefined;
   private ended = false;
 
@@ -83,7 +89,7 @@ export class Projector {
     const { bus, subjects } = this.context;
     for (const name of bucketOrder) {
       const bucket = bus.bucket(subjects.buckets[name]);
-      const known = { revisions: new Map(), markers: new Map(), told: new Map(), tooLarge: new Set<string>() };
+      const known = { revisions: new Map(), markers: new Map(), told: new Map(), aside: new Map() };
       const shelf: Shelf = { bucket, ...known, loaded: false };
       this.shelves.set(name, shelf);
       this.cancels.push(
@@ -98,6 +104,7 @@ export class Projector {
   stop(): void {
     this.ended = true;
     this.pause?.();
+    this.asideAgain?.();
     this.purging?.();
     for (const cancel of this.cancels.splice(0)) cancel();
   }
@@ -116,7 +123,10 @@ export class Projector {
 
   /** Keys not written yet, and milliseconds the oldest of them has waited. */
   lag(): { keys: number; ms: number } {
-    return { keys: this.dirty.size, ms: Math.round(this.dirty.oldestMs(this.context.clock.mono())) };
+    const now = this.context.clock.mono();
+    const aside = [...this.shelves.values()].flatMap((shelf) => [...shelf.aside.values()]);
+    const oldestMs = Math.max(this.dirty.oldestMs(now), ...aside.map((since) => now - since));
+    return { keys: this.dirty.size + aside.length, ms: Math.round(oldestMs) };
   }
 
   private onEntry(name: BucketName, shelf: Shelf, entry: BucketEntry): void {
@@ -162,10 +172,12 @@ export class Projector {
       const taken = this.dirty.take((bucket) => this.shelves.get(bucket)?.loaded === true);
       if (taken === undefined) return;
       this.inFlight++;
-      void this.write(taken).then((ok) => {
+      void this.write(taken).then((outcome) => {
         this.inFlight--;
         this.dirty.release(taken);
-        this.conclude(taken, ok);
+        if (outcome === "tooLarge") this.setAside(taken);
+        else if (outcome === "written") this.shelves.get(taken.bucket)?.aside.delete(taken.key);
+        this.conclude(taken, outcome !== "failed");
         this.pump();
       });
     }
@@ -193,27 +205,26 @@ export class Projector {
     }
   }
 
-  /** True when the key holds what it should; never rejects. */
-  private async write({ bucket: name, key }: DirtyKey): Promise<boolean> {
+  /** The key holds what it should, or must be tried again; never rejects. */
+  private async write({ bucket: name, key }: DirtyKey): Promise<Outcome> {
     const shelf = this.shelves.get(name);
-    if (shelf === undefined) return true;
+    if (shelf === undefined) return "written";
     for (let conflict = 0; conflict < conflictsMost && !this.ended; conflict++) {
       // What the state says now, which may be newer than the event that marked the key.
       const value = projection(this.state, name, key);
       const revision = shelf.revisions.get(key);
-      if (value === null && revision === undefined) return true;
+      if (value === null && revision === undefined) return "written";
       if (revision !== null) {
         const failure = await this.tryWrite(shelf, key, value, revision ?? 0);
-        if (failure === undefined || failure === "BUS_CLOSED") return true;
-        // The same again is refused again: it waits for another value, and nothing waits for it.
-        if (failure === "PAYLOAD_TOO_LARGE") return this.sayTooLarge(name, shelf, key);
+        if (failure === undefined || failure === "BUS_CLOSED") return "written";
+        if (failure === "PAYLOAD_TOO_LARGE") return "tooLarge";
         // It may have been stored nevertheless: then the watch tells of it.
-        if (failure !== "KV_CONFLICT") return false;
+        if (failure !== "KV_CONFLICT") return "failed";
       }
       const settled = await this.settle(name, shelf, key, value);
-      if (settled !== "retry") return settled === "done";
+      if (settled !== "retry") return settled === "done" ? "written" : "failed";
     }
-    return false;
+    return "failed";
   }
 
   /** Writes once, or gives the code of what was in the way. */
@@ -223,7 +234,6 @@ export class Projector {
         shelf.markers.set(key, await shelf.bucket.remove(key, revision));
         shelf.revisions.delete(key);
       } else shelf.revisions.set(key, await shelf.bucket.put(key, value, revision));
-      shelf.tooLarge.delete(key);
       this.context.counters.projected++;
       return undefined;
     } catch (error) {
@@ -271,13 +281,20 @@ export class Projector {
     return "failed";
   }
 
-  private sayTooLarge(bucket: BucketName, { tooLarge }: Shelf, key: string): true {
-    if (!tooLarge.has(key)) {
+  /** The same again is refused again, so no other waits for it. */
+  private setAside({ bucket, key }: DirtyKey): void {
+    const { clock, log } = this.context;
+    const aside = this.shelves.get(bucket)?.aside;
+    if (aside === undefined || this.ended) return;
+    if (!aside.has(key)) {
+      aside.set(key, clock.mono());
       const fields = { code: "PAYLOAD_TOO_LARGE", bucket, key };
-      this.context.log.error("an object is larger than its bucket takes, which keeps what it has", fields);
+      log.error("an object is larger than its bucket takes, which keeps what it has", fields);
     }
-    tooLarge.add(key);
-    return true;
+    this.asideAgain ??= clock.after(asideMs, () => {
+      this.asideAgain = undefined;
+      for (const [name, shelf] of this.shelves) for (const each of shelf.aside.keys()) this.mark(name, each);
+    });
   }
 
   private sayLate(): void {
