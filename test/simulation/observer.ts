@@ -118,6 +118,8 @@ export class Observer {
   private lastWanted: ReadonlySet<string> = new Set();
   /** Node → the assignment in its journal. */
   private readonly assignments = new Map<string, Assignment>();
+  /** `node log`: the node was told something of that log. */
+  private readonly followed = new Set<string>();
   /** Key of the endpoints bucket → its newest revision, and when that was first seen. */
   private readonly revisions = new Map<string, { readonly revision: number; readonly at: number }>();
   /** Of this log nothing was ever lost. */
@@ -234,6 +236,7 @@ export class Observer {
   onAssignment(node: string, told: Assignment): void {
     const before = this.assignments.get(node);
     this.assignments.set(node, told);
+    this.followed.add(`${node} ${told.logId}`);
     if (before === undefined || before.logId !== told.logId || !this.isWhole) return;
     if (told.generation >= before.generation) return;
     this.violate("6", `node ${node} goes back from assignment ${before.generation} to ${told.generation}`);
@@ -296,11 +299,15 @@ export class Observer {
     }
   }
 
-  /** True while the node holds an order whose record was lost, and which does not let the pod run. */
+  /**
+   * True while the node holds an order whose record was lost, and which does not let the pod run. It may be of the log that the
+   * one of now was restored from, as long as the node has heard of no other.
+   */
   private isOfLostOrder(node: string, pod: string): boolean {
     const told = this.assignments.get(node);
-    if (told === undefined || told.logId !== this.state.logId) return false;
+    if (told === undefined) return false;
     const { logId, epoch, generation, items } = told;
+    if (logId !== this.state.logId && this.followed.has(`${node} ${this.state.logId}`)) return false;
     const isLost = this.losses.some((loss) => loss.logId === logId && generation > loss.left && epoch <= loss.epoch);
     return isLost && !items.some(({ namespace, name, desired }) => keyOf(namespace, name) === pod && desired === "run");
   }

@@ -56,6 +56,24 @@ describe("a log that lost the order to stop a pod", () => {
 
   const blame = () => `node n1 ends ${container.pod}, which should run there`;
 
+  it("does not blame one that has not heard of the log restored since", () => {
+    observer.forget(0);
+    feed(0, kept);
+    tells(epoch, kept + 2, "stop");
+    const { clusterUid: name, logId: parent, lastEventId: prev, time } = observer.state;
+    const items = [
+      { kind: "cluster", verb: "restored", name, parent, sequence: kept, message: "" },
+      { kind: "leader", verb: "elected", name: "restore" },
+    ];
+    const event = { schema: 1, logId: "log2", epoch: kept + 1, id: "r", prev, time, cause: "restore", items };
+    observer.onRecord({ sequence: kept + 1, data: encoder.encode(JSON.stringify(event)) });
+    expect(observer.state.logId).toBe("log2");
+    expect(blamed()).toEqual([]);
+    observer.onAssignment("n1", { logId: "log2", epoch: kept + 1, generation: kept + 1, items: [] });
+    tells(epoch, kept + 2, "stop");
+    expect(blamed()).toEqual([blame()]);
+  });
+
   it("blames one whose order lets the pod run", () => {
     tells(epoch, kept + 2, "run");
     expect(blamed()).toEqual([blame()]);
