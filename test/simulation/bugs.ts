@@ -92,7 +92,7 @@ export const bugs: readonly Bug[] = [
     find: "                        this.fold(record.sequence, record.data);",
     replace: `{
                         const event = parseJson(record.data);
-                        if (event?.items?.length > 1) event.items.pop();
+                        if (event?.items?.length > 1 && event.cause !== "election") event.items.pop();
                         this.fold(record.sequence, new TextEncoder().encode(JSON.stringify(event)));
                     }`,
   },
