@@ -166,7 +166,11 @@ export const bugs: readonly Bug[] = [
     name: "an event of a later version is skipped",
     file: "core/fold/fold",
     find: 'return { outcome: "unknown", touched };',
-    replace: 'return { outcome: "foreign", touched };',
+    replace: `{
+            state.accepted = record.sequence;
+            state.lastEventId = record.event.id;
+            return { outcome: "accepted", touched, event: record.event };
+        }`,
   },
 ];
 
