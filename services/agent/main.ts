@@ -84,7 +84,7 @@ export async function startAgent(options: StartAgentOptions): Promise<Running & 
   const facts: Facts = {
     hostname: hostname(),
     host: hostFact(),
-    advertise: await advertiseOf(options),
+    advertise: await advertiseOf(options, log),
     runtime: options.runtime,
     // Simulated nodes share nothing real: each has the room of a whole machine.
     capacity: detectCapacity(options.runtime === "sim" ? 1 : split),
@@ -112,8 +112,11 @@ export async function startAgent(options: StartAgentOptions): Promise<Running & 
 }
 
 /** The address given, or the one detected now. Simulated nodes have no folder of their own to remember it in. */
-async function advertiseOf({ advertise, server, runtime, data }: StartAgentOptions): Promise<string> {
-  return advertise ?? detectAdvertise(server, runtime === "sim" ? undefined : join(data, "advertise"));
+async function advertiseOf({ advertise, server, runtime, data }: StartAgentOptions, log: Logger): Promise<string> {
+  return (
+    advertise ??
+    detectAdvertise(server, runtime === "sim" ? null : { disk: systemDisk, file: join(data, "advertise"), log })
+  );
 }
 
 /** Stops once, however often it is asked to. */
@@ -205,7 +208,7 @@ async function startOne(
     if (bulk !== bus) life.add(() => bulk.close());
     life.add(() => bus.flush(goodbyeMs).catch(() => {}));
     // There is a way to the server now, which there may not have been when the agent began.
-    facts.advertise = await advertiseOf(options);
+    facts.advertise = await advertiseOf(options, log);
     if (!ending.signal.aborted) agent.attach(bus, bulk);
   };
   await agent.start();

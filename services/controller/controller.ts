@@ -212,6 +212,7 @@ export class Controller implements Running, Observed {
     this.context.log.error("this controller waits for its update and will not lead", { code: "LOG_UNKNOWN_EVENT" });
     const { signal } = this.stopping;
     if (signal.aborted) return;
+    this.stopKeeper();
     this.isIdle = true;
     await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
   }

@@ -102,6 +102,15 @@ function lifeSuite(stage: Stage, { capabilities }: DriverFixture): void {
     expect((await driver.start(other)).ports[0]?.hostPort).toBe(hostPort);
   });
 
+  promise(realPorts)("one made for an address the machine has no more goes at its start, to be made anew", async () => {
+    const driver = stage.driver();
+    const spec = specOf({ ...programs.idle, ports: [{ name: "a", containerPort: 80 }] });
+    const old = await driver.create({ ...spec, advertise: "192.0.2.7" });
+    expect(await codeOf(driver.start(old))).toBe("ENGINE_ERROR");
+    expect(await driver.inspect(old)).toBeNull();
+    expect(await run(driver, spec)).toMatchObject({ state: "running", ports: [{ name: "a" }] });
+  });
+
   const { serves } = programs;
   promise(serves)("a program answers at its published port and at its own address", async () => {
     const driver = stage.driver();

@@ -319,15 +319,6 @@ function faultSuite({ engine, stage, driverOf }: World): void {
     }
   });
 
-  it("one made for an address that the machine no longer has goes at its start, and is made anew for another", async () => {
-    const driver = stage.driver();
-    const spec = specOf({ ...idle, ports: [{ name: "a", containerPort: 80 }] });
-    const old = await driver.create({ ...spec, advertise: "192.0.2.7" });
-    expect(await codeOf(driver.start(old))).toBe("ENGINE_ERROR");
-    expect(await driver.inspect(old)).toBeNull();
-    expect(await run(driver, spec)).toMatchObject({ state: "running", ports: [{ name: "a" }] });
-  });
-
   it("a call under way ends when the driver is closed", async () => {
     const driver = driverOf(identityOf());
     const { id } = await run(driver, specOf(idle));

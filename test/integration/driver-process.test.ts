@@ -277,15 +277,6 @@ it("twenty processes started at once have twenty ports", async () => {
   expect(new Set(infos.map((info) => info.ports[0]?.hostPort)).size).toBe(20);
 });
 
-it("one made for an address that the machine no longer has goes at its start, and is made anew for another", async () => {
-  const driver = stage.driver();
-  const spec = specOf({ ...idle, ports: [{ name: "a", containerPort: 80 }] });
-  const old = await driver.create({ ...spec, advertise: "192.0.2.7" });
-  expect(await codeOf(driver.start(old))).toBe("ENGINE_ERROR");
-  expect(await driver.inspect(old)).toBeNull();
-  expect(await run(driver, spec)).toMatchObject({ state: "running", ports: [{ name: "a" }] });
-});
-
 it("output is kept within bounds while the program writes on, and read across the cut", async () => {
   const driver = stage.driver();
   const { id } = await runReady(driver, specOf(shell('echo up; read x < "$0.fifo" 2>/dev/null; sleep 1000')), "up");

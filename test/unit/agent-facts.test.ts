@@ -2,6 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { systemDisk } from "../../services/kernel/node/disk.ts";
+import { silent } from "../../services/kernel/log.ts";
 import { detectAdvertise } from "../../services/agent/facts/advertise.ts";
 import { detectCapacity } from "../../services/agent/facts/capacity.ts";
 import { machineUsage } from "../../services/agent/facts/usage.ts";
@@ -60,30 +62,38 @@ describe("capacity", () => {
 
 describe("the advertised address", () => {
   it("is loopback when the server is on loopback", async () => {
-    expect(await detectAdvertise("nats://127.0.0.1:4222")).toBe("127.0.0.1");
-    expect(await detectAdvertise("localhost:4222,nats://other:4222")).toBe("127.0.0.1");
-    expect(await detectAdvertise("nats://user:secret@[::1]:4222")).toBe("127.0.0.1");
+    expect(await detectAdvertise("nats://127.0.0.1:4222", null)).toBe("127.0.0.1");
+    expect(await detectAdvertise("localhost:4222,nats://other:4222", null)).toBe("127.0.0.1");
+    expect(await detectAdvertise("nats://user:secret@[::1]:4222", null)).toBe("127.0.0.1");
   });
 
   it("is the one found last while there is no way to the server, and an agent's own folder keeps it", async () => {
     const folder = mkdtempSync(join(tmpdir(), "swain-advertise-"));
     const memory = join(folder, "agent", "advertise");
     try {
-      expect(await detectAdvertise("nats://127.0.0.1:4222", memory)).toBe("127.0.0.1");
+      expect(await detectAdvertise("nats://127.0.0.1:4222", { disk: systemDisk, file: memory, log: silent })).toBe(
+        "127.0.0.1",
+      );
       expect(readFileSync(memory, "utf8")).toBe("127.0.0.1\n");
       writeFileSync(memory, "192.0.2.7\n");
       // No socket may be connected to this one, and the other name means nothing.
-      expect(await detectAdvertise("nats://255.255.255.255:4222", memory)).toBe("192.0.2.7");
-      expect(await detectAdvertise("nats://no-such-host.invalid:4222", memory)).toBe("192.0.2.7");
-      expect(await detectAdvertise("nats://255.255.255.255:4222")).not.toBe("0.0.0.0");
-      expect(await detectAdvertise("nats://127.0.0.1:4222", memory)).toBe("127.0.0.1");
+      expect(
+        await detectAdvertise("nats://255.255.255.255:4222", { disk: systemDisk, file: memory, log: silent }),
+      ).toBe("192.0.2.7");
+      expect(
+        await detectAdvertise("nats://no-such-host.invalid:4222", { disk: systemDisk, file: memory, log: silent }),
+      ).toBe("192.0.2.7");
+      expect(await detectAdvertise("nats://255.255.255.255:4222", null)).not.toBe("0.0.0.0");
+      expect(await detectAdvertise("nats://127.0.0.1:4222", { disk: systemDisk, file: memory, log: silent })).toBe(
+        "127.0.0.1",
+      );
     } finally {
       rmSync(folder, { recursive: true });
     }
   });
 
   it("is some address also when the server's name means nothing", async () => {
-    expect(await detectAdvertise("nats://no-such-host.invalid:4222")).toMatch(/^[0-9a-f.:]+$/);
+    expect(await detectAdvertise("nats://no-such-host.invalid:4222", null)).toMatch(/^[0-9a-f.:]+$/);
   });
 });
 

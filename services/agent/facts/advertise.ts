@@ -1,47 +1,35 @@
 // The address of this machine that other nodes reach. Asks the system directly: called by main.ts only.
 import { createSocket } from "node:dgram";
 import { lookup } from "node:dns/promises";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import { networkInterfaces } from "node:os";
-import { dirname } from "node:path";
+import { keepLine, keptLine } from "../kept.ts";
+import type { Memory } from "../kept.ts";
 
 /**
  * The local address on the way to the NATS server, which the other nodes reach too: on its loopback address everything is
  * on one machine. The route is asked for without sending anything, so the server need not run. While there is no way, as
  * before the network is up or where the server's name cannot be resolved, it is the address that was found last, which
- * `memory` (a file) keeps, else the first of a network card.
+ * `memory` keeps, else the first of a network card.
  */
-export async function detectAdvertise(servers: string, memory?: string): Promise<string> {
+export async function detectAdvertise(servers: string, memory: Memory | null): Promise<string> {
   const first = servers.split(",")[0]?.trim() ?? "";
   try {
     const url = new URL(first.includes("://") ? first : `nats://${first}`);
     const { address, family } = await lookup(url.hostname.replace(/^\[|\]$/g, ""));
     const local = await localAddressTo(address, family === 6 ? "udp6" : "udp4");
     const found = isLoopback(local) ? "127.0.0.1" : local;
-    if (memory !== undefined) await remember(memory, found);
+    if (memory !== null) await keepLine(memory, found);
     return found;
   } catch {
-    return (await remembered(memory)) ?? firstCard() ?? "127.0.0.1";
+    return (memory && (await keptAddress(memory))) ?? firstCard() ?? "127.0.0.1";
   }
 }
 
-async function remembered(memory: string | undefined): Promise<string | undefined> {
-  if (memory === undefined) return undefined;
-  const text = (await readFile(memory, "utf8").catch(() => "")).trim();
-  return isIP(text) === 0 ? undefined : text;
-}
-
-/** A disk that takes no writes costs the memory alone. */
-async function remember(memory: string, address: string): Promise<void> {
-  if ((await remembered(memory)) === address) return;
-  try {
-    await mkdir(dirname(memory), { recursive: true, mode: 0o700 });
-    await writeFile(`${memory}.new`, `${address}\n`, { mode: 0o600 });
-    await rename(`${memory}.new`, memory);
-  } catch {
-    // It is found again at the next start, if there is a way then.
-  }
+/** An address alone: what else may stand there is not told to others. */
+async function keptAddress(memory: Memory): Promise<string | null> {
+  const kept = await keptLine(memory);
+  return kept === null || isIP(kept) === 0 ? null : kept;
 }
 
 /** Connecting a datagram socket only fixes the route. Rejects where there is none. */

@@ -124,9 +124,15 @@ export class Projector {
   /** Keys not written yet, and milliseconds the oldest of them has waited. */
   lag(): { keys: number; ms: number } {
     const now = this.context.clock.mono();
-    const aside = [...this.shelves.values()].flatMap((shelf) => [...shelf.aside.values()]);
-    const oldestMs = Math.max(this.dirty.oldestMs(now), ...aside.map((since) => now - since));
-    return { keys: this.dirty.size + aside.length, ms: Math.round(oldestMs) };
+    let keys = this.dirty.size;
+    let oldestMs = this.dirty.oldestMs(now);
+    for (const { aside } of this.shelves.values()) {
+      keys += aside.size;
+      // In the order in which they were set aside.
+      const [since = now] = aside.values();
+      oldestMs = Math.max(oldestMs, now - since);
+    }
+    return { keys, ms: Math.round(oldestMs) };
   }
 
   private onEntry(name: BucketName, shelf: Shelf, entry: BucketEntry): void {

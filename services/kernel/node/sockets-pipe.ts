@@ -213,7 +213,7 @@ class Pair {
     this.broken = true;
     side.handle.readStop();
     this.directionOver(side);
-    if (!this.finished) this.wayBack = setTimeout(() => this.fail(), wayBackMs);
+    if (!this.finished) this.wayBack ??= setTimeout(() => this.fail(), wayBackMs);
   }
 
   /** True when keep-alive has been turned on. */

@@ -2,11 +2,11 @@
 // order, the first that answers. An agent remembers the place it found, because its containers live there: another
 // engine that happens to answer first one day must not be taken for it.
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
-import { asSwainError, SwainError } from "../../../kernel/errors.ts";
+import { SwainError } from "../../../kernel/errors.ts";
 import type { Logger } from "../../../kernel/log.ts";
 import { systemClock } from "../../../kernel/node/clock.ts";
 import { systemDisk } from "../../../kernel/node/disk.ts";
+import { keepLine, keptLine } from "../../kept.ts";
 import { Engine, engineName, socketPath } from "./engine.ts";
 import type { EngineVersion, Locate } from "./engine.ts";
 import { timeouts } from "./timeouts.ts";
@@ -100,33 +100,20 @@ export async function findEngine(
   return { ok: false, why: `no container engine answers at ${looked.join(", ")}` };
 }
 
-/** The place found before, from the agent's file, or null. */
-async function remembered(file: string): Promise<string | null> {
-  const text = await readFile(file, "utf8").catch(() => "");
-  return text.trim() === "" ? null : text.trim();
-}
-
 /**
  * How a driver finds its engine. With `given` it is there and nowhere else; else where `file` remembers, else the first
  * that answers, which is then remembered. Rejects with ENGINE_UNREACHABLE.
  */
 export function locateEngine(given: string | undefined, file: string | undefined, log: Logger): Locate {
+  const memory = file === undefined ? null : { disk: systemDisk, file, log };
   return async () => {
-    const known = file === undefined ? null : await remembered(file);
-    if (given === undefined && known !== null) return known;
+    const known = given === undefined && memory !== null ? await keptLine(memory) : null;
+    if (known !== null) return known;
     const found = given === undefined ? await findEngine() : null;
     if (found?.ok === false) throw new SwainError("ENGINE_UNREACHABLE", found.why);
     const address = found === null ? addressOf(given ?? "") : found.place.address;
     if (found !== null) log.info("found a container engine", { reason: found.reason });
-    if (file !== undefined && address !== known) await remember(file, address, log);
+    if (memory !== null) await keepLine(memory, address);
     return address;
   };
-}
-
-/** Only for the next start: on a full disk the engine is used all the same, and the place kept before stays whole. */
-async function remember(file: string, address: string, log: Logger): Promise<void> {
-  await systemDisk.writeAtomic(file, `${address}\n`).catch((error: unknown) => {
-    const { code, message } = asSwainError(error);
-    log.warn("the place of the container engine could not be kept for the next start", { code, message });
-  });
 }
