@@ -121,11 +121,6 @@ export class Follower {
     const before = this.table.logId;
     this.loadedEmpty = keys.size === 0;
     for (const service of this.table.loaded(keys)) this.events.changed(service);
-    // What this load has settled needs no other.
-    if (!this.table.isUnsure) {
-      this.cancelReload?.();
-      this.cancelReload = undefined;
-    }
     if (before !== undefined && this.table.logId !== before) {
       this.reloads = 0;
       this.ports.log.warn("following another log from here on", { before, now: this.table.logId });

@@ -99,11 +99,6 @@ export class EndpointTable {
     return applied;
   }
 
-  /** True while values wait for a full load. */
-  get isUnsure(): boolean {
-    return this.aside.size > 0;
-  }
-
   /** Takes a key's value if it is newer than what is known. */
   put(key: string, value: unknown, revision: number, source: Source): Outcome {
     const at = partKeyOf(key);
