@@ -125,6 +125,7 @@ export class Follower {
       this.reloads = 0;
       this.ports.log.warn("following another log from here on", { before, now: this.table.logId });
     }
+    if (this.table.hasUnconfirmed) this.reloadLater(this.paceMs());
     void this.confirmGone(keys).finally(() => this.events.loaded());
   }
 

@@ -59,6 +59,7 @@ export class EndpointTable {
   private readonly deletions = new Set<string>();
   private readonly hinted = new Set<string>();
   private toldRevision = 0;
+  private unconfirmed = false;
 
   /** The log the endpoints belong to; undefined before the first full load. */
   get logId(): string | undefined {
@@ -67,6 +68,14 @@ export class EndpointTable {
 
   services(): Iterable<string> {
     return this.parts.keys();
+  }
+
+  /**
+   * Whether a hint alone told of something later than all of the last full load. It came meanwhile, or the bucket has lost
+   * it: the next load tells.
+   */
+  get hasUnconfirmed(): boolean {
+    return this.unconfirmed;
   }
 
   /** Every key with a part. */
@@ -137,6 +146,7 @@ export class EndpointTable {
    */
   loaded(keys: ReadonlySet<string>): ReadonlySet<string> {
     const touched = new Set<string>();
+    this.unconfirmed = this.runsAhead(keys);
     const log = this.majorityLog(keys);
     if (log !== undefined) this.log = log;
     for (const [key, part] of this.aside) {
@@ -188,7 +198,7 @@ export class EndpointTable {
     // Hints run ahead of the watch, which tells what was before them in its time.
     if (source === "hint" || this.isAhead(key, known, part.revision)) return "older";
     this.hinted.delete(key);
-    if (part.sequence === known.sequence) return "older";
+    if (part.sequence === known.sequence && !this.removed.has(key)) return "older";
     this.aside.set(key, part);
     return "behind";
   }
@@ -197,6 +207,16 @@ export class EndpointTable {
   private isAhead(key: string, known: Version, revision: number): boolean {
     const isHinted = this.hinted.has(key) || (this.removed.has(key) && !this.deletions.has(key));
     return isHinted && known.revision > revision;
+  }
+
+  private runsAhead(keys: ReadonlySet<string>): boolean {
+    for (const [service, parts] of this.parts) {
+      for (const [name, part] of parts) if (this.isAhead(keyOf(service, name), part, this.toldRevision)) return true;
+    }
+    for (const [key, version] of this.removed) {
+      if (keys.has(key) && this.isAhead(key, version, this.toldRevision)) return true;
+    }
+    return false;
   }
 
   private set(key: string, { service, part: name }: PartKey, part: Part, source: Source): Outcome {

@@ -39,6 +39,26 @@ it.each([undefined, "default/web"])(
   },
 );
 
+it("gives up what it heard of alone, once the bucket was read twice without it: a power cut took it", async () => {
+  const world = await SimWorld.open();
+  const { bus } = await world.client();
+  const { bus: proxy, clock } = await world.client();
+  const told = JSON.stringify({ logId: "a", sequence: 5, endpoints: [] });
+  await world.time.until(bus.bucket(names.buckets.endpoints).put("default.web.0", told, 0));
+  const table = new EndpointTable();
+  const events = { changed: () => {}, loaded: () => {} };
+  const follower = new Follower({ clock, bus: proxy, log: silent }, "test", undefined, table, events);
+  await world.time.pass(slackMs);
+  const lost = { logId: "a", sequence: 9, endpoints: [] };
+  bus.publish(names.endpoints("default", "web").replace("*", "0"), lost, { headers: { "Nats-Sequence": "7" } });
+  await world.time.pass(slackMs);
+  expect(table.appliedOf("default/web")).toEqual({ head: 0, 0: 9 });
+  world.server.dropConsumers();
+  await world.time.pass(10_000);
+  expect(table.appliedOf("default/web")).toEqual({ head: 0, 0: 5 });
+  follower.stop();
+});
+
 it("keeps the one service it follows where the bucket has nothing else of its log", async () => {
   const world = await SimWorld.open();
   const { bus } = await world.client();

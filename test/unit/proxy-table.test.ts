@@ -122,6 +122,36 @@ describe("the endpoint table", () => {
     expect(podsOf(table)).toEqual(["default/web-1"]);
   });
 
+  it("has a removed part again that was the last of its key, where the log lost its removal", () => {
+    const table = web();
+    table.delete("default.web.0", 3, "watch");
+    table.put("default.web.head", head(5), 1, "watch");
+    expect(table.put("default.web.0", shard(6, ["web-1"]), 2, "watch")).toBe("behind");
+    table.loaded(new Set(["default.web.head", "default.web.0"]));
+    expect(podsOf(table)).toEqual(["default/web-1"]);
+  });
+
+  it.each([
+    ["a value", (table: EndpointTable) => table.put("default.web.0", shard(9, ["web-9"]), 7, "hint")],
+    ["a removal", (table: EndpointTable) => table.delete("default.web.0", 7, "hint")],
+    ["a service", (table: EndpointTable) => table.put("default.new.head", head(9, { service: "new" }), 7, "hint")],
+  ])("gives up %s that a hint alone told, once a second load does not know it: it was lost", (_what, hint) => {
+    const table = web();
+    expect(table.hasUnconfirmed).toBe(false);
+    hint(table);
+    const load = (): void => {
+      table.put("default.web.head", head(5), 1, "watch");
+      table.put("default.web.0", shard(6, ["web-1", "web-2"]), 2, "watch");
+      table.loaded(new Set(["default.web.head", "default.web.0"]));
+    };
+    load();
+    expect(table.hasUnconfirmed).toBe(true);
+    load();
+    expect(table.hasUnconfirmed).toBe(false);
+    expect([...table.services()]).toEqual(["default/web"]);
+    expect(podsOf(table)).toEqual(["default/web-1", "default/web-2"]);
+  });
+
   it("takes a value told twice, by hint and by watch, once", () => {
     const table = web();
     expect(table.put("default.web.0", shard(9, ["web-3"]), 3, "hint")).toBe("applied");
