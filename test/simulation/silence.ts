@@ -23,6 +23,8 @@ const crossingMs = 100;
 /** More nodes than this share silent at once may be a fault of ours, and are waited for this long (decision 5). */
 const massShare = 0.3;
 const massHoldMs = 290_000;
+/** A shorter stall of its own is none to a leader. */
+const stallMs = 1000;
 /** What a new leader's reckoning of time may differ from the one before it. */
 const slackMs = 1500;
 
@@ -71,7 +73,7 @@ export class Silence {
     const beats = this.beats.get(node);
     if (beats === undefined || !troubles.isClean(leader, cleanMs, still)) return;
     const heard = this.now() - beats.last < crossingMs ? beats.before : beats.last;
-    const stalled = troubles.lasted(leader, "pause", heard);
+    const stalled = troubles.lasted(leader, "pause", heard, stallMs);
     const silence = this.now() - heard - stalled;
     const least = limits.nodeUnheardMs + (troubles.isClean(node, cleanMs, late) ? pingMs : 0) - blurMs;
     if (silence >= least) return;

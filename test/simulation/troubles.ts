@@ -34,14 +34,14 @@ export class Troubles {
     return this.of(place).every(({ kind, to }) => to < since || harmless.has(kind));
   }
 
-  /** How much of the time since then a trouble of that kind lasted there, milliseconds. */
-  lasted(place: string, wanted: string, since: number): number {
+  /** How much of the time since then troubles of that kind and of that length lasted there, milliseconds. */
+  lasted(place: string, wanted: string, since: number, leastMs = 0): number {
     let sum = 0;
     // In the order in which they began; some begin before others end.
     let counted = since;
     for (const { kind, from, to } of this.of(place)) {
-      if (kind !== wanted) continue;
       const until = Math.min(to, this.now());
+      if (kind !== wanted || until - from < leastMs) continue;
       sum += Math.max(0, until - Math.max(from, counted));
       counted = Math.max(counted, until);
     }

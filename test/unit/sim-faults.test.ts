@@ -41,5 +41,6 @@ describe("two pauses of one process", () => {
     expect(ran).toEqual([100, 750, 850, 950]);
     expect(troubles.lasted("c1", "pause", 0)).toBe(600);
     expect(troubles.lasted("c1", "pause", 700)).toBe(50);
+    expect(troubles.lasted("c1", "pause", 0, 400)).toBe(500);
   });
 });
