@@ -726,6 +726,10 @@ name: PodName
 workload: Name
 slot: number
 /**
+ * Id of the event that set its template, where that is known. A pod never changes it; one that bears the name of another with another template is another pod, and the log has lost the first.
+ */
+templateId?: string
+/**
  * Sequence of the event that last changed this item.
  */
 generation: number
@@ -1858,6 +1862,10 @@ pods: PodReport[]
 export interface PodReport {
 namespace: Name
 name: PodName
+/**
+ * As it was assigned.
+ */
+templateId?: string
 state: ObservedState
 observed: PodObserved
 [k: string]: unknown
@@ -2318,6 +2326,7 @@ template: number
  */
 templates: {
 generation: number
+eventId?: string
 spec: WorkloadSpec
 [k: string]: unknown
 }[]

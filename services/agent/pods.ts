@@ -3,6 +3,7 @@
 // It decides nothing about a single pod: that is `pod/step.ts`. Called by `agent.ts`.
 import type { AssignedPod, PodReport } from "../../schemas/generated/types.ts";
 import type { Key } from "../core/model.ts";
+import { mayBeSameTemplate } from "../core/template.ts";
 import type { Cancel } from "../kernel/clock.ts";
 import { sleep } from "../kernel/clock.ts";
 import { jitteredMs } from "../kernel/backoff.ts";
@@ -118,6 +119,8 @@ export class Pods {
     for (const [key, item] of items) {
       const runner = this.runners.get(key);
       if (runner === undefined) this.open(key, item, this.strangers.get(key) ?? []);
+      // It makes way first: `gone` goes on.
+      else if (!runner.isOf(item)) runner.tell(null);
       else if (anew || runner.view().pod?.generation !== item.generation) runner.tell(item);
       // It is stopped and the leader still lists it: it may not have heard.
       else if (full && item.desired === "stop") runner.repeat();
@@ -227,7 +230,10 @@ export class Pods {
     );
   }
 
-  private open(key: Key, pod: AssignedPod | null, containers: readonly ContainerInfo[]): void {
+  private open(key: Key, item: AssignedPod | null, containers: readonly ContainerInfo[]): void {
+    // Containers of what had its name before make way first: `gone` goes on.
+    const isOther = containers.some(({ templateId }) => !mayBeSameTemplate(templateId, item?.templateId));
+    const pod = isOther ? null : item;
     const kept = pod === null ? null : (this.kept.get(key) ?? null);
     this.kept.delete(key);
     const record = adoptRecord(kept, containers, this.ports.clock.mono(), restartDelayMs);
@@ -239,6 +245,8 @@ export class Pods {
   private gone(key: Key): void {
     this.runners.delete(key);
     this.hooks.saveSoon();
+    const item = this.items.get(key);
+    if (item !== undefined && this.onEmpty === null) this.open(key, item, []);
     if (this.runners.size === 0) this.onEmpty?.();
   }
 

@@ -17,6 +17,7 @@ export function assignedPod(state: ReadState, key: Key): AssignedPod | null {
     name: pod.name,
     workload: workload?.name ?? "",
     slot: pod.slot,
+    ...(template.eventId === "" ? {} : { templateId: template.eventId }),
     generation: pod.assignment,
     desired: pod.desired === "stop" ? "stop" : "run",
     restartPolicy: template.spec.restartPolicy ?? "Always",

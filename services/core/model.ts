@@ -53,6 +53,8 @@ export interface Template {
   /** Sequence of the event that set it. */
   readonly generation: number;
   readonly spec: WorkloadSpec;
+  /** Of the event that set it; empty where a snapshot made before this was kept does not say. */
+  readonly eventId: string;
   /** Sum of the containers' requests. */
   readonly requests: Resources;
   /** Fixed ports it takes on a node. */

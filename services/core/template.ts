@@ -20,6 +20,11 @@ export function sameTemplate(a: WorkloadSpec, b: WorkloadSpec): boolean {
   return same(templatePart(a), templatePart(b));
 }
 
+/** False only when it is known of both which event set the template, and it was not the same one. */
+export function mayBeSameTemplate(a: string | undefined, b: string | undefined): boolean {
+  return a === b || a === undefined || a === "" || b === undefined || b === "";
+}
+
 /** The spec with the template of another: what does not belong to the template stays. */
 export function withTemplateOf(spec: WorkloadSpec, other: WorkloadSpec): WorkloadSpec {
   const { replicas, placement, lostAfter, onNodeLost, drainTimeout, progressDeadline } = spec;
@@ -40,13 +45,17 @@ function requestsOf(spec: WorkloadSpec): Resources {
   return total;
 }
 
-/** The template of a spec in that namespace, set by the event of that sequence. */
-export function templateOf(spec: WorkloadSpec, generation: number, namespace: string): Template {
+/** The template of a spec in that namespace, set by the event of that sequence and id. */
+export function templateOf(
+  spec: WorkloadSpec,
+  { sequence, eventId }: { readonly sequence: number; readonly eventId: string },
+  namespace: string,
+): Template {
   const onHost = spec.network?.mode === "host";
   const hostPorts = spec.containers.flatMap((container) =>
     (container.ports ?? []).flatMap(({ hostPort, containerPort }) => hostPort ?? (onHost ? (containerPort ?? []) : [])),
   );
   const { mode, workload = "" } = spec.network ?? {};
   const networkOf = mode === "pod" ? keyOf(namespace, workload) : null;
-  return { generation, spec, requests: requestsOf(spec), hostPorts, networkOf };
+  return { generation: sequence, eventId, spec, requests: requestsOf(spec), hostPorts, networkOf };
 }

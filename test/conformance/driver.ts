@@ -46,11 +46,12 @@ function lifeSuite(stage: Stage, { capabilities }: DriverFixture): void {
   const { programs, idleCode, realPorts, readyText, ownAddresses = true } = capabilities;
   it("a container is made, started, stopped, started again and removed, and every step may be repeated", async () => {
     const driver = stage.driver();
-    const spec = specOf(programs.idle);
+    const spec = specOf(programs.idle, { templateId: "t1" });
+    const made = { pod: spec.pod, name: "main", templateId: "t1" };
     expect(await driver.list()).toEqual([]);
     const id = await driver.create(spec);
     expect(await driver.create(spec)).toBe(id);
-    expect(await driver.inspect(id)).toMatchObject({ id, pod: spec.pod, name: "main", state: "created", ports: [] });
+    expect(await driver.inspect(id)).toMatchObject({ id, ...made, state: "created", ports: [] });
     expect(await driver.start(id)).toMatchObject({ id, state: "running", oomKilled: false });
     expect(await driver.start(id)).toMatchObject({ id, state: "running" });
     expect(await driver.create(spec)).toBe(id);

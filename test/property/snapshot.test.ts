@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { nodeAssignment } from "../../services/core/assignment.ts";
 import { emptyState, foldRecord } from "../../services/core/fold/fold.ts";
 import type { State } from "../../services/core/model.ts";
 import { Decoder } from "../../services/core/snapshot/decode.ts";
@@ -67,6 +68,19 @@ describe("a snapshot", () => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  it("of before templates had the id of their event is read, and says of none which it is", () => {
+    const cluster = start();
+    for (const step of prelude) run(cluster, step);
+    const lines = [...encodeState(cluster.state)];
+    const older = lines.map((line) => line.replace(/"eventId":"[^"]*",/g, ""));
+    expect(older).not.toEqual(lines);
+    const state = decoded(older);
+    expect([...encodeState(state)]).toEqual(older);
+    const told = [...state.nodes.keys()].flatMap((node) => nodeAssignment(state, node));
+    expect(told.length).toBeGreaterThan(0);
+    expect(told.every(({ templateId }) => templateId === undefined)).toBe(true);
   });
 
   it("is refused when a line is missing, twice there, damaged or of another version", () => {

@@ -10,6 +10,7 @@ import type { State } from "../../services/core/model.ts";
 import { bucketOrder } from "../../services/bus/subjects.ts";
 import { projectionKeys } from "../../services/core/project.ts";
 import type { LogEntry, Violation } from "./observer.ts";
+import { Contents } from "./contents.ts";
 import { Link } from "./bus/link.ts";
 import { settled } from "./wishes.ts";
 import { Injector } from "./world/injector.ts";
@@ -81,6 +82,9 @@ const recordsPerRefold = 1000;
 /** Between two looks whether it is. */
 const lookMs = 1000;
 
+/** Between two looks at what containers run. */
+const contentsMs = 2000;
+
 /** Runs one world from its seed to its end. */
 export async function simulate(plan: Plan): Promise<Outcome> {
   const { seed, minutes, synced, traceLines, density = 1 } = plan;
@@ -101,10 +105,12 @@ export async function simulate(plan: Plan): Promise<Outcome> {
   const isOver = (): boolean => plan.stopsAtFirst === true && world.observer.violations.length > 0;
   let refolded = 0;
   const again = new Refold();
+  const contents = new Contents();
   const counting = new Counting(world, injector);
   while (world.timeline.now < underFaultsMs && !isOver()) {
     await world.pass(Math.min(lookMs, underFaultsMs - world.timeline.now));
     if (world.timeline.now % hourMs === 0) counting.next();
+    if (world.timeline.now % contentsMs === 0) contents.look(world);
     const { records: written } = world.observer;
     if (written - refolded < recordsPerRefold) continue;
     again.compare(world);

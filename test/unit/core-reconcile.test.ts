@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { limits } from "../../services/bus/limits.ts";
 import { admitDelete, admitScale } from "../../services/core/admit/change.ts";
+import { admitReport } from "../../services/core/admit/report.ts";
+import { nodeAssignment } from "../../services/core/assignment.ts";
 import type { PodRecord } from "../../services/core/model.ts";
 import { projection } from "../../services/core/project.ts";
 import { serviceManifest, TestCluster, workloadManifest } from "../support/core.ts";
@@ -150,6 +152,22 @@ describe("a report", () => {
     const { sequence } = cluster.state;
     cluster.report("default/web-1", "failed", { reason: "IMAGE_NOT_FOUND", message });
     expect(cluster.state.sequence).toBe(sequence);
+  });
+
+  it("of a pod the log lost says nothing of the one that was given its name", () => {
+    const cluster = new TestCluster(three);
+    cluster.apply(workloadManifest("web", { replicas: 1 }));
+    const node = cluster.pods()[0]?.node ?? "";
+    const { templateId } = nodeAssignment(cluster.state, node)[0] ?? {};
+    expect(templateId).toMatch(/^e\d+$/);
+    const observed = { reason: "", message: "", restarts: 0 };
+    const admitted = [templateId, undefined, "e-lost"].map((id) => {
+      const of = id === undefined ? {} : { templateId: id };
+      return admitReport(cluster.state, node, [
+        { namespace: "default", name: "web-1", ...of, state: "ready", observed },
+      ]).length;
+    });
+    expect(admitted).toEqual([1, 1, 0]);
   });
 });
 

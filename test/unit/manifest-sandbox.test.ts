@@ -128,7 +128,7 @@ test("what is there twice, of no size or missing is told", () => {
 
 describe("where a pod with a special network may go", () => {
   const template = (network: object, ports: object[] = []) =>
-    templateOf(withDefaults(workload({ ports }, { network })).spec, 1, "shop");
+    templateOf(withDefaults(workload({ ports }, { network })).spec, { sequence: 1, eventId: "e1" }, "shop");
 
   it("on the node's network its ports are the node's", () => {
     const ports = [{ name: "a", containerPort: 80 }];

@@ -87,7 +87,8 @@ function say(
   const rising = state === "pulling" || state === "starting";
   if (containers.length > 0 && !rising)
     observed.containers = containers.slice(0, 16).map(({ name, id }) => ({ name, id }));
-  return { namespace: pod.namespace, name: pod.name, state, observed };
+  const { namespace, name, templateId } = pod;
+  return { namespace, name, ...(templateId === undefined ? {} : { templateId }), state, observed };
 }
 
 /** An engine may say as much as it likes. */

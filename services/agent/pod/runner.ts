@@ -2,6 +2,7 @@
 // pod, so that no two steps of a pod ever run at once. It decides nothing itself. Called by `pods.ts`.
 import type { AssignedPod, Container, PodReport } from "../../../schemas/generated/types.ts";
 import type { Key } from "../../core/model.ts";
+import { mayBeSameTemplate } from "../../core/template.ts";
 import type { Cancel, Clock } from "../../kernel/clock.ts";
 import { asSwainError, SwainError } from "../../kernel/errors.ts";
 import type { Logger } from "../../kernel/log.ts";
@@ -60,6 +61,8 @@ export class PodRunner {
   private graceMs: number;
   private record: PodRecord;
   private containers: ContainerInfo[];
+  /** Of the pod told last, or found. */
+  private templateId: string | undefined;
   /** Containers to be looked at before the next step. */
   private readonly changed = new Set<string>();
   private last: PodReport | null = null;
@@ -87,6 +90,7 @@ export class PodRunner {
     this.pod = start.pod;
     this.record = start.record;
     this.containers = [...start.containers];
+    this.templateId = templateOf(start.pod, start.containers);
     this.graceMs = start.pod?.stopGraceMs ?? start.graceMs;
     this.target = {
       key,
@@ -115,11 +119,19 @@ export class PodRunner {
     return { record: this.record, containers: this.containers, pod: this.pod };
   }
 
+  /** Whether that is the same pod, not one of another template: the log lost what had this name before. */
+  isOf({ templateId }: AssignedPod): boolean {
+    return mayBeSameTemplate(this.templateId, templateId);
+  }
+
   /** Takes over what the node is told; null = not wanted here any more. */
   tell(pod: AssignedPod | null): void {
     const leaves = this.pod?.desired === "run" && pod?.desired !== "run";
     this.pod = pod;
-    if (pod !== null) this.graceMs = pod.stopGraceMs;
+    if (pod !== null) {
+      this.graceMs = pod.stopGraceMs;
+      this.templateId = templateOf(pod, this.containers);
+    }
     if (leaves) this.abort?.abort(new SwainError("STOPPED", "the pod is not wanted any more"));
     this.wake();
   }
@@ -389,4 +401,9 @@ export class PodRunner {
       return { ok: false, reached: false, why: "the check itself failed" };
     }
   }
+}
+
+/** The template its containers were made from, as far as one of them says; undefined when that is not known. */
+function templateOf(pod: AssignedPod | null, containers: readonly ContainerInfo[]): string | undefined {
+  return pod?.templateId ?? containers.find(({ templateId }) => templateId !== undefined)?.templateId;
 }

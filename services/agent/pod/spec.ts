@@ -25,6 +25,7 @@ export function containerSpec(
   if (container === undefined) throw new RangeError(`pod ${pod.name} has no container ${index}`);
   return {
     pod: key,
+    ...(pod.templateId === undefined ? {} : { templateId: pod.templateId }),
     container,
     env: {
       SWAIN_CLUSTER: identity.cluster,

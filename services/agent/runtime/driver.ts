@@ -14,6 +14,8 @@ export interface DriverIdentity {
 export interface ContainerSpec {
   /** `namespace/name` */
   readonly pod: string;
+  /** Of the pod's template, where it is known. */
+  readonly templateId?: string;
   /** The manifest's container; its name is unique within the pod. */
   readonly container: Container;
   /** Variables Swain adds (SWAIN_POD, SWAIN_NODE, …); the manifest's own win nothing over these. */
@@ -50,6 +52,8 @@ export interface ContainerInfo {
   readonly pod: string;
   /** The container's name within the pod. */
   readonly name: string;
+  /** As it was made. */
+  readonly templateId?: string;
   readonly state: "created" | "running" | "exited";
   /** Only when exited: the exit code, 128 + signal when a signal ended it, null when nobody observed it. */
   readonly exitCode?: number | null;

@@ -3,18 +3,21 @@ import type { EventItem, PodObserved, PodReport } from "../../../schemas/generat
 import { limits } from "../../bus/limits.ts";
 import { keyOf, type ReadPod, type ReadState } from "../model.ts";
 import { same } from "../same.ts";
+import { mayBeSameTemplate } from "../template.ts";
 import { mayFollow } from "../transitions.ts";
 
 /**
- * Items for the reported pods. Left out: pods this node was not given (it removes them at its next sync), states the
- * table does not allow, and what is known already.
+ * Items for the reported pods. Left out: pods this node was not given (it removes them at its next sync), or not as they
+ * were when the log lost its end, states the table does not allow, and what is known already.
  */
 export function admitReport(state: ReadState, node: string, pods: readonly PodReport[]): EventItem[] {
   // The last word on a pod counts.
   const latest = new Map(pods.map((report) => [keyOf(report.namespace, report.name), report]));
   return [...latest].flatMap(([key, report]) => {
     const pod = state.pods.get(key);
-    return pod === undefined || pod.node !== node ? [] : admitPod(pod, report);
+    if (pod === undefined || pod.node !== node) return [];
+    const { eventId } = state.workloads.get(pod.workload)?.templates.get(pod.template) ?? {};
+    return mayBeSameTemplate(eventId, report.templateId) ? admitPod(pod, report) : [];
   });
 }
 

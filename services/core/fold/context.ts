@@ -6,12 +6,13 @@ import { holdsRoom } from "../transitions.ts";
 export interface FoldContext {
   readonly state: State;
   readonly sequence: number;
+  readonly eventId: string;
   /** Event time, milliseconds since 1970. */
   readonly time: number;
   readonly touched: Touched;
 }
 
-export function touchNode({ sequence, touched }: FoldContext, node: NodeRecord): void {
+export function touchNode({ sequence, touched }: Pick<FoldContext, "sequence" | "touched">, node: NodeRecord): void {
   node.seq = sequence;
   touched.nodes.add(node.id);
 }
@@ -34,7 +35,7 @@ export function touchAssignment({ state, sequence, touched }: FoldContext, node:
   const record = state.nodes.get(node);
   if (record !== undefined) {
     record.assignment = sequence;
-    touchNode({ state, sequence, touched, time: 0 }, record);
+    touchNode({ sequence, touched }, record);
   }
   const pods = touched.assignments.get(node);
   if (pods === undefined) touched.assignments.set(node, new Set([pod]));

@@ -64,7 +64,7 @@ export function foldRecord(state: State, record: { sequence: number; event: unkn
   state.accepted = record.sequence;
   state.lastEventId = event.id;
   state.time = event.time;
-  const context = { state, sequence: record.sequence, time: event.time, touched };
+  const context = { state, sequence: record.sequence, eventId: event.id, time: event.time, touched };
   if (first !== undefined) for (const item of event.items) applyItem(context, item);
   if (event.operation !== undefined) remember(state, event.operation, record.sequence);
   return { outcome: "accepted", touched, event };

@@ -19,7 +19,7 @@ export function workloadApplied(context: FoldContext, item: WorkloadApplied): vo
   const key = keyOf(item.namespace, item.name);
   const known = state.workloads.get(key);
   if (known === undefined) {
-    const template = templateOf(item.spec, sequence, item.namespace);
+    const template = templateOf(item.spec, context, item.namespace);
     state.workloads.set(key, {
       namespace: item.namespace,
       name: item.name,
@@ -42,7 +42,7 @@ export function workloadApplied(context: FoldContext, item: WorkloadApplied): vo
     known.generation = sequence;
     known.deleting = false;
     known.halted = null;
-    known.template = knownTemplate(known, item.spec) ?? templateOf(item.spec, sequence, item.namespace);
+    known.template = knownTemplate(known, item.spec) ?? templateOf(item.spec, context, item.namespace);
     known.templates.set(known.template.generation, known.template);
     keepInHistory(context, known);
     forgetTemplates(context, known);

@@ -137,7 +137,8 @@ export class Decoder {
     const { namespace, name, labels, spec, generation, deleting, halted, seq } = workload;
     const templates = new Map<number, Template>();
     for (const one of workload.templates) {
-      templates.set(one.generation, templateOf(one.spec, one.generation, namespace));
+      const { generation: sequence, eventId = "", spec: template } = one;
+      templates.set(sequence, templateOf(template, { sequence, eventId: this.one(eventId) }, namespace));
     }
     const template = templates.get(workload.template);
     if (template === undefined) throw this.broken("the current template is not among the templates");

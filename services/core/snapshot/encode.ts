@@ -63,7 +63,11 @@ function nodeLine(node: ReadNode): Plain<NonNullable<SnapshotLine["node"]>> {
 
 function workloadLine(workload: ReadWorkload): Plain<NonNullable<SnapshotLine["workload"]>> {
   // What a template takes on a node follows from its spec.
-  const templates = [...workload.templates.values()].map(({ generation, spec }) => ({ generation, spec }));
+  const templates = [...workload.templates.values()].map(({ generation, eventId, spec }) => ({
+    generation,
+    ...(eventId === "" ? {} : { eventId }),
+    spec,
+  }));
   return { ...workload, template: workload.template.generation, templates, pods: [...workload.pods] };
 }
 

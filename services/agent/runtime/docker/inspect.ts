@@ -26,6 +26,7 @@ export function containerInfo(found: Inspected, network: Inspected | null, reach
     id: found.Id,
     pod: found.Config.Labels[labels.pod] ?? "",
     name: found.Config.Labels[labels.container] ?? "",
+    ...templateOf(found.Config.Labels),
     state,
     ...(state === "exited" ? { exitCode: found.State.ExitCode } : {}),
     oomKilled: state === "exited" && found.State.OOMKilled,
@@ -41,11 +42,16 @@ export function listedInfo({ Id, Labels, State }: Listed): ContainerInfo {
     id: Id,
     pod: Labels[labels.pod] ?? "",
     name: Labels[labels.container] ?? "",
+    ...templateOf(Labels),
     state,
     ...(state === "exited" ? { exitCode: null } : {}),
     oomKilled: false,
     ports: [],
   };
+}
+
+function templateOf({ [labels.templateId]: templateId }: Listed["Labels"]): { templateId?: string } {
+  return templateId === undefined ? {} : { templateId };
 }
 
 function stateOf(status: string): ContainerInfo["state"] {

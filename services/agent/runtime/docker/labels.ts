@@ -8,6 +8,7 @@ export const labels = {
   node: "swain.node",
   pod: "swain.pod",
   container: "swain.container",
+  templateId: "swain.template-id",
   /** The declared ports as JSON, so that any later instance of the driver can name them. */
   ports: "swain.ports",
   /** The fixed host ports it publishes, for the whole pod, as JSON. */
@@ -49,6 +50,7 @@ export function ourLabels(spec: ContainerSpec, identity: DriverIdentity): Record
     [labels.node]: identity.node,
     [labels.pod]: spec.pod,
     [labels.container]: spec.container.name,
+    ...(spec.templateId === undefined ? {} : { [labels.templateId]: spec.templateId }),
     [labels.ports]: JSON.stringify(ports),
     [labels.ulimits]: JSON.stringify((spec.container.ulimits ?? []).map(({ name }) => name)),
     [labels.hostPorts]: JSON.stringify(spec.joinNetworkOf === undefined ? wanted : []),

@@ -334,10 +334,12 @@ class ProcessDriver implements Driver {
 }
 
 function infoOf(id: string, { stored, run, state, oomKilled }: Found): ContainerInfo {
+  const templateId = stored.spec.templateId;
   return {
     id,
     pod: stored.spec.pod,
     name: stored.spec.container.name,
+    ...(templateId === undefined ? {} : { templateId }),
     state: state?.state ?? "created",
     ...(state?.state === "exited" ? { exitCode: state.exitCode } : {}),
     // A program may live through the kill of one of its processes, and then end well.

@@ -190,10 +190,12 @@ class SimDriver implements Driver {
 }
 
 function infoOf(container: SimContainer): ContainerInfo {
+  const templateId = container.spec.templateId;
   return {
     id: container.id,
     pod: container.spec.pod,
     name: container.spec.container.name,
+    ...(templateId === undefined ? {} : { templateId }),
     state: container.state,
     ...(container.state === "exited" ? { exitCode: container.exitCode } : {}),
     oomKilled: container.oomKilled,
