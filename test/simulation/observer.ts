@@ -7,7 +7,8 @@ import { emptyState, foldRecord } from "../../services/core/fold/fold.ts";
 import { fencedSpec } from "../../services/core/fence.ts";
 import { limits } from "../../services/bus/limits.ts";
 import { keyOf } from "../../services/core/model.ts";
-import type { State } from "../../services/core/model.ts";
+import type { ReadPod, State } from "../../services/core/model.ts";
+import { mayBeSameTemplate } from "../../services/core/template.ts";
 import { controllerNames } from "./faults.ts";
 import { Silence } from "./silence.ts";
 import type { Troubles } from "./troubles.ts";
@@ -292,12 +293,17 @@ export class Observer {
     const pod = this.state.pods.get(container.pod);
     const wanted = pod !== undefined && pod.node === node && pod.desired !== "stop" && pod.state !== "lost";
     const isFence = this.fenced.has(container.pod) && !this.isLeased(node);
-    if (wanted && !isFence && !this.isOfLostOrder(node, container.pod))
+    if (wanted && !isFence && this.isOfTemplate(pod, container) && !this.isOfLostOrder(node, container.pod))
       this.violate("10", `node ${node} ends ${container.pod}, which should ${pod.desired} there`);
     if (pod?.desired !== "stop" || pod.node !== node) return;
     for (const { hostPort } of container.ports) {
       this.stopped.set(`${node}:${hostPort}`, { pod: container.pod, at: this.now() });
     }
+  }
+
+  /** False for a container of a pod that the log lost and whose name it gave again. */
+  private isOfTemplate({ workload, template }: ReadPod, { templateId }: ContainerInfo): boolean {
+    return mayBeSameTemplate(this.state.workloads.get(workload)?.templates.get(template)?.eventId, templateId);
   }
 
   /**

@@ -34,7 +34,7 @@ export class Silence {
   private readonly violate: (message: string) => void;
   /** Node → when it was first called unheard for itself. */
   private readonly unheardSince = new Map<string, { readonly at: number; readonly eventTime: number }>();
-  /** Node → when its last heartbeat came to the server, and the one before. */
+  /** Node → when its last heartbeat came to the server, and the last one before those that came with it. */
   private readonly beats = new Map<string, { readonly last: number; readonly before: number }>();
   /** Nodes that are said to be unheard. */
   private readonly unheard = new Set<string>();
@@ -47,7 +47,10 @@ export class Silence {
 
   /** A heartbeat came to the server. */
   onBeat(node: string): void {
-    this.beats.set(node, { last: this.now(), before: this.beats.get(node)?.last ?? -Infinity });
+    const now = this.now();
+    const { last, before } = this.beats.get(node) ?? { last: -Infinity, before: -Infinity };
+    // What a link held back comes all at once.
+    this.beats.set(node, { last: now, before: now - last < crossingMs ? before : last });
   }
 
   /** An event says something of a node. When it comes says nothing where records come again. */

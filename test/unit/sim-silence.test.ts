@@ -1,0 +1,31 @@
+// What the simulation's observer takes for a silence that a leader may speak of.
+import { expect, it } from "vitest";
+import { Silence } from "../simulation/silence.ts";
+import { Troubles } from "../simulation/troubles.ts";
+import { TestCluster } from "../support/core.ts";
+
+it.each([
+  ["a node whose heartbeats came late, all at once", [0, 4700, 4701, 4702], 4703, []],
+  ["a node that spoke a second ago", [0, 1000, 2000, 3000], 4000, ["after 1000 ms"]],
+])("%s is judged by the last word that was not on its way", (_what, beats, at, blamed) => {
+  let now = -60_000;
+  const troubles = new Troubles(() => now);
+  const messages: string[] = [];
+  const silence = new Silence(
+    () => now,
+    troubles,
+    (message) => messages.push(message),
+  );
+  const { state } = new TestCluster({ n1: {} });
+  now = 0;
+  const over = troubles.begin("n1", "cut");
+  for (const beat of beats) {
+    now = beat;
+    silence.onBeat("n1");
+  }
+  now = at;
+  over();
+  const item = { kind: "node", verb: "unknown", name: "n1", reason: "NODE_UNHEARD", message: "" } as const;
+  silence.onNode(state, item, 9, false);
+  expect(messages.map((message) => /after \d+ ms/.exec(message)?.[0])).toEqual(blamed);
+});
