@@ -19142,7 +19142,7 @@ return errors === 0;
 validate169.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const heartbeat = validate170;
-const schema245 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:heartbeat","title":"Heartbeat","description":"An agent's sign of life on node.<id>.heartbeat, each second; at most 64 KiB.","type":"object","additionalProperties":true,"required":["bootId","logId","generation","facts"],"properties":{"bootId":{"description":"New at each start of the agent.","type":"string","pattern":"^[A-Za-z0-9._-]{0,64}$"},"logId":{"description":"The log the agent follows; empty when it follows none yet.","type":"string","pattern":"^[A-Za-z0-9._-]{0,64}$"},"generation":{"description":"The assignment it holds.","type":"integer","minimum":0},"reported":{"description":"Sequence of its last acknowledged report.","type":"integer","minimum":0},"time":{"description":"The sender's clock, milliseconds since 1970. For `swain doctor` alone: no clocks are compared to decide anything.","type":"integer","minimum":0},"trouble":{"$ref":"#/$defs/Trouble"},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"}},"$defs":{"Trouble":{"description":"Why the node cannot start pods now; left out while it can.","type":"object","additionalProperties":true,"required":["reason","message"],"properties":{"reason":{"description":"A reason code.","type":"string","pattern":"^[A-Z][A-Z0-9_]{0,63}$"},"message":{"description":"Cut at 500 signs.","type":"string"}}}}};
+const schema245 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:heartbeat","title":"Heartbeat","description":"An agent's sign of life on node.<id>.heartbeat, each second; at most 64 KiB.","type":"object","additionalProperties":true,"required":["bootId","logId","generation","facts"],"properties":{"bootId":{"description":"New at each start of the agent.","type":"string","pattern":"^[A-Za-z0-9._-]{0,64}$"},"logId":{"description":"The log the agent follows; empty when it follows none yet.","type":"string","pattern":"^[A-Za-z0-9._-]{0,64}$"},"generation":{"description":"The assignment it holds.","type":"integer","minimum":0},"epoch":{"description":"Of the leader that told it.","type":"integer","minimum":0},"reported":{"description":"Sequence of its last acknowledged report.","type":"integer","minimum":0},"time":{"description":"The sender's clock, milliseconds since 1970. For `swain doctor` alone: no clocks are compared to decide anything.","type":"integer","minimum":0},"trouble":{"$ref":"#/$defs/Trouble"},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"}},"$defs":{"Trouble":{"description":"Why the node cannot start pods now; left out while it can.","type":"object","additionalProperties":true,"required":["reason","message"],"properties":{"reason":{"description":"A reason code.","type":"string","pattern":"^[A-Z][A-Z0-9_]{0,63}$"},"message":{"description":"Cut at 500 signs.","type":"string"}}}}};
 const schema246 = {"description":"Why the node cannot start pods now; left out while it can.","type":"object","additionalProperties":true,"required":["reason","message"],"properties":{"reason":{"description":"A reason code.","type":"string","pattern":"^[A-Z][A-Z0-9_]{0,63}$"},"message":{"description":"Cut at 500 signs.","type":"string"}}};
 const pattern170 = new RegExp("^[A-Za-z0-9._-]{0,64}$", "u");
 const pattern172 = new RegExp("^[A-Z][A-Z0-9_]{0,63}$", "u");
@@ -19814,10 +19814,10 @@ errors++;
 }
 }
 }
-if(data.reported !== undefined){
-let data3 = data.reported;
+if(data.epoch !== undefined){
+let data3 = data.epoch;
 if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
-const err10 = {instancePath:instancePath+"/reported",schemaPath:"#/properties/reported/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+const err10 = {instancePath:instancePath+"/epoch",schemaPath:"#/properties/epoch/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err10];
 }
@@ -19828,7 +19828,7 @@ errors++;
 }
 if((typeof data3 == "number") && (isFinite(data3))){
 if(data3 < 0 || isNaN(data3)){
-const err11 = {instancePath:instancePath+"/reported",schemaPath:"#/properties/reported/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+const err11 = {instancePath:instancePath+"/epoch",schemaPath:"#/properties/epoch/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
 if(vErrors === null){
 vErrors = [err11];
 }
@@ -19839,10 +19839,10 @@ errors++;
 }
 }
 }
-if(data.time !== undefined){
-let data4 = data.time;
+if(data.reported !== undefined){
+let data4 = data.reported;
 if(!(((typeof data4 == "number") && (!(data4 % 1) && !isNaN(data4))) && (isFinite(data4)))){
-const err12 = {instancePath:instancePath+"/time",schemaPath:"#/properties/time/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+const err12 = {instancePath:instancePath+"/reported",schemaPath:"#/properties/reported/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err12];
 }
@@ -19853,7 +19853,7 @@ errors++;
 }
 if((typeof data4 == "number") && (isFinite(data4))){
 if(data4 < 0 || isNaN(data4)){
-const err13 = {instancePath:instancePath+"/time",schemaPath:"#/properties/time/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+const err13 = {instancePath:instancePath+"/reported",schemaPath:"#/properties/reported/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
 if(vErrors === null){
 vErrors = [err13];
 }
@@ -19864,11 +19864,10 @@ errors++;
 }
 }
 }
-if(data.trouble !== undefined){
-let data5 = data.trouble;
-if(data5 && typeof data5 == "object" && !Array.isArray(data5)){
-if(data5.reason === undefined){
-const err14 = {instancePath:instancePath+"/trouble",schemaPath:"#/$defs/Trouble/required",keyword:"required",params:{missingProperty: "reason"},message:"must have required property '"+"reason"+"'"};
+if(data.time !== undefined){
+let data5 = data.time;
+if(!(((typeof data5 == "number") && (!(data5 % 1) && !isNaN(data5))) && (isFinite(data5)))){
+const err14 = {instancePath:instancePath+"/time",schemaPath:"#/properties/time/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err14];
 }
@@ -19877,8 +19876,9 @@ vErrors.push(err14);
 }
 errors++;
 }
-if(data5.message === undefined){
-const err15 = {instancePath:instancePath+"/trouble",schemaPath:"#/$defs/Trouble/required",keyword:"required",params:{missingProperty: "message"},message:"must have required property '"+"message"+"'"};
+if((typeof data5 == "number") && (isFinite(data5))){
+if(data5 < 0 || isNaN(data5)){
+const err15 = {instancePath:instancePath+"/time",schemaPath:"#/properties/time/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
 if(vErrors === null){
 vErrors = [err15];
 }
@@ -19887,11 +19887,13 @@ vErrors.push(err15);
 }
 errors++;
 }
-if(data5.reason !== undefined){
-let data6 = data5.reason;
-if(typeof data6 === "string"){
-if(!pattern172.test(data6)){
-const err16 = {instancePath:instancePath+"/trouble/reason",schemaPath:"#/$defs/Trouble/properties/reason/pattern",keyword:"pattern",params:{pattern: "^[A-Z][A-Z0-9_]{0,63}$"},message:"must match pattern \""+"^[A-Z][A-Z0-9_]{0,63}$"+"\""};
+}
+}
+if(data.trouble !== undefined){
+let data6 = data.trouble;
+if(data6 && typeof data6 == "object" && !Array.isArray(data6)){
+if(data6.reason === undefined){
+const err16 = {instancePath:instancePath+"/trouble",schemaPath:"#/$defs/Trouble/required",keyword:"required",params:{missingProperty: "reason"},message:"must have required property '"+"reason"+"'"};
 if(vErrors === null){
 vErrors = [err16];
 }
@@ -19900,9 +19902,8 @@ vErrors.push(err16);
 }
 errors++;
 }
-}
-else {
-const err17 = {instancePath:instancePath+"/trouble/reason",schemaPath:"#/$defs/Trouble/properties/reason/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(data6.message === undefined){
+const err17 = {instancePath:instancePath+"/trouble",schemaPath:"#/$defs/Trouble/required",keyword:"required",params:{missingProperty: "message"},message:"must have required property '"+"message"+"'"};
 if(vErrors === null){
 vErrors = [err17];
 }
@@ -19911,10 +19912,11 @@ vErrors.push(err17);
 }
 errors++;
 }
-}
-if(data5.message !== undefined){
-if(typeof data5.message !== "string"){
-const err18 = {instancePath:instancePath+"/trouble/message",schemaPath:"#/$defs/Trouble/properties/message/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(data6.reason !== undefined){
+let data7 = data6.reason;
+if(typeof data7 === "string"){
+if(!pattern172.test(data7)){
+const err18 = {instancePath:instancePath+"/trouble/reason",schemaPath:"#/$defs/Trouble/properties/reason/pattern",keyword:"pattern",params:{pattern: "^[A-Z][A-Z0-9_]{0,63}$"},message:"must match pattern \""+"^[A-Z][A-Z0-9_]{0,63}$"+"\""};
 if(vErrors === null){
 vErrors = [err18];
 }
@@ -19924,14 +19926,37 @@ vErrors.push(err18);
 errors++;
 }
 }
-}
 else {
-const err19 = {instancePath:instancePath+"/trouble",schemaPath:"#/$defs/Trouble/type",keyword:"type",params:{type: "object"},message:"must be object"};
+const err19 = {instancePath:instancePath+"/trouble/reason",schemaPath:"#/$defs/Trouble/properties/reason/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err19];
 }
 else {
 vErrors.push(err19);
+}
+errors++;
+}
+}
+if(data6.message !== undefined){
+if(typeof data6.message !== "string"){
+const err20 = {instancePath:instancePath+"/trouble/message",schemaPath:"#/$defs/Trouble/properties/message/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err20];
+}
+else {
+vErrors.push(err20);
+}
+errors++;
+}
+}
+}
+else {
+const err21 = {instancePath:instancePath+"/trouble",schemaPath:"#/$defs/Trouble/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err21];
+}
+else {
+vErrors.push(err21);
 }
 errors++;
 }
@@ -19944,12 +19969,12 @@ errors = vErrors.length;
 }
 }
 else {
-const err20 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+const err22 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
 if(vErrors === null){
-vErrors = [err20];
+vErrors = [err22];
 }
 else {
-vErrors.push(err20);
+vErrors.push(err22);
 }
 errors++;
 }
@@ -20720,7 +20745,7 @@ return errors === 0;
 validate177.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const leaseReply = validate178;
-const schema254 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:lease-reply","title":"LeaseReply","description":"Granted: the log was read after the request came, and nobody else leads. It counts only for an agent that holds this generation of its assignment or a later one.","type":"object","additionalProperties":true,"required":["logId","epoch","generation"],"properties":{"logId":{"type":"string"},"epoch":{"type":"integer","minimum":1},"generation":{"description":"Of the node's assignment.","type":"integer","minimum":0}}};
+const schema254 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:lease-reply","title":"LeaseReply","description":"Granted: the log was read after the request came, and nobody else leads. It counts only for an agent that holds this generation of its assignment or a later one.","type":"object","additionalProperties":true,"required":["logId","epoch","generation"],"properties":{"logId":{"type":"string"},"epoch":{"type":"integer","minimum":1},"generation":{"description":"Of the node's assignment.","type":"integer","minimum":0},"lost":{"description":"The epoch asked with, where the log does not know it any more, or not what was told in it: its end is lost, and with it what the agent holds.","type":"integer","minimum":1}}};
 
 function validate178(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:lease-reply" */;
@@ -20826,14 +20851,39 @@ errors++;
 }
 }
 }
-}
-else {
-const err8 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(data.lost !== undefined){
+let data3 = data.lost;
+if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
+const err8 = {instancePath:instancePath+"/lost",schemaPath:"#/properties/lost/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err8];
 }
 else {
 vErrors.push(err8);
+}
+errors++;
+}
+if((typeof data3 == "number") && (isFinite(data3))){
+if(data3 < 1 || isNaN(data3)){
+const err9 = {instancePath:instancePath+"/lost",schemaPath:"#/properties/lost/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(vErrors === null){
+vErrors = [err9];
+}
+else {
+vErrors.push(err9);
+}
+errors++;
+}
+}
+}
+}
+else {
+const err10 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err10];
+}
+else {
+vErrors.push(err10);
 }
 errors++;
 }
@@ -20843,7 +20893,7 @@ return errors === 0;
 validate178.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const leaseRequest = validate179;
-const schema255 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:lease-request","title":"LeaseRequest","description":"An agent that has fenced pods asks on node.<id>.lease, each second, whether a leader counts it as heard. The lease runs from the moment the request was sent.","type":"object","additionalProperties":true,"required":["bootId","logId"],"properties":{"bootId":{"type":"string","pattern":"^[A-Za-z0-9._-]{0,64}$"},"logId":{"description":"The log the agent follows.","type":"string","pattern":"^[A-Za-z0-9._-]{0,64}$"}}};
+const schema255 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:lease-request","title":"LeaseRequest","description":"An agent that has fenced pods asks on node.<id>.lease, each second, whether a leader counts it as heard; one that was told something by an earlier leader asks once. The lease runs from the moment the request was sent.","type":"object","additionalProperties":true,"required":["bootId","logId"],"properties":{"bootId":{"type":"string","pattern":"^[A-Za-z0-9._-]{0,64}$"},"logId":{"description":"The log the agent follows.","type":"string","pattern":"^[A-Za-z0-9._-]{0,64}$"},"epoch":{"description":"Of the newest leader it followed.","type":"integer","minimum":0},"generation":{"description":"The assignment it holds.","type":"integer","minimum":0}}};
 
 function validate179(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 /*# sourceURL="urn:swain:lease-request" */;
@@ -20927,14 +20977,64 @@ vErrors.push(err5);
 errors++;
 }
 }
-}
-else {
-const err6 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(data.epoch !== undefined){
+let data2 = data.epoch;
+if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
+const err6 = {instancePath:instancePath+"/epoch",schemaPath:"#/properties/epoch/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err6];
 }
 else {
 vErrors.push(err6);
+}
+errors++;
+}
+if((typeof data2 == "number") && (isFinite(data2))){
+if(data2 < 0 || isNaN(data2)){
+const err7 = {instancePath:instancePath+"/epoch",schemaPath:"#/properties/epoch/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(vErrors === null){
+vErrors = [err7];
+}
+else {
+vErrors.push(err7);
+}
+errors++;
+}
+}
+}
+if(data.generation !== undefined){
+let data3 = data.generation;
+if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
+const err8 = {instancePath:instancePath+"/generation",schemaPath:"#/properties/generation/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err8];
+}
+else {
+vErrors.push(err8);
+}
+errors++;
+}
+if((typeof data3 == "number") && (isFinite(data3))){
+if(data3 < 0 || isNaN(data3)){
+const err9 = {instancePath:instancePath+"/generation",schemaPath:"#/properties/generation/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(vErrors === null){
+vErrors = [err9];
+}
+else {
+vErrors.push(err9);
+}
+errors++;
+}
+}
+}
+}
+else {
+const err10 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err10];
+}
+else {
+vErrors.push(err10);
 }
 errors++;
 }

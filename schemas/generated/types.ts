@@ -1436,6 +1436,10 @@ logId: string
  */
 generation: number
 /**
+ * Of the leader that told it.
+ */
+epoch?: number
+/**
  * Sequence of its last acknowledged report.
  */
 reported?: number
@@ -1548,10 +1552,14 @@ epoch: number
  * Of the node's assignment.
  */
 generation: number
+/**
+ * The epoch asked with, where the log does not know it any more, or not what was told in it: its end is lost, and with it what the agent holds.
+ */
+lost?: number
 [k: string]: unknown
 }
 /**
- * An agent that has fenced pods asks on node.<id>.lease, each second, whether a leader counts it as heard. The lease runs from the moment the request was sent.
+ * An agent that has fenced pods asks on node.<id>.lease, each second, whether a leader counts it as heard; one that was told something by an earlier leader asks once. The lease runs from the moment the request was sent.
  */
 export interface LeaseRequest {
 bootId: string
@@ -1559,6 +1567,14 @@ bootId: string
  * The log the agent follows.
  */
 logId: string
+/**
+ * Of the newest leader it followed.
+ */
+epoch?: number
+/**
+ * The assignment it holds.
+ */
+generation?: number
 [k: string]: unknown
 }
 /**

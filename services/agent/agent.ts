@@ -113,9 +113,10 @@ class NodeAgent implements Agent {
       bootId: this.bootId,
       subject: subjects.lease(options.node),
       held: () => this.held,
-      epoch: () => this.epoch,
+      epoch: () => this.newestEpoch,
       isNeeded: () => this.hasFenced,
       onBehind: () => this.syncer.now(),
+      onLost: (leading) => this.lost(leading),
       onRegained: () => this.pods?.heedFences(true),
       onTick: () => this.pods?.heedFences(false),
     });
@@ -163,7 +164,7 @@ class NodeAgent implements Agent {
         },
         credit: (credit) => this.sessions.credit(credit),
         exec: async (request) => {
-          this.heed(request.epoch ?? this.epoch);
+          this.heed(request.epoch ?? this.newestEpoch);
           if (this.pods === null) return false;
           await this.programs.open(request, this.pods, bulk);
           return true;
@@ -256,10 +257,10 @@ class NodeAgent implements Agent {
   private beat(bus: Bus): void {
     if (this.engine === "") return;
     const facts: NodeFacts = { ...this.options.facts, engine: this.engine };
-    const { logId, generation } = this.held;
+    const { logId, epoch, generation } = this.held;
     const reported = this.reporter.reported;
     const time = this.ports.clock.wall();
-    const heartbeat: Heartbeat = { bootId: this.bootId, logId, generation, reported, time, facts };
+    const heartbeat: Heartbeat = { bootId: this.bootId, logId, epoch, generation, reported, time, facts };
     const trouble = this.pods?.lastingTrouble() ?? this.journal.lastingTrouble();
     if (trouble !== null) {
       heartbeat.trouble = { reason: trouble.code, message: trouble.message.slice(0, limits.troubleText) };
@@ -303,6 +304,7 @@ class NodeAgent implements Agent {
     } else if (verdict.keep === "stale") {
       const { generation } = message;
       this.ports.log.info("an older assignment was refused", { generation, held: this.held.generation });
+      this.leaser.doubt();
       return;
     } else if (verdict.keep === "gap") {
       this.syncer.now();
@@ -317,7 +319,27 @@ class NodeAgent implements Agent {
 
   /** What is not in the log is done for the newest leader alone. Throws NO_LEADER. */
   private heed(epoch: number): void {
-    if (epoch < this.epoch) throw new SwainError("NO_LEADER", `the leader of epoch ${epoch} was followed by another`);
+    if (epoch >= this.newestEpoch) return;
+    this.leaser.doubt();
+    throw new SwainError("NO_LEADER", `the leader of epoch ${epoch} was followed by another`);
+  }
+
+  private get newestEpoch(): number {
+    return Math.max(this.epoch, this.held.epoch);
+  }
+
+  /** The log lost its end with the election of the newest leader followed: nothing that was told compares with what comes. */
+  private lost(leading: number): void {
+    const { epoch, generation } = this.held;
+    this.ports.log.warn("the log lost what this node was told last: all is asked for anew", {
+      code: "LOG_UNKNOWN",
+      epoch,
+      generation,
+    });
+    this.held = { ...this.held, epoch: 0, generation: 0 };
+    this.epoch = leading;
+    this.syncer.now();
+    this.repeatSoon(bounds.repeatSpreadMs * this.ports.random.next());
   }
 
   /** The log was restored from the one followed so far: it knows nothing of what came after the backup. */

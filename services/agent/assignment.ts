@@ -1,6 +1,7 @@
 // What this node was told to run, and what to do with a message that tells it anew. Pure.
 import type { Assign, AssignedPod } from "../../schemas/generated/types.ts";
 import type { Key } from "../core/model.ts";
+import { isOfLostEnd } from "../core/lease.ts";
 import { keyOf } from "../core/model.ts";
 
 /** The assignment an agent holds. */
@@ -38,10 +39,10 @@ export function judge(held: Held, message: Assign): Verdict {
   }
   // A later leader knows all that earlier ones had acknowledged, unless the log lost its end, as in a power cut of a server
   // that does not sync each write. What was told from there never happened.
-  const isBefore = message.generation < held.generation;
-  if (isBefore && message.epoch <= held.epoch) return { keep: "stale" };
+  const isLost = isOfLostEnd(held, message);
+  if (message.generation < held.generation && !isLost) return { keep: "stale" };
   if (full) return { take: holding(message, new Map(), message.items), full };
-  if (message.next !== undefined || held.logId === "" || isBefore) return { keep: "gap" };
+  if (message.next !== undefined || held.logId === "" || isLost) return { keep: "gap" };
   if (message.generation === held.generation) return { keep: "same" };
   // Items are absolute, so a difference from an older base includes the one from what is held.
   if (message.base > held.generation) return { keep: "gap" };

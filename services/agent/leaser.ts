@@ -1,5 +1,6 @@
 // Asks the leader each second whether it counts this node as heard, as long as there are fenced pods, and knows since when
-// it was granted. The lease runs from the moment a request was sent: whatever heard it, heard it later. It stops no pod
+// it was granted. Asks as well where an earlier leader speaks than the newest one followed: the answer tells whether the log
+// has lost that one. The lease runs from the moment a request was sent: whatever heard it, heard it later. It stops no pod
 // itself: `pod/fence.ts` decides that, and the runners do it. Called by `agent.ts`.
 import { apiError, leaseReply } from "../../schemas/generated/messages.js";
 import type { LeaseRequest } from "../../schemas/generated/types.ts";
@@ -17,12 +18,14 @@ interface LeaserPorts {
   readonly bootId: string;
   readonly subject: string;
   held(): { readonly logId: string; readonly epoch: number; readonly generation: number };
-  /** The newest leader's that was followed. */
+  /** The newest leader's that was followed, or told what is held. */
   epoch(): number;
   /** True while there are pods that need a lease. */
   isNeeded(): boolean;
   /** The assignment held is older than the one the leader speaks of. */
   onBehind(): void;
+  /** The log lost what is held, and the newest leader that was followed: that one leads now. */
+  onLost(epoch: number): void;
   /** There is a lease again after a time without. */
   onRegained(): void;
   /** Time passed: pods may have to be stopped. */
@@ -38,6 +41,8 @@ export class Leaser {
   private lookedAt: { readonly mono: number; readonly wall: number };
   /** Monotonic time at which the machine was seen to have slept. */
   private wokeAt = -Infinity;
+  /** Whether the newest leader that was followed is still in the log is not known. */
+  private doubted = false;
   /** A line was written for the lease that is missing now. */
   private said = false;
 
@@ -65,14 +70,20 @@ export class Leaser {
 
   /** Asks without waiting for the next second: something new needs a lease, or the way to the leader is open again. */
   now(): void {
-    if (this.ports.isNeeded()) void this.ask();
+    if (this.doubted || this.ports.isNeeded()) void this.ask();
+  }
+
+  /** An earlier leader spoke: late, or because the log lost the newest one. */
+  doubt(): void {
+    if (this.doubted) return;
+    this.doubted = true;
+    this.now();
   }
 
   private tick(): void {
     this.noticeSleep();
-    if (!this.ports.isNeeded()) return;
-    this.ports.onTick();
-    void this.ask();
+    if (this.ports.isNeeded()) this.ports.onTick();
+    this.now();
   }
 
   /**
@@ -93,10 +104,10 @@ export class Leaser {
   private async ask(): Promise<void> {
     const { clock, subject, bootId } = this.ports;
     const bus = this.bus;
-    const { logId } = this.ports.held();
+    const { logId, generation } = this.ports.held();
     if (bus?.state() !== "connected" || logId === "" || this.inFlight >= bounds.leasesInFlight) return;
     const sentAt = clock.mono();
-    const request: LeaseRequest = { bootId, logId };
+    const request: LeaseRequest = { bootId, logId, epoch: this.ports.epoch(), generation };
     this.inFlight += 1;
     try {
       const answer = await bus.request(subject, request, { timeoutMs: bounds.leaseTimeoutMs });
@@ -114,7 +125,9 @@ export class Leaser {
       return;
     }
     const worth = leaseWorth(this.ports.held(), this.ports.epoch(), reply);
+    this.doubted = false;
     if (worth === "behind") this.ports.onBehind();
+    if (worth === "lost") this.ports.onLost(reply.epoch);
     const { grantedAt, adoptedAt, sleptAt } = this.current;
     // A request that was sent before the machine slept says nothing of now.
     if (worth !== "granted" || sentAt < Math.max(this.wokeAt, grantedAt ?? -Infinity)) return;
@@ -127,7 +140,12 @@ export class Leaser {
   /** A change of leader costs an answer or two; worth a line is what lasts. */
   private missing(why: string): void {
     const { grantedAt, adoptedAt } = this.current;
-    if (this.said || this.ports.clock.mono() - (grantedAt ?? adoptedAt) < bounds.leaseLapsedMs) return;
+    if (
+      this.said ||
+      !this.ports.isNeeded() ||
+      this.ports.clock.mono() - (grantedAt ?? adoptedAt) < bounds.leaseLapsedMs
+    )
+      return;
     this.said = true;
     this.ports.log.warn("no leader answers for the fenced pods of this node", { code: "FENCED", message: why });
   }

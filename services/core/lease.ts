@@ -4,6 +4,28 @@ import type { LeaseReply } from "../../schemas/generated/types.ts";
 import type { Code } from "../kernel/errors.ts";
 import type { ReadState } from "./model.ts";
 
+/** An assignment by the leader that told it and the sequence of its last change. */
+export interface Told {
+  readonly epoch: number;
+  readonly generation: number;
+}
+
+/**
+ * True when the log has lost what is held, by what a later leader of it says: it speaks of less, or was elected where the
+ * log would have the event that is held. An epoch is the sequence of its election.
+ */
+export function isOfLostEnd(held: Told, told: Told): boolean {
+  return told.epoch > held.epoch && (told.generation < held.generation || told.epoch <= held.generation);
+}
+
+/**
+ * True when the log has lost what a node was told, by what its leader knows once it has read the log after the node had asked:
+ * another leader would be in it.
+ */
+export function hasLost(own: Told, asked: Told): boolean {
+  return asked.epoch > own.epoch || (asked.epoch === own.epoch && asked.generation > own.generation);
+}
+
 /** What a leader says to a node's request, by the state of its own term. */
 export function leaseVerdict(
   state: ReadState,
@@ -27,15 +49,15 @@ export function leaseVerdict(
 
 /**
  * What an answer is worth to the agent. behind: what was decided since its assignment may be that pods of it run elsewhere
- * by now, so that must be read first.
+ * by now, so that must be read first. lost: what it holds, and the leader it followed last, went with the end of the log.
  */
 export function leaseWorth(
-  held: { readonly logId: string; readonly epoch: number; readonly generation: number },
+  held: Told & { readonly logId: string },
   epoch: number,
   reply: LeaseReply,
-): "granted" | "behind" | "foreign" {
-  if (reply.logId !== held.logId || reply.epoch < epoch) return "foreign";
-  // A later leader that speaks of less leads a log that lost its end, and what is held with it.
-  const isLost = reply.generation < held.generation && reply.epoch > held.epoch;
-  return isLost || reply.generation > held.generation ? "behind" : "granted";
+): "granted" | "behind" | "lost" | "foreign" {
+  if (reply.logId !== held.logId) return "foreign";
+  if (reply.lost === epoch) return "lost";
+  if (reply.epoch < epoch) return "foreign";
+  return isOfLostEnd(held, reply) || reply.generation > held.generation ? "behind" : "granted";
 }

@@ -45,7 +45,7 @@ export const bugs: readonly Bug[] = [
   {
     name: "generation check skipped",
     file: "agent/assignment",
-    find: "if (isBefore && message.epoch <= held.epoch)",
+    find: "if (message.generation < held.generation && !isLost)",
     replace: "if (message.generation < 0)",
   },
   {

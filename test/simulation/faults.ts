@@ -108,6 +108,11 @@ const drills: readonly ((chance: Chance) => readonly DrillPart[])[] = [
     { kind: "gappy", whom: [...proxyNames], forMs: chance.whole(2000, 10_000) },
     { kind: "killContainers", whom: some(chance, 5), forMs: 0 },
   ],
+  // A leader is followed by another, whose election a server that does not sync loses at once.
+  (chance) => [
+    { kind: "kill", whom: [leader], forMs: chance.whole(100, 20_000) },
+    { kind: "busPowerCut", whom: [], forMs: chance.whole(500, 5000), laterMs: chance.whole(3000, 9000) },
+  ],
 ];
 const momentMs = 2000;
 /** A cluster whose first records are lost is no cluster yet. */

@@ -1,6 +1,19 @@
 // A test that acts as the leader towards one agent: it answers sync and report, hears heartbeats, and sends commands.
-import { assignReply, heartbeat, report as isReport } from "../../schemas/generated/messages.js";
-import type { Assign, AssignedPod, AssignReply, Heartbeat, PodReport, Report } from "../../schemas/generated/types.ts";
+import {
+  assignReply,
+  heartbeat,
+  leaseRequest as isLeaseRequest,
+  report as isReport,
+} from "../../schemas/generated/messages.js";
+import type {
+  Assign,
+  AssignedPod,
+  AssignReply,
+  Heartbeat,
+  LeaseRequest,
+  PodReport,
+  Report,
+} from "../../schemas/generated/types.ts";
 import type { Bus, BusMessage } from "../../services/bus/port.ts";
 import { respond, respondError } from "../../services/bus/respond.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
@@ -10,6 +23,10 @@ export class TestLeader {
   readonly heartbeats: Heartbeat[] = [];
   /** Every report that came, answered or not. */
   readonly reports: Report[] = [];
+  /** Every request for a lease. */
+  readonly leases: LeaseRequest[] = [];
+  /** Said with a lease. */
+  lost: number | null = null;
   /** The last state of each pod. */
   readonly states = new Map<string, PodReport>();
   clusterUid = "cluster-uid";
@@ -33,7 +50,7 @@ export class TestLeader {
     this.bus = bus;
     this.node = node;
     this.subjects = subjectsOf(cluster);
-    const { heartbeat: beats, report, sync } = this.subjects.node;
+    const { heartbeat: beats, report, sync, lease } = this.subjects.node;
     bus.subscribe(beats(node), (message) => {
       const value = message.json();
       if (!heartbeat(value)) throw new Error(`malformed heartbeat: ${JSON.stringify(heartbeat.errors)}`);
@@ -41,6 +58,7 @@ export class TestLeader {
     });
     bus.subscribe(report(node), (message) => this.onReport(message));
     bus.subscribe(sync(node), (message) => this.onSync(message));
+    bus.subscribe(lease(node), (message) => this.onLease(message));
   }
 
   /** The whole or a part of the assignment as a command. */
@@ -65,6 +83,14 @@ export class TestLeader {
 
   private get inbox(): string {
     return this.subjects.node.inbox(this.node);
+  }
+
+  private onLease(message: BusMessage): void {
+    const value = message.json();
+    if (!isLeaseRequest(value)) throw new Error(`malformed request: ${JSON.stringify(isLeaseRequest.errors)}`);
+    this.leases.push(value);
+    const { logId, epoch, generation, lost } = this;
+    respond(this.bus, message, this.inbox, { logId, epoch, generation, ...(lost === null ? {} : { lost }) });
   }
 
   private onReport(message: BusMessage): void {

@@ -43,10 +43,11 @@ export class SimWorld {
     await this.time.until(bus.close());
   }
 
-  async client(link = new Link(), name = "client"): Promise<Client> {
+  async client(link = new Link(), name = "client", inboxPrefix = "_INBOX"): Promise<Client> {
     const clock = new ProcessTime(this.time);
     const random = seeded(this.seed + 1);
-    return { bus: await this.time.until(this.server.connect({ clock, random, name, link })), link, clock };
+    const connecting = this.server.connect({ clock, random, name, link, inboxPrefix });
+    return { bus: await this.time.until(connecting), link, clock };
   }
 
   append(bus: Bus, expectedSequence: number, value: unknown = "x"): Promise<number> {

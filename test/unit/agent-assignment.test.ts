@@ -69,6 +69,16 @@ describe("an assignment", () => {
     expect(judge({ ...held(11, "a-1"), epoch: 3 }, message({ epoch: 2 }))).toEqual({ keep: "stale" });
   });
 
+  it("of the same generation, or a later one, but a leader elected before it is taken whole: the log lost the event of it", () => {
+    const ofLost = held(10, "a-1");
+    for (const generation of [10, 12]) {
+      expect(judge(ofLost, message({ epoch: 10, generation, base: 10 }))).toEqual({ keep: "gap" });
+      const verdict = judge(ofLost, message({ epoch: 10, generation, items: [podNamed("b-1")] }));
+      expect(names(verdict)).toEqual(["default/b-1"]);
+    }
+    expect(judge(ofLost, message({ epoch: 11, base: 10 }))).toEqual({ keep: "same" });
+  });
+
   it("of another log is refused whatever its generation", () => {
     expect(judge(held(5, "a-1"), message({ logId: "other", generation: 99 }))).toEqual({ keep: "foreign" });
   });

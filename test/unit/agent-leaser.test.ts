@@ -30,13 +30,14 @@ describe("the lease of a node", () => {
     held = { logId: "log", epoch: 3, generation: 7 };
     leaser = new Leaser({
       clock,
-      log: silent,
+      log: { ...silent, warn: (message) => events.push(message) },
       bootId: "boot",
       subject: "lease",
       held: () => held,
       epoch: () => 3,
       isNeeded: () => needed,
       onBehind: () => events.push("behind"),
+      onLost: (epoch) => events.push(`lost ${epoch}`),
       onRegained: () => events.push("regained"),
       onTick: () => events.push("tick"),
     });
@@ -79,6 +80,34 @@ describe("the lease of a node", () => {
     asked[4]?.(reply({ generation: 8 }));
     await settle();
     expect(leaser.lease.grantedAt).not.toBeNull();
+  });
+
+  it("is none from a leader that says that the log lost the one it followed, which it says of the newest alone", async () => {
+    asked[0]?.(reply({ epoch: 2, lost: 3 }));
+    await clock.advance(1000);
+    asked[1]?.(reply({ epoch: 2, lost: 2 }));
+    await settle();
+    expect(leaser.lease.grantedAt).toBeNull();
+    expect(events.filter((event) => event !== "tick")).toEqual(["lost 2"]);
+  });
+
+  it("is asked for without fenced pods where an earlier leader spoke, until a leader answers", async () => {
+    needed = false;
+    asked[0]?.(reply());
+    await settle();
+    await clock.advance(5000);
+    expect(asked).toHaveLength(1);
+    leaser.doubt();
+    leaser.doubt();
+    expect(asked).toHaveLength(2);
+    await clock.advance(20_000);
+    expect(asked.length).toBeGreaterThan(10);
+    asked.at(-1)?.(reply());
+    await settle();
+    const { length } = asked;
+    await clock.advance(5000);
+    expect(asked).toHaveLength(length);
+    expect(events).toEqual(["regained", "regained"]);
   });
 
   it("costs nothing without fenced pods, and has few requests under way when nobody answers", async () => {

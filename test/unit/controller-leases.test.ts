@@ -97,6 +97,21 @@ describe("a lease", () => {
     expect(granted).toEqual(["n1", "n2"]);
   });
 
+  it("says that the log lost a leader that is later than itself, and what was not told in its own term", async () => {
+    const { logId, epoch } = cluster.state;
+    const generation = cluster.state.nodes.get("n1")?.assignment ?? 0;
+    const lost = async (asked: object): Promise<unknown> => {
+      ask("n1", { bootId: "b", logId, ...asked });
+      await clock.advance(100);
+      await look();
+      return answers.at(-1)?.body["lost"];
+    };
+    expect(await lost({ epoch: epoch + 7, generation: 0 })).toBe(epoch + 7);
+    expect(await lost({ epoch, generation: generation + 1 })).toBe(epoch);
+    expect(await lost({ epoch, generation })).toBeUndefined();
+    expect(await lost({ epoch: epoch - 1, generation: generation + 1 })).toBeUndefined();
+  });
+
   it("waits for a look that began after it was asked for", async () => {
     ask("n1");
     await clock.advance(100);

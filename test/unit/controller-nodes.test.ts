@@ -338,6 +338,21 @@ describe("the assigner", () => {
     expect(held).toBe(generation());
   });
 
+  it("makes an agent pull that holds the same number of an event which the log has lost", async () => {
+    const { logId } = cluster.state;
+    cluster.elect("c2");
+    cluster.elect("c3");
+    cluster.apply(workloadManifest("web", { replicas: 1 }));
+    held = generation();
+    for (const epoch of [undefined, cluster.state.epoch, cluster.state.epoch - 1]) {
+      const heard = { bootId: "b", logId, generation: held };
+      assigner.onHeard("n1", epoch === undefined ? heard : { ...heard, epoch });
+      await settle();
+      expect(assigns()).toHaveLength(epoch === cluster.state.epoch - 1 ? 1 : 0);
+    }
+    expect(assigns()[0]).toMatchObject({ base: held, generation: held, items: [] });
+  });
+
   it("makes an agent that forgot everything pull, and goes on from there", async () => {
     assigner.onHeard("n1", { bootId: "b", logId: cluster.state.logId, generation: registered });
     await change("one");

@@ -6,6 +6,7 @@ import type { Assign, AssignedPod } from "../../../schemas/generated/types.ts";
 import { limits } from "../../bus/limits.ts";
 import type { BusMessage } from "../../bus/port.ts";
 import { assignedPod } from "../../core/assignment.ts";
+import { isOfLostEnd } from "../../core/lease.ts";
 import type { Key, ReadState, Touched } from "../../core/model.ts";
 import { asSwainError } from "../../kernel/errors.ts";
 import { traced } from "../../kernel/trace.ts";
@@ -82,7 +83,15 @@ export class Assigner {
     if (heard.logId !== "" && heard.logId !== this.state.logId && !isHeir) return;
     const line = this.line(node);
     if (line.inFlight || line.queued) return;
-    if (!isHeir && heard.generation === record.assignment && (heard.logId !== "" || heard.generation === 0)) {
+    const { epoch = Infinity, generation } = heard;
+    // The same number may be of an event that the log lost.
+    const isLost = isOfLostEnd({ epoch, generation }, { epoch: this.state.epoch, generation: record.assignment });
+    if (
+      !isHeir &&
+      !isLost &&
+      heard.generation === record.assignment &&
+      (heard.logId !== "" || heard.generation === 0)
+    ) {
       line.held = heard.generation;
       line.changed.clear();
       return;

@@ -17,6 +17,8 @@ export interface Held {
   readonly bootId: string;
   /** Empty when the agent follows no log yet. */
   readonly logId: string;
+  /** Of the leader that told it, where the agent says so. */
+  readonly epoch?: number;
   readonly generation: number;
 }
 
@@ -158,11 +160,11 @@ export class Heartbeats {
       this.context.counters.dropped++;
       return undefined;
     }
-    const { bootId, logId, generation, facts } = body;
+    const { bootId, logId, epoch, generation, facts } = body;
     // An agent of another release may say more than ours does.
     const { reason, message: words } = body.trouble ?? { reason: "", message: "" };
     const trouble = reason === "" ? null : { reason, message: words.slice(0, limits.troubleText) };
-    return { bootId, logId, generation, facts, trouble };
+    return { bootId, logId, ...(epoch === undefined ? {} : { epoch }), generation, facts, trouble };
   }
 
   private isLeaving(node: string): boolean {

@@ -8,7 +8,7 @@ import { limits } from "../../bus/limits.ts";
 import type { BusMessage } from "../../bus/port.ts";
 import { respond, respondError } from "../../bus/respond.ts";
 import { idOf } from "../../bus/subjects.ts";
-import { leaseVerdict } from "../../core/lease.ts";
+import { hasLost, leaseVerdict } from "../../core/lease.ts";
 import type { ReadState } from "../../core/model.ts";
 import type { Cancel } from "../../kernel/clock.ts";
 import { asSwainError, SwainError } from "../../kernel/errors.ts";
@@ -135,7 +135,10 @@ export class Leases {
     const verdict = leaseVerdict(this.state, node, request.logId);
     if (!("generation" in verdict)) return this.refuse(one, new SwainError(verdict.code, verdict.message));
     this.hooks.onGranted(node);
-    const reply: LeaseReply = { logId: this.state.logId, epoch: this.epoch, generation: verdict.generation };
+    const own = { epoch: this.epoch, generation: verdict.generation };
+    const { epoch = 0, generation = 0 } = request;
+    const lost = hasLost(own, { epoch, generation }) ? { lost: epoch } : {};
+    const reply: LeaseReply = { logId: this.state.logId, ...own, ...lost };
     respond(this.context.bus, one.message, this.context.subjects.node.inbox(node), reply);
   }
 
