@@ -80,16 +80,19 @@ export function feedEvent(value: unknown): Feed | undefined {
   return good && named ? (event as unknown as Feed) : undefined;
 }
 
-/** Remembers how far each log was shown: one that was restored goes on from before the end of the log it is made of. */
+/**
+ * Remembers how far each leader of each log was shown: a log that was restored goes on from before the end of the one it is
+ * made of, and one that lost its end from before that.
+ */
 class Tail {
-  /** Log id → the last event accepted. It grows with each restore alone. */
+  /** Log id and epoch → the last event accepted. It grows with each leader alone. */
   private readonly last = new Map<string, Position>();
 
-  /** True for an event past all of its log that were accepted. */
+  /** True for an event past all of its leader's that were accepted. */
   accept(event: Feed): boolean {
     if (this.covers(event)) return false;
     const { sequence, index } = event;
-    this.last.set(logIdOf(event), { sequence, index });
+    this.last.set(termOf(event), { sequence, index });
     return true;
   }
 
@@ -99,7 +102,7 @@ class Tail {
   }
 
   private covers(event: Feed): boolean {
-    const last = this.last.get(logIdOf(event));
+    const last = this.last.get(termOf(event));
     if (last === undefined) return false;
     return event.sequence < last.sequence || (event.sequence === last.sequence && event.index <= last.index);
   }
@@ -107,4 +110,5 @@ class Tail {
 
 type Position = Pick<Feed, "sequence" | "index">;
 
-const logIdOf = ({ id }: Feed): string => id.slice(0, id.indexOf("."));
+/** The id without sequence and index. */
+const termOf = ({ id }: Feed): string => id.split(".").slice(0, -2).join(".");

@@ -1379,7 +1379,7 @@ credit?: number
 export interface Feed {
 specversion: "1.0"
 /**
- * <log id>.<sequence>.<index>
+ * <log id>.<epoch>.<sequence>.<index>: a log that lost its end gives sequences again, but in a later epoch.
  */
 id: string
 /**

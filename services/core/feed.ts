@@ -23,7 +23,7 @@ export function feedEvents(cluster: string, sequence: number, event: Event): Fee
       verb: item.verb,
       value: {
         specversion: "1.0",
-        id: `${event.logId}.${sequence}.${index}`,
+        id: `${event.logId}.${event.epoch}.${sequence}.${index}`,
         source: `swain/${cluster}`,
         type: `swain.${item.kind}.${item.verb}`,
         subject: `${namespace ?? "_"}/${item.kind}/${item.name}`,

@@ -222,6 +222,12 @@ test("events -f shows past events, then new ones, each once and in order", async
   leader.feed(3, { kind: "pod", name: "web-1", verb: "starting", namespace: "default" });
   leader.feed(5, { kind: "pod", name: "web-1", verb: "ready", namespace: "default" });
   await shown(run, "ready");
+  // The log lost its end, and what came before it goes on from there.
+  leader.feed(4, { kind: "leader", name: "c2", verb: "elected" }, 4);
+  await shown(run, "elected");
+  leader.feed(4, { kind: "leader", name: "c2", verb: "elected" }, 4);
+  leader.feed(5, { kind: "pod", name: "web-1", verb: "failed", namespace: "default" }, 4);
+  await shown(run, "failed");
   run.interrupt();
   expect(await run.done).toBe(0);
   const events = run
@@ -234,6 +240,8 @@ test("events -f shows past events, then new ones, each once and in order", async
     "3 swain.pod.starting",
     "4 swain.node.unknown",
     "5 swain.pod.ready",
+    "4 swain.leader.elected",
+    "5 swain.pod.failed",
   ]);
 });
 

@@ -77,8 +77,9 @@ export class FakeLeader {
   }
 
   /** Publishes an item of an event to the feed. */
-  feed(sequence: number, item: { kind: string; name: string; verb: string; namespace?: string }): void {
-    this.bus.publish(this.subjects.feed(item.namespace, item.kind, item.name, item.verb), feedEvent(sequence, item));
+  feed(sequence: number, item: { kind: string; name: string; verb: string; namespace?: string }, epoch = 1): void {
+    const subject = this.subjects.feed(item.namespace, item.kind, item.name, item.verb);
+    this.bus.publish(subject, feedEvent(sequence, item, epoch));
   }
 
   bodies(verb: string): Asked["body"][] {
@@ -103,10 +104,11 @@ export class FakeLeader {
 export function feedEvent(
   sequence: number,
   item: { kind: string; name: string; verb: string; namespace?: string },
+  epoch = 1,
 ): Record<string, unknown> {
   return {
     specversion: "1.0",
-    id: `log.${sequence}.0`,
+    id: `log.${epoch}.${sequence}.0`,
     source: "swain/test",
     type: `swain.${item.kind}.${item.verb}`,
     subject: `${item.namespace ?? "_"}/${item.kind}/${item.name}`,
