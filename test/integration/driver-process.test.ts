@@ -261,6 +261,17 @@ it("all that a program run beside it printed arrives before its end, however lon
   expect(bytes).toBe(100_000);
 });
 
+it("a program run beside it ends though its client left while it started", async () => {
+  const command = ["sleep", "20"];
+  const launch = { prefix: [], command, folder: "/", env: { PATH: process.env["PATH"] ?? "" } };
+  const left = new AbortController();
+  // After the last look at whether the client is there.
+  const signal = Object.assign(left.signal, { throwIfAborted: () => queueMicrotask(() => left.abort()) });
+  const parts = { clock: new ManualClock(), running: async () => true };
+  const program = await runExec(parts, launch, { command, tty: null, stdin: false, signal }, async () => {});
+  expect(await program.ended).toBe(128 + 9);
+});
+
 it("a program run beside it ends though it left one behind that prints on", async () => {
   const driver = stage.driver();
   const { id } = await run(driver, specOf(idle));

@@ -86,6 +86,8 @@ function ofNoProgram(refusal: unknown): ExecRun {
 function watchOver({ clock, running }: ExecParts, child: ChildProcess, signal: AbortSignal): () => void {
   const end = (): void => void endAll(child);
   signal.addEventListener("abort", end, { once: true });
+  // The client may have left while it started.
+  if (signal.aborted) end();
   const cancel = clock.every(lookEvery, () => {
     void running().then((runs) => {
       if (!runs) end();
