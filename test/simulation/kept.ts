@@ -7,4 +7,11 @@ export interface Kept {
   readonly why: string;
 }
 
-export const kept: readonly Kept[] = [];
+export const kept: readonly Kept[] = [
+  {
+    seed: "k-table-4",
+    minutes: 10,
+    unsynced: true,
+    why: "proxies did not take a service back whose deletion a power cut had taken",
+  },
+];
