@@ -330,6 +330,7 @@ class NodeAgent implements Agent {
 
   /** The log lost its end with the election of the newest leader followed: nothing that was told compares with what comes. */
   private lost(leading: number): void {
+    if (this.stopped) return;
     const { epoch, generation } = this.held;
     this.ports.log.warn("the log lost what this node was told last: all is asked for anew", {
       code: "LOG_UNKNOWN",

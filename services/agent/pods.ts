@@ -121,7 +121,7 @@ export class Pods {
       if (runner === undefined) this.open(key, item, this.strangers.get(key) ?? []);
       // It makes way first: `gone` goes on.
       else if (!runner.isOf(item)) runner.tell(null);
-      else if (anew || runner.view().pod?.generation !== item.generation) runner.tell(item);
+      else if (anew || !isTold(runner.view().pod, item)) runner.tell(item);
       // It is stopped and the leader still lists it: it may not have heard.
       else if (full && item.desired === "stop") runner.repeat();
       this.strangers.delete(key);
@@ -143,7 +143,7 @@ export class Pods {
   records(): Record<Key, KeptRecord> {
     const records = Object.fromEntries(this.kept);
     for (const [key, runner] of this.runners)
-      if (runner.view().pod !== null) records[key] = keptOf(runner.view().record);
+      if (runner.view().pod !== null) records[key] = { ...keptOf(runner.view().record), ...runner.madeFrom() };
     return records;
   }
 
@@ -234,7 +234,8 @@ export class Pods {
     // Containers of what had its name before make way first: `gone` goes on.
     const isOther = containers.some(({ templateId }) => !mayBeSameTemplate(templateId, item?.templateId));
     const pod = isOther ? null : item;
-    const kept = pod === null ? null : (this.kept.get(key) ?? null);
+    const known = this.kept.get(key) ?? null;
+    const kept = pod !== null && mayBeSameTemplate(known?.templateId, pod.templateId) ? known : null;
     this.kept.delete(key);
     const record = adoptRecord(kept, containers, this.ports.clock.mono(), restartDelayMs);
     const runner = new PodRunner(this.context, key, { pod, record, containers, graceMs: bounds.orphanGraceMs });
@@ -246,7 +247,7 @@ export class Pods {
     this.runners.delete(key);
     this.hooks.saveSoon();
     const item = this.items.get(key);
-    if (item !== undefined && this.onEmpty === null) this.open(key, item, []);
+    if (item !== undefined && this.onEmpty === null && !this.ending.signal.aborted) this.open(key, item, []);
     if (this.runners.size === 0) this.onEmpty?.();
   }
 
@@ -401,4 +402,9 @@ export class Pods {
       this.hooks.onReport(key, { namespace: item.namespace, name: item.name, state: "starting", observed });
     }
   }
+}
+
+/** The log may give a generation again after it lost its end. */
+function isTold(pod: AssignedPod | null, { generation, desired, templateId }: AssignedPod): boolean {
+  return pod?.generation === generation && pod.desired === desired && pod.templateId === templateId;
 }

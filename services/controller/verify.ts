@@ -1,6 +1,7 @@
 // `swain state verify`: folds the log, compares the snapshots with the fold as it was at their sequence, and every key of
 // every bucket with its projection, byte for byte. It reads streams and KV and nothing else, so that a controller that
 // folds or projects wrongly cannot vouch for itself. Called by the CLI, in a process of its own.
+import type { SnapshotLine } from "../../schemas/generated/types.ts";
 import type { Bus } from "../bus/port.ts";
 import type { BucketName } from "../bus/subjects.ts";
 import { bucketOrder, subjectsOf } from "../bus/subjects.ts";
@@ -174,8 +175,17 @@ function differing(expected: Generator<string>, found: Generator<string>): numbe
   for (;;) {
     const [left, right] = [expected.next(), found.next()];
     if (left.done === true && right.done === true) return count;
-    if (left.value !== right.value) count++;
+    if (left.value !== right.value && !isOfBefore(left.value, right.value)) count++;
   }
+}
+
+/** True for a workload's line that differs only in what snapshots did not hold once: by which events its templates were set. */
+function isOfBefore(expected: string | undefined, found: string | undefined): boolean {
+  if (expected?.startsWith('{"workload":') !== true || found === undefined) return false;
+  const [left, right] = [expected, found].map((line) => JSON.parse(line) as SnapshotLine);
+  const known = new Set(right?.workload?.templates.flatMap((one) => (one.eventId === undefined ? [] : one.generation)));
+  for (const one of left?.workload?.templates ?? []) if (!known.has(one.generation)) delete one.eventId;
+  return JSON.stringify(left) === JSON.stringify(right);
 }
 
 async function compare(

@@ -1,6 +1,9 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { PodObject } from "../../schemas/generated/types.ts";
+import { openLedger } from "../../services/controller/snapshot/open.ts";
+import { makeSnapshot } from "../../services/controller/snapshot/work.ts";
 import { verifyState } from "../../services/controller/verify.ts";
+import { encodeState } from "../../services/core/snapshot/encode.ts";
 import { openWorld } from "../support/bus.ts";
 import type { RealWorld } from "../support/bus.ts";
 import { startTestController, TestAgent, TestClient, until } from "../support/controllers.ts";
@@ -47,6 +50,19 @@ describeServers("state verify", (binary) => {
     expect(result.foreign).toBe(1);
     expect(result.records).toBe(result.sequence);
     expect(result.keys).toBeGreaterThanOrEqual(9);
+  });
+
+  it("takes a snapshot for what it is that was made before templates had the id of their event, and no other", async () => {
+    await leader.controller.stop();
+    const ports = workPorts(await world.connect(), world.cluster);
+    const { ledger } = await openLedger(ports, { onForeign: () => {}, onProblem: () => {} });
+    const { sequence } = ledger.state;
+    const lines = [...encodeState(ledger.state)].map((line) => line.replace(/"eventId":"[^"]*",/g, ""));
+    await makeSnapshot(ports, { sequence, afresh: false, lines });
+    expect((await verify()).snapshots.map(({ state }) => state)).toEqual(["equal"]);
+    const others = lines.map((line) => line.replace('"replicas":3', '"replicas":4'));
+    await makeSnapshot(ports, { sequence, afresh: true, lines: others });
+    expect((await verify()).snapshots.map(({ state }) => state)).toEqual(["different"]);
   });
 
   it("finds a tampered, a missing and a stray key when no leader repairs them", async () => {

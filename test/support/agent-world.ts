@@ -8,6 +8,7 @@ import { Journal } from "../../services/agent/journal.ts";
 import type { Lease } from "../../services/agent/pod/fence.ts";
 import { Pods } from "../../services/agent/pods.ts";
 import type { Driver } from "../../services/agent/runtime/driver.ts";
+import type { Prober } from "../../services/agent/prober.ts";
 import { createSimDriver, simProber } from "../../services/agent/runtime/sim/driver.ts";
 import { SimEngine } from "../../services/agent/runtime/sim/engine.ts";
 import type { SimContainer } from "../../services/agent/runtime/sim/engine.ts";
@@ -32,6 +33,10 @@ export class PodsWorld {
   readonly said = new Map<string, string[]>();
   /** What leaders have granted the node. */
   lease: Lease = { grantedAt: null, adoptedAt: -Infinity, sleptAt: null };
+  /** What checks containers, instead of the simulated engine itself. */
+  prober: Prober | null = null;
+  /** The engine answers what it knows of a container after this. */
+  inspecting: Promise<void> | null = null;
   /** Fences are looked after each second, as with pods that have one. */
   heeds = false;
   private pods: Pods | null = null;
@@ -59,7 +64,7 @@ export class PodsWorld {
       random: { next: () => 0.5 },
       disk,
       log: silent,
-      prober: simProber(this.engine),
+      prober: this.prober ?? simProber(this.engine),
       meter: newMeter(),
       openDriver: unused,
       machineUsage: null,
@@ -115,6 +120,11 @@ export class PodsWorld {
     await settle();
   }
 
+  /** Lets go of all pods, as an agent that stops. */
+  async close(): Promise<void> {
+    await this.pods?.close();
+  }
+
   /** Stops and removes all pods, as an agent that takes them along. */
   async stopAll(): Promise<void> {
     await this.pods?.stopAll();
@@ -153,7 +163,8 @@ export class PodsWorld {
             const what = typeof args[0] === "string" ? args[0] : (args[0] as { pod: string }).pod;
             this.calls.push({ verb: name, at: this.clock.mono(), what });
           }
-          return (member as (...all: unknown[]) => unknown).apply(target, args);
+          const call = (): unknown => (member as (...all: unknown[]) => unknown).apply(target, args);
+          return name === "inspect" && this.inspecting !== null ? this.inspecting.then(call) : call();
         };
       },
     });

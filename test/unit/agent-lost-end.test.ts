@@ -3,13 +3,15 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { createAgent } from "../../services/agent/agent.ts";
 import type { Agent } from "../../services/agent/agent.ts";
 import { bounds } from "../../services/agent/bounds.ts";
+import type { Outcome } from "../../services/agent/prober.ts";
 import { newMeter } from "../../services/agent/figures.ts";
-import type { DriverIdentity } from "../../services/agent/runtime/driver.ts";
+import type { ContainerInfo, DriverIdentity } from "../../services/agent/runtime/driver.ts";
 import { createSimDriver, simProber } from "../../services/agent/runtime/sim/driver.ts";
 import { SimEngine } from "../../services/agent/runtime/sim/engine.ts";
+import { SwainError } from "../../services/kernel/errors.ts";
 import { silent } from "../../services/kernel/log.ts";
 import { TestLeader } from "../support/agent-leader.ts";
-import { MemoryDisk, podNamed } from "../support/agent.ts";
+import { httpPort, MemoryDisk, podNamed } from "../support/agent.ts";
 import { PodsWorld } from "../support/agent-world.ts";
 import { names, SimWorld } from "../support/sim-bus-world.ts";
 
@@ -68,17 +70,117 @@ describe("the containers of a pod", () => {
     expect(world.of(key)).toHaveLength(1);
   });
 
+  it("start again where the log has them again that had been told to stop, by the same number", async () => {
+    const pod = podNamed("web-1", { templateId: "a" });
+    await world.tell([{ ...pod, desired: "stop" }]);
+    await world.tell([pod]);
+    await world.clock.advance(1000);
+    expect(world.state(key)).toBe("ready");
+  });
+
   it("go on where the log has them again, or a leader or the container does not say of which template they are", async () => {
     const pod = podNamed("web-1");
     await world.tell([pod]);
     const [{ id } = { id: "" }] = world.of(key);
-    await world.tell([{ ...pod, templateId: "a", generation: 2 }]);
-    await world.tell([{ ...pod, generation: 3 }]);
-    await world.tell([{ ...pod, templateId: "a", generation: 4 }]);
+    // As leaders of two versions tell it.
+    for (const one of [{ templateId: "a" }, {}, { templateId: "a" }]) await world.tell([{ ...pod, ...one }]);
     expect(world.running(key).map((one) => one.id)).toEqual([id]);
-    await world.tell([{ ...pod, templateId: "b", generation: 5 }]);
+    await world.tell([{ ...pod, templateId: "b" }]);
     expect(world.running(key).map((one) => one.id)).not.toEqual([id]);
     await world.stopAll();
+    expect(world.of(key)).toEqual([]);
+  });
+});
+
+describe("a pod that was given the name of one the log lost", () => {
+  const failing = podNamed("web-1", {
+    templateId: "a",
+    restartPolicy: "Never",
+    containers: [{ name: "web", sim: { failPull: true } }],
+  });
+  const next = podNamed("web-1", { templateId: "b", restartPolicy: "Never" });
+  const isReady = (): void => {
+    expect(world.reports.get(key)).toMatchObject({ templateId: "b", state: "ready" });
+    expect(world.running(key).map(({ spec }) => spec.templateId)).toEqual(["b"]);
+  };
+
+  it("has nothing of what the journal knew of that one", async () => {
+    await world.tell([failing]);
+    await world.clock.advance(1000);
+    expect(world.state(key)).toBe("failed");
+    await world.crash();
+    world.engine.down();
+    await world.start();
+    await world.tell([next]);
+    world.engine.up();
+    await world.clock.advance(20_000);
+    isReady();
+  });
+
+  it("nor when the agent ends before it wrote anything else", async () => {
+    await world.tell([failing]);
+    await world.clock.advance(1000);
+    await world.tell([{ ...next, restartPolicy: "Always" }]);
+    await world.crash();
+    await world.start();
+    await world.clock.advance(20_000);
+    isReady();
+  });
+
+  it("does not start a container that the engine had made for that one without an answer", async () => {
+    const make = world.engine.create.bind(world.engine);
+    world.engine.create = (spec, owner) => {
+      make(spec, owner);
+      world.engine.down();
+      world.engine.create = make;
+      throw new SwainError("ENGINE_UNREACHABLE", "gone in the middle of the call");
+    };
+    await world.tell([podNamed("web-1", { templateId: "a" })]);
+    await world.tell([next]);
+    world.engine.up();
+    await world.clock.advance(60_000);
+    isReady();
+  });
+
+  it("is looked after once, also when a check of that one ends late", async () => {
+    const late: ((outcome: Outcome) => void)[] = [];
+    const check = (info: ContainerInfo): Promise<Outcome> => {
+      if (info.templateId === "a") return new Promise((resolve) => late.push(resolve));
+      return Promise.resolve({ ok: true, reached: true, why: "" });
+    };
+    await world.crash();
+    world.prober = { rechecks: true, check };
+    await world.start();
+    const containers = [{ name: "web", sim: {}, ports: httpPort }];
+    await world.tell([podNamed("web-1", { templateId: "a", containers })]);
+    await world.tell([podNamed("web-1", { templateId: "b", containers })]);
+    await world.clock.advance(500);
+    isReady();
+    const creates = world.calls.filter(({ verb }) => verb === "create").length;
+    late[0]?.({ ok: false, reached: false, why: "no answer" });
+    await world.clock.advance(500);
+    expect(world.calls.filter(({ verb }) => verb === "create")).toHaveLength(creates);
+    await world.close();
+    await world.clock.advance(60_000);
+    expect(world.clock.pending).toBe(0);
+  });
+
+  it("is not begun by an agent that stops while that one makes way", async () => {
+    await world.tell([podNamed("web-1", { templateId: "a" })]);
+    let release = (): void => {};
+    const remove = world.engine.remove.bind(world.engine);
+    world.engine.remove = (container) => {
+      world.inspecting = new Promise((resolve) => {
+        release = resolve;
+      });
+      remove(container);
+    };
+    await world.tell([next]);
+    await world.clock.advance(500);
+    const closing = world.close();
+    release();
+    await world.clock.advance(5000);
+    await closing;
     expect(world.of(key)).toEqual([]);
   });
 });

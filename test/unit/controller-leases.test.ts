@@ -10,6 +10,7 @@ import { noMeasures } from "../../services/controller/figures.ts";
 import { Boots } from "../../services/controller/nodes/boots.ts";
 import { Leases } from "../../services/controller/nodes/leases.ts";
 import type { Context } from "../../services/controller/ports.ts";
+import { fencing } from "../../services/core/fence.ts";
 import { SwainError } from "../../services/kernel/errors.ts";
 import { silent } from "../../services/kernel/log.ts";
 import { ManualClock, settle } from "../support/agent.ts";
@@ -110,6 +111,24 @@ describe("a lease", () => {
     expect(await lost({ epoch, generation: generation + 1 })).toBe(epoch);
     expect(await lost({ epoch, generation })).toBeUndefined();
     expect(await lost({ epoch: epoch - 1, generation: generation + 1 })).toBeUndefined();
+  });
+
+  it("says nothing of the kind where the log may have been read stale, before that would have ended", async () => {
+    const { logId, epoch } = cluster.state;
+    const lost = async (node: string, more: number): Promise<unknown> => {
+      ask(node, { bootId: "b", logId, epoch: epoch + more, generation: 0 });
+      await clock.advance(100);
+      await look({ replicas: 3 });
+      return answers.at(-1)?.body["lost"];
+    };
+    expect(await lost("n1", 7)).toBeUndefined();
+    await clock.advance(fencing.staleReadMs * fencing.drift);
+    expect(await lost("n1", 8)).toBeUndefined();
+    expect(await lost("n2", 7)).toBeUndefined();
+    await clock.advance(fencing.staleReadMs * fencing.drift - 1000);
+    expect(await lost("n1", 8)).toBeUndefined();
+    await clock.advance(1000);
+    expect(await lost("n1", 8)).toBe(epoch + 8);
   });
 
   it("waits for a look that began after it was asked for", async () => {

@@ -47,6 +47,8 @@ export interface KeptRecord {
   readonly fenced: boolean;
   /** It is fenced and ran on after a start of the agent that has had no lease yet: the next start gives it no more time. */
   readonly unleased: boolean;
+  /** Of the pod it is about, where that is known. */
+  readonly templateId?: string;
 }
 
 export interface PodRecord extends KeptRecord {

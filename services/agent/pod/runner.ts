@@ -124,6 +124,11 @@ export class PodRunner {
     return mayBeSameTemplate(this.templateId, templateId);
   }
 
+  /** What the journal keeps beside the record: which pod it is about. */
+  madeFrom(): { templateId?: string } {
+    return this.templateId === undefined ? {} : { templateId: this.templateId };
+  }
+
   /** Takes over what the node is told; null = not wanted here any more. */
   tell(pod: AssignedPod | null): void {
     const leaves = this.pod?.desired === "run" && pod?.desired !== "run";
@@ -245,7 +250,11 @@ export class PodRunner {
     if (step.do === "wait") {
       this.wait(step);
     } else if (step.do === "done") {
-      if (this.pod === null) this.context.onGone(this.key);
+      if (this.pod === null) {
+        // A check that ends later must not say so again: another may have the name by then.
+        this.closed = true;
+        this.context.onGone(this.key);
+      }
     } else if (this.context.outage() === null || (step.do === "stop" && this.record.fenced)) {
       await (step.do === "stop" ? this.stop(step) : this.act(step));
       this.again = true;

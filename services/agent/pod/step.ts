@@ -1,6 +1,7 @@
 // What to do next about one pod: the heart of the agent, and pure. Given what the node was told, what the engine shows
 // and what is remembered, it says one step; the runner does it and asks again. At the fixed point it says `wait`.
 import type { AssignedPod } from "../../../schemas/generated/types.ts";
+import { mayBeSameTemplate } from "../../core/template.ts";
 import type { ContainerInfo } from "../runtime/driver.ts";
 import { fencedStep } from "./fence.ts";
 import type { Fence } from "./fence.ts";
@@ -54,7 +55,8 @@ function wantedStep(
   const byName = new Map<string, ContainerInfo>();
   const surplus: string[] = [];
   for (const container of containers) {
-    const known = pod.containers.some(({ name }) => name === container.name);
+    const isOwn = mayBeSameTemplate(container.templateId, pod.templateId);
+    const known = isOwn && pod.containers.some(({ name }) => name === container.name);
     if (known && !byName.has(container.name)) byName.set(container.name, container);
     else surplus.push(container.id);
   }

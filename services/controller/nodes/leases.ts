@@ -8,6 +8,7 @@ import { limits } from "../../bus/limits.ts";
 import type { BusMessage } from "../../bus/port.ts";
 import { respond, respondError } from "../../bus/respond.ts";
 import { idOf } from "../../bus/subjects.ts";
+import { fencing } from "../../core/fence.ts";
 import { hasLost, leaseVerdict } from "../../core/lease.ts";
 import type { ReadState } from "../../core/model.ts";
 import type { Cancel } from "../../kernel/clock.ts";
@@ -43,6 +44,8 @@ export class Leases {
   private readonly epoch: number;
   /** One per node: an agent that asks again has given up on the request before, or has two answers for one. */
   private waiting = new Map<string, Waiting>();
+  /** Node → the epoch it asked with that is not in a log with several replicas, and since when. */
+  private readonly doubts = new Map<string, { readonly epoch: number; readonly since: number }>();
   private timer: Cancel | null = null;
   private looking = false;
   private ended = false;
@@ -137,9 +140,20 @@ export class Leases {
     this.hooks.onGranted(node);
     const own = { epoch: this.epoch, generation: verdict.generation };
     const { epoch = 0, generation = 0 } = request;
-    const lost = hasLost(own, { epoch, generation }) ? { lost: epoch } : {};
+    const lost = hasLost(own, { epoch, generation }) && this.isSure(node, epoch) ? { lost: epoch } : {};
     const reply: LeaseReply = { logId: this.state.logId, ...own, ...lost };
     respond(this.context.bus, one.message, this.context.subjects.node.inbox(node), reply);
+  }
+
+  /** A log with several replicas may be read stale for a while, and a later leader be in it all the same. */
+  private isSure(node: string, epoch: number): boolean {
+    if (!this.replicated) return true;
+    const now = this.context.clock.mono();
+    const known = this.doubts.get(node);
+    if (known?.epoch === epoch) return now - known.since >= fencing.staleReadMs * fencing.drift;
+    if (this.doubts.size >= limits.inboxRequests) this.doubts.clear();
+    this.doubts.set(node, { epoch, since: now });
+    return false;
   }
 
   private refuse({ node, message }: Waiting, error: SwainError): void {
