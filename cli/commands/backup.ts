@@ -1,4 +1,4 @@
-import type { ReadState } from "../../services/core/model.ts";
+import type { Ledger } from "../../services/controller/ledger.ts";
 import type { StoredSnapshot } from "../../services/controller/snapshot/store.ts";
 import { SwainError } from "../../services/kernel/errors.ts";
 import type { BackupWriter } from "../backup-file.ts";
@@ -36,25 +36,21 @@ async function backup(call: Call): Promise<void> {
     const { ledger, base } = await openLedger({ bus, subjects, packing: systemPacking }, options);
     const { logId, sequence } = ledger.state;
     if (logId === "") throw new SwainError("NOT_FOUND", `cluster ${cluster} has no log yet`);
-    const { records } = await write(client, file, ledger.state, base);
+    const { records } = await write(client, file, ledger, base);
     const from = base === null ? "" : `, from the snapshot of ${base.manifest.sequence} on,`;
     call.terminal.out(`${records} records up to sequence ${sequence} of log ${logId}${from} are in ${file}\n`);
   });
 }
 
 /** Of a log that was cut: the snapshot, and the records from its last event on, by which it is known to belong there. */
-async function write(
-  client: Client,
-  file: string,
-  { clusterUid, logId, sequence }: ReadState,
-  base: StoredSnapshot | null,
-): Promise<BackupWriter> {
+async function write(client: Client, file: string, ledger: Ledger, base: StoredSnapshot | null): Promise<BackupWriter> {
   const { BackupWriter } = await import("../backup-file.ts");
   const { encodeState } = await import("../../services/core/snapshot/encode.ts");
   const { loadSnapshot } = await import("../../services/controller/snapshot/store.ts");
   const { systemPacking: packing } = await import("../../services/kernel/node/packing.ts");
   const { version } = await import("../../services/kernel/version.ts");
   const { bus, subjects, cluster, clock } = client;
+  const { clusterUid, logId, sequence } = ledger.state;
   const log = bus.log(subjects.stream);
   const format = base === null ? 1 : 2;
   const time = new Date(clock.wall()).toISOString();
@@ -76,6 +72,8 @@ async function write(
     if ((await log.tail()).first > from) {
       throw new SwainError("LOG_CUT", `the log was cut beyond ${from} while it was read: try again`);
     }
+    // What a power cut takes meanwhile may have grown again under other events.
+    await ledger.confirm(log);
     await writer.finish();
   } catch (error) {
     writer.abandon();

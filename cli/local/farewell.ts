@@ -41,7 +41,8 @@ function farewell(bus: Bus, cluster: string, removal: Removal, clock: Clock): Pr
 }
 
 /** Generations of nodes are sequences of the log, and a later one says that the node was registered anew and told everything. */
-function holdsNothing(message: BusMessage, { logId, sequence }: Removal): boolean {
+function holdsNothing(message: BusMessage, { logId, epoch = 0, sequence }: Removal): boolean {
   const body = message.json();
-  return isHeartbeat(body) && body.logId === logId && body.generation >= sequence;
+  // What an earlier leader told may be of an end that the log lost, and its number means nothing here.
+  return isHeartbeat(body) && body.logId === logId && (body.epoch ?? Infinity) >= epoch && body.generation >= sequence;
 }

@@ -58,5 +58,8 @@ export async function removedNodes(bus: Bus, cluster: string, seen: Place): Prom
 const ofLog = (removals: readonly Removal[], newest: Place | undefined): Removal[] =>
   removals.filter(({ logId }) => logId === newest?.logId).toReversed();
 
-/** The id of a feed event begins with the log's own. */
-const placeOf = ({ id, sequence }: Feed): Place => ({ logId: id.split(".")[0] ?? "", sequence });
+/** The id of a feed event begins with the log's own, and has the epoch next where the leader is of this version. */
+const placeOf = ({ id, sequence }: Feed): Place => {
+  const [logId = "", epoch, ...rest] = id.split(".");
+  return { logId, ...(rest.length < 2 ? {} : { epoch: Number(epoch) }), sequence };
+};

@@ -101,10 +101,10 @@ export class JetStreamBucket implements Bucket {
           else telling.set(entry.key, entry);
         },
         onCaughtUp: () => {
-          const live = [...(telling ?? [])].filter(([, { value }]) => value !== null);
+          const live = new Map([...(telling ?? [])].filter(([, { value }]) => value !== null));
           telling = undefined;
-          for (const [, entry] of live) handlers.onEntry(entry);
-          handlers.onLoaded(new Set(live.map(([key]) => key)));
+          for (const entry of live.values()) handlers.onEntry(entry);
+          handlers.onLoaded(new Set(live.keys()), live);
         },
         onLost,
       });

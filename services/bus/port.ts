@@ -150,5 +150,6 @@ export interface Bucket {
 
 export interface WatchHandlers {
   onEntry(entry: BucketEntry): void;
-  onLoaded(keys: ReadonlySet<string>): void;
+  /** `told`: the live keys with the revisions just told. */
+  onLoaded(keys: ReadonlySet<string>, told: ReadonlyMap<string, BucketEntry>): void;
 }

@@ -58,6 +58,8 @@ export class Ledger {
       const { first } = await log.tail();
       if (first > from)
         throw new SwainError("LOG_UNKNOWN", `the log begins at ${first} now, and was read from ${from} on`);
+      // So would others than those before them, had the log lost its end meanwhile and grown again.
+      await this.confirm(log);
     }
     // Records may be missing at the very end (deleted by hand): what counts for the next append is the tail.
     return Math.max(last, this.state.sequence);

@@ -394,7 +394,7 @@ describe("the assigner", () => {
     await change("one");
     bus.sent.length = 0;
     cluster.write("remove", admitRemoval(cluster.state, "n1", true).items);
-    const { sequence, logId } = cluster.state;
+    const { sequence, logId, epoch } = cluster.state;
     const obey = bus.answer;
     bus.answer = () => Promise.reject(new SwainError("TIMEOUT", "lost"));
     assigner.onRemoved("n1", sequence);
@@ -404,9 +404,17 @@ describe("the assigner", () => {
     await settle();
     const farewell = { base: 0, generation: sequence, items: [], gone: [] };
     expect(assigns()).toMatchObject([farewell, farewell]);
+    // Of an end that the log lost: the number means nothing.
+    bus.answer = () => Promise.reject(new SwainError("TIMEOUT", "lost"));
+    assigner.onRemoved("n1", sequence);
+    await settle();
+    bus.answer = obey;
+    assigner.onHeard("n1", { bootId: "b", logId, epoch: epoch - 1, generation: sequence + 20 });
+    await settle();
+    expect(assigns()).toMatchObject([farewell, farewell, farewell, farewell]);
     assigner.onHeard("n1", { bootId: "b", logId, generation: sequence });
     await settle();
-    expect(bus.sent).toHaveLength(2);
+    expect(bus.sent).toHaveLength(4);
   });
 
   it("says nothing to an agent that follows another log", async () => {

@@ -97,7 +97,8 @@ describe("the keeper of snapshots", () => {
     const clock = new ManualClock();
     let end: (error: Error) => void = () => {};
     const snapshotter: Snapshotter = { ...noSnapshotter, check: () => new Promise((_, reject) => (end = reject)) };
-    const bus = { log: () => ({ room: () => Promise.resolve({ used: 0, most: 0 }) }) } as unknown as Bus;
+    const log = { room: () => Promise.resolve({ used: 0, most: 0 }) };
+    const bus = { log: () => log, onState: () => () => {} } as unknown as Bus;
     const parts = { clock, bus, snapshotter, policy: snapshotPolicy, counters: noCounts(), log: silent };
     const context = { ...parts, subjects: subjectsOf("test") } as unknown as Context;
     const keeper = new SnapshotKeeper(context, new TestCluster().state, () => true);

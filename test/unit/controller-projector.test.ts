@@ -23,8 +23,8 @@ const settledMs = 20_000;
 /** The log holds records that this controller has not folded. */
 const tail = 5;
 
-async function projecting() {
-  const world = await SimWorld.open();
+async function projecting({ synced = true } = {}) {
+  const world = await SimWorld.open({ synced });
   const { bus, clock } = await world.client();
   const { bus: stranger } = await world.client();
   await world.fill(stranger, 0, tail);
@@ -142,5 +142,23 @@ it("says once that a bucket does not take an object, writes others, and it again
   await world.time.pass(100);
   expect(await held()).toContain("small");
   expect(projector.lag()).toEqual({ keys: 0, ms: 0 });
+  projector.stop();
+});
+
+it("hold again what only a bucket lost in a power cut, and the log has", async () => {
+  const { world, projector, write, held } = await projecting({ synced: false });
+  const withPort = (port: number): EventItem => ({
+    ...applied,
+    spec: { ...applied.spec, ports: [{ port, targetPort: 80 }] },
+  });
+  write(withPort(80));
+  await world.time.pass(300_000);
+  write(withPort(81));
+  await world.time.pass(1000);
+  expect(await held()).toContain(":81,");
+  world.server.powerCut();
+  world.server.start();
+  await world.time.pass(settledMs);
+  expect(await held()).toContain(":81,");
   projector.stop();
 });

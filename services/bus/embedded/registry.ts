@@ -33,7 +33,14 @@ export interface Registry {
   readonly members: readonly Member[];
   readonly tokens: readonly IssuedToken[];
   /** How far the log was looked through for removed nodes. */
-  readonly seen: { readonly logId: string; readonly sequence: number };
+  readonly seen: Place;
+}
+
+/** An event of the log; `epoch` is of the leader that wrote it, which earlier versions did not note. */
+export interface Place {
+  readonly logId: string;
+  readonly epoch?: number;
+  readonly sequence: number;
 }
 
 export const emptyRegistry: Registry = { members: [], tokens: [], seen: { logId: "", sequence: 0 } };
@@ -123,9 +130,7 @@ export function sweep(registry: Registry, now: number): Registry {
 }
 
 /** A node that the log says was removed. */
-export interface Removal {
-  readonly logId: string;
-  readonly sequence: number;
+export interface Removal extends Place {
   readonly node: string;
 }
 
@@ -144,9 +149,11 @@ export function leaving(registry: Registry, removals: readonly Removal[]): Remov
   return removals.filter((removal) => isAfter(removal, registry.seen) && roles.has(`agent-${removal.node}`));
 }
 
-/** Another log counts from its own beginning. */
-export const isAfter = (one: Registry["seen"], other: Registry["seen"]): boolean =>
-  one.logId !== other.logId || one.sequence > other.sequence;
+/** Another log counts from its own beginning, and a later leader of one that lost its end from before what was seen. */
+export const isAfter = (one: Place, other: Place): boolean =>
+  one.logId !== other.logId ||
+  one.sequence > other.sequence ||
+  (one.epoch !== undefined && other.epoch !== undefined && one.epoch > other.epoch);
 
 /** The users the server must know for it. */
 export function usersOf(registry: Registry): User[] {

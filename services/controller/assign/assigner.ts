@@ -105,7 +105,9 @@ export class Assigner {
   private sayFarewell(node: string, heard: Held): void {
     const line = this.lines.get(node);
     if (line === undefined || line.farewell === null || line.inFlight || line.queued) return;
-    if (heard.logId === this.state.logId && heard.generation >= line.farewell) line.farewell = null;
+    const { logId, epoch = Infinity, generation } = heard;
+    const isTold = logId === this.state.logId && epoch >= this.state.epoch && generation >= line.farewell;
+    if (isTold) line.farewell = null;
     else this.enqueue(node, line);
   }
 

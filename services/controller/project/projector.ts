@@ -95,7 +95,7 @@ export class Projector {
       this.cancels.push(
         shelf.bucket.watch(">", {
           onEntry: (entry) => this.onEntry(name, shelf, entry),
-          onLoaded: (keys) => this.onLoaded(name, shelf, keys),
+          onLoaded: (keys, told) => this.onLoaded(name, shelf, keys, told),
         }),
       );
     }
@@ -156,9 +156,20 @@ export class Projector {
   }
 
   /** All live keys were told: what is missing must be written, what is too much was marked when it was told. */
-  private onLoaded(name: BucketName, shelf: Shelf, keys: ReadonlySet<string>): void {
+  private onLoaded(
+    name: BucketName,
+    shelf: Shelf,
+    keys: ReadonlySet<string>,
+    told: ReadonlyMap<string, BucketEntry>,
+  ): void {
     if (this.ended) return;
     shelf.loaded = true;
+    // An earlier revision than is known: told while it was written again, or the bucket has lost its end.
+    for (const [key, { revision }] of told) {
+      if (revision >= Math.max(shelf.markers.get(key) ?? 0, shelf.revisions.get(key) ?? 0)) continue;
+      shelf.revisions.set(key, null);
+      this.mark(name, key);
+    }
     for (const key of projectionKeys(this.state, name)) if (!keys.has(key)) this.mark(name, key);
     this.pump();
   }

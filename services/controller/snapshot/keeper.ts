@@ -44,10 +44,18 @@ export class SnapshotKeeper {
 
   /** Looks at what is there, before anything is cut on the strength of it. */
   start(): void {
-    this.checking = this.context.clock.every(this.context.policy.checkMs, () => {
+    const { clock, bus, policy } = this.context;
+    const again = (): void => {
       this.checked = false;
       this.look();
-    });
+    };
+    const ticking = clock.every(policy.checkMs, again);
+    // A server that comes back may have lost what was verified.
+    const unwatch = bus.onState(again);
+    this.checking = () => {
+      ticking();
+      unwatch();
+    };
     this.look();
   }
 

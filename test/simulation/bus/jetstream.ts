@@ -51,6 +51,8 @@ interface Hidden {
 /** Who loses its consumer when the leader of a stream moves: those on one server of three. */
 const hitByMove = 1 / 3;
 const consumerTickMs = 1000;
+/** Streams sync that share of an interval after each other, so that none does together with another. */
+const syncShare = 0.618;
 
 export class JetStream {
   readonly streams = new Map<string, Stream>();
@@ -151,8 +153,12 @@ export class JetStream {
     this.made += 1;
     const { clock } = this.host;
     const { synced, syncIntervalMs, acksDuplicates } = this.options;
-    const syncedAt = (now: number): number =>
-      this.startedAt + Math.floor((now - this.startedAt) / syncIntervalMs) * syncIntervalMs;
+    // Each stream syncs by a timer of its own.
+    const offsetMs = ((this.made * syncShare) % 1) * syncIntervalMs;
+    const syncedAt = (now: number): number => {
+      const since = now - this.startedAt - offsetMs;
+      return this.startedAt + Math.max(0, Math.floor(since / syncIntervalMs) * syncIntervalMs + offsetMs);
+    };
     const stamp = new Date(Math.floor(clock.wall())).toISOString().slice(0, -1);
     const stream = new Stream({
       config,

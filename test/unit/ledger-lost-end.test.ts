@@ -1,0 +1,108 @@
+// What is read of a log, and cut of it, while a power cut takes the end of it or of the snapshots.
+import { expect, it } from "vitest";
+import type { Event } from "../../schemas/generated/types.ts";
+import type { Bus } from "../../services/bus/port.ts";
+import { noCounts } from "../../services/controller/counters.ts";
+import { Ledger } from "../../services/controller/ledger.ts";
+import type { Context } from "../../services/controller/ports.ts";
+import { encodeEvent } from "../../services/controller/record.ts";
+import { SnapshotKeeper } from "../../services/controller/snapshot/keeper.ts";
+import { openLedger } from "../../services/controller/snapshot/open.ts";
+import { snapshotPolicy } from "../../services/controller/snapshot/policy.ts";
+import type { SnapshotOrder } from "../../services/controller/snapshot/port.ts";
+import { checkSnapshots, makeSnapshot } from "../../services/controller/snapshot/work.ts";
+import { silent } from "../../services/kernel/log.ts";
+import { systemIds } from "../../services/kernel/node/ids.ts";
+import { systemPacking } from "../../services/kernel/node/packing.ts";
+import { names, SimWorld } from "../support/sim-bus-world.ts";
+
+/** Long enough for all that was written before to be synced. */
+const syncedMs = 250_000;
+
+/** An election at that sequence, one of a chain; `of` tells two chains apart, `before` is the one it goes on from. */
+const elected = (at: number, of = "old", before = of): Event => ({
+  schema: 1,
+  logId: "l",
+  epoch: at,
+  id: `${of}${at}`,
+  prev: at === 1 ? "" : `${before}${at - 1}`,
+  time: at,
+  cause: "election",
+  items: [
+    ...(at === 1 ? [{ kind: "cluster" as const, verb: "created" as const, name: "u" }] : []),
+    { kind: "leader", verb: "elected", name: "c" },
+  ],
+});
+
+async function append(world: SimWorld, bus: Bus, event: Event): Promise<void> {
+  const options = { expectedSequence: event.epoch - 1, messageId: event.id, timeoutMs: 2000 };
+  await world.time.until(bus.log(names.stream).append(names.eventBatch, encodeEvent(event), options));
+}
+
+it("a ledger does not take for folded what was lost while it read, and grew again behind it", async () => {
+  const world = await SimWorld.open({ synced: false });
+  const [{ bus }, { bus: writer }] = [await world.client(), await world.client()];
+  for (let at = 1; at <= 20; at += 1) await append(world, writer, elected(at));
+  await world.time.pass(syncedMs);
+  for (let at = 21; at <= 40; at += 1) await append(world, writer, elected(at));
+  const log = bus.log(names.stream);
+  let cut = false;
+  const read: typeof log.read = (from, onRecord, upTo) =>
+    log.read(
+      from,
+      (record) => {
+        onRecord(record);
+        if (record.sequence !== 30 || cut) return;
+        cut = true;
+        world.server.powerCut();
+        world.server.start();
+      },
+      upTo,
+    );
+  const ledger = new Ledger(() => {});
+  const caughtUp = ledger.catchUp(Object.assign(Object.create(log) as typeof log, { read })).then(
+    () => "caught up",
+    (error: { code: string }) => error.code,
+  );
+  await world.time.pass(20);
+  await append(world, writer, elected(21, "new", "old"));
+  for (let at = 22; at <= 40; at += 1) await append(world, writer, elected(at, "new"));
+  expect(await world.time.until(caughtUp)).toBe("LOG_UNKNOWN");
+});
+
+it("a log is not cut on the strength of snapshots that were lost", async () => {
+  const world = await SimWorld.open({ synced: false });
+  const { bus, clock } = await world.client();
+  for (let at = 1; at <= 85; at += 1) await append(world, bus, elected(at));
+  await world.time.pass(syncedMs);
+  const ledger = new Ledger(() => {});
+  const fold = (to: number): void => {
+    for (let at = ledger.state.sequence + 1; at <= to; at += 1) ledger.fold(at, encodeEvent(elected(at)));
+  };
+  const ports = { bus, cluster: "test", subjects: names, clock, ids: systemIds, packing: systemPacking };
+  const snapshotter = {
+    check: () => checkSnapshots(ports),
+    make: (order: SnapshotOrder) => makeSnapshot(ports, order),
+  };
+  const policy = { ...snapshotPolicy, events: 20, kept: 10 };
+  const parts = { bus, clock, snapshotter, policy, counters: noCounts(), log: silent, subjects: names };
+  let mayCut = false;
+  const keeper = new SnapshotKeeper(parts as unknown as Context, ledger.state, () => mayCut);
+  fold(60);
+  keeper.start();
+  await world.time.pass(5000);
+  fold(85);
+  keeper.onCommitted(1);
+  await world.time.pass(1000);
+  expect(keeper.status().verified.map(({ sequence }) => sequence)).toEqual([85, 60]);
+  world.server.powerCut();
+  world.server.start();
+  await world.time.pass(5000);
+  expect(await world.last(bus)).toBe(85);
+  mayCut = true;
+  keeper.onCommitted(1);
+  await world.time.pass(5000);
+  keeper.stop();
+  const opened = await world.time.until(openLedger(ports, { onForeign: () => {}, onProblem: () => {} }));
+  expect(opened.ledger.state.sequence).toBe(85);
+});
