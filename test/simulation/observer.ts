@@ -293,7 +293,8 @@ export class Observer {
     const pod = this.state.pods.get(container.pod);
     const wanted = pod !== undefined && pod.node === node && pod.desired !== "stop" && pod.state !== "lost";
     const isFence = this.fenced.has(container.pod) && !this.isLeased(node);
-    if (wanted && !isFence && this.isOfTemplate(pod, container) && !this.isOfLostOrder(node, container.pod))
+    const isLost = pod === undefined || this.isOfLostPod(node, pod, container) || this.isOfLostOrder(node, pod.key);
+    if (wanted && !isFence && !isLost)
       this.violate("10", `node ${node} ends ${container.pod}, which should ${pod.desired} there`);
     if (pod?.desired !== "stop" || pod.node !== node) return;
     for (const { hostPort } of container.ports) {
@@ -301,9 +302,13 @@ export class Observer {
     }
   }
 
-  /** False for a container of a pod that the log lost and whose name it gave again. */
-  private isOfTemplate({ workload, template }: ReadPod, { templateId }: ContainerInfo): boolean {
-    return mayBeSameTemplate(this.state.workloads.get(workload)?.templates.get(template)?.eventId, templateId);
+  /** True for a container of a pod that the log lost and whose name it gave again: the node does not know of that yet. */
+  private isOfLostPod(node: string, pod: ReadPod, { templateId }: ContainerInfo): boolean {
+    const { eventId } = this.state.workloads.get(pod.workload)?.templates.get(pod.template) ?? {};
+    if (!mayBeSameTemplate(eventId, templateId)) return true;
+    const told = this.assignments.get(node);
+    const { logId } = this.state;
+    return told?.logId === logId && told.generation < pod.assignment && this.losses.some((one) => one.logId === logId);
   }
 
   /**

@@ -81,6 +81,14 @@ describe("a log that lost the order to stop a pod", () => {
     expect(blamed()).toEqual([blame()]);
   });
 
+  it("does not blame one that has not been told yet of a pod that was given the name of a lost one", () => {
+    const { assignment } = observer.state.pods.get(container.pod)!;
+    observer.onAssignment("n1", { logId: "log1", epoch, generation: assignment - 1, items: [] });
+    expect(blamed()).toEqual([]);
+    observer.onAssignment("n1", { logId: "log1", epoch, generation: assignment, items: [] });
+    expect(blamed()).toEqual([blame()]);
+  });
+
   it("blames one whose order is of the log that is left", () => {
     tells(epoch, kept, "stop");
     expect(blamed()).toEqual([blame()]);
