@@ -15,7 +15,8 @@ export class Contents {
     const wrong = new Map<string, number>();
     for (const { name, engine } of agents) {
       for (const { id, spec, state } of engine.all()) {
-        if (state !== "running" || observer.state.pods.get(spec.pod)?.state !== "ready") continue;
+        const pod = observer.state.pods.get(spec.pod);
+        if (state !== "running" || pod?.state !== "ready" || pod.node !== name) continue;
         const wanted = assignedPod(observer.state, spec.pod)?.containers.find(
           (one) => one.name === spec.container.name,
         );
