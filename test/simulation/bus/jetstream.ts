@@ -65,6 +65,8 @@ export class JetStream {
   private taken: { readonly stream: Stream; readonly matches: (subject: string) => boolean }[] = [];
   private readonly hidden = new Map<string, Hidden[]>();
   private readonly startedAt: number;
+  /** When somebody had the machine write all of it to disk. */
+  private flushedAt: number;
   private movingUntil = -Infinity;
   /** Copies on a server that follows no more. */
   private readonly behind = new Map<Stream, Copy>();
@@ -77,6 +79,7 @@ export class JetStream {
     this.host = host;
     this.options = options;
     this.startedAt = host.clock.mono();
+    this.flushedAt = this.startedAt;
     this.disk = new Disk(host.clock, host.random, options.writeMs, () => host.isFrozen());
   }
 
@@ -157,7 +160,8 @@ export class JetStream {
     const offsetMs = ((this.made * syncShare) % 1) * syncIntervalMs;
     const syncedAt = (now: number): number => {
       const since = now - this.startedAt - offsetMs;
-      return this.startedAt + Math.max(0, Math.floor(since / syncIntervalMs) * syncIntervalMs + offsetMs);
+      const last = this.startedAt + Math.floor(since / syncIntervalMs) * syncIntervalMs + offsetMs;
+      return Math.max(last, this.flushedAt);
     };
     const stamp = new Date(Math.floor(clock.wall())).toISOString().slice(0, -1);
     const stream = new Stream({
@@ -170,6 +174,11 @@ export class JetStream {
     this.streams.set(name, stream);
     this.streamsChanged();
     return { ok: stream };
+  }
+
+  /** All that is stored is on disk now, as after the command of that name on the server's machine. */
+  sync(): void {
+    this.flushedAt = this.host.clock.mono();
   }
 
   update(stream: Stream, config: Config): void {

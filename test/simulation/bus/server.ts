@@ -155,6 +155,11 @@ export class SimServer {
     });
   }
 
+  /** All that is stored is on disk from now on. */
+  sync(): void {
+    this.js.sync();
+  }
+
   start(): void {
     this.running = true;
     this.isOff = false;

@@ -29,6 +29,7 @@ export async function restore(world: World, backup: readonly LogEntry[], cluster
     try {
       const ports = { bus, cluster, clock, ids, packing: systemPacking };
       await restoreLog(ports, parts(), { clusterUid, force: true });
+      world.server.sync();
       problem = null;
     } catch (error) {
       problem = asSwainError(error).message;
