@@ -1,5 +1,6 @@
 // `npm run sim`: simulated clusters from seeds, as many at a time as there are cores, and what came of them. Nothing of a
 // world outlives it, so that one of many can be run again alone, with its trace.
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { bugs, withBug } from "./bugs.ts";
@@ -117,6 +118,7 @@ async function search(name: string): Promise<void> {
     return found !== undefined;
   };
   await many(folder, Number(values.seeds), { ...plan, stopsAtFirst: true }, onRan);
+  rmSync(folder, { recursive: true });
   const first = found?.violations[0];
   if (first === undefined) process.exitCode = 1;
   out(
