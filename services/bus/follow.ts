@@ -5,7 +5,7 @@ import type { Cancel } from "../kernel/clock.ts";
 import { asSwainError, SwainError } from "../kernel/errors.ts";
 import { openConsumer } from "./consumer.ts";
 import { keepOpen } from "./heal.ts";
-import { apiCall, checkLed } from "./jetstream-api.ts";
+import { apiCall } from "./jetstream-api.ts";
 import type { StreamInfo } from "./jetstream-api.ts";
 import type { LogRecord } from "./port.ts";
 import type { Wire } from "./wire.ts";
@@ -89,9 +89,7 @@ class Run {
     this.looking = true;
     const asked = this.place.next;
     try {
-      const verb = `STREAM.INFO.${this.stream}`;
-      const info = await apiCall<StreamInfo>(this.wire, verb, undefined);
-      checkLed(verb, info);
+      const info = await apiCall<StreamInfo>(this.wire, `STREAM.INFO.${this.stream}`, undefined);
       if (this.live) this.judge(info, asked);
     } catch (error) {
       // Without a consumer nothing else would notice; with one its heartbeats decide.

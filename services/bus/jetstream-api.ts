@@ -94,8 +94,6 @@ export function failed(what: string, failure: ApiFailure): SwainError {
 
 /** What `STREAM.INFO` and the answers to creating and updating a stream hold, as far as it is used. */
 export interface StreamInfo {
-  /** Undefined on a server alone. */
-  readonly cluster?: { readonly leader?: string };
   readonly created: string;
   readonly config: Readonly<Record<string, unknown>>;
   readonly state: {
@@ -104,14 +102,4 @@ export interface StreamInfo {
     readonly messages: number;
     readonly bytes: number;
   };
-}
-
-/**
- * Throws JETSTREAM_ERROR where the stream has several replicas and no leader: then any server that has one answers for it, with
- * what may be long out of date, and goes on doing so (nats-server 2.12 and 2.14, `jsStreamInfoRequest`).
- */
-export function checkLed(what: string, { config, cluster }: Pick<StreamInfo, "cluster"> & { config: object }): void {
-  const { num_replicas: replicas } = config as { num_replicas?: number };
-  if ((replicas ?? 1) <= 1 || (cluster?.leader ?? "") !== "") return;
-  throw new SwainError("JETSTREAM_ERROR", `${what}: the stream has no leader`);
 }

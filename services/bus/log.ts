@@ -5,7 +5,7 @@ import { SwainError } from "../kernel/errors.ts";
 import { openConsumer } from "./consumer.ts";
 import { followStream } from "./follow.ts";
 import { readToEnd } from "./heal.ts";
-import { checkLed, apiCall, apiCodes, conflicts, failed, valueOf } from "./jetstream-api.ts";
+import { apiCall, apiCodes, conflicts, failed, valueOf } from "./jetstream-api.ts";
 import type { ApiFailure } from "./jetstream-api.ts";
 import type { LogRecord, LogStore } from "./port.ts";
 import type { Wire } from "./wire.ts";
@@ -109,9 +109,7 @@ export class JetStreamLog implements LogStore {
 
   private async info(): Promise<StreamInfo> {
     const what = `state of ${this.stream}`;
-    const info = valueOf(what, await this.wire.jetStream(what, ({ streams }) => streams.info(this.stream)));
-    checkLed(what, info);
-    return info;
+    return valueOf(what, await this.wire.jetStream(what, ({ streams }) => streams.info(this.stream)));
   }
 
   private async refused(failure: ApiFailure, expected: number, size: number): Promise<SwainError> {
