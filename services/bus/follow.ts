@@ -5,7 +5,7 @@ import type { Cancel } from "../kernel/clock.ts";
 import { asSwainError, SwainError } from "../kernel/errors.ts";
 import { openConsumer } from "./consumer.ts";
 import { keepOpen } from "./heal.ts";
-import { apiCall } from "./jetstream-api.ts";
+import { apiCall, isLed } from "./jetstream-api.ts";
 import type { StreamInfo } from "./jetstream-api.ts";
 import type { LogRecord } from "./port.ts";
 import type { Wire } from "./wire.ts";
@@ -90,6 +90,7 @@ class Run {
     const asked = this.place.next;
     try {
       const info = await apiCall<StreamInfo>(this.wire, `STREAM.INFO.${this.stream}`, undefined);
+      if (!isLed(info)) throw new SwainError("JETSTREAM_ERROR", `stream ${this.stream} has no leader`);
       if (this.live) this.judge(info, asked);
     } catch (error) {
       // Without a consumer nothing else would notice; with one its heartbeats decide.

@@ -94,6 +94,8 @@ export function failed(what: string, failure: ApiFailure): SwainError {
 
 /** What `STREAM.INFO` and the answers to creating and updating a stream hold, as far as it is used. */
 export interface StreamInfo {
+  /** Undefined on a server alone. */
+  readonly cluster?: { readonly leader?: string };
   readonly created: string;
   readonly config: Readonly<Record<string, unknown>>;
   readonly state: {
@@ -102,4 +104,13 @@ export interface StreamInfo {
     readonly messages: number;
     readonly bytes: number;
   };
+}
+
+/**
+ * False where the stream has several replicas and no leader is named: then any server that has one answers for it, with what may
+ * be long out of date, and goes on doing so (nats-server 2.12 and 2.14, `jsStreamInfoRequest`).
+ */
+export function isLed({ config, cluster }: Pick<StreamInfo, "cluster"> & { config: object }): boolean {
+  const { num_replicas: replicas = 1 } = config as { num_replicas?: number };
+  return replicas <= 1 || (cluster?.leader ?? "") !== "";
 }

@@ -1,11 +1,12 @@
 // The log over a JetStream stream. `streams.ts` makes the stream; only the leading controller appends.
 import type { StreamInfo } from "@nats-io/jetstream";
+import { sleep } from "../kernel/clock.ts";
 import type { Cancel } from "../kernel/clock.ts";
 import { SwainError } from "../kernel/errors.ts";
 import { openConsumer } from "./consumer.ts";
 import { followStream } from "./follow.ts";
 import { readToEnd } from "./heal.ts";
-import { apiCall, apiCodes, conflicts, failed, valueOf } from "./jetstream-api.ts";
+import { apiCall, apiCodes, conflicts, failed, isLed, valueOf } from "./jetstream-api.ts";
 import type { ApiFailure } from "./jetstream-api.ts";
 import type { LogRecord, LogStore } from "./port.ts";
 import type { Wire } from "./wire.ts";
@@ -16,6 +17,10 @@ const noRoom: ReadonlySet<number> = new Set([
   apiCodes.memoryExceeded,
   apiCodes.accountExceeded,
 ]);
+
+/** Leaders of streams are heard by the other servers each second. */
+const unledMs = 2000;
+const againMs = 100;
 
 export class JetStreamLog implements LogStore {
   private readonly wire: Wire;
@@ -109,7 +114,13 @@ export class JetStreamLog implements LogStore {
 
   private async info(): Promise<StreamInfo> {
     const what = `state of ${this.stream}`;
-    return valueOf(what, await this.wire.jetStream(what, ({ streams }) => streams.info(this.stream)));
+    const { clock } = this.wire;
+    for (const since = clock.mono(); ; await sleep(clock, againMs)) {
+      const info = valueOf(what, await this.wire.jetStream(what, ({ streams }) => streams.info(this.stream)));
+      if (isLed(info)) return info;
+      // A server that is back answers like that, too, faster than the leader may, until it has heard it.
+      if (clock.mono() - since > unledMs) throw new SwainError("JETSTREAM_ERROR", `${what}: the stream has no leader`);
+    }
   }
 
   private async refused(failure: ApiFailure, expected: number, size: number): Promise<SwainError> {
