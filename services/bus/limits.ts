@@ -59,7 +59,7 @@ export const limits = {
   clientRetryMs: 15_000,
   /** Agents ask for their whole assignment this often even if nobody told them anything. */
   resyncMs: 30_000,
-  /** KV writes in flight. */
+  /** KV writes in flight, per bucket. */
   projectionInFlight: 128,
   /** Requests waiting at the leader before it answers BUSY. */
   inboxRequests: 10_000,

@@ -28,6 +28,8 @@ export type Settled =
 type Answer = "full" | "tooLarge" | "conflict" | "unknown" | "closed" | { readonly sequence: number };
 type Look = "absent" | "own" | "foreign" | "deposed" | "unreadable";
 
+/** No other of several servers leads the log sooner than this: an append that follows so closely meets the log of before. */
+const quietMs = 2000;
 /** Between two looks at a log that does not answer. */
 const retry: Backoff = { firstMs: 50, maxMs: 1000, factor: 2 };
 
@@ -38,12 +40,15 @@ export class Appender {
   /** The log's last sequence as known here. */
   private expected: number;
   private abandoned = false;
+  /** Monotonic time at which the log was last known to hold what was folded. */
+  private heldAt: number;
 
   constructor(context: Context, ledger: Ledger, expected: number) {
     this.context = context;
     this.log = context.bus.log(context.subjects.stream);
     this.ledger = ledger;
     this.expected = expected;
+    this.heldAt = context.clock.mono();
   }
 
   /** The log's last sequence as known here: what the next append expects. */
@@ -59,6 +64,7 @@ export class Appender {
   /** Takes note that the ledger was brought up to the tail by other means. */
   caughtUp(tail: number): void {
     this.expected = tail;
+    this.heldAt = this.context.clock.mono();
   }
 
   /**
@@ -68,7 +74,7 @@ export class Appender {
   async append(build: (expected: number) => Draft): Promise<Settled> {
     const { clock, measures, bus } = this.context;
     const started = clock.mono();
-    let isUnbroken = bus.state() === "connected";
+    let isUnbroken = bus.state() === "connected" && started - this.heldAt < quietMs;
     const unwatch = bus.onState(() => {
       isUnbroken = false;
     });
@@ -157,7 +163,8 @@ export class Appender {
   /**
    * Whether what was folded is still in the log. Servers that lost their end in a power cut take an append
    * with an old expectation again once others have written as many records as were lost; what follows from a state that
-   * never was must not be taken for committed. Without a lost connection or answer the log cannot have come to this.
+   * never was must not be taken for committed. Without a lost connection or answer, or some seconds in which the log may
+   * have got another leader, it cannot have come to this.
    */
   private async stands(deadline: number): Promise<boolean> {
     const { clock } = this.context;
@@ -180,6 +187,7 @@ export class Appender {
     const sequence = this.expected + 1;
     const folded = this.ledger.fold(sequence, data);
     this.expected = sequence;
+    this.heldAt = this.context.clock.mono();
     this.context.counters.appended++;
     // The fold refuses an own event only if this controller wrote nonsense; going on would be worse.
     if (folded.outcome !== "accepted") return { kind: "unsettled" };

@@ -11,6 +11,7 @@ import { Ledger } from "../../services/controller/ledger.ts";
 import type { Context } from "../../services/controller/ports.ts";
 import { encodeEvent } from "../../services/controller/record.ts";
 import type { Clock } from "../../services/kernel/clock.ts";
+import { sleep } from "../../services/kernel/clock.ts";
 import { SwainError } from "../../services/kernel/errors.ts";
 import type { Code } from "../../services/kernel/errors.ts";
 import { snapshotPolicy } from "../../services/controller/snapshot/policy.ts";
@@ -260,6 +261,21 @@ describe("an append", () => {
     await appender.append(() => draft());
     log.faults = [
       lost,
+      (at, data, expected) => {
+        regrow(at, election);
+        return at.store(data, expected);
+      },
+    ];
+    const one = draft();
+    expect(await appender.append(() => one)).toEqual({ kind: "unsettled" });
+  });
+
+  it("nor after a pause, in which the log may have lost its end with two of its servers", async () => {
+    const appender = await elected();
+    const election = ledger.state.lastEventId;
+    await appender.append(() => draft());
+    await sleep(context.clock, 2000);
+    log.faults = [
       (at, data, expected) => {
         regrow(at, election);
         return at.store(data, expected);

@@ -10,6 +10,7 @@ import { noMeasures } from "../../services/controller/figures.ts";
 import { Boots } from "../../services/controller/nodes/boots.ts";
 import { Leases } from "../../services/controller/nodes/leases.ts";
 import type { Context } from "../../services/controller/ports.ts";
+import { TermClock } from "../../services/controller/term/clock.ts";
 import { fencing } from "../../services/core/fence.ts";
 import { SwainError } from "../../services/kernel/errors.ts";
 import { silent } from "../../services/kernel/log.ts";
@@ -27,12 +28,13 @@ let looks: ((tail: { last: number; replicas: number }) => void)[];
 let answers: { node: string; body: Record<string, unknown> }[];
 let granted: string[];
 let trusted: boolean;
+let awake: boolean;
 let reached: number[];
 
 beforeEach(async () => {
   clock = new ManualClock();
   cluster = new TestCluster({ n1: {}, n2: {} });
-  [looks, answers, granted, reached, trusted] = [[], [], [], [], true];
+  [looks, answers, granted, reached, trusted, awake] = [[], [], [], [], true, true];
   const bus = {
     log: () => ({ tail: () => new Promise((resolve) => looks.push(resolve)) }),
     publish: (subject: string, body: Record<string, unknown>) =>
@@ -60,6 +62,7 @@ beforeEach(async () => {
       reached.push(sequence);
       if (sequence > cluster.state.sequence) throw new SwainError("TIMEOUT", "not there");
     },
+    isAwake: () => awake,
     onGranted: (node) => granted.push(node),
   });
 });
@@ -164,6 +167,15 @@ describe("a lease", () => {
     expect(clock.pending).toBe(0);
   });
 
+  it("is granted by nobody whose machine slept: the server beside it may not know yet that it lost the others", async () => {
+    ask("n1");
+    await clock.advance(100);
+    awake = false;
+    await look();
+    expect(codes()).toEqual(["NO_LEADER"]);
+    expect(granted).toEqual([]);
+  });
+
   it("is refused to nodes that are not heard or not known, to other logs, and to an agent that was followed by another", async () => {
     cluster.silent.add("n1");
     cluster.pass(5000);
@@ -182,6 +194,19 @@ describe("a lease", () => {
     await look();
     expect(codes().at(-1)).toBe("LOG_UNKNOWN");
     expect(granted).toEqual([]);
+  });
+});
+
+describe("the clock of a term", () => {
+  it("tells that the machine slept, and not that its clock was set back or by a little", async () => {
+    const term = new TermClock(clock);
+    await clock.advance(60_000);
+    clock.sleep(4000);
+    expect(term.mayHaveSlept()).toBe(false);
+    clock.sleep(2000);
+    expect(term.mayHaveSlept()).toBe(true);
+    clock.sleep(-60_000);
+    expect(term.mayHaveSlept()).toBe(false);
   });
 });
 

@@ -1,6 +1,7 @@
 // What the buckets hold after writes whose outcome nobody learns, over the simulated bus.
 import { expect, it } from "vitest";
 import type { EventItem } from "../../schemas/generated/types.ts";
+import { limits } from "../../services/bus/limits.ts";
 import { noCounts } from "../../services/controller/counters.ts";
 import type { Context } from "../../services/controller/ports.ts";
 import { Projector } from "../../services/controller/project/projector.ts";
@@ -160,5 +161,28 @@ it("hold again what only a bucket lost in a power cut, and the log has", async (
   world.server.start();
   await world.time.pass(settledMs);
   expect(await held()).toContain(":81,");
+  projector.stop();
+});
+
+it("writes into a bucket at once while another gives no answer", async () => {
+  const { world, cluster, projector, write } = await projecting();
+  const nodes = (await world.client()).bus.bucket(names.buckets.nodes);
+  const services = Array.from({ length: limits.projectionInFlight + 1 }, (_, index) => `web-${index}`);
+  for (let count = 0; count < 10 * services.length; count++) {
+    world.server.hideOutcome("lost", `KV_${names.buckets.desired}`);
+  }
+  for (const name of services) write({ ...applied, name });
+  projector.onTouched({ ...nothingTouched(), services: new Set(services.map((name) => `default/${name}`)) });
+  await world.time.pass(100);
+  cluster.join("first");
+  projector.onTouched({ ...nothingTouched(), nodes: new Set(["first"]) });
+  await world.time.pass(100);
+  expect((await world.time.until(nodes.get("first")))?.value).toContain("first");
+  // The writes that had no answer have failed just now.
+  await world.time.pass(limits.requestTimeoutMs - 180);
+  cluster.join("second");
+  projector.onTouched({ ...nothingTouched(), nodes: new Set(["second"]) });
+  await world.time.pass(30);
+  expect((await world.time.until(nodes.get("second")))?.value).toContain("second");
   projector.stop();
 });

@@ -70,7 +70,10 @@ it("a ledger does not take for folded what was lost while it read, and grew agai
   expect(await world.time.until(caughtUp)).toBe("LOG_UNKNOWN");
 });
 
-it("a log is not cut on the strength of snapshots that were lost", async () => {
+it.each([
+  ["with its connection", false],
+  ["on the two servers it has no connection to", true],
+])("a log is not cut on the strength of snapshots that were lost, %s", async (_, areOthers) => {
   const world = await SimWorld.open({ synced: false });
   const { bus, clock } = await world.client();
   for (let at = 1; at <= 85; at += 1) await append(world, bus, elected(at));
@@ -95,7 +98,8 @@ it("a log is not cut on the strength of snapshots that were lost", async () => {
   keeper.onCommitted(1);
   await world.time.pass(1000);
   expect(keeper.status().verified.map(({ sequence }) => sequence)).toEqual([85, 60]);
-  world.server.powerCut();
+  if (areOthers) world.server.othersPowerCut();
+  else world.server.powerCut();
   world.server.start();
   await world.time.pass(5000);
   expect(await world.last(bus)).toBe(85);

@@ -25,6 +25,8 @@ export interface LeaseHooks {
   trusted(): Promise<boolean>;
   /** Resolves when the state has that sequence. Rejects when the term is over or the log cannot be read. */
   reached(sequence: number): Promise<void>;
+  /** False when this machine slept: what it read may be older than a server that is awake would tell. */
+  isAwake(): boolean;
   /** The node counts as heard from now on. */
   onGranted(node: string): void;
 }
@@ -110,6 +112,7 @@ export class Leases {
     try {
       if (!(await this.hooks.trusted())) throw notLeading();
       await this.hooks.reached(await this.readTail());
+      if (!this.hooks.isAwake()) throw notLeading();
     } catch (error) {
       failure = asSwainError(error);
     }

@@ -17,7 +17,7 @@ import { Dirty } from "./dirty.ts";
 import type { DirtyKey } from "./dirty.ts";
 import { judge } from "./found.ts";
 
-/** After a write that failed; the server is asked for nothing meanwhile. */
+/** After a write that failed; nothing is written into its bucket meanwhile. */
 const retry: Backoff = { firstMs: 100, maxMs: 5000, factor: 2 };
 /** An object that its bucket does not take is tried again this often: it may have become smaller, or the bucket larger. */
 const asideMs = 5000;
@@ -51,6 +51,14 @@ interface Shelf {
   loaded: boolean;
 }
 
+/** Writing into one bucket. Of several servers each bucket may have another that leads it, or none: no other waits for it. */
+interface Lane {
+  inFlight: number;
+  /** In a row. */
+  failures: number;
+  pause: Cancel | undefined;
+}
+
 /** What came of a write: `tooLarge` keeps its key waiting and no other. */
 type Outcome = "written" | "failed" | "tooLarge";
 
@@ -61,9 +69,13 @@ export class Projector {
   private readonly shelves = new Map<BucketName, Shelf>();
   private readonly dirty = new Dirty();
   private readonly cancels: Cancel[] = [];
-  private inFlight = 0;
-  private failures = 0;
-  private pause: Cancel | undefined;
+  private readonly lanes: Readonly<Record<BucketName, Lane>> = {
+    endpoints: newLane(),
+    pods: newLane(),
+    nodes: newLane(),
+    desired: newLane(),
+    workloads: newLane(),
+  };
   private asideAgain: Cancel | undefined;
   private purging: Cancel | undefined;
   private ended = false;
@@ -103,7 +115,7 @@ export class Projector {
 
   stop(): void {
     this.ended = true;
-    this.pause?.();
+    for (const { pause } of Object.values(this.lanes)) pause?.();
     this.asideAgain?.();
     this.purging?.();
     for (const cancel of this.cancels.splice(0)) cancel();
@@ -180,17 +192,13 @@ export class Projector {
   }
 
   private pump(): void {
-    while (
-      !this.ended &&
-      this.pause === undefined &&
-      this.inFlight < limits.projectionInFlight &&
-      this.gate.mayWrite()
-    ) {
-      const taken = this.dirty.take((bucket) => this.shelves.get(bucket)?.loaded === true);
+    while (!this.ended && this.gate.mayWrite()) {
+      const taken = this.dirty.take((bucket) => this.isFree(bucket));
       if (taken === undefined) return;
-      this.inFlight++;
+      const lane = this.lanes[taken.bucket];
+      lane.inFlight++;
       void this.write(taken).then((outcome) => {
-        this.inFlight--;
+        lane.inFlight--;
         this.dirty.release(taken);
         if (outcome === "tooLarge") this.setAside(taken);
         else if (outcome === "written") this.shelves.get(taken.bucket)?.aside.delete(taken.key);
@@ -198,6 +206,11 @@ export class Projector {
         this.pump();
       });
     }
+  }
+
+  private isFree(bucket: BucketName): boolean {
+    const { inFlight, pause } = this.lanes[bucket];
+    return this.shelves.get(bucket)?.loaded === true && pause === undefined && inFlight < limits.projectionInFlight;
   }
 
   private conclude(taken: DirtyKey, ok: boolean): void {
@@ -212,11 +225,12 @@ export class Projector {
     if (!ok || overtaken) {
       this.dirty.mark(taken.bucket, taken.key, overtaken ? this.context.clock.mono() : taken.since);
     }
-    if (!ok && this.failures === failuresSaid) this.sayLate();
-    if (ok) this.failures = 0;
-    else if (this.pause === undefined && !this.ended) {
-      this.pause = this.context.clock.after(delayMs(retry, this.failures++), () => {
-        this.pause = undefined;
+    const lane = this.lanes[taken.bucket];
+    if (!ok && lane.failures === failuresSaid) this.sayLate();
+    if (ok) lane.failures = 0;
+    else if (lane.pause === undefined && !this.ended) {
+      lane.pause = this.context.clock.after(delayMs(retry, lane.failures++), () => {
+        lane.pause = undefined;
         this.pump();
       });
     }
@@ -336,6 +350,10 @@ export class Projector {
       revision: entry.revision,
     });
   }
+}
+
+function newLane(): Lane {
+  return { inFlight: 0, failures: 0, pause: undefined };
 }
 
 function noteRevision(shelf: Shelf, key: string, revision: number | null): void {

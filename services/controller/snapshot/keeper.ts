@@ -6,6 +6,7 @@ import type { Cancel } from "../../kernel/clock.ts";
 import { asSwainError } from "../../kernel/errors.ts";
 import type { Context } from "../ports.ts";
 import type { SnapshotReport, Verified } from "./port.ts";
+import { storedSnapshots } from "./store.ts";
 
 /** The log may hold three intervals and what is kept besides: it must not be full before the older snapshot moves on. */
 const shareOfRoom = 8;
@@ -185,10 +186,23 @@ export class SnapshotKeeper {
   private async cut(): Promise<void> {
     const { bus, subjects, counters, log } = this.context;
     const upTo = this.cutTo;
+    if (!(await this.areStored())) {
+      this.checked = false;
+      return;
+    }
     await bus.log(subjects.stream).cut(upTo);
     this.cutUpTo = upTo;
     this.full = false;
     counters.cuts++;
     log.info("the log was cut", { upTo, snapshot: this.verified[1]?.sequence });
+  }
+  /** Of three servers two may have lost what was verified without this leader's connection breaking. */
+  private async areStored(): Promise<boolean> {
+    const missing = new Set(this.verified.map(({ id }) => id));
+    for await (const { id, manifest } of storedSnapshots(this.context)) {
+      if (manifest !== null) missing.delete(id);
+      if (missing.size === 0) return true;
+    }
+    return missing.size === 0;
   }
 }

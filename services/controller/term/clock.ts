@@ -28,9 +28,17 @@ export class TermClock {
    * the machine slept. Since times of a term never jump, the next term alone can have the right ones.
    */
   isWrong(): boolean {
-    const ahead = this.clock.wall() - this.wall - this.age();
-    this.looksWrong = Math.abs(ahead) > mostWrongMs ? this.looksWrong + 1 : 0;
+    this.looksWrong = Math.abs(this.aheadMs) > mostWrongMs ? this.looksWrong + 1 : 0;
     return this.looksWrong >= wrongLooks;
+  }
+
+  /** True when the machine may have slept in this term, and with it a server that may not know yet that it lost the others. */
+  mayHaveSlept(): boolean {
+    return this.aheadMs > mostWrongMs;
+  }
+
+  private get aheadMs(): number {
+    return this.clock.wall() - this.wall - this.age();
   }
 
   /** Milliseconds since 1970, whole. */

@@ -119,6 +119,7 @@ export class Term {
     this.leases = new Leases(context, state, boots, {
       trusted: () => this.guard.trusted(),
       reached: (sequence) => this.sequences.reached(sequence),
+      isAwake: () => !this.clock.mayHaveSlept(),
       onGranted: (node) => this.liveness.hear(node),
     });
     this.proxies = new Proxies(context, () => this.look());

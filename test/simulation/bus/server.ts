@@ -155,6 +155,11 @@ export class SimServer {
     });
   }
 
+  /** Of three servers those two lose their power to which no part is connected, and with it what was not on disk. */
+  othersPowerCut(): void {
+    this.js.powerCut();
+  }
+
   /** All that is stored is on disk from now on. */
   sync(): void {
     this.js.sync();
