@@ -10,6 +10,7 @@ import type { Random } from "../kernel/ids.ts";
 import type { Logger } from "../kernel/log.ts";
 import { readCredentials } from "./credentials.ts";
 import { codeOfClientError } from "./errors.ts";
+import { leaveLeaderless } from "./leaderless.ts";
 import { NatsBus } from "./nats-bus.ts";
 import { nkeySigner } from "./nkey.ts";
 import type { Bus } from "./port.ts";
@@ -29,6 +30,8 @@ export interface ConnectOptions {
   readonly ca?: string;
   /** Prefix of every reply subject, with or without its last dot. */
   readonly inboxPrefix?: string;
+  /** Its user may hear the leader: a server by way of which none is heard is left for another. */
+  readonly hearsLeader?: boolean;
   /** How long the first connection is tried; without it for ever. */
   readonly connectTimeoutMs?: number;
   readonly clock: Clock;
@@ -40,8 +43,11 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A dead link is noticed after two of these went unanswered. */
-const pingIntervalMs = 15_000;
+/**
+ * A server that died without a word is noticed when the third ping is due after two that were not answered. Where there are
+ * others to go to, that is before nodes connected to it are given up; where there are none, patience costs nothing.
+ */
+const pingMs = { alone: 15_000, several: 2000 };
 const dialTimeoutMs = 5000;
 const firstConnect = { firstMs: 100, maxMs: 2000, factor: 2 };
 const reconnect = { waitMs: 250, jitterMs: 500 };
@@ -63,11 +69,13 @@ export async function connectBus(options: ConnectOptions): Promise<Bus> {
       servers,
       name: `swain ${options.cluster} ${options.name}`,
       timeout: dialTimeoutMs,
-      pingInterval: pingIntervalMs,
+      pingInterval: servers.length > 1 ? pingMs.several : pingMs.alone,
       maxReconnectAttempts: -1,
       reconnectTimeWait: reconnect.waitMs,
       reconnectJitter: reconnect.jitterMs,
       reconnectJitterTLS: reconnect.jitterMs,
+      // The one dialled longest ago: first tried again, a machine that is gone would take the time of a whole try.
+      reconnectToServer: (pool) => pool.toSorted((one, other) => one.lastConnect - other.lastConnect)[0] ?? null,
       // A user may be added to the server's configuration while we wait.
       ignoreAuthErrorAbort: true,
       noAsyncTraces: true,
@@ -76,7 +84,10 @@ export async function connectBus(options: ConnectOptions): Promise<Bus> {
       ...(tls === undefined ? {} : { tls }),
     });
   const connection = await firstConnection(options, dial);
-  return new NatsBus(connection, { ...options, inboxPrefix: `${inboxPrefix ?? "_INBOX"}.` });
+  const hasOthers = servers.length > 1;
+  const bus = new NatsBus(connection, { ...options, hasOthers, inboxPrefix: `${inboxPrefix ?? "_INBOX"}.` });
+  if (hasOthers && options.hearsLeader === true) leaveLeaderless(bus, options.clock, options.cluster);
+  return bus;
 }
 
 function serverList(servers: string): string[] {

@@ -1,6 +1,8 @@
 // The bus over one NATS connection. `connect.ts` makes it; nothing else does.
 import { errors, headers as newHeaders, nuid } from "nats";
 import type { Msg, MsgHdrs, NatsConnection, Status, Subscription } from "nats";
+import { delayMs } from "../kernel/backoff.ts";
+import type { Backoff } from "../kernel/backoff.ts";
 import type { Cancel, Clock } from "../kernel/clock.ts";
 import { SwainError } from "../kernel/errors.ts";
 import type { Random } from "../kernel/ids.ts";
@@ -21,6 +23,8 @@ import type { JetStreamOptions, Wire, WireMessage } from "./wire.ts";
 
 interface BusParts {
   readonly inboxPrefix: string;
+  /** It has more than one server. */
+  readonly hasOthers: boolean;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -28,6 +32,8 @@ interface BusParts {
 
 /** How long closing waits for consumers to be deleted and for the last messages to leave. */
 const closeMs = 1000;
+/** Between two changes of server that were asked for: the others may be no better, and each costs all readers their place. */
+const moves: Backoff = { firstMs: 30_000, maxMs: 600_000, factor: 2 };
 /** What a server takes when it does not say. */
 const defaultMaxPayload = 1024 * 1024;
 /** More than the headers take that the JetStream library adds. */
@@ -52,6 +58,9 @@ export class NatsBus implements Bus {
   private closing: Promise<void> | undefined;
   private library: Promise<JetStream> | undefined;
   private deniedLoggedAt = -Infinity;
+  private movedAt = -Infinity;
+  /** Moves that followed each other closely. */
+  private moved = 0;
 
   constructor(connection: NatsConnection, parts: BusParts) {
     this.connection = connection;
@@ -138,6 +147,16 @@ export class NatsBus implements Bus {
 
   bucket(name: string): Bucket {
     return new JetStreamBucket(this.wire, name);
+  }
+
+  elsewhere(): void {
+    const now = this.parts.clock.mono();
+    const since = now - this.movedAt;
+    if (!this.parts.hasOthers || this.current !== "connected" || since < delayMs(moves, this.moved - 1)) return;
+    this.moved = since > 2 * moves.maxMs ? 1 : this.moved + 1;
+    this.movedAt = now;
+    this.parts.log.warn("nobody answers by way of this server; trying another");
+    void this.connection.reconnect();
   }
 
   close(): Promise<void> {

@@ -58,6 +58,11 @@ export interface Bus {
   log(stream: string): LogStore;
   /** The KV bucket of that name, which `streams.ts` has ensured. */
   bucket(name: string): Bucket;
+  /**
+   * Connects to another of its servers, where it has several: nobody answers by way of this one. Asked for again soon, it does
+   * nothing.
+   */
+  elsewhere(): void;
   /** Sends what is buffered, ends all subscriptions and consumers, and closes. */
   close(): Promise<void>;
 }

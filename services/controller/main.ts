@@ -55,6 +55,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
     servers: options.server,
     name: `controller ${id}`,
     cluster,
+    hearsLeader: true,
     ...(creds === undefined ? {} : { creds }),
     ...(signal === undefined ? {} : { signal }),
   });

@@ -122,6 +122,7 @@ async function untilConnected(options: ProxyOptions, log: Logger, signal: AbortS
         servers: server,
         name: `proxy ${id}`,
         cluster,
+        hearsLeader: true,
         inboxPrefix: subjectsOf(cluster).proxy.inbox(id),
         clock: systemClock,
         random: systemRandom,

@@ -1,4 +1,5 @@
 // Several nats-servers that form one cluster with JetStream, each a process that a test may end and start again.
+import { execFileSync } from "node:child_process";
 import type { Bus } from "../../services/bus/port.ts";
 import { connectTo } from "./bus.ts";
 import { until } from "./cluster.ts";
@@ -17,20 +18,25 @@ interface StreamState {
 export class ServerCluster {
   /** By name: server-1, server-2 … */
   readonly servers: ReadonlyMap<string, TestServer>;
+  /** At which the others reach server-1. It dials none of them, so that nothing else joins it with them. */
+  private readonly firstRoute: number;
+  private join: () => void = () => {};
 
-  private constructor(servers: ReadonlyMap<string, TestServer>) {
+  private constructor(servers: ReadonlyMap<string, TestServer>, firstRoute: number) {
     this.servers = servers;
+    this.firstRoute = firstRoute;
   }
 
   /** Starts three servers, each of which may store as much as `maxFileStore` says. */
   static async start(binary: ServerBinary, maxFileStore = "100GB"): Promise<ServerCluster> {
-    const routes = await Promise.all([freePort(), freePort(), freePort()]);
-    const urls = routes.map((port) => `nats://127.0.0.1:${port}`);
+    const [first, ...others] = await Promise.all([freePort(), freePort(), freePort()]);
+    const routes = [first, ...others];
     const servers = new Map<string, TestServer>();
-    const cluster = new ServerCluster(servers);
+    const cluster = new ServerCluster(servers, first);
     try {
       for (const [index, port] of routes.entries()) {
         const name = `server-${index + 1}`;
+        const urls = (index === 0 ? [first] : routes).map((dialled) => `nats://127.0.0.1:${dialled}`);
         const config = [
           `server_name: ${name}`,
           `cluster { name: test, listen: "127.0.0.1:${port}", routes: ${JSON.stringify(urls)} }`,
@@ -54,6 +60,25 @@ export class ServerCluster {
     const server = this.servers.get(name);
     if (server === undefined) throw new Error(`no server is named ${name}`);
     return server;
+  }
+
+  /** Nothing passes between server-1 and the others any more; its clients go on to reach it. */
+  cutOffFirst(): void {
+    const port = String(this.firstRoute);
+    const rules = ["--dport", "--sport"].map((side) => ["INPUT", "-p", "tcp", side, port, "-j", "DROP"]);
+    const each = (verb: string): void => {
+      for (const rule of rules) execFileSync("iptables", ["-w", verb, ...rule]);
+    };
+    each("-I");
+    this.join = () => {
+      each("-D");
+      this.join = () => {};
+    };
+  }
+
+  /** All passes again. */
+  joinFirst(): void {
+    this.join();
   }
 
   /** Which server leads a stream. */
@@ -96,6 +121,7 @@ export class ServerCluster {
   }
 
   async dispose(): Promise<void> {
+    this.join();
     await Promise.all([...this.servers.values()].map((server) => server.dispose()));
   }
 }

@@ -43,6 +43,8 @@ import type { Committed, TermEnd } from "./writer.ts";
 
 /** Changes handled before the planner and the nodes get their turn again. */
 const changesPerTurn = 32;
+/** A leader of whom nothing is asked still looks at a log of several servers this often: its own may have lost the others. */
+const verifyMs = 10_000;
 /** What could not be written or verified is tried again after this. */
 const retryMs = 1000;
 
@@ -210,6 +212,9 @@ export class Term {
     this.beat();
     this.cancels.push(
       clock.every(limits.leaderBeatMs, () => this.beat()),
+      clock.every(verifyMs, () => {
+        if (this.leases.logReplicated) this.guard.suspect();
+      }),
       bus.subscribe(subjects.node.heartbeat("*"), (message) => {
         this.guard.look();
         this.heartbeats.onMessage(message);

@@ -105,6 +105,10 @@ export class SimBus implements Bus {
     this.wire = this.makeWire();
   }
 
+  elsewhere(): void {
+    // There is one server.
+  }
+
   /** Resolves when it is connected. */
   connect(): Promise<void> {
     return this.session.connect();

@@ -24,6 +24,7 @@ export function nextVersion(bus: Bus, random: Random): Bus {
     flush: (timeoutMs) => bus.flush(timeoutMs),
     log: (stream) => nextLog(bus.log(stream), random),
     bucket: (name) => bus.bucket(name),
+    elsewhere: () => bus.elsewhere(),
     close: () => bus.close(),
   };
 }
