@@ -39,7 +39,6 @@ describeServer("current", "a server that is cut off from two others", (binary) =
       const programs = fleet.running(serving);
       watch = new Watch(name);
       const requests = load(port, 1, 20);
-      const { epoch } = fleet.leader.event;
 
       servers.cutOffFirst();
       const cutAt = Date.now();
@@ -59,7 +58,6 @@ describeServer("current", "a server that is cut off from two others", (binary) =
       console.log(`changes went on within ${Date.now() - cutAt} ms`);
       await until("all that was wanted runs", () => areReady(3), left());
       console.log(`and were carried out within ${Date.now() - cutAt} ms`);
-      expect(fleet.leader.event.epoch).toBeGreaterThan(epoch);
       await until("the proxy uses the new pod", async () => (await spread(port, 12)).size === 3, left());
       console.log(`and by the proxy within ${Date.now() - cutAt} ms`);
 
