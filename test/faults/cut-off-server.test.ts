@@ -13,7 +13,7 @@ import { ServerCluster } from "../support/server-cluster.ts";
 /** Other tests end processes by the name of their pod: no other has pods of this name. */
 const serving = "beside";
 /** Until the server notices, until the leader does, until the parts do, and an election; agents ask each half minute. */
-const movedMs = 90_000;
+const movedMs = 100_000;
 
 describeServer("current", "a server that is cut off from two others", (binary) => {
   it("is left by all parts, and no program notices", { timeout: 240_000 }, async () => {

@@ -67,6 +67,7 @@ class Fleet {
     this.guard = new Guard(context, {
       onExcuse: (ms) => this.liveness.excuse(ms),
       onSuspect: () => this.guard.clear(),
+      isReplicated: () => false,
     });
     this.liveness.start();
     this.guard.start();

@@ -5,12 +5,18 @@ import type { Context } from "../ports.ts";
 
 const tickMs = 250;
 const stallMs = 1000;
+/** Of a log of several servers the end is asked for also where nothing else is: the own server may have lost the others … */
+const askMs = 5000;
+/** … if there is no answer for so long: a log is up to 15 s without its leader after the server that led it died. */
+const unansweredMs = 15_000;
 
 export interface GuardEvents {
   /** Deadlines of others move by this many milliseconds. */
   onExcuse(ms: number): void;
   /** The tail must be verified. */
   onSuspect(): void;
+  /** The log has several replicas. */
+  isReplicated(): boolean;
 }
 
 export class Guard {
@@ -23,17 +29,21 @@ export class Guard {
   private suspected = false;
   private ended = false;
   private excusedAt = -Infinity;
+  /** Monotonic time at which the log was last heard to have a leader. */
+  private answeredAt: number;
 
   constructor(context: Context, events: GuardEvents) {
     this.context = context;
     this.events = events;
     this.lookedAt = context.clock.mono();
+    this.answeredAt = this.lookedAt;
   }
 
   start(): void {
     const { bus, clock } = this.context;
     this.cancels.push(
       clock.every(tickMs, () => this.look()),
+      clock.every(askMs, () => void this.ask()),
       bus.onState((state) => {
         const now = clock.mono();
         if (state !== "connected") this.disconnectedAt ??= now;
@@ -94,6 +104,17 @@ export class Guard {
     if (this.look()) return Promise.resolve(true);
     if (this.ended) return Promise.resolve(false);
     return new Promise((resolve) => this.waiting.add(resolve));
+  }
+
+  private async ask(): Promise<void> {
+    const { bus, subjects, clock } = this.context;
+    if (!this.events.isReplicated()) return;
+    try {
+      await bus.log(subjects.stream).tail();
+      this.answeredAt = clock.mono();
+    } catch {
+      if (clock.mono() - this.answeredAt > unansweredMs) this.suspect();
+    }
   }
 
   private excuse(ms: number): void {

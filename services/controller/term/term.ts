@@ -43,8 +43,6 @@ import type { Committed, TermEnd } from "./writer.ts";
 
 /** Changes handled before the planner and the nodes get their turn again. */
 const changesPerTurn = 32;
-/** A leader of whom nothing is asked still looks at a log of several servers this often: its own may have lost the others. */
-const verifyMs = 10_000;
 /** What could not be written or verified is tried again after this. */
 const retryMs = 1000;
 
@@ -92,7 +90,11 @@ export class Term {
     this.state = state;
     this.appender = appender;
     this.clock = new TermClock(context.clock);
-    this.guard = new Guard(context, { onExcuse: (ms) => this.excuse(ms), onSuspect: wake });
+    this.guard = new Guard(context, {
+      onExcuse: (ms) => this.excuse(ms),
+      onSuspect: wake,
+      isReplicated: () => this.leases.logReplicated,
+    });
     this.keeper = new SnapshotKeeper(context, state, () => this.guard.look());
     this.writer = new Writer(context, state, appender, this.clock, {
       onCommitted: (committed) => this.onCommitted(committed),
@@ -212,9 +214,6 @@ export class Term {
     this.beat();
     this.cancels.push(
       clock.every(limits.leaderBeatMs, () => this.beat()),
-      clock.every(verifyMs, () => {
-        if (this.leases.logReplicated) this.guard.suspect();
-      }),
       bus.subscribe(subjects.node.heartbeat("*"), (message) => {
         this.guard.look();
         this.heartbeats.onMessage(message);
