@@ -60,7 +60,6 @@ class NodeAgent implements Agent {
   private kept: ReadonlyMap<string, KeptRecord> = new Map();
   private pods: Pods | null = null;
   private bus: Bus | null = null;
-  private bulk: Bus | null = null;
   /** Empty until the engine answered once in the life of this journal; before, the node is not announced. */
   private engine = "";
   private epoch = 0;
@@ -107,10 +106,6 @@ class NodeAgent implements Agent {
       held: () => this.held,
       onWhole: async (assignment) => void (await this.assign(assignment)),
       onForeign: (error) => this.refuse(error.message),
-      onLeaderless: () => {
-        this.bus?.elsewhere();
-        this.bulk?.elsewhere();
-      },
     });
     this.leaser = new Leaser({
       clock,
@@ -155,7 +150,6 @@ class NodeAgent implements Agent {
   attach(bus: Bus, bulk: Bus): void {
     const { clock } = this.ports;
     this.bus = bus;
-    this.bulk = bulk;
     const { node, cluster } = this.options;
     const subjects = subjectsOf(cluster).node;
     this.cancels.push(

@@ -7,6 +7,7 @@ import type { NodeFacts } from "../../schemas/generated/types.ts";
 import { ConnectNews } from "../bus/connect-news.ts";
 import type { TellBus } from "../bus/connect-news.ts";
 import { connectBus } from "../bus/connect.ts";
+import { watchLeader } from "../bus/leaderless.ts";
 import type { Bus } from "../bus/port.ts";
 import { subjectsOf } from "../bus/subjects.ts";
 import { jitteredMs } from "../kernel/backoff.ts";
@@ -205,7 +206,13 @@ async function startOne(
     life.add(() => bus.close());
     // Simulated pods print next to nothing, and thousands of nodes need no second connection each.
     const bulk = isSim ? bus : await open("agent bulk");
-    if (bulk !== bus) life.add(() => bulk.close());
+    // A configuration of an earlier version does not let agents hear the leader.
+    const watch = watchLeader(bus, base, options.cluster, (self) => self.wasHeard());
+    if (bulk !== bus) {
+      life.add(() => bulk.close());
+      // It carries what people look at, who need no leader: only where another server would do better is it left.
+      watchLeader(bulk, base, options.cluster, () => watch.isHeard());
+    }
     life.add(() => bus.flush(goodbyeMs).catch(() => {}));
     // There is a way to the server now, which there may not have been when the agent began.
     facts.advertise = await advertiseOf(options, log);

@@ -22,8 +22,6 @@ interface SyncerPorts {
   onWhole(assignment: Assign): Promise<void>;
   /** The leader says that it leads another log than the one followed. */
   onForeign(error: SwainError): void;
-  /** No leader has answered for a long time. */
-  onLeaderless(): void;
 }
 
 export class Syncer {
@@ -33,8 +31,6 @@ export class Syncer {
   private running = false;
   private again = false;
   private failures = 0;
-  /** Monotonic time since which nobody answered. */
-  private unansweredAt = 0;
 
   constructor(ports: SyncerPorts) {
     this.ports = ports;
@@ -83,17 +79,12 @@ export class Syncer {
     } catch (error) {
       const known = asSwainError(error);
       if (known.code === "LOG_UNKNOWN") {
-        this.failures = 0;
         this.ports.onForeign(known);
         return limits.resyncMs * (0.8 + 0.4 * random.next());
       }
       if (this.failures === 3) {
         log.warn("the assignment could not be taken", { code: known.code, message: known.message });
       }
-      const now = this.ports.clock.mono();
-      const isAnswer = known.code !== "TIMEOUT" && known.code !== "NO_LEADER";
-      if (isAnswer || this.failures === 0) this.unansweredAt = now;
-      if (now - this.unansweredAt >= limits.leaderlessMs) this.ports.onLeaderless();
       this.failures += 1;
       return jitteredMs(requestBackoff, this.failures - 1, random);
     }

@@ -8,9 +8,9 @@ import { jitteredMs } from "../kernel/backoff.ts";
 import { SwainError } from "../kernel/errors.ts";
 import type { Random } from "../kernel/ids.ts";
 import type { Logger } from "../kernel/log.ts";
+import { ServerChoice } from "./choice.ts";
 import { readCredentials } from "./credentials.ts";
 import { codeOfClientError } from "./errors.ts";
-import { leaveLeaderless } from "./leaderless.ts";
 import { NatsBus } from "./nats-bus.ts";
 import { nkeySigner } from "./nkey.ts";
 import type { Bus } from "./port.ts";
@@ -30,8 +30,6 @@ export interface ConnectOptions {
   readonly ca?: string;
   /** Prefix of every reply subject, with or without its last dot. */
   readonly inboxPrefix?: string;
-  /** Its user may hear the leader: a server by way of which none is heard is left for another. */
-  readonly hearsLeader?: boolean;
   /** How long the first connection is tried; without it for ever. */
   readonly connectTimeoutMs?: number;
   readonly clock: Clock;
@@ -63,19 +61,20 @@ export async function connectBus(options: ConnectOptions): Promise<Bus> {
     seed !== undefined ? nkeySigner(seed) : creds === undefined ? undefined : await readCredentials(creds);
   const servers = serverList(options.servers);
   const tls = await tlsOptions(servers, creds, ca);
+  const hasOthers = servers.length > 1;
+  const choice = new ServerChoice();
   const inboxPrefix = options.inboxPrefix?.replace(/\.$/, "");
   const dial = (): Promise<NatsConnection> =>
     connect({
       servers,
       name: `swain ${options.cluster} ${options.name}`,
       timeout: dialTimeoutMs,
-      pingInterval: servers.length > 1 ? pingMs.several : pingMs.alone,
+      pingInterval: hasOthers ? pingMs.several : pingMs.alone,
       maxReconnectAttempts: -1,
       reconnectTimeWait: reconnect.waitMs,
       reconnectJitter: reconnect.jitterMs,
       reconnectJitterTLS: reconnect.jitterMs,
-      // The one dialled longest ago: first tried again, a machine that is gone would take the time of a whole try.
-      reconnectToServer: (pool) => pool.toSorted((one, other) => one.lastConnect - other.lastConnect)[0] ?? null,
+      reconnectToServer: (pool) => choice.next(pool),
       // A user may be added to the server's configuration while we wait.
       ignoreAuthErrorAbort: true,
       noAsyncTraces: true,
@@ -84,10 +83,7 @@ export async function connectBus(options: ConnectOptions): Promise<Bus> {
       ...(tls === undefined ? {} : { tls }),
     });
   const connection = await firstConnection(options, dial);
-  const hasOthers = servers.length > 1;
-  const bus = new NatsBus(connection, { ...options, hasOthers, inboxPrefix: `${inboxPrefix ?? "_INBOX"}.` });
-  if (hasOthers && options.hearsLeader === true) leaveLeaderless(bus, options.clock, options.cluster);
-  return bus;
+  return new NatsBus(connection, { ...options, hasOthers, choice, inboxPrefix: `${inboxPrefix ?? "_INBOX"}.` });
 }
 
 function serverList(servers: string): string[] {

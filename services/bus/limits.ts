@@ -36,8 +36,8 @@ export const limits = {
   leaderBeatMs: 500,
   /** Without a beat for this long, standbys stand for election. */
   leaderSilentMs: 2500,
-  /** Of several servers one by way of which no leader answers for this long is left for another: a log is up to 15 s without its own. */
-  leaderlessMs: 20_000,
+  /** Of several servers one by way of which no leader is heard for so long is left: in time for a node not to be given up. */
+  leaderlessMs: 10_000,
   /** A node unheard for this long is unknown: four heartbeats missed, and under the 5 s of DESIGN section 5. */
   nodeUnheardMs: 4000,
   /** Default of `lostAfter`. */

@@ -1,14 +1,13 @@
 // The bus over one NATS connection. `connect.ts` makes it; nothing else does.
 import { errors, headers as newHeaders, nuid } from "nats";
 import type { Msg, MsgHdrs, NatsConnection, Status, Subscription } from "nats";
-import { delayMs } from "../kernel/backoff.ts";
-import type { Backoff } from "../kernel/backoff.ts";
 import type { Cancel, Clock } from "../kernel/clock.ts";
 import { SwainError } from "../kernel/errors.ts";
 import type { Random } from "../kernel/ids.ts";
 import type { Logger } from "../kernel/log.ts";
 import { tracedHeaders } from "../kernel/trace.ts";
 import { JetStreamBucket } from "./bucket.ts";
+import type { ServerChoice } from "./choice.ts";
 import { CommandRequests } from "./commands.ts";
 import { requestError } from "./errors.ts";
 import { featuresOf } from "./features.ts";
@@ -19,12 +18,13 @@ import { limits } from "./limits.ts";
 import { JetStreamLog } from "./log.ts";
 import type { Bucket, Bus, BusMessage, BusState, LogStore, PublishOptions, SubscribeOptions } from "./port.ts";
 import { commandInbox } from "./subjects.ts";
+import { dropTransport } from "./transport.ts";
 import type { JetStreamOptions, Wire, WireMessage } from "./wire.ts";
 
 interface BusParts {
   readonly inboxPrefix: string;
-  /** It has more than one server. */
   readonly hasOthers: boolean;
+  readonly choice: ServerChoice;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -32,8 +32,6 @@ interface BusParts {
 
 /** How long closing waits for consumers to be deleted and for the last messages to leave. */
 const closeMs = 1000;
-/** Between two changes of server that were asked for: the others may be no better, and each costs all readers their place. */
-const moves: Backoff = { firstMs: 30_000, maxMs: 600_000, factor: 2 };
 /** What a server takes when it does not say. */
 const defaultMaxPayload = 1024 * 1024;
 /** More than the headers take that the JetStream library adds. */
@@ -46,6 +44,7 @@ const decoder = new TextDecoder();
 
 export class NatsBus implements Bus {
   readonly inboxPrefix: string;
+  readonly hasOthers: boolean;
   private readonly connection: NatsConnection;
   private readonly parts: BusParts;
   private readonly wire: Wire;
@@ -58,14 +57,13 @@ export class NatsBus implements Bus {
   private closing: Promise<void> | undefined;
   private library: Promise<JetStream> | undefined;
   private deniedLoggedAt = -Infinity;
-  private movedAt = -Infinity;
-  /** Moves that followed each other closely. */
-  private moved = 0;
 
   constructor(connection: NatsConnection, parts: BusParts) {
     this.connection = connection;
     this.parts = parts;
     this.inboxPrefix = parts.inboxPrefix;
+    this.hasOthers = parts.hasOthers;
+    parts.choice.connected(connection.getServer());
     this.known = featuresOf(connection.info?.version ?? "");
     this.wire = this.makeWire();
     this.commands = new CommandRequests(connection, parts.clock);
@@ -150,13 +148,10 @@ export class NatsBus implements Bus {
   }
 
   elsewhere(): void {
-    const now = this.parts.clock.mono();
-    const since = now - this.movedAt;
-    if (!this.parts.hasOthers || this.current !== "connected" || since < delayMs(moves, this.moved - 1)) return;
-    this.moved = since > 2 * moves.maxMs ? 1 : this.moved + 1;
-    this.movedAt = now;
-    this.parts.log.warn("nobody answers by way of this server; trying another");
-    void this.connection.reconnect();
+    if (!this.hasOthers || this.current !== "connected") return;
+    this.parts.log.warn("no leader is heard by way of this server; going to another");
+    this.parts.choice.blame(true);
+    dropTransport(this.connection, "no leader is heard");
   }
 
   close(): Promise<void> {
@@ -299,9 +294,15 @@ export class NatsBus implements Bus {
   private onStatus(status: Status): void {
     const { log } = this.parts;
     if (status.type === "disconnect") this.enter("disconnected");
-    else if (status.type === "reconnect") this.enter("connected");
-    else if (status.type === "staleConnection") log.warn("the server did not answer pings");
-    else if (status.type === "ldm") log.warn("the server is shutting down", { server: status.server });
+    // The client dials before it has told that the pings had no answer, so this counts from the second on.
+    else if (status.type === "ping") this.parts.choice.blame(status.pendingPings > 1);
+    else if (status.type === "reconnect") {
+      this.parts.choice.connected(this.connection.getServer());
+      this.enter("connected");
+    } else if (status.type === "staleConnection") {
+      log.warn("the server did not answer pings");
+      dropTransport(this.connection, "pings without an answer");
+    } else if (status.type === "ldm") log.warn("the server is shutting down", { server: status.server });
     else if (status.type === "error") this.onServerError(status.error);
   }
 

@@ -58,10 +58,9 @@ export interface Bus {
   log(stream: string): LogStore;
   /** The KV bucket of that name, which `streams.ts` has ensured. */
   bucket(name: string): Bucket;
-  /**
-   * Connects to another of its servers, where it has several: nobody answers by way of this one. Asked for again soon, it does
-   * nothing.
-   */
+  /** It was given several servers. */
+  readonly hasOthers: boolean;
+  /** Gives this connection up for one to another of its servers, where there are others: this one is of no use. */
   elsewhere(): void;
   /** Sends what is buffered, ends all subscriptions and consumers, and closes. */
   close(): Promise<void>;

@@ -6,6 +6,7 @@ import type { Event } from "../../schemas/generated/types.ts";
 import { delayMs } from "../kernel/backoff.ts";
 import type { Backoff } from "../kernel/backoff.ts";
 import { sleep } from "../kernel/clock.ts";
+import type { Clock } from "../kernel/clock.ts";
 import { asSwainError } from "../kernel/errors.ts";
 import type { Folded, Ledger } from "./ledger.ts";
 import type { Context } from "./ports.ts";
@@ -25,6 +26,16 @@ export type Settled =
   | { readonly kind: "committed"; readonly sequence: number; readonly folded: Folded; readonly bytes: number }
   | { readonly kind: "full" | "tooLarge" | "deposed" | "unsettled" };
 
+/** A time on both clocks: the monotonic one stands still while a machine sleeps. */
+export interface Moment {
+  readonly mono: number;
+  readonly wall: number;
+}
+
+export const momentOf = (clock: Clock): Moment => ({ mono: clock.mono(), wall: clock.wall() });
+
+const passedMs = (from: Moment, to: Moment): number => Math.max(to.mono - from.mono, to.wall - from.wall);
+
 type Answer = "full" | "tooLarge" | "conflict" | "unknown" | "closed" | { readonly sequence: number };
 type Look = "absent" | "own" | "foreign" | "deposed" | "unreadable";
 
@@ -40,15 +51,16 @@ export class Appender {
   /** The log's last sequence as known here. */
   private expected: number;
   private abandoned = false;
-  /** Monotonic time at which the log was last known to hold what was folded. */
-  private heldAt: number;
+  /** After this the log was last seen to hold what was folded. */
+  private heldSince: Moment;
 
-  constructor(context: Context, ledger: Ledger, expected: number) {
+  /** `since`: when the ledger was begun to be held against the log. */
+  constructor(context: Context, ledger: Ledger, expected: number, since: Moment) {
     this.context = context;
     this.log = context.bus.log(context.subjects.stream);
     this.ledger = ledger;
     this.expected = expected;
-    this.heldAt = context.clock.mono();
+    this.heldSince = since;
   }
 
   /** The log's last sequence as known here: what the next append expects. */
@@ -62,9 +74,9 @@ export class Appender {
   }
 
   /** Takes note that the ledger was brought up to the tail by other means. */
-  caughtUp(tail: number): void {
+  caughtUp(tail: number, since: Moment): void {
     this.expected = tail;
-    this.heldAt = this.context.clock.mono();
+    this.heldSince = since;
   }
 
   /**
@@ -73,16 +85,18 @@ export class Appender {
    */
   async append(build: (expected: number) => Draft): Promise<Settled> {
     const { clock, measures, bus } = this.context;
-    const started = clock.mono();
-    let isUnbroken = bus.state() === "connected" && started - this.heldAt < quietMs;
+    const started = momentOf(clock);
+    let isUnbroken = bus.state() === "connected" && passedMs(this.heldSince, started) < quietMs;
     const unwatch = bus.onState(() => {
       isUnbroken = false;
     });
     try {
-      return await this.settle(build, () => isUnbroken);
+      const settled = await this.settle(build, () => isUnbroken);
+      if (settled.kind === "committed") this.heldSince = started;
+      return settled;
     } finally {
       unwatch();
-      measures.append.add(clock.mono() - started);
+      measures.append.add(clock.mono() - started.mono);
     }
   }
 
@@ -187,7 +201,6 @@ export class Appender {
     const sequence = this.expected + 1;
     const folded = this.ledger.fold(sequence, data);
     this.expected = sequence;
-    this.heldAt = this.context.clock.mono();
     this.context.counters.appended++;
     // The fold refuses an own event only if this controller wrote nonsense; going on would be worse.
     if (folded.outcome !== "accepted") return { kind: "unsettled" };

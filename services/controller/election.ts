@@ -1,7 +1,7 @@
 // Standing for election: catch up to the log's tail and append `leader.elected`, stating the sequence expected. Whoever
 // gets that sequence leads; no clock and no lease is involved.
 import type { Event, EventItem } from "../../schemas/generated/types.ts";
-import { Appender } from "./append.ts";
+import { Appender, momentOf } from "./append.ts";
 import type { Draft } from "./append.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Context } from "./ports.ts";
@@ -18,9 +18,10 @@ export type Election =
  */
 export async function stand(context: Context, ledger: Ledger, isLed: () => boolean): Promise<Election> {
   const { epoch } = ledger.state;
+  const since = momentOf(context.clock);
   const tail = await ledger.catchUp(context.bus.log(context.subjects.stream));
   if (ledger.state.epoch !== epoch || isLed()) return { kind: "lost" };
-  const appender = new Appender(context, ledger, tail);
+  const appender = new Appender(context, ledger, tail, since);
   let last: Draft | undefined;
   const settled = await appender.append((expected) => (last = draft(context, ledger, expected)));
   if (settled.kind === "committed" && last !== undefined) {

@@ -1,5 +1,6 @@
 // The controller process: real clock, ids and bus under `Controller`. Called by `swain controller`.
 import { connectBus } from "../bus/connect.ts";
+import { watchLeader } from "../bus/leaderless.ts";
 import { ensureStreams } from "../bus/streams.ts";
 import { subjectsOf } from "../bus/subjects.ts";
 import { jitteredMs } from "../kernel/backoff.ts";
@@ -55,10 +56,10 @@ export async function startController(options: ControllerOptions): Promise<Runni
     servers: options.server,
     name: `controller ${id}`,
     cluster,
-    hearsLeader: true,
     ...(creds === undefined ? {} : { creds }),
     ...(signal === undefined ? {} : { signal }),
   });
+  watchLeader(bus, ports, cluster);
   life.add(() => bus.close());
   life.add(() => bus.flush(goodbyeMs).catch(() => {}));
   try {

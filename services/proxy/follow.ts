@@ -34,6 +34,8 @@ export class Follower {
   private readonly cancelHints: Cancel;
   private cancelWatch: Cancel = () => {};
   private cancelReload: Cancel | undefined;
+  /** When that is due. */
+  private reloadAt = Infinity;
   /** Loads asked for anew, of those that followed each other closely. */
   private reloads = 0;
   private reloadedAt = -Infinity;
@@ -103,7 +105,7 @@ export class Follower {
     } else if (isAside && this.table.logId !== undefined) {
       const what = outcome === "behind" ? "what was before: the log may have lost its end" : "values of another log";
       this.say(`LOG_UNKNOWN: the endpoints bucket holds ${what}; read anew before they are used`, { key });
-      this.reloadLater(this.paceMs());
+      this.reloadLater(outcome === "behind" ? Math.min(this.paceMs(), proxyLimits.behindMaxMs) : this.paceMs());
       // What is used is not acknowledged any more.
       this.changed(key);
     } else if (isAside && this.loadedEmpty) {
@@ -169,8 +171,11 @@ export class Follower {
 
   /** Values of another log count once a full load tells them; so one is asked for, at a falling pace while they go on. */
   private reloadLater(waitMs: number): void {
-    if (this.cancelReload !== undefined) return;
     const { clock } = this.ports;
+    const at = clock.mono() + waitMs;
+    if (this.cancelReload !== undefined && this.reloadAt <= at) return;
+    this.cancelReload?.();
+    this.reloadAt = at;
     this.cancelReload = clock.after(waitMs, () => {
       this.cancelReload = undefined;
       this.reloads += 1;

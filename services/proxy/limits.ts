@@ -47,6 +47,8 @@ export const proxyLimits = {
   otherLogFirstMs: 2000,
   /** … and while it goes on, at this pace at the slowest. */
   otherLogMaxMs: 30_000,
+  /** A value of before is of the log that is followed: what is used meanwhile never was, so this is the slowest pace for it. */
+  behindMaxMs: 4000,
   /** Removed keys remembered between two full loads, against messages that come late. */
   removedKeys: 10_000,
   /** How long start waits for the first load of endpoints. */

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { ConnectNews } from "../bus/connect-news.ts";
 import type { TellBus } from "../bus/connect-news.ts";
 import { connectBus } from "../bus/connect.ts";
+import { watchLeader } from "../bus/leaderless.ts";
 import type { Bus } from "../bus/port.ts";
 import { subjectsOf } from "../bus/subjects.ts";
 import { jitteredMs } from "../kernel/backoff.ts";
@@ -82,7 +83,11 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   }
   const giveUp = new AbortController();
   const bus = untilConnected(options, log, giveUp.signal);
-  void bus.then((bus) => bus && proxy.attach(bus));
+  void bus.then((bus) => {
+    if (bus === undefined) return;
+    watchLeader(bus, ports, cluster);
+    proxy.attach(bus);
+  });
   const patience = new AbortController();
   await Promise.race([proxy.loaded, sleep(systemClock, proxyLimits.firstLoadMs, patience.signal).catch(() => {})]);
   patience.abort();
@@ -122,7 +127,6 @@ async function untilConnected(options: ProxyOptions, log: Logger, signal: AbortS
         servers: server,
         name: `proxy ${id}`,
         cluster,
-        hearsLeader: true,
         inboxPrefix: subjectsOf(cluster).proxy.inbox(id),
         clock: systemClock,
         random: systemRandom,

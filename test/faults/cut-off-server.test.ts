@@ -1,5 +1,5 @@
-// One of three servers is cut off from the others, and answers its clients as if nothing were. Every part is connected to it:
-// the leader must find that it leads nothing, and all must find the way to the others.
+// One of three servers is cut off from the others, and answers its clients as if nothing were. The parts connected to it must
+// find the way to the others: an agent before its node is given up, and where all are there, a leader that leads nothing.
 import { expect, it } from "vitest";
 import { until } from "../support/cluster.ts";
 import { Watch } from "../support/census.ts";
@@ -12,8 +12,14 @@ import { ServerCluster } from "../support/server-cluster.ts";
 
 /** Other tests end processes by the name of their pod: no other has pods of this name. */
 const serving = "beside";
-/** Until the server notices, until the leader does, until the parts do, and an election; agents ask each half minute. */
+/** Until the server notices, until the leader does, until the parts do, and an election. */
 const movedMs = 100_000;
+/** Long after a node is given up. */
+const watchedMs = 30_000;
+
+/** Nobody answers at the second address, so that all begin at that server. It tells them of the others. */
+const at = async (servers: ServerCluster, name: string): Promise<string> =>
+  `${servers.server(name).url},nats://127.0.0.1:${await freePort()}`;
 
 describeServer("current", "a server that is cut off from two others", (binary) => {
   it("is left by all parts, and no program notices", { timeout: 240_000 }, async () => {
@@ -22,8 +28,7 @@ describeServer("current", "a server that is cut off from two others", (binary) =
     let fleet: Fleet | undefined;
     let watch: Watch | undefined;
     try {
-      // Nobody answers at the second address, so that all begin at the first server. It tells them of the others.
-      const addresses = `${servers.server("server-1").url},nats://127.0.0.1:${await freePort()}`;
+      const addresses = await at(servers, "server-1");
       fleet = await Fleet.start({ servers: addresses, name, controllers: 3, agents: 2, replicas: 3, proxy: true });
       const { client } = fleet;
       const port = await freePort();
@@ -71,4 +76,47 @@ describeServer("current", "a server that is cut off from two others", (binary) =
       await servers.dispose();
     }
   });
+
+  it(
+    "costs a node connected to it none of its pods, where the leader is at another",
+    { timeout: 120_000 },
+    async () => {
+      const servers = await ServerCluster.start(binary);
+      let fleet: Fleet | undefined;
+      try {
+        const name = `cut-off-node-${process.pid}`;
+        fleet = await Fleet.start({
+          servers: await at(servers, "server-2"),
+          name,
+          controllers: 1,
+          agents: 1,
+          replicas: 3,
+        });
+        await fleet.agent("node-2", await at(servers, "server-1"));
+        const { client } = fleet;
+        await until("both nodes are there", async () => (await client.list("_", "node")).length === 2);
+        await client.change("_", "manifest", "apply", { documents: [web(serving, { replicas: 2 })] });
+        await until("a pod is ready on each", async () => {
+          const pods = (await fleet?.pods()) ?? [];
+          const nodes = new Set(pods.map(({ spec }) => spec.node));
+          return nodes.size === 2 && pods.every(({ status }) => status.state === "ready");
+        });
+        await servers.whole(client.bus);
+        const programs = fleet.running(serving);
+        const before = fleet.records.length;
+
+        servers.cutOffFirst();
+        await new Promise((resolve) => setTimeout(resolve, watchedMs));
+        const happened = fleet.records.slice(before).flatMap(({ event }) => event.items);
+        const verbs = happened.map(({ kind, verb }) => `${kind} ${verb}`);
+        expect(verbs, "the node was silent for a while").toContain("node unknown");
+        expect(verbs).toContain("node ready");
+        expect(happened.filter(({ kind }) => kind === "pod")).toEqual([]);
+        expect(fleet.running(serving)).toEqual(programs);
+      } finally {
+        await fleet?.dispose();
+        await servers.dispose();
+      }
+    },
+  );
 });

@@ -162,6 +162,7 @@ describeServers("the roles of the embedded server", (binary) => {
     ["its own commands", subjects.node.commandAll("n1"), false],
     ["another node's commands", subjects.node.commandAll("n2"), true],
     ["all nodes", subjects.node.all("*"), true],
+    ["the leader's beat", subjects.leader, false],
     ["the feed", subjects.feedAll, true],
     ["everybody's inboxes", "_INBOX.>", true],
   ])("subscribing to %s is refused to an agent as it should be", async (_, subject, expected) => {

@@ -131,13 +131,17 @@ export class Fleet {
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 
-  private agent(id: string): Promise<PartProcess> {
-    return this.part("agent", id, "--runtime", "process", "--stop-pods");
+  /** Starts an agent; `servers`: addresses other than those of the other parts. */
+  agent(id: string, servers = this.options.servers): Promise<PartProcess> {
+    return this.started(servers, "agent", id, "--runtime", "process", "--stop-pods");
   }
 
-  private async part(kind: string, id: string, ...more: string[]): Promise<PartProcess> {
-    const { servers, name } = this.options;
-    const args = [kind, "--server", servers, "--cluster", name, "--id", id, "--log-format", "json"];
+  private part(kind: string, id: string, ...more: string[]): Promise<PartProcess> {
+    return this.started(this.options.servers, kind, id, ...more);
+  }
+
+  private async started(servers: string, kind: string, id: string, ...more: string[]): Promise<PartProcess> {
+    const args = [kind, "--server", servers, "--cluster", this.options.name, "--id", id, "--log-format", "json"];
     const part = await PartProcess.start([...args, ...(kind === "controller" ? [] : this.ownFolder(id)), ...more]);
     this.parts.set(id, part);
     return part;

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { Event, EventItem } from "../../schemas/generated/types.ts";
 import type { Bus, BusState, LogRecord, LogStore } from "../../services/bus/port.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
+import { momentOf } from "../../services/controller/append.ts";
 import type { Appender, Draft } from "../../services/controller/append.ts";
 import { noCounts } from "../../services/controller/counters.ts";
 import { noMeasures } from "../../services/controller/figures.ts";
@@ -285,12 +286,28 @@ describe("an append", () => {
     expect(await appender.append(() => one)).toEqual({ kind: "unsettled" });
   });
 
+  it("nor after the machine slept, while its monotonic clock stood still", async () => {
+    const appender = await elected();
+    const election = ledger.state.lastEventId;
+    await appender.append(() => draft());
+    const awake = context.clock;
+    Object.assign(context, { clock: { ...awake, wall: () => awake.wall() + 3_600_000 } });
+    log.faults = [
+      (at, data, expected) => {
+        regrow(at, election);
+        return at.store(data, expected);
+      },
+    ];
+    const one = draft();
+    expect(await appender.append(() => one)).toEqual({ kind: "unsettled" });
+  });
+
   it("nor when strays at its end were all that the log lost", async () => {
     const appender = await elected();
     log.records.push(bytes({ stray: 1 }), bytes({ stray: 2 }));
     ledger.fold(2, bytes({ stray: 1 }));
     ledger.fold(3, bytes({ stray: 2 }));
-    appender.caughtUp(3);
+    appender.caughtUp(3, momentOf(context.clock));
     log.faults = [
       (at, data, expected) => {
         at.records.length = 2;
@@ -308,7 +325,7 @@ describe("an append", () => {
     const appender = await elected();
     log.records.push(bytes({ stray: 1 }));
     ledger.fold(2, bytes({ stray: 1 }));
-    appender.caughtUp(2);
+    appender.caughtUp(2, momentOf(context.clock));
     log.faults = [
       (at, data, expected) => {
         for (const tell of watchers) tell("disconnected");

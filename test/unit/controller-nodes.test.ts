@@ -12,8 +12,6 @@ import { Boots } from "../../services/controller/nodes/boots.ts";
 import { Heartbeats } from "../../services/controller/nodes/heartbeats.ts";
 import { Liveness } from "../../services/controller/nodes/liveness.ts";
 import type { Context } from "../../services/controller/ports.ts";
-import { Guard } from "../../services/controller/term/guard.ts";
-import type { GuardEvents } from "../../services/controller/term/guard.ts";
 import { SwainError } from "../../services/kernel/errors.ts";
 import { snapshotPolicy } from "../../services/controller/snapshot/policy.ts";
 import { systemPacking } from "../../services/kernel/node/packing.ts";
@@ -131,84 +129,6 @@ describe("liveness", () => {
     fresh.hear("n1");
     expect(fresh.heardAgo().get("n1")).toBe(0);
     expect(changes).toBe(1);
-  });
-});
-
-describe("the guard", () => {
-  let excused: number[];
-  let guard: Guard;
-  let replicated: boolean;
-  const events: GuardEvents = {
-    onExcuse: (ms) => excused.push(ms),
-    onSuspect: () => {},
-    isReplicated: () => replicated,
-  };
-
-  beforeEach(() => {
-    [excused, replicated] = [[], false];
-    guard = new Guard(context, events);
-    guard.start();
-  });
-
-  it("holds answers back after a stall until the tail was verified", async () => {
-    await clock.advance(5000);
-    expect(guard.look()).toBe(true);
-    // Without its timer it is as if nothing had run for three seconds.
-    guard = new Guard(context, events);
-    await clock.advance(3000);
-    expect(guard.look()).toBe(false);
-    expect(excused).toEqual([2750]);
-    let trusted: boolean | undefined;
-    void guard.trusted().then((answer) => {
-      trusted = answer;
-    });
-    await settle();
-    expect(trusted).toBeUndefined();
-    guard.clear();
-    await settle();
-    expect(trusted).toBe(true);
-  });
-
-  it("takes the time of a lost connection off once, and doubts itself after it", async () => {
-    bus.enter("disconnected");
-    await clock.advance(7000);
-    expect(guard.isSuspect).toBe(false);
-    bus.enter("connected");
-    expect(guard.isSuspect).toBe(true);
-    expect(excused).toEqual([7000]);
-  });
-
-  it("doubts itself once a log of several servers has had no leader for longer than one is elected in", async () => {
-    let asked = 0;
-    let isLed = false;
-    const tail = async (): Promise<object> => {
-      asked += 1;
-      if (!isLed) throw new SwainError("JETSTREAM_ERROR", "the stream has no leader");
-      return {};
-    };
-    Object.assign(bus, { log: () => ({ tail }) });
-    await clock.advance(60_000);
-    expect(asked).toBe(0);
-    replicated = true;
-    isLed = true;
-    await clock.advance(5000);
-    isLed = false;
-    await clock.advance(15_000);
-    expect(guard.isSuspect).toBe(false);
-    isLed = true;
-    await clock.advance(5000);
-    isLed = false;
-    await clock.advance(15_000);
-    expect(guard.isSuspect).toBe(false);
-    await clock.advance(5000);
-    expect(guard.isSuspect).toBe(true);
-  });
-
-  it("tells those who wait that the term ended", async () => {
-    guard.suspect();
-    const answer = guard.trusted();
-    guard.stop();
-    expect(await answer).toBe(false);
   });
 });
 

@@ -70,10 +70,8 @@ it("a ledger does not take for folded what was lost while it read, and grew agai
   expect(await world.time.until(caughtUp)).toBe("LOG_UNKNOWN");
 });
 
-it.each([
-  ["with its connection", false],
-  ["on the two servers it has no connection to", true],
-])("a log is not cut on the strength of snapshots that were lost, %s", async (_, areOthers) => {
+/** A keeper with two good snapshots, the newer of which the server has not on disk. It waits to be allowed to cut. */
+async function keeping() {
   const world = await SimWorld.open({ synced: false });
   const { bus, clock } = await world.client();
   for (let at = 1; at <= 85; at += 1) await append(world, bus, elected(at));
@@ -98,15 +96,39 @@ it.each([
   keeper.onCommitted(1);
   await world.time.pass(1000);
   expect(keeper.status().verified.map(({ sequence }) => sequence)).toEqual([85, 60]);
+  const allow = (): void => {
+    mayCut = true;
+    keeper.onCommitted(1);
+  };
+  const first = async (): Promise<number> => (await world.time.until(bus.log(names.stream).tail())).first;
+  return { world, bus, ports, keeper, allow, first };
+}
+
+it.each([
+  ["with its connection", false],
+  ["on the two servers it has no connection to", true],
+])("a log is not cut on the strength of snapshots that were lost, %s", async (_, areOthers) => {
+  const { world, bus, ports, keeper, allow } = await keeping();
   if (areOthers) world.server.othersPowerCut();
   else world.server.powerCut();
   world.server.start();
   await world.time.pass(5000);
   expect(await world.last(bus)).toBe(85);
-  mayCut = true;
-  keeper.onCommitted(1);
+  allow();
   await world.time.pass(5000);
   keeper.stop();
   const opened = await world.time.until(openLedger(ports, { onForeign: () => {}, onProblem: () => {} }));
   expect(opened.ledger.state.sequence).toBe(85);
+});
+
+it.each([
+  ["goes on", 60],
+  ["ends", 1],
+])("a log is cut only by a term that %s while its keeper looks for the snapshots", async (how, first) => {
+  const { world, keeper, allow, first: begin } = await keeping();
+  allow();
+  if (how === "ends") keeper.stop();
+  await world.time.pass(5000);
+  expect(await begin()).toBe(first);
+  keeper.stop();
 });

@@ -113,3 +113,35 @@ it("takes a restored log as soon after hours as at the start, and asks ever more
   expect(loads).toBeLessThan(600_000 / proxyLimits.otherLogMaxMs + 6);
   follower.stop();
 });
+
+it("takes what a log says that lost its end again and again as soon as the first time", async () => {
+  const world = await SimWorld.open();
+  const { bus } = await world.client();
+  const { bus: proxy, clock } = await world.client();
+  const bucket = bus.bucket(names.buckets.endpoints);
+  const put = async (sequence: number): Promise<void> => {
+    const before = await world.time.until(bucket.get("default.web.0"));
+    const value = JSON.stringify({ logId: "a", sequence, endpoints: [] });
+    await world.time.until(bucket.put("default.web.0", value, before?.revision ?? 0));
+  };
+  await put(100);
+  const table = new EndpointTable();
+  const events = { changed: () => {}, loaded: () => {} };
+  const follower = new Follower({ clock, bus: proxy, log: silent }, "test", undefined, table, events);
+  await world.time.pass(slackMs);
+  for (let sequence = 90; sequence > 0; sequence -= 10) {
+    await put(sequence);
+    await world.time.pass(proxyLimits.behindMaxMs + slackMs);
+    expect(table.appliedOf("default/web")).toEqual({ head: 0, 0: sequence });
+  }
+  await world.time.pass(2 * proxyLimits.behindMaxMs);
+  // A value of another log, for which there is more time, does not put off one that was told before it.
+  for (const logId of ["b", "a"]) {
+    const before = await world.time.until(bucket.get("default.api.0"));
+    await world.time.until(bucket.put("default.api.0", shard(logId), before?.revision ?? 0));
+  }
+  await put(5);
+  await world.time.pass(proxyLimits.behindMaxMs + slackMs);
+  expect(table.appliedOf("default/web")).toEqual({ head: 0, 0: 5 });
+  follower.stop();
+});

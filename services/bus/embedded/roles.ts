@@ -45,7 +45,7 @@ export function permissionsOf(role: Role, cluster: string): Permissions {
       if (role.startsWith("join-")) return joiner(subjects, role.slice("join-".length));
       // There is no `allow_responses`: a node could send itself a message with any reply subject, and the server would
       // then let it publish there. Requests to a node therefore carry a reply subject under that node's inbox.
-      return agent(subjects.node.all(role === "nodes" ? "*" : role.slice("agent-".length)));
+      return agent(subjects, role === "nodes" ? "*" : role.slice("agent-".length));
   }
 }
 
@@ -57,8 +57,9 @@ function controller(subjects: Subjects): Permissions {
   };
 }
 
-function agent(own: string): Permissions {
-  return { publish: [own], subscribe: [own] };
+function agent(subjects: Subjects, node: string): Permissions {
+  const own = subjects.node.all(node);
+  return { publish: [own], subscribe: [own, subjects.leader] };
 }
 
 /** Hears who wants to join, which nodes were removed, and whether their agents know it; it keeps the users, and has no part in what runs. */

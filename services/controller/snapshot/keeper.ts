@@ -3,7 +3,7 @@
 import type { ReadState } from "../../core/model.ts";
 import { encodeState } from "../../core/snapshot/encode.ts";
 import type { Cancel } from "../../kernel/clock.ts";
-import { asSwainError } from "../../kernel/errors.ts";
+import { asSwainError, SwainError } from "../../kernel/errors.ts";
 import type { Context } from "../ports.ts";
 import type { SnapshotReport, Verified } from "./port.ts";
 import { storedSnapshots } from "./store.ts";
@@ -188,8 +188,12 @@ export class SnapshotKeeper {
     const upTo = this.cutTo;
     if (!(await this.areStored())) {
       this.checked = false;
-      return;
+      throw new SwainError(
+        "SNAPSHOT_MISSING",
+        "a snapshot that was good is not there any more; the log stays as it is",
+      );
     }
+    if (this.ended || !this.mayCut()) return;
     await bus.log(subjects.stream).cut(upTo);
     this.cutUpTo = upTo;
     this.full = false;

@@ -13,6 +13,7 @@ import type { Cancel } from "../../kernel/clock.ts";
 import { asSwainError, SwainError } from "../../kernel/errors.ts";
 import type { ApiHost } from "../api/request.ts";
 import { ApiServer } from "../api/server.ts";
+import { momentOf } from "../append.ts";
 import type { Appender } from "../append.ts";
 import { Autoscaling } from "../autoscale/autoscaling.ts";
 import { UsageStore } from "../autoscale/usage.ts";
@@ -365,14 +366,15 @@ export class Term {
 
   /** Looks at the log's end before anything else is answered or commanded. */
   private async verifyTail(): Promise<TermEnd | undefined> {
-    const { bus, subjects, log } = this.context;
+    const { bus, subjects, log, clock } = this.context;
     const { epoch, accepted } = this.state;
+    const since = momentOf(clock);
     try {
       const tail = await this.ledger.catchUp(bus.log(subjects.stream));
       if (this.state.epoch !== epoch) return "deposed";
       // Someone wrote in our name: nothing that depends on our own view of the log can be trusted.
       if (this.state.accepted !== accepted) return "refold";
-      this.appender.caughtUp(tail);
+      this.appender.caughtUp(tail, since);
       this.guard.clear();
       this.sequences.onSequence();
       this.projector.resume();

@@ -79,6 +79,7 @@ const mostInboxes = 20_000;
 export class SimBus implements Bus {
   readonly inboxPrefix: string;
   readonly features: Features;
+  readonly hasOthers = false;
   private readonly parts: ClientParts;
   private readonly session: Session;
   private readonly wire: Wire;
@@ -106,7 +107,7 @@ export class SimBus implements Bus {
   }
 
   elsewhere(): void {
-    // There is one server.
+    throw new Error("there is one server");
   }
 
   /** Resolves when it is connected. */

@@ -16,6 +16,7 @@ export function nextVersion(bus: Bus, random: Random): Bus {
   return {
     inboxPrefix: bus.inboxPrefix,
     features: bus.features,
+    hasOthers: bus.hasOthers,
     state: () => bus.state(),
     onState: (fn) => bus.onState(fn),
     publish: (subject, value, options) => bus.publish(subject, more(subject, value), options),

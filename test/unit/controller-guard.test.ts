@@ -1,0 +1,104 @@
+// When a leader doubts that it leads, against a bus that answers as told.
+import { beforeEach, describe, expect, it } from "vitest";
+import type { BusState } from "../../services/bus/port.ts";
+import { subjectsOf } from "../../services/bus/subjects.ts";
+import { noCounts } from "../../services/controller/counters.ts";
+import type { Context } from "../../services/controller/ports.ts";
+import { Guard } from "../../services/controller/term/guard.ts";
+import type { GuardEvents } from "../../services/controller/term/guard.ts";
+import { SwainError } from "../../services/kernel/errors.ts";
+import { silent } from "../../services/kernel/log.ts";
+import { ManualClock, settle } from "../support/agent.ts";
+
+describe("the guard", () => {
+  let excused: number[];
+  let guard: Guard;
+  let replicated: boolean;
+  let clock: ManualClock;
+  let context: Context;
+  let enter: (state: BusState) => void;
+  let askTail: () => Promise<object>;
+  const events: GuardEvents = {
+    onExcuse: (ms) => excused.push(ms),
+    onSuspect: () => {},
+    isReplicated: () => replicated,
+  };
+
+  beforeEach(() => {
+    [excused, replicated] = [[], false];
+    clock = new ManualClock();
+    const bus = {
+      state: () => "connected",
+      onState: (fn: (state: BusState) => void) => {
+        enter = fn;
+        return () => {};
+      },
+      log: () => ({ tail: () => askTail() }),
+    };
+    const parts = { clock, bus, log: silent, counters: noCounts(), subjects: subjectsOf("test") };
+    context = parts as unknown as Context;
+    guard = new Guard(context, events);
+    guard.start();
+  });
+
+  it("holds answers back after a stall until the tail was verified", async () => {
+    await clock.advance(5000);
+    expect(guard.look()).toBe(true);
+    // Without its timer it is as if nothing had run for three seconds.
+    guard = new Guard(context, events);
+    await clock.advance(3000);
+    expect(guard.look()).toBe(false);
+    expect(excused).toEqual([2750]);
+    let trusted: boolean | undefined;
+    void guard.trusted().then((answer) => {
+      trusted = answer;
+    });
+    await settle();
+    expect(trusted).toBeUndefined();
+    guard.clear();
+    await settle();
+    expect(trusted).toBe(true);
+  });
+
+  it("takes the time of a lost connection off once, and doubts itself after it", async () => {
+    enter("disconnected");
+    await clock.advance(7000);
+    expect(guard.isSuspect).toBe(false);
+    enter("connected");
+    expect(guard.isSuspect).toBe(true);
+    expect(excused).toEqual([7000]);
+  });
+
+  it("doubts itself once a log of several servers has had no leader for longer than one is elected in", async () => {
+    let asked = 0;
+    let isLed = false;
+    const tail = async (): Promise<object> => {
+      asked += 1;
+      if (!isLed) throw new SwainError("JETSTREAM_ERROR", "the stream has no leader");
+      return {};
+    };
+    askTail = tail;
+    await clock.advance(60_000);
+    expect(asked).toBe(0);
+    replicated = true;
+    isLed = true;
+    await clock.advance(5000);
+    isLed = false;
+    await clock.advance(15_000);
+    expect(guard.isSuspect).toBe(false);
+    isLed = true;
+    await clock.advance(5000);
+    isLed = false;
+    await clock.advance(15_000);
+    expect(guard.isSuspect).toBe(false);
+    await clock.advance(5000);
+    expect(guard.isSuspect).toBe(true);
+  });
+
+  it("tells those who wait that the term ended", async () => {
+    guard.suspect();
+    const answer = guard.trusted();
+    guard.stop();
+    expect(await answer).toBe(false);
+  });
+});
