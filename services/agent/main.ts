@@ -206,8 +206,7 @@ async function startOne(
     life.add(() => bus.close());
     // Simulated pods print next to nothing, and thousands of nodes need no second connection each.
     const bulk = isSim ? bus : await open("agent bulk");
-    // A configuration of an earlier version does not let agents hear the leader.
-    const watch = watchLeader(bus, base, options.cluster, (self) => self.wasHeard());
+    const watch = watchLeader(bus, base, options.cluster);
     if (bulk !== bus) {
       life.add(() => bulk.close());
       // It carries what people look at, who need no leader: only where another server would do better is it left.

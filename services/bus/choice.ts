@@ -1,18 +1,32 @@
 // Which of its servers a connection that was lost is made to next. A connection that merely broke is made to the same server
-// again: the others may be far, or not be there at all, and each costs the time of a whole try. A server that was left,
-// because it answers nothing, comes last. Addresses that servers told of each other come after those that were given: they may be
-// of another network. Given to the client by `connect.ts`.
+// again: the others may be far, or not be there at all, and each costs the time of a whole try. A server that is to blame, for it
+// answers nothing or keeps no connection, comes last. Addresses that servers told of each other come after those that were
+// given: they may be of another network. Given to the client by `connect.ts`.
 import type { Server } from "nats";
+import type { Clock } from "../kernel/clock.ts";
+
+/** A connection that lasted for less says that its server is not well. */
+const briefMs = 10_000;
 
 export class ServerChoice {
+  private readonly clock: Pick<Clock, "mono">;
+  private readonly given: ReadonlySet<string>;
   private current = "";
+  private connectedAt = -Infinity;
   private isBlamed = false;
   /** Since the connection was lost. */
   private readonly tried = new Set<string>();
 
+  /** `given`: addresses as `host:port`. */
+  constructor(clock: Pick<Clock, "mono">, given: Iterable<string>) {
+    this.clock = clock;
+    this.given = new Set(given);
+  }
+
   /** The connection is to that server, `host:port`. */
   connected(server: string): void {
     this.current = server;
+    this.connectedAt = this.clock.mono();
     this.isBlamed = false;
     this.tried.clear();
   }
@@ -24,6 +38,7 @@ export class ServerChoice {
 
   /** Null when there is none. Each comes once before any comes again. */
   next(pool: readonly Server[]): Server | null {
+    if (this.tried.size === 0 && this.clock.mono() - this.connectedAt < briefMs) this.isBlamed = true;
     if (pool.every(({ listen }) => this.tried.has(listen))) this.tried.clear();
     const left = pool.filter(({ listen }) => !this.tried.has(listen));
     const [best = null] = left.toSorted((one, other) => this.rank(one) - this.rank(other));
@@ -31,8 +46,18 @@ export class ServerChoice {
     return best;
   }
 
-  private rank({ listen, gossiped }: Server): number {
+  private rank({ listen }: Server): number {
     if (listen === this.current) return this.isBlamed ? 3 : 0;
-    return gossiped ? 2 : 1;
+    return this.given.has(listen) ? 1 : 2;
+  }
+}
+
+/** An address as the client names its servers: `host:port`. What is no address is told as it is: the client says so. */
+export function listenOf(address: string): string {
+  try {
+    const { hostname, port } = new URL(address.includes("://") ? address : `nats://${address}`);
+    return `${hostname.toLowerCase()}:${port === "" ? 4222 : port}`;
+  } catch {
+    return address;
   }
 }

@@ -8,7 +8,7 @@ import { jitteredMs } from "../kernel/backoff.ts";
 import { SwainError } from "../kernel/errors.ts";
 import type { Random } from "../kernel/ids.ts";
 import type { Logger } from "../kernel/log.ts";
-import { ServerChoice } from "./choice.ts";
+import { listenOf, ServerChoice } from "./choice.ts";
 import { readCredentials } from "./credentials.ts";
 import { codeOfClientError } from "./errors.ts";
 import { NatsBus } from "./nats-bus.ts";
@@ -42,10 +42,11 @@ export interface ConnectOptions {
 }
 
 /**
- * A server that died without a word is noticed when the third ping is due after two that were not answered. Where there are
- * others to go to, that is before nodes connected to it are given up; where there are none, patience costs nothing.
+ * Where there is one server, a dead link is noticed when the third ping is due after two that were not answered; patience costs
+ * nothing. Where there are others to go to, pings go out more often, and `nats-bus.ts` judges: the answer to one may wait
+ * behind much else on a slow way. The client would as late as with one.
  */
-const pingMs = { alone: 15_000, several: 2000 };
+const pings = { alone: { intervalMs: 15_000, mostOut: 2 }, several: { intervalMs: 2000, mostOut: 20 } };
 const dialTimeoutMs = 5000;
 const firstConnect = { firstMs: 100, maxMs: 2000, factor: 2 };
 const reconnect = { waitMs: 250, jitterMs: 500 };
@@ -62,14 +63,16 @@ export async function connectBus(options: ConnectOptions): Promise<Bus> {
   const servers = serverList(options.servers);
   const tls = await tlsOptions(servers, creds, ca);
   const hasOthers = servers.length > 1;
-  const choice = new ServerChoice();
+  const { intervalMs, mostOut } = hasOthers ? pings.several : pings.alone;
+  const choice = new ServerChoice(options.clock, servers.map(listenOf));
   const inboxPrefix = options.inboxPrefix?.replace(/\.$/, "");
   const dial = (): Promise<NatsConnection> =>
     connect({
       servers,
       name: `swain ${options.cluster} ${options.name}`,
       timeout: dialTimeoutMs,
-      pingInterval: hasOthers ? pingMs.several : pingMs.alone,
+      pingInterval: intervalMs,
+      maxPingOut: mostOut,
       maxReconnectAttempts: -1,
       reconnectTimeWait: reconnect.waitMs,
       reconnectJitter: reconnect.jitterMs,
@@ -83,7 +86,15 @@ export async function connectBus(options: ConnectOptions): Promise<Bus> {
       ...(tls === undefined ? {} : { tls }),
     });
   const connection = await firstConnection(options, dial);
+  remember(connection, servers);
   return new NatsBus(connection, { ...options, hasOthers, choice, inboxPrefix: `${inboxPrefix ?? "_INBOX"}.` });
+}
+
+/** The client forgets addresses that did not answer before the first that did. */
+function remember(connection: NatsConnection, servers: readonly string[]): void {
+  const known = connection.getServers().map(({ listen }) => listen);
+  const forgotten = servers.filter((server) => !known.includes(listenOf(server)));
+  if (forgotten.length > 0) connection.setServers([...known, ...forgotten]);
 }
 
 function serverList(servers: string): string[] {

@@ -22,44 +22,42 @@ export interface LeaderWatchPorts {
 export interface LeaderWatch {
   /** A leader is heard by way of this connection. */
   isHeard(): boolean;
-  /** One was heard since it began. */
-  wasHeard(): boolean;
 }
 
 /**
- * Watches until the bus closes; a bus with one server is left alone. `mayLeave` is asked before each move, and told what is
- * known.
+ * Watches until the bus closes; a bus with one server is left alone, and so is one whose user may not hear the leader, as in
+ * a server's configuration of an earlier version. `mayLeave` is asked before each move.
  */
 export function watchLeader(
   bus: Bus,
   { clock, random }: LeaderWatchPorts,
   cluster: string,
-  mayLeave: (watch: LeaderWatch) => boolean = () => true,
+  mayLeave: () => boolean = () => true,
 ): LeaderWatch {
   // Counts looks and not time: after a stall of this process, beats may wait unread.
   let missed = 0;
   let moved = 0;
   let restsUntil = -Infinity;
-  let heardAny = false;
+  let isHere = false;
+  let isRefused = false;
   const patienceMs = limits.leaderlessMs + spreadMs * random.next();
-  const watch: LeaderWatch = {
-    isHeard: () => heardAny && missed * lookMs <= limits.leaderlessMs,
-    wasHeard: () => heardAny,
-  };
+  const watch: LeaderWatch = { isHeard: () => isHere && missed * lookMs <= limits.leaderlessMs };
   if (!bus.hasOthers) return watch;
   const look = (): void => {
     missed += 1;
     const now = clock.mono();
-    if (missed * lookMs <= patienceMs || now < restsUntil || bus.state() !== "connected" || !mayLeave(watch)) return;
+    if (missed * lookMs <= patienceMs || now < restsUntil || bus.state() !== "connected") return;
+    if (isRefused || !mayLeave()) return;
     restsUntil = now + delayMs(moves, moved++);
     bus.elsewhere();
   };
   const ticking = clock.every(lookMs, look);
-  bus.subscribe(subjectsOf(cluster).leader, () => {
-    [missed, moved, heardAny] = [0, 0, true];
-  });
+  const heard = (): void => {
+    [missed, moved, restsUntil, isHere, isRefused] = [0, 0, -Infinity, true, false];
+  };
+  bus.subscribe(subjectsOf(cluster).leader, heard, { onRefused: () => (isRefused = true) });
   bus.onState((state) => {
-    missed = 0;
+    [missed, isHere] = [0, false];
     if (state === "closed") ticking();
   });
   return watch;

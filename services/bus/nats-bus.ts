@@ -18,7 +18,7 @@ import { limits } from "./limits.ts";
 import { JetStreamLog } from "./log.ts";
 import type { Bucket, Bus, BusMessage, BusState, LogStore, PublishOptions, SubscribeOptions } from "./port.ts";
 import { commandInbox } from "./subjects.ts";
-import { dropTransport } from "./transport.ts";
+import { dropTransport, hasMoved, noTraffic, trafficOf } from "./transport.ts";
 import type { JetStreamOptions, Wire, WireMessage } from "./wire.ts";
 
 interface BusParts {
@@ -32,6 +32,8 @@ interface BusParts {
 
 /** How long closing waits for consumers to be deleted and for the last messages to leave. */
 const closeMs = 1000;
+/** A server counts as gone when nothing moved from one ping to the next so often. */
+const stillPings = 2;
 /** What a server takes when it does not say. */
 const defaultMaxPayload = 1024 * 1024;
 /** More than the headers take that the JetStream library adds. */
@@ -57,6 +59,10 @@ export class NatsBus implements Bus {
   private closing: Promise<void> | undefined;
   private library: Promise<JetStream> | undefined;
   private deniedLoggedAt = -Infinity;
+  /** At the last ping. */
+  private traffic = noTraffic;
+  /** Pings in a row between which nothing moved. */
+  private still = 0;
 
   constructor(connection: NatsConnection, parts: BusParts) {
     this.connection = connection;
@@ -226,7 +232,8 @@ export class NatsBus implements Bus {
         callback: (error, message) => {
           if (error !== null) {
             subscription = undefined;
-            log.error("a subscription was refused", { subject, code: requestError(error, subject, false).code });
+            if (options.onRefused !== undefined) options.onRefused();
+            else log.error("a subscription was refused", { subject, code: requestError(error, subject, false).code });
             return;
           }
           // An error thrown here would end the client's reading of the socket.
@@ -294,8 +301,7 @@ export class NatsBus implements Bus {
   private onStatus(status: Status): void {
     const { log } = this.parts;
     if (status.type === "disconnect") this.enter("disconnected");
-    // The client dials before it has told that the pings had no answer, so this counts from the second on.
-    else if (status.type === "ping") this.parts.choice.blame(status.pendingPings > 1);
+    else if (status.type === "ping") this.onPing(status.pendingPings);
     else if (status.type === "reconnect") {
       this.parts.choice.connected(this.connection.getServer());
       this.enter("connected");
@@ -304,6 +310,18 @@ export class NatsBus implements Bus {
       dropTransport(this.connection, "pings without an answer");
     } else if (status.type === "ldm") log.warn("the server is shutting down", { server: status.server });
     else if (status.type === "error") this.onServerError(status.error);
+  }
+
+  /** Called with each ping, which may find earlier ones unanswered. Without a server the client goes on to tell of pings. */
+  private onPing(pending: number): void {
+    if (!this.hasOthers || this.current !== "connected") return;
+    const traffic = trafficOf(this.connection);
+    this.still = pending > 1 && !hasMoved(this.traffic, traffic) ? this.still + 1 : 0;
+    this.traffic = traffic;
+    this.parts.choice.blame(this.still > 0);
+    if (this.still < stillPings) return;
+    this.parts.log.warn("the server did not answer pings");
+    dropTransport(this.connection, "nothing came and nothing went");
   }
 
   private onServerError(error: Error): void {

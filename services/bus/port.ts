@@ -24,6 +24,8 @@ export interface SubscribeOptions {
    * the handler is not called any more once cancelled.
    */
   readonly drain?: boolean;
+  /** The server does not allow it. Tried again with each new connection. */
+  readonly onRefused?: () => void;
 }
 
 export type BusState = "connected" | "disconnected" | "closed";

@@ -113,6 +113,14 @@ describeServer("current", "a server that is cut off from two others", (binary) =
         expect(verbs).toContain("node ready");
         expect(happened.filter(({ kind }) => kind === "pod")).toEqual([]);
         expect(fleet.running(serving)).toEqual(programs);
+
+        // By chance, which server each begins with.
+        const urls = ["server-1", "server-2"].map((name) => servers.server(name).url).join(",");
+        for (const id of ["node-3", "node-4", "node-5"]) await fleet.agent(id, urls);
+        await until(
+          "agents that begin there are known, too",
+          async () => (await client.list("_", "node")).length === 5,
+        );
       } finally {
         await fleet?.dispose();
         await servers.dispose();

@@ -2,7 +2,7 @@
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it } from "vitest";
 import type { ApiError } from "../../schemas/generated/types.ts";
 import { connectBus } from "../../services/bus/connect.ts";
 import { serveMicro } from "../../services/bus/micro.ts";
@@ -53,65 +53,6 @@ describeServers("connecting", (binary) => {
     expect(bus.features.version).toBe(binary.version);
     expect(bus.state()).toBe("connected");
     expect(bus.inboxPrefix).toBe("_INBOX.");
-  });
-
-  describe("with two servers to choose from", () => {
-    let servers: TestServer[];
-    let bus: Bus;
-
-    beforeEach(async () => {
-      servers = await Promise.all([startServer(binary), startServer(binary)]);
-      for (const [index, { url }] of servers.entries()) {
-        const there = await connect(url);
-        there.subscribe("who", (message) => there.publish(message.reply ?? "", index));
-        await there.flush(waitMs);
-      }
-      bus = await connect(servers.map(({ url }) => url).join(","));
-    });
-    afterEach(async () => {
-      await Promise.all(servers.map((each) => each.dispose()));
-    });
-
-    const connectedTo = async (): Promise<number> =>
-      (await bus.request("who", undefined, { timeoutMs: waitMs })).json() as number;
-    /** Notes each change of the connection from now on. */
-    const states = (): string[] => {
-      const noted: string[] = [];
-      bus.onState((state) => noted.push(state));
-      return noted;
-    };
-
-    // More than the buffers between them take: the client would wait for the server to read it.
-    it.each([0, 16])(
-      "leaves one that stands still, with %s pieces of 512 KiB on their way, before nodes would be given up",
-      async (pieces) => {
-        const first = await connectedTo();
-        const noted = states();
-        await servers[first]?.freeze();
-        for (let count = 0; count < pieces; count += 1) bus.publish("bulk", new Uint8Array(512 * 1024));
-        // Two seconds more than the pings take.
-        await until(() => noted.includes("connected"), "it is connected again", 8000);
-        expect(await connectedTo()).toBe(1 - first);
-      },
-    );
-
-    it("goes to the other when it is asked to", async () => {
-      const first = await connectedTo();
-      const noted = states();
-      bus.elsewhere();
-      await until(() => noted.includes("connected"), "it is connected again");
-      expect(await connectedTo()).toBe(1 - first);
-      expect(noted).toEqual(["disconnected", "connected"]);
-    });
-  });
-
-  it("stays where it is when there is no other server, whatever it is asked", async () => {
-    const bus = await connect((await start()).url);
-    bus.elsewhere();
-    await bus.flush(waitMs);
-    expect(bus.state()).toBe("connected");
-    bus.onState(() => expect.fail("the connection was left"));
-    await bus.flush(waitMs);
   });
 
   it("says NATS_UNREACHABLE when nobody answers in time", async () => {

@@ -1,11 +1,11 @@
 // When a part leaves its server because no leader is heard by way of it, and to which it goes.
 import type { Server } from "nats";
 import { beforeEach, describe, expect, it } from "vitest";
-import { ServerChoice } from "../../services/bus/choice.ts";
+import { listenOf, ServerChoice } from "../../services/bus/choice.ts";
 import { watchLeader } from "../../services/bus/leaderless.ts";
 import type { LeaderWatch } from "../../services/bus/leaderless.ts";
 import { limits } from "../../services/bus/limits.ts";
-import type { Bus, BusState } from "../../services/bus/port.ts";
+import type { Bus, BusState, SubscribeOptions } from "../../services/bus/port.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
 import { ManualClock } from "../support/agent.ts";
 
@@ -13,17 +13,18 @@ describe("a part", () => {
   let clock: ManualClock;
   let left: number[];
   let beat: () => void;
+  let refuse: () => void;
   let enter: (state: BusState) => void;
   let state: BusState;
 
-  const watching = (mayLeave?: (watch: LeaderWatch) => boolean, hasOthers = true): LeaderWatch => {
+  const watching = (mayLeave?: () => boolean, hasOthers = true): LeaderWatch => {
     const bus = {
       hasOthers,
       state: () => state,
       elsewhere: () => left.push(clock.mono()),
-      subscribe: (subject: string, handler: () => void) => {
+      subscribe: (subject: string, handler: () => void, { onRefused }: SubscribeOptions) => {
         expect(subject).toBe(subjectsOf("test").leader);
-        beat = handler;
+        [beat, refuse] = [handler, onRefused ?? refuse];
       },
       onState: (fn: (state: BusState) => void) => (enter = fn),
     };
@@ -32,7 +33,7 @@ describe("a part", () => {
 
   beforeEach(() => {
     clock = new ManualClock();
-    [left, state] = [[], "connected"];
+    [left, state, refuse] = [[], "connected", () => expect.fail("nobody asks")];
   });
 
   it("stays while beats come, and leaves in time for its node not to be given up", async () => {
@@ -73,22 +74,45 @@ describe("a part", () => {
     expect(left).toEqual([]);
   });
 
-  it("stays where it may not leave, and where there is no other server", async () => {
-    watching((watch) => watch.wasHeard());
+  it("stays where it may not leave, may not hear the leader, or has no other server", async () => {
+    let mayLeave = false;
+    watching(() => mayLeave);
+    await clock.advance(60_000);
+    expect(left).toEqual([]);
+    mayLeave = true;
+    refuse();
     await clock.advance(60_000);
     expect(left).toEqual([]);
     beat();
     await clock.advance(60_000);
     expect(left).not.toEqual([]);
-    left = [];
     enter("closed");
     watching(undefined, false);
     expect(clock.pending).toBe(0);
   });
+
+  it("hears nobody by way of a connection that it just got", async () => {
+    const watch = watching();
+    beat();
+    expect(watch.isHeard()).toBe(true);
+    enter("disconnected");
+    enter("connected");
+    expect(watch.isHeard()).toBe(false);
+    beat();
+    expect(watch.isHeard()).toBe(true);
+  });
+
+  it("leaves in time also soon after it has left, where a leader was heard meanwhile", async () => {
+    watching();
+    await clock.advance(12_000);
+    beat();
+    await clock.advance(limits.lostAfterMs - 2000);
+    expect(left).toHaveLength(2);
+  });
 });
 
 describe("the server that is tried next", () => {
-  const server = (listen: string, gossiped = false): Server => ({ listen, gossiped }) as Server;
+  const server = (listen: string): Server => ({ listen }) as Server;
   const tries = (choice: ServerChoice, pool: readonly Server[], count: number): string[] =>
     Array.from({ length: count }, (_, index) => {
       // The client tells its pool from another beginning each time.
@@ -96,28 +120,49 @@ describe("the server that is tried next", () => {
       return choice.next([...pool.slice(at), ...pool.slice(0, at)])?.listen ?? "";
     });
 
-  it("is the same again, where the connection just broke, then those that were given, then those that servers told of", () => {
-    const choice = new ServerChoice();
-    const pool = [server("told", true), server("given"), server("current")];
+  let now = 0;
+  const choosing = (): ServerChoice => {
+    const choice = new ServerChoice({ mono: () => now }, ["current", "given"]);
     choice.connected("current");
+    now += 10_000;
+    return choice;
+  };
+
+  it("is the same again, where the connection just broke, then those that were given, then those that servers told of", () => {
+    const choice = choosing();
+    const pool = [server("told"), server("given"), server("current")];
     expect(tries(choice, pool, 6)).toEqual(["current", "given", "told", "current", "given", "told"]);
   });
 
   it("is any other, where it was given up", () => {
-    const choice = new ServerChoice();
-    const pool = [server("current"), server("told", true), server("given")];
-    choice.connected("current");
+    const choice = choosing();
+    const pool = [server("current"), server("told"), server("given")];
     choice.blame(true);
     expect(tries(choice, pool, 4)).toEqual(["given", "told", "current", "given"]);
     choice.connected("given");
+    now += 10_000;
     expect(tries(choice, pool, 1)).toEqual(["given"]);
+    // One that keeps no connection is to blame as well.
+    choice.connected("given");
+    now += 9000;
+    expect(tries(choice, pool, 3)).toEqual(["current", "told", "given"]);
   });
 
   it("is the only one, where there is no other", () => {
-    const choice = new ServerChoice();
-    choice.connected("current");
+    const choice = choosing();
     choice.blame(true);
     expect(tries(choice, [server("current")], 2)).toEqual(["current", "current"]);
     expect(choice.next([])).toBeNull();
+  });
+});
+
+describe("an address", () => {
+  it.each([
+    ["nats://10.0.0.1:4223", "10.0.0.1:4223"],
+    ["tls://Bus.example.org", "bus.example.org:4222"],
+    ["10.0.0.1", "10.0.0.1:4222"],
+    ["nats://[::1]:4222", "[::1]:4222"],
+  ])("%s is told as the client does", (address, listen) => {
+    expect(listenOf(address)).toBe(listen);
   });
 });
