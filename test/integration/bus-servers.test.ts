@@ -117,7 +117,7 @@ describeServers("a connection", (binary) => {
 
   it("goes to a server that was not there when it began, and leaves one that keeps no connection", async () => {
     const servers = await Promise.all([startServer(binary), startServer(binary)]);
-    const [first, second] = servers as [TestServer, TestServer];
+    const [first, second] = servers;
     const bounced = new Set<Socket>();
     let bounces = false;
     const door = createServer((near) => {
