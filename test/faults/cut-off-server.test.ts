@@ -14,8 +14,8 @@ import { ServerCluster } from "../support/server-cluster.ts";
 const serving = "beside";
 /** Until the server notices, until the leader does, until the parts do, and an election. */
 const movedMs = 100_000;
-/** Long after a node is given up. */
-const watchedMs = 30_000;
+/** A node is given up after 15 s. */
+const watchedMs = 20_000;
 
 /** Nobody answers at the second address, so that all begin at that server. It tells them of the others. */
 const at = async (servers: ServerCluster, name: string): Promise<string> =>
