@@ -57,7 +57,7 @@ export function watchLeader(
   };
   bus.subscribe(subjectsOf(cluster).leader, heard, { onRefused: () => (isRefused = true) });
   bus.onState((state) => {
-    [missed, isHere] = [0, false];
+    [missed, isHere, isRefused] = [0, false, false];
     if (state === "closed") ticking();
   });
   return watch;

@@ -32,7 +32,12 @@ async function projecting({ synced = true } = {}) {
   const bucket = stranger.bucket(names.buckets.desired);
   const cluster = new TestCluster();
   const errors: unknown[] = [];
-  const log = { ...silent, error: (_: string, fields?: LogFields) => errors.push(fields) };
+  const late: unknown[] = [];
+  const log = {
+    ...silent,
+    error: (_: string, fields?: LogFields) => errors.push(fields),
+    warn: (_: string, fields?: LogFields) => fields?.["code"] === "PROJECTIONS_LATE" && late.push(fields),
+  };
   const context = { bus, clock, subjects: names, counters: noCounts(), log } as unknown as Context;
   const projector = new Projector(context, cluster.state, {
     mayWrite: () => true,
@@ -48,7 +53,7 @@ async function projecting({ synced = true } = {}) {
     projector.onTouched(touched);
   };
   const held = async () => (await world.time.until(bucket.get(key)))?.value ?? null;
-  return { world, cluster, bucket, projector, write, held, errors };
+  return { world, cluster, bucket, projector, write, held, errors, late };
 }
 
 it("removes what a write stored that had no answer, when it was to be removed before one could come", async () => {
@@ -165,7 +170,7 @@ it("hold again what only a bucket lost in a power cut, and the log has", async (
 });
 
 it("writes into a bucket at once while another gives no answer", async () => {
-  const { world, cluster, projector, write } = await projecting();
+  const { world, cluster, projector, write, late } = await projecting();
   const nodes = (await world.client()).bus.bucket(names.buckets.nodes);
   const services = Array.from({ length: limits.projectionInFlight + 1 }, (_, index) => `web-${index}`);
   for (let count = 0; count < 10 * services.length; count++) {
@@ -184,5 +189,7 @@ it("writes into a bucket at once while another gives no answer", async () => {
   projector.onTouched({ ...nothingTouched(), nodes: new Set(["second"]) });
   await world.time.pass(30);
   expect((await world.time.until(nodes.get("second")))?.value).toContain("second");
+  await world.time.pass(60_000);
+  expect(late).toHaveLength(1);
   projector.stop();
 });

@@ -226,9 +226,9 @@ export class Projector {
       this.dirty.mark(taken.bucket, taken.key, overtaken ? this.context.clock.mono() : taken.since);
     }
     const lane = this.lanes[taken.bucket];
-    if (!ok && lane.failures === failuresSaid) this.sayLate();
     if (ok) lane.failures = 0;
     else if (lane.pause === undefined && !this.ended) {
+      if (lane.failures === failuresSaid) this.sayLate();
       lane.pause = this.context.clock.after(delayMs(retry, lane.failures++), () => {
         lane.pause = undefined;
         this.pump();
