@@ -43,8 +43,8 @@ export interface ConnectOptions {
 
 /**
  * Where there is one server, a dead link is noticed when the third ping is due after two that were not answered; patience costs
- * nothing. Where there are others to go to, pings go out more often, and `nats-bus.ts` judges: the answer to one may wait
- * behind much else on a slow way. The client would as late as with one.
+ * nothing. Where there are others to go to, pings go out more often, and `pulse.ts` judges: the answer to one may wait
+ * behind much else on a slow way. Past that the client gives up, as late as with one server.
  */
 const pings = { alone: { intervalMs: 15_000, mostOut: 2 }, several: { intervalMs: 2000, mostOut: 20 } };
 const dialTimeoutMs = 5000;

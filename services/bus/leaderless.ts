@@ -14,7 +14,7 @@ const spreadMs = 2000;
 /** Between two moves without a leader in between: the other servers may be no better, and readers begin anew with each. */
 const moves: Backoff = { firstMs: 30_000, maxMs: 600_000, factor: 2 };
 
-export interface LeaderWatchPorts {
+interface LeaderWatchPorts {
   readonly clock: Clock;
   readonly random: Random;
 }

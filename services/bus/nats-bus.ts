@@ -17,8 +17,9 @@ import type { ApiResult } from "./jetstream-api.ts";
 import { limits } from "./limits.ts";
 import { JetStreamLog } from "./log.ts";
 import type { Bucket, Bus, BusMessage, BusState, LogStore, PublishOptions, SubscribeOptions } from "./port.ts";
+import { Pulse } from "./pulse.ts";
 import { commandInbox } from "./subjects.ts";
-import { dropTransport, hasMoved, noTraffic, trafficOf } from "./transport.ts";
+import { dropTransport, trafficOf } from "./transport.ts";
 import type { JetStreamOptions, Wire, WireMessage } from "./wire.ts";
 
 interface BusParts {
@@ -32,8 +33,6 @@ interface BusParts {
 
 /** How long closing waits for consumers to be deleted and for the last messages to leave. */
 const closeMs = 1000;
-/** A server counts as gone when nothing moved from one ping to the next so often. */
-const stillPings = 2;
 /** What a server takes when it does not say. */
 const defaultMaxPayload = 1024 * 1024;
 /** More than the headers take that the JetStream library adds. */
@@ -59,10 +58,7 @@ export class NatsBus implements Bus {
   private closing: Promise<void> | undefined;
   private library: Promise<JetStream> | undefined;
   private deniedLoggedAt = -Infinity;
-  /** At the last ping. */
-  private traffic = noTraffic;
-  /** Pings in a row between which nothing moved. */
-  private still = 0;
+  private readonly pulse = new Pulse();
 
   constructor(connection: NatsConnection, parts: BusParts) {
     this.connection = connection;
@@ -315,11 +311,9 @@ export class NatsBus implements Bus {
   /** Called with each ping, which may find earlier ones unanswered. Without a server the client goes on to tell of pings. */
   private onPing(pending: number): void {
     if (!this.hasOthers || this.current !== "connected") return;
-    const traffic = trafficOf(this.connection);
-    this.still = pending > 1 && !hasMoved(this.traffic, traffic) ? this.still + 1 : 0;
-    this.traffic = traffic;
-    this.parts.choice.blame(this.still > 0);
-    if (this.still < stillPings) return;
+    const pulse = this.pulse.ping(pending, trafficOf(this.connection));
+    this.parts.choice.blame(pulse !== "beats");
+    if (pulse !== "gone") return;
     this.parts.log.warn("the server did not answer pings");
     dropTransport(this.connection, "nothing came and nothing went");
   }

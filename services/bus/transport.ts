@@ -4,6 +4,8 @@
 // this is part of the client's interface; its version is pinned, and `bus-servers.test.ts` and `bus-traffic.test.ts` fail without what is used here.
 import type { Socket } from "node:net";
 import type { NatsConnection } from "nats";
+import { noTraffic } from "./pulse.ts";
+import type { Traffic } from "./pulse.ts";
 
 /** Node's TCP handle: bytes written to it, and those of them that the kernel has not taken. */
 interface Handle {
@@ -30,18 +32,7 @@ export function dropTransport(connection: NatsConnection, why: string): void {
   void transportOf(connection).close(new Error(why));
 }
 
-/** What a connection has carried so far. */
-export interface Traffic {
-  /** Bytes. */
-  readonly came: number;
-  /** Grows with what the kernel takes, whether or not it arrives. */
-  readonly left: number;
-  /** Above 0 while the kernel takes no more, because too much is on its way already. */
-  readonly waiting: number;
-}
-
-export const noTraffic: Traffic = { came: 0, left: 0, waiting: 0 };
-
+/** What the connection has carried so far. */
 export function trafficOf(connection: NatsConnection): Traffic {
   const { socket } = transportOf(connection);
   if (socket === undefined) return noTraffic;
@@ -49,9 +40,4 @@ export function trafficOf(connection: NatsConnection): Traffic {
   if (handle === undefined || handle === null) return noTraffic;
   const { bytesWritten, writeQueueSize: waiting } = handle;
   return { came: socket.bytesRead, left: bytesWritten - waiting, waiting };
-}
-
-/** True when the other side took or sent something in between. What leaves while nothing waits is no sign of it. */
-export function hasMoved(before: Traffic, now: Traffic): boolean {
-  return now.came !== before.came || (before.waiting > 0 && now.left !== before.left);
 }

@@ -107,6 +107,10 @@ describeServer("current", "a server that is cut off from two others", (binary) =
 
         servers.cutOffFirst();
         await new Promise((resolve) => setTimeout(resolve, watchedMs));
+        // The agent's second connection was at that server, too.
+        let measured = 0;
+        client.bus.subscribe(client.subjects.node.metrics("node-2"), () => (measured += 1));
+        await until("what it measures is told", async () => measured > 0);
         const happened = fleet.records.slice(before).flatMap(({ event }) => event.items);
         const verbs = happened.map(({ kind, verb }) => `${kind} ${verb}`);
         expect(verbs, "the node was silent for a while").toContain("node unknown");

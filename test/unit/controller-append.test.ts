@@ -172,6 +172,14 @@ function regrow(at: ScriptedLog, election: string): void {
   while (at.records.length < count) at.records.push(bytes({ its: at.records.length }));
 }
 
+/** They do so before an append comes, and take it. */
+const regrown =
+  (election: string): Fault =>
+  (at, data, expected) => {
+    regrow(at, election);
+    return at.store(data, expected);
+  };
+
 describe("an append", () => {
   it("is committed when its answer was lost but its bytes are at the next sequence", async () => {
     const appender = await elected();
@@ -260,13 +268,7 @@ describe("an append", () => {
     const appender = await elected();
     const election = ledger.state.lastEventId;
     await appender.append(() => draft());
-    log.faults = [
-      lost,
-      (at, data, expected) => {
-        regrow(at, election);
-        return at.store(data, expected);
-      },
-    ];
+    log.faults = [lost, regrown(election)];
     const one = draft();
     expect(await appender.append(() => one)).toEqual({ kind: "unsettled" });
   });
@@ -276,12 +278,7 @@ describe("an append", () => {
     const election = ledger.state.lastEventId;
     await appender.append(() => draft());
     await sleep(context.clock, 2000);
-    log.faults = [
-      (at, data, expected) => {
-        regrow(at, election);
-        return at.store(data, expected);
-      },
-    ];
+    log.faults = [regrown(election)];
     const one = draft();
     expect(await appender.append(() => one)).toEqual({ kind: "unsettled" });
   });
@@ -292,12 +289,20 @@ describe("an append", () => {
     await appender.append(() => draft());
     const awake = context.clock;
     Object.assign(context, { clock: { ...awake, wall: () => awake.wall() + 3_600_000 } });
-    log.faults = [
-      (at, data, expected) => {
-        regrow(at, election);
-        return at.store(data, expected);
-      },
-    ];
+    log.faults = [regrown(election)];
+    const one = draft();
+    expect(await appender.append(() => one)).toEqual({ kind: "unsettled" });
+  });
+
+  it("nor when the log was seen to hold the last event a while before its end was told", async () => {
+    const appender = await elected();
+    const election = ledger.state.lastEventId;
+    await appender.append(() => draft());
+    await sleep(context.clock, 2000);
+    const since = momentOf(context.clock);
+    await sleep(context.clock, 2000);
+    appender.caughtUp(await ledger.catchUp(log), since);
+    log.faults = [regrown(election)];
     const one = draft();
     expect(await appender.append(() => one)).toEqual({ kind: "unsettled" });
   });

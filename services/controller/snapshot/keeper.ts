@@ -200,6 +200,7 @@ export class SnapshotKeeper {
     counters.cuts++;
     log.info("the log was cut", { upTo, snapshot: this.verified[1]?.sequence });
   }
+
   /** Of three servers two may have lost what was verified without this leader's connection breaking. */
   private async areStored(): Promise<boolean> {
     const missing = new Set(this.verified.map(({ id }) => id));
