@@ -5,6 +5,7 @@ import type { Bus } from "../../services/bus/port.ts";
 import { ensureStreams } from "../../services/bus/streams.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
 import { connectTo } from "../support/bus.ts";
+import { until } from "../support/cluster.ts";
 import { describeServer } from "../support/nats.ts";
 import { ServerCluster } from "../support/server-cluster.ts";
 
@@ -69,8 +70,9 @@ describeServer("current", "a copy that is behind", (binary) => {
         const stop = bucket.watch(">", { onEntry: () => {}, onLoaded });
       });
     const [counts, keys] = await Promise.all([
-      Promise.all(readers.map(read)),
-      Promise.all(readers.flatMap(() => [load(), watch()])),
+      // A reader that is told that no answer came in time knows that it has read nothing.
+      Promise.all(readers.map(() => until("the log is read", read))),
+      Promise.all(readers.flatMap(() => [until("the bucket is loaded", load), watch()])),
     ]);
     expect(counts).toEqual(readers.map(() => records));
     expect(written.size).toBeGreaterThan(records / 2);

@@ -15,10 +15,13 @@ interface StreamState {
   };
 }
 
+/** Where nobody answers: servers dial those they were told of by others, too, and server-1 must not. */
+const nowhere = "127.0.0.1:1";
+
 export class ServerCluster {
   /** By name: server-1, server-2 … */
   readonly servers: ReadonlyMap<string, TestServer>;
-  /** At which the others reach server-1. It dials none of them, so that nothing else joins it with them. */
+  /** At which the others reach server-1. It reaches none of them, so that nothing else joins it with them. */
   private readonly firstRoute: number;
   private join: () => void = () => {};
 
@@ -39,7 +42,7 @@ export class ServerCluster {
         const urls = (index === 0 ? [first] : routes).map((dialled) => `nats://127.0.0.1:${dialled}`);
         const config = [
           `server_name: ${name}`,
-          `cluster { name: test, listen: "127.0.0.1:${port}", routes: ${JSON.stringify(urls)} }`,
+          `cluster { name: test, listen: "127.0.0.1:${port}", routes: ${JSON.stringify(urls)}, advertise: "${nowhere}" }`,
         ].join("\n");
         servers.set(name, await startServer(binary, { config, syncAlways: true, maxFileStore }));
       }
