@@ -26,8 +26,9 @@ export async function waitForDrain(
       const progress = progressOf(status, left.length);
       if (progress !== told) terminal.err(`node ${node}: ${harmless(progress)}\n`);
       told = progress;
-      if (status.mode === "cordoned") return;
-      if (status.mode === "active") throw new SwainError("STOPPED", `the drain of node ${node} was ended`);
+      if (status.mode === "cordoned" && status.reason === "DRAINED") return;
+      if (status.mode !== "draining")
+        throw new SwainError("STOPPED", `the drain of node ${node} was ended: it is ${status.mode}`);
       const rest = until - client.clock.mono();
       if (rest <= 0) throw timedOut(node, status, left, timeoutMs);
       await hints.wait(rest);

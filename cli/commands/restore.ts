@@ -36,10 +36,16 @@ async function restore(call: Call): Promise<void> {
     const { restoreLog } = await import("../../services/controller/restore.ts");
     const { systemPacking } = await import("../../services/kernel/node/packing.ts");
     const ports = { bus, cluster, clock, ids, packing: systemPacking };
-    const { clusterUid } = header;
-    const restored = await restoreLog(ports, partsOf(file), { clusterUid, force });
+    const of = { name: header.cluster, uid: header.clusterUid };
+    const restored = await restoreLog(ports, partsOf(file), { of, force });
     const { logId, parent, sequence, pods } = restored;
     call.terminal.out(`log ${logId} begins at sequence ${sequence} with ${pods} pods; its parent is ${parent}\n`);
-    call.terminal.out("Start the controllers now. Pods made after the backup are stopped by their nodes.\n");
+    if (header.cluster === cluster) {
+      call.terminal.out("Start the controllers now. Pods made after the backup are stopped by their nodes.\n");
+    } else {
+      call.terminal.out(
+        `Start the controllers now. ${cluster} is a copy: its nodes touch no pod of ${header.cluster}.\n`,
+      );
+    }
   });
 }

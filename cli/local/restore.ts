@@ -35,7 +35,10 @@ export async function restoreBackup({ file, server, cluster, creds, say, signal 
   });
   try {
     const ports = { bus, cluster, clock: systemClock, ids: systemIds, packing: systemPacking };
-    const restored = await restoreLog(ports, partsOf(file), { clusterUid: header.clusterUid, force: false });
+    const restored = await restoreLog(ports, partsOf(file), {
+      of: { name: header.cluster, uid: header.clusterUid },
+      force: false,
+    });
     say(`restored ${file}: ${restored.pods} pods; log ${restored.logId} goes on from ${restored.parent}`);
   } finally {
     await bus.close();

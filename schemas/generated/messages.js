@@ -772,8 +772,8 @@ return errors === 0;
 validate23.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const assign = validate24;
-const schema36 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:assign","title":"Assign","description":"What one node should run: the difference from generation `base`, or everything when base is 0. Sent on node.<id>.cmd.assign; also the answer to node.<id>.sync, in pages.","type":"object","additionalProperties":true,"required":["clusterUid","logId","epoch","generation","base","items","gone"],"properties":{"clusterUid":{"type":"string"},"logId":{"type":"string"},"parents":{"description":"Logs this one was restored from: an agent that followed one of them follows this one.","type":"array","maxItems":8,"items":{"type":"string"}},"epoch":{"type":"integer","minimum":1},"generation":{"description":"Sequence of the last event that changed this node's assignment.","type":"integer","minimum":0},"base":{"type":"integer","minimum":0},"items":{"type":"array","maxItems":1000,"items":{"$ref":"urn:swain:assign#/$defs/AssignedPod"}},"gone":{"description":"Pods to forget, as namespace/name.","type":"array","items":{"type":"string"}},"next":{"description":"In a page of an answer to sync: ask again with after = this. Absent on the last page.","type":"string"}},"$defs":{"AssignedPod":{"type":"object","additionalProperties":true,"required":["namespace","name","workload","slot","generation","desired","restartPolicy","stopGraceMs","containers"],"properties":{"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"templateId":{"description":"Id of the event that set its template, where that is known. A pod never changes it; one that bears the name of another with another template is another pod, and the log has lost the first.","type":"string"},"generation":{"description":"Sequence of the event that last changed this item.","type":"integer","minimum":1},"desired":{"type":"string","enum":["run","stop"]},"restartPolicy":{"type":"string","enum":["Always","OnFailure","Never"]},"stopGraceMs":{"type":"integer","minimum":0},"fence":{"title":"PodFence","description":"The pod may run only while leaders answer this node's lease requests.","type":"object","additionalProperties":true,"required":["leaseMs"],"properties":{"leaseMs":{"description":"The agent begins to stop it this long after it sent the last request a leader granted.","type":"integer","minimum":1}}},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"network":{"$ref":"urn:swain:workload-manifest#/$defs/PodNetwork"},"hosts":{"description":"Lines added to /etc/hosts.","type":"array","maxItems":256,"items":{"$ref":"urn:swain:workload-manifest#/$defs/HostEntry"}},"dns":{"$ref":"urn:swain:workload-manifest#/$defs/PodDns"},"containers":{"type":"array","minItems":1,"maxItems":16,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Container"}}}}}};
-const schema37 = {"type":"object","additionalProperties":true,"required":["namespace","name","workload","slot","generation","desired","restartPolicy","stopGraceMs","containers"],"properties":{"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"templateId":{"description":"Id of the event that set its template, where that is known. A pod never changes it; one that bears the name of another with another template is another pod, and the log has lost the first.","type":"string"},"generation":{"description":"Sequence of the event that last changed this item.","type":"integer","minimum":1},"desired":{"type":"string","enum":["run","stop"]},"restartPolicy":{"type":"string","enum":["Always","OnFailure","Never"]},"stopGraceMs":{"type":"integer","minimum":0},"fence":{"title":"PodFence","description":"The pod may run only while leaders answer this node's lease requests.","type":"object","additionalProperties":true,"required":["leaseMs"],"properties":{"leaseMs":{"description":"The agent begins to stop it this long after it sent the last request a leader granted.","type":"integer","minimum":1}}},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"network":{"$ref":"urn:swain:workload-manifest#/$defs/PodNetwork"},"hosts":{"description":"Lines added to /etc/hosts.","type":"array","maxItems":256,"items":{"$ref":"urn:swain:workload-manifest#/$defs/HostEntry"}},"dns":{"$ref":"urn:swain:workload-manifest#/$defs/PodDns"},"containers":{"type":"array","minItems":1,"maxItems":16,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Container"}}}};
+const schema36 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:assign","title":"Assign","description":"What one node should run: the difference from generation `base`, or everything when base is 0. Sent on node.<id>.cmd.assign; also the answer to node.<id>.sync, in pages.","type":"object","additionalProperties":true,"required":["clusterUid","logId","epoch","generation","base","items","gone"],"properties":{"clusterUid":{"type":"string"},"logId":{"type":"string"},"parents":{"description":"Logs this one was restored from: an agent that followed one of them follows this one.","type":"array","maxItems":8,"items":{"type":"string"}},"epoch":{"type":"integer","minimum":1},"generation":{"description":"Sequence of the last event that changed this node's assignment.","type":"integer","minimum":0},"base":{"type":"integer","minimum":0},"items":{"type":"array","maxItems":1000,"items":{"$ref":"urn:swain:assign#/$defs/AssignedPod"}},"gone":{"description":"Pods to forget, as namespace/name.","type":"array","items":{"type":"string"}},"next":{"description":"In a page of an answer to sync: ask again with after = this. Absent on the last page.","type":"string"}},"$defs":{"AssignedPod":{"type":"object","additionalProperties":true,"required":["namespace","name","workload","slot","generation","desired","restartPolicy","stopGraceMs","containers"],"properties":{"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"templateId":{"description":"Id of the event that set its template, where that is known. A pod never changes it; one that bears the name of another with another template is another pod, and the log has lost the first.","type":"string"},"generation":{"description":"Sequence of the event that last changed this item.","type":"integer","minimum":1},"desired":{"type":"string","enum":["run","stop"]},"ended":{"description":"It ran to its end, or failed for good: a node that knows nothing of that, because it was set up anew, does not run it again.","type":"boolean"},"restartPolicy":{"type":"string","enum":["Always","OnFailure","Never"]},"stopGraceMs":{"type":"integer","minimum":0},"fence":{"title":"PodFence","description":"The pod may run only while leaders answer this node's lease requests.","type":"object","additionalProperties":true,"required":["leaseMs"],"properties":{"leaseMs":{"description":"The agent begins to stop it this long after it sent the last request a leader granted.","type":"integer","minimum":1}}},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"network":{"$ref":"urn:swain:workload-manifest#/$defs/PodNetwork"},"hosts":{"description":"Lines added to /etc/hosts.","type":"array","maxItems":256,"items":{"$ref":"urn:swain:workload-manifest#/$defs/HostEntry"}},"dns":{"$ref":"urn:swain:workload-manifest#/$defs/PodDns"},"containers":{"type":"array","minItems":1,"maxItems":16,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Container"}}}}}};
+const schema37 = {"type":"object","additionalProperties":true,"required":["namespace","name","workload","slot","generation","desired","restartPolicy","stopGraceMs","containers"],"properties":{"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"templateId":{"description":"Id of the event that set its template, where that is known. A pod never changes it; one that bears the name of another with another template is another pod, and the log has lost the first.","type":"string"},"generation":{"description":"Sequence of the event that last changed this item.","type":"integer","minimum":1},"desired":{"type":"string","enum":["run","stop"]},"ended":{"description":"It ran to its end, or failed for good: a node that knows nothing of that, because it was set up anew, does not run it again.","type":"boolean"},"restartPolicy":{"type":"string","enum":["Always","OnFailure","Never"]},"stopGraceMs":{"type":"integer","minimum":0},"fence":{"title":"PodFence","description":"The pod may run only while leaders answer this node's lease requests.","type":"object","additionalProperties":true,"required":["leaseMs"],"properties":{"leaseMs":{"description":"The agent begins to stop it this long after it sent the last request a leader granted.","type":"integer","minimum":1}}},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"network":{"$ref":"urn:swain:workload-manifest#/$defs/PodNetwork"},"hosts":{"description":"Lines added to /etc/hosts.","type":"array","maxItems":256,"items":{"$ref":"urn:swain:workload-manifest#/$defs/HostEntry"}},"dns":{"$ref":"urn:swain:workload-manifest#/$defs/PodDns"},"containers":{"type":"array","minItems":1,"maxItems":16,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Container"}}}};
 const schema39 = {"description":"A DNS label: lower-case letters, digits and hyphens, at most 63.","type":"string","pattern":"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"};
 const schema41 = {"description":"<workload>-<number>, unique in the log for ever.","type":"string","pattern":"^[a-z0-9]([-a-z0-9]{0,78}[a-z0-9])?$"};
 const schema43 = {"description":"Free key/value pairs, at most 64; keys as in Kubernetes, with an optional prefix.","type":"object","maxProperties":64,"propertyNames":{"pattern":"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"},"additionalProperties":{"description":"A label value: letters, digits, hyphens, underscores and dots, at most 63.","type":"string","pattern":"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"}};
@@ -4502,10 +4502,9 @@ vErrors.push(err21);
 errors++;
 }
 }
-if(data.restartPolicy !== undefined){
-let data7 = data.restartPolicy;
-if(typeof data7 !== "string"){
-const err22 = {instancePath:instancePath+"/restartPolicy",schemaPath:"#/properties/restartPolicy/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(data.ended !== undefined){
+if(typeof data.ended !== "boolean"){
+const err22 = {instancePath:instancePath+"/ended",schemaPath:"#/properties/ended/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"};
 if(vErrors === null){
 vErrors = [err22];
 }
@@ -4514,8 +4513,11 @@ vErrors.push(err22);
 }
 errors++;
 }
-if(!(((data7 === "Always") || (data7 === "OnFailure")) || (data7 === "Never"))){
-const err23 = {instancePath:instancePath+"/restartPolicy",schemaPath:"#/properties/restartPolicy/enum",keyword:"enum",params:{allowedValues: schema37.properties.restartPolicy.enum},message:"must be equal to one of the allowed values"};
+}
+if(data.restartPolicy !== undefined){
+let data8 = data.restartPolicy;
+if(typeof data8 !== "string"){
+const err23 = {instancePath:instancePath+"/restartPolicy",schemaPath:"#/properties/restartPolicy/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err23];
 }
@@ -4524,11 +4526,8 @@ vErrors.push(err23);
 }
 errors++;
 }
-}
-if(data.stopGraceMs !== undefined){
-let data8 = data.stopGraceMs;
-if(!(((typeof data8 == "number") && (!(data8 % 1) && !isNaN(data8))) && (isFinite(data8)))){
-const err24 = {instancePath:instancePath+"/stopGraceMs",schemaPath:"#/properties/stopGraceMs/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(!(((data8 === "Always") || (data8 === "OnFailure")) || (data8 === "Never"))){
+const err24 = {instancePath:instancePath+"/restartPolicy",schemaPath:"#/properties/restartPolicy/enum",keyword:"enum",params:{allowedValues: schema37.properties.restartPolicy.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err24];
 }
@@ -4537,9 +4536,11 @@ vErrors.push(err24);
 }
 errors++;
 }
-if((typeof data8 == "number") && (isFinite(data8))){
-if(data8 < 0 || isNaN(data8)){
-const err25 = {instancePath:instancePath+"/stopGraceMs",schemaPath:"#/properties/stopGraceMs/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+}
+if(data.stopGraceMs !== undefined){
+let data9 = data.stopGraceMs;
+if(!(((typeof data9 == "number") && (!(data9 % 1) && !isNaN(data9))) && (isFinite(data9)))){
+const err25 = {instancePath:instancePath+"/stopGraceMs",schemaPath:"#/properties/stopGraceMs/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err25];
 }
@@ -4548,13 +4549,9 @@ vErrors.push(err25);
 }
 errors++;
 }
-}
-}
-if(data.fence !== undefined){
-let data9 = data.fence;
-if(data9 && typeof data9 == "object" && !Array.isArray(data9)){
-if(data9.leaseMs === undefined){
-const err26 = {instancePath:instancePath+"/fence",schemaPath:"#/properties/fence/required",keyword:"required",params:{missingProperty: "leaseMs"},message:"must have required property '"+"leaseMs"+"'"};
+if((typeof data9 == "number") && (isFinite(data9))){
+if(data9 < 0 || isNaN(data9)){
+const err26 = {instancePath:instancePath+"/stopGraceMs",schemaPath:"#/properties/stopGraceMs/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
 if(vErrors === null){
 vErrors = [err26];
 }
@@ -4563,10 +4560,13 @@ vErrors.push(err26);
 }
 errors++;
 }
-if(data9.leaseMs !== undefined){
-let data10 = data9.leaseMs;
-if(!(((typeof data10 == "number") && (!(data10 % 1) && !isNaN(data10))) && (isFinite(data10)))){
-const err27 = {instancePath:instancePath+"/fence/leaseMs",schemaPath:"#/properties/fence/properties/leaseMs/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+}
+}
+if(data.fence !== undefined){
+let data10 = data.fence;
+if(data10 && typeof data10 == "object" && !Array.isArray(data10)){
+if(data10.leaseMs === undefined){
+const err27 = {instancePath:instancePath+"/fence",schemaPath:"#/properties/fence/required",keyword:"required",params:{missingProperty: "leaseMs"},message:"must have required property '"+"leaseMs"+"'"};
 if(vErrors === null){
 vErrors = [err27];
 }
@@ -4575,9 +4575,10 @@ vErrors.push(err27);
 }
 errors++;
 }
-if((typeof data10 == "number") && (isFinite(data10))){
-if(data10 < 1 || isNaN(data10)){
-const err28 = {instancePath:instancePath+"/fence/leaseMs",schemaPath:"#/properties/fence/properties/leaseMs/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(data10.leaseMs !== undefined){
+let data11 = data10.leaseMs;
+if(!(((typeof data11 == "number") && (!(data11 % 1) && !isNaN(data11))) && (isFinite(data11)))){
+const err28 = {instancePath:instancePath+"/fence/leaseMs",schemaPath:"#/properties/fence/properties/leaseMs/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err28];
 }
@@ -4586,11 +4587,9 @@ vErrors.push(err28);
 }
 errors++;
 }
-}
-}
-}
-else {
-const err29 = {instancePath:instancePath+"/fence",schemaPath:"#/properties/fence/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if((typeof data11 == "number") && (isFinite(data11))){
+if(data11 < 1 || isNaN(data11)){
+const err29 = {instancePath:instancePath+"/fence/leaseMs",schemaPath:"#/properties/fence/properties/leaseMs/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
 if(vErrors === null){
 vErrors = [err29];
 }
@@ -4600,11 +4599,10 @@ vErrors.push(err29);
 errors++;
 }
 }
-if(data.labels !== undefined){
-let data11 = data.labels;
-if(data11 && typeof data11 == "object" && !Array.isArray(data11)){
-if(Object.keys(data11).length > 64){
-const err30 = {instancePath:instancePath+"/labels",schemaPath:"urn:swain:common#/$defs/Labels/maxProperties",keyword:"maxProperties",params:{limit: 64},message:"must NOT have more than 64 properties"};
+}
+}
+else {
+const err30 = {instancePath:instancePath+"/fence",schemaPath:"#/properties/fence/type",keyword:"type",params:{type: "object"},message:"must be object"};
 if(vErrors === null){
 vErrors = [err30];
 }
@@ -4613,11 +4611,12 @@ vErrors.push(err30);
 }
 errors++;
 }
-for(const key0 in data11){
-const _errs31 = errors;
-if(typeof key0 === "string"){
-if(!pattern8.test(key0)){
-const err31 = {instancePath:instancePath+"/labels",schemaPath:"urn:swain:common#/$defs/Labels/propertyNames/pattern",keyword:"pattern",params:{pattern: "^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"},message:"must match pattern \""+"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"+"\"",propertyName:key0};
+}
+if(data.labels !== undefined){
+let data12 = data.labels;
+if(data12 && typeof data12 == "object" && !Array.isArray(data12)){
+if(Object.keys(data12).length > 64){
+const err31 = {instancePath:instancePath+"/labels",schemaPath:"urn:swain:common#/$defs/Labels/maxProperties",keyword:"maxProperties",params:{limit: 64},message:"must NOT have more than 64 properties"};
 if(vErrors === null){
 vErrors = [err31];
 }
@@ -4626,10 +4625,11 @@ vErrors.push(err31);
 }
 errors++;
 }
-}
-var valid6 = _errs31 === errors;
-if(!valid6){
-const err32 = {instancePath:instancePath+"/labels",schemaPath:"urn:swain:common#/$defs/Labels/propertyNames",keyword:"propertyNames",params:{propertyName: key0},message:"property name must be valid"};
+for(const key0 in data12){
+const _errs33 = errors;
+if(typeof key0 === "string"){
+if(!pattern8.test(key0)){
+const err32 = {instancePath:instancePath+"/labels",schemaPath:"urn:swain:common#/$defs/Labels/propertyNames/pattern",keyword:"pattern",params:{pattern: "^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"},message:"must match pattern \""+"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"+"\"",propertyName:key0};
 if(vErrors === null){
 vErrors = [err32];
 }
@@ -4639,11 +4639,9 @@ vErrors.push(err32);
 errors++;
 }
 }
-for(const key1 in data11){
-let data12 = data11[key1];
-if(typeof data12 === "string"){
-if(!pattern9.test(data12)){
-const err33 = {instancePath:instancePath+"/labels/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"urn:swain:common#/$defs/Labels/additionalProperties/pattern",keyword:"pattern",params:{pattern: "^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"},message:"must match pattern \""+"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"+"\""};
+var valid6 = _errs33 === errors;
+if(!valid6){
+const err33 = {instancePath:instancePath+"/labels",schemaPath:"urn:swain:common#/$defs/Labels/propertyNames",keyword:"propertyNames",params:{propertyName: key0},message:"property name must be valid"};
 if(vErrors === null){
 vErrors = [err33];
 }
@@ -4653,8 +4651,11 @@ vErrors.push(err33);
 errors++;
 }
 }
-else {
-const err34 = {instancePath:instancePath+"/labels/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"urn:swain:common#/$defs/Labels/additionalProperties/type",keyword:"type",params:{type: "string"},message:"must be string"};
+for(const key1 in data12){
+let data13 = data12[key1];
+if(typeof data13 === "string"){
+if(!pattern9.test(data13)){
+const err34 = {instancePath:instancePath+"/labels/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"urn:swain:common#/$defs/Labels/additionalProperties/pattern",keyword:"pattern",params:{pattern: "^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"},message:"must match pattern \""+"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"+"\""};
 if(vErrors === null){
 vErrors = [err34];
 }
@@ -4664,14 +4665,25 @@ vErrors.push(err34);
 errors++;
 }
 }
-}
 else {
-const err35 = {instancePath:instancePath+"/labels",schemaPath:"urn:swain:common#/$defs/Labels/type",keyword:"type",params:{type: "object"},message:"must be object"};
+const err35 = {instancePath:instancePath+"/labels/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"urn:swain:common#/$defs/Labels/additionalProperties/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err35];
 }
 else {
 vErrors.push(err35);
+}
+errors++;
+}
+}
+}
+else {
+const err36 = {instancePath:instancePath+"/labels",schemaPath:"urn:swain:common#/$defs/Labels/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err36];
+}
+else {
+vErrors.push(err36);
 }
 errors++;
 }
@@ -4683,33 +4695,33 @@ errors = vErrors.length;
 }
 }
 if(data.hosts !== undefined){
-let data14 = data.hosts;
-if(Array.isArray(data14)){
-if(data14.length > 256){
-const err36 = {instancePath:instancePath+"/hosts",schemaPath:"#/properties/hosts/maxItems",keyword:"maxItems",params:{limit: 256},message:"must NOT have more than 256 items"};
+let data15 = data.hosts;
+if(Array.isArray(data15)){
+if(data15.length > 256){
+const err37 = {instancePath:instancePath+"/hosts",schemaPath:"#/properties/hosts/maxItems",keyword:"maxItems",params:{limit: 256},message:"must NOT have more than 256 items"};
 if(vErrors === null){
-vErrors = [err36];
+vErrors = [err37];
 }
 else {
-vErrors.push(err36);
+vErrors.push(err37);
 }
 errors++;
 }
-const len0 = data14.length;
+const len0 = data15.length;
 for(let i0=0; i0<len0; i0++){
-if(!(validate60(data14[i0], {instancePath:instancePath+"/hosts/" + i0,parentData:data14,parentDataProperty:i0,rootData,dynamicAnchors}))){
+if(!(validate60(data15[i0], {instancePath:instancePath+"/hosts/" + i0,parentData:data15,parentDataProperty:i0,rootData,dynamicAnchors}))){
 vErrors = vErrors === null ? validate60.errors : vErrors.concat(validate60.errors);
 errors = vErrors.length;
 }
 }
 }
 else {
-const err37 = {instancePath:instancePath+"/hosts",schemaPath:"#/properties/hosts/type",keyword:"type",params:{type: "array"},message:"must be array"};
+const err38 = {instancePath:instancePath+"/hosts",schemaPath:"#/properties/hosts/type",keyword:"type",params:{type: "array"},message:"must be array"};
 if(vErrors === null){
-vErrors = [err37];
+vErrors = [err38];
 }
 else {
-vErrors.push(err37);
+vErrors.push(err38);
 }
 errors++;
 }
@@ -4721,20 +4733,10 @@ errors = vErrors.length;
 }
 }
 if(data.containers !== undefined){
-let data17 = data.containers;
-if(Array.isArray(data17)){
-if(data17.length > 16){
-const err38 = {instancePath:instancePath+"/containers",schemaPath:"#/properties/containers/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
-if(vErrors === null){
-vErrors = [err38];
-}
-else {
-vErrors.push(err38);
-}
-errors++;
-}
-if(data17.length < 1){
-const err39 = {instancePath:instancePath+"/containers",schemaPath:"#/properties/containers/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"};
+let data18 = data.containers;
+if(Array.isArray(data18)){
+if(data18.length > 16){
+const err39 = {instancePath:instancePath+"/containers",schemaPath:"#/properties/containers/maxItems",keyword:"maxItems",params:{limit: 16},message:"must NOT have more than 16 items"};
 if(vErrors === null){
 vErrors = [err39];
 }
@@ -4743,16 +4745,8 @@ vErrors.push(err39);
 }
 errors++;
 }
-const len1 = data17.length;
-for(let i1=0; i1<len1; i1++){
-if(!(validate64(data17[i1], {instancePath:instancePath+"/containers/" + i1,parentData:data17,parentDataProperty:i1,rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
-errors = vErrors.length;
-}
-}
-}
-else {
-const err40 = {instancePath:instancePath+"/containers",schemaPath:"#/properties/containers/type",keyword:"type",params:{type: "array"},message:"must be array"};
+if(data18.length < 1){
+const err40 = {instancePath:instancePath+"/containers",schemaPath:"#/properties/containers/minItems",keyword:"minItems",params:{limit: 1},message:"must NOT have fewer than 1 items"};
 if(vErrors === null){
 vErrors = [err40];
 }
@@ -4761,15 +4755,33 @@ vErrors.push(err40);
 }
 errors++;
 }
+const len1 = data18.length;
+for(let i1=0; i1<len1; i1++){
+if(!(validate64(data18[i1], {instancePath:instancePath+"/containers/" + i1,parentData:data18,parentDataProperty:i1,rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
+errors = vErrors.length;
+}
 }
 }
 else {
-const err41 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+const err41 = {instancePath:instancePath+"/containers",schemaPath:"#/properties/containers/type",keyword:"type",params:{type: "array"},message:"must be array"};
 if(vErrors === null){
 vErrors = [err41];
 }
 else {
 vErrors.push(err41);
+}
+errors++;
+}
+}
+}
+else {
+const err42 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err42];
+}
+else {
+vErrors.push(err42);
 }
 errors++;
 }
@@ -5634,10 +5646,10 @@ return errors === 0;
 validate76.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const event = validate79;
-const schema120 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:event","title":"Event","description":"One decision of the leader, as it is stored in the log.","type":"object","additionalProperties":true,"required":["schema","logId","epoch","id","prev","time","cause","items"],"properties":{"schema":{"const":1,"type":"integer"},"logId":{"type":"string"},"epoch":{"description":"Sequence of the leader.elected event of the term this was written in.","type":"integer","minimum":1},"id":{"type":"string"},"prev":{"description":"Id of the event before this one; empty for the first.","type":"string"},"time":{"description":"Milliseconds since 1970 by the leader's clock of this term.","type":"integer","minimum":0},"cause":{"description":"What made the leader decide: api, report, liveness, reconcile, rollout, drain, autoscale, election.","type":"string"},"operation":{"description":"The client's operation id, when a request caused it.","type":"string"},"items":{"type":"array","minItems":1,"maxItems":1000,"items":{"$ref":"urn:swain:event#/$defs/EventItem"}}},"$defs":{"EventItem":{"type":"object","required":["kind","verb"],"properties":{"kind":{"type":"string"},"verb":{"type":"string"}},"if":{"type":"object","properties":{"kind":{"enum":["cluster"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["created"]}}},"then":{"$ref":"urn:swain:event#/$defs/ClusterCreated"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["restored"]}}},"then":{"$ref":"urn:swain:event#/$defs/ClusterRestored"},"else":false}},"else":{"if":{"type":"object","properties":{"kind":{"enum":["leader"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["elected"]}}},"then":{"$ref":"urn:swain:event#/$defs/LeaderElected"},"else":false},"else":{"if":{"type":"object","properties":{"kind":{"enum":["node"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["registered"]}}},"then":{"$ref":"urn:swain:event#/$defs/NodeRegistered"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["unknown","ready"]}}},"then":{"$ref":"urn:swain:event#/$defs/NodeChanged"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["cordoned","draining","uncordoned","removed"]}}},"then":{"$ref":"urn:swain:event#/$defs/NodeManaged"},"else":false}}},"else":{"if":{"type":"object","properties":{"kind":{"enum":["workload"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["applied"]}}},"then":{"$ref":"urn:swain:event#/$defs/WorkloadApplied"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["scaled"]}}},"then":{"$ref":"urn:swain:event#/$defs/WorkloadScaled"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["halted"]}}},"then":{"$ref":"urn:swain:event#/$defs/WorkloadHalted"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["deleted","removed"]}}},"then":{"$ref":"urn:swain:event#/$defs/WorkloadChanged"},"else":false}}}},"else":{"if":{"type":"object","properties":{"kind":{"enum":["service"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["applied"]}}},"then":{"$ref":"urn:swain:event#/$defs/ServiceApplied"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["deleted"]}}},"then":{"$ref":"urn:swain:event#/$defs/ServiceDeleted"},"else":false}},"else":{"if":{"type":"object","properties":{"kind":{"enum":["endpoint"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["registered"]}}},"then":{"$ref":"urn:swain:event#/$defs/EndpointRegistered"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["removed"]}}},"then":{"$ref":"urn:swain:event#/$defs/EndpointRemoved"},"else":false}},"else":{"if":{"type":"object","properties":{"kind":{"enum":["autoscaler"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["applied"]}}},"then":{"$ref":"urn:swain:event#/$defs/AutoscalerApplied"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["deleted"]}}},"then":{"$ref":"urn:swain:event#/$defs/AutoscalerDeleted"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["scaled"]}}},"then":{"$ref":"urn:swain:event#/$defs/AutoscalerScaled"},"else":false}}},"else":{"if":{"type":"object","properties":{"kind":{"enum":["pod"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["pending"]}}},"then":{"$ref":"urn:swain:event#/$defs/PodPending"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["assigned"]}}},"then":{"$ref":"urn:swain:event#/$defs/PodAssigned"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["pulling","starting","running","ready","backoff","stopped","failed"]}}},"then":{"$ref":"urn:swain:event#/$defs/PodReported"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["stopping"]}}},"then":{"$ref":"urn:swain:event#/$defs/PodStopping"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["drained","lost","held","removed"]}}},"then":{"$ref":"urn:swain:event#/$defs/PodChanged"},"else":false}}}}},"else":false}}}}}}}},"ClusterCreated":{"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"cluster","type":"string"},"verb":{"const":"created","type":"string"},"name":{"description":"The cluster's uid; container labels carry it.","type":"string"}}},"ClusterRestored":{"description":"Begins a new log after the records of a backup. Beside it in the event is an election, whose epoch is the event's own sequence.","type":"object","additionalProperties":false,"required":["kind","verb","name","parent","sequence","message"],"properties":{"kind":{"const":"cluster","type":"string"},"verb":{"const":"restored","type":"string"},"name":{"description":"The cluster's uid.","type":"string"},"parent":{"description":"Id of the log that was restored.","type":"string"},"sequence":{"description":"Its last sequence in the backup.","type":"integer","minimum":1},"message":{"type":"string"}}},"LeaderElected":{"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"leader","type":"string"},"verb":{"const":"elected","type":"string"},"name":{"description":"The controller's id.","type":"string"}}},"NodeRegistered":{"type":"object","additionalProperties":false,"required":["kind","verb","name","facts"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"const":"registered","type":"string"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"}}},"NodeChanged":{"description":"unknown: not heard in time, or held while a mass loss is waited out. ready: heard; with a reason, why it cannot start pods all the same.","type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"type":"string","enum":["unknown","ready"]},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"NodeManaged":{"description":"cordoned: takes no new pods, keeps those it has. draining: they move away, too; with a reason, why some cannot. uncordoned: takes pods again. removed: forgotten, and its pods with it.","type":"object","additionalProperties":false,"required":["kind","verb","name","reason","message"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"type":"string","enum":["cordoned","draining","uncordoned","removed"]},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"WorkloadApplied":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:workload-manifest#/$defs/WorkloadSpec"}}},"WorkloadScaled":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","replicas"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"scaled","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"replicas":{"type":"integer","minimum":0,"maximum":10000}}},"WorkloadHalted":{"description":"A template change stopped because a new pod did not become ready.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","reason","message"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"halted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"WorkloadChanged":{"description":"deleted: asked for; its pods stop. removed: the last pod is gone.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"type":"string","enum":["deleted","removed"]},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}},"ServiceApplied":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"service","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:service-manifest#/$defs/ServiceSpec"}}},"ServiceDeleted":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"service","type":"string"},"verb":{"const":"deleted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}},"EndpointRegistered":{"description":"A program that no node runs serves a service, or serves it at other addresses than before.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","service","addresses","ttlMs"],"properties":{"kind":{"const":"endpoint","type":"string"},"verb":{"const":"registered","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"service":{"$ref":"urn:swain:common#/$defs/Name"},"addresses":{"$ref":"urn:swain:endpoint-register-request#/$defs/ExternalAddresses"},"ttlMs":{"description":"Without a renewal for this long it is removed.","type":"integer","minimum":1}}},"EndpointRemoved":{"description":"EXPIRED: not renewed in time. DEREGISTERED: by its own wish. DELETED: its service was deleted.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","service","reason","message"],"properties":{"kind":{"const":"endpoint","type":"string"},"verb":{"const":"removed","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"service":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"AutoscalerApplied":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:autoscaler-manifest#/$defs/AutoscalerSpec"}}},"AutoscalerDeleted":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"deleted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}},"AutoscalerScaled":{"description":"Why the workload.scaled item beside it in the same event was decided.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","from","replicas","reason","message","metrics"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"scaled","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"from":{"type":"integer","minimum":0,"maximum":10000},"replicas":{"type":"integer","minimum":1,"maximum":10000},"reason":{"type":"string"},"message":{"type":"string"},"metrics":{"type":"array","maxItems":2,"items":{"$ref":"urn:swain:autoscale-message#/$defs/AutoscaleMetric"}}}},"PodPending":{"description":"A pod that has a slot but no node, and why. Makes the pod when it is new.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","slot","template","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"pending","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"template":{"type":"integer","minimum":1},"reason":{"type":"string"},"message":{"type":"string"}}},"PodAssigned":{"description":"A pod is placed on a node. Makes the pod when it is new.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","slot","template","node"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"assigned","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"template":{"description":"Sequence of the event that set the pod template.","type":"integer","minimum":1},"node":{"$ref":"urn:swain:common#/$defs/Name"}}},"PodReported":{"description":"What the agent saw; the verb is the pod's state.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","observed"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"$ref":"urn:swain:pod-message#/$defs/ObservedState"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"observed":{"$ref":"urn:swain:pod-message#/$defs/PodObserved"}}},"PodStopping":{"description":"The pod leaves the endpoints. With drain, the node is told to stop it once the proxies have let go (drained).","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","drain","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"stopping","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"drain":{"type":"boolean"},"reason":{"type":"string"},"message":{"type":"string"}}},"PodChanged":{"description":"drained: proxies let go, the node may stop it. lost: its node is unheard for too long; possibly still running. held: the same, but its workload waits for the node. removed: gone from the node, or never was on one.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"type":"string","enum":["drained","lost","held","removed"]},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"reason":{"type":"string"},"message":{"type":"string"}}}}};
+const schema120 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:event","title":"Event","description":"One decision of the leader, as it is stored in the log.","type":"object","additionalProperties":true,"required":["schema","logId","epoch","id","prev","time","cause","items"],"properties":{"schema":{"const":1,"type":"integer"},"logId":{"type":"string"},"epoch":{"description":"Sequence of the leader.elected event of the term this was written in.","type":"integer","minimum":1},"id":{"type":"string"},"prev":{"description":"Id of the event before this one; empty for the first.","type":"string"},"time":{"description":"Milliseconds since 1970 by the leader's clock of this term.","type":"integer","minimum":0},"cause":{"description":"What made the leader decide: api, report, liveness, reconcile, rollout, drain, autoscale, election.","type":"string"},"operation":{"description":"The client's operation id, when a request caused it.","type":"string"},"items":{"type":"array","minItems":1,"maxItems":1000,"items":{"$ref":"urn:swain:event#/$defs/EventItem"}}},"$defs":{"EventItem":{"type":"object","required":["kind","verb"],"properties":{"kind":{"type":"string"},"verb":{"type":"string"}},"if":{"type":"object","properties":{"kind":{"enum":["cluster"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["created"]}}},"then":{"$ref":"urn:swain:event#/$defs/ClusterCreated"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["restored"]}}},"then":{"$ref":"urn:swain:event#/$defs/ClusterRestored"},"else":false}},"else":{"if":{"type":"object","properties":{"kind":{"enum":["leader"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["elected"]}}},"then":{"$ref":"urn:swain:event#/$defs/LeaderElected"},"else":false},"else":{"if":{"type":"object","properties":{"kind":{"enum":["node"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["registered"]}}},"then":{"$ref":"urn:swain:event#/$defs/NodeRegistered"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["unknown","ready"]}}},"then":{"$ref":"urn:swain:event#/$defs/NodeChanged"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["cordoned","draining","uncordoned","removed"]}}},"then":{"$ref":"urn:swain:event#/$defs/NodeManaged"},"else":false}}},"else":{"if":{"type":"object","properties":{"kind":{"enum":["workload"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["applied"]}}},"then":{"$ref":"urn:swain:event#/$defs/WorkloadApplied"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["scaled"]}}},"then":{"$ref":"urn:swain:event#/$defs/WorkloadScaled"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["halted"]}}},"then":{"$ref":"urn:swain:event#/$defs/WorkloadHalted"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["deleted","removed"]}}},"then":{"$ref":"urn:swain:event#/$defs/WorkloadChanged"},"else":false}}}},"else":{"if":{"type":"object","properties":{"kind":{"enum":["service"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["applied"]}}},"then":{"$ref":"urn:swain:event#/$defs/ServiceApplied"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["deleted"]}}},"then":{"$ref":"urn:swain:event#/$defs/ServiceDeleted"},"else":false}},"else":{"if":{"type":"object","properties":{"kind":{"enum":["endpoint"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["registered"]}}},"then":{"$ref":"urn:swain:event#/$defs/EndpointRegistered"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["removed"]}}},"then":{"$ref":"urn:swain:event#/$defs/EndpointRemoved"},"else":false}},"else":{"if":{"type":"object","properties":{"kind":{"enum":["autoscaler"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["applied"]}}},"then":{"$ref":"urn:swain:event#/$defs/AutoscalerApplied"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["deleted"]}}},"then":{"$ref":"urn:swain:event#/$defs/AutoscalerDeleted"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["scaled"]}}},"then":{"$ref":"urn:swain:event#/$defs/AutoscalerScaled"},"else":false}}},"else":{"if":{"type":"object","properties":{"kind":{"enum":["pod"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["pending"]}}},"then":{"$ref":"urn:swain:event#/$defs/PodPending"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["assigned"]}}},"then":{"$ref":"urn:swain:event#/$defs/PodAssigned"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["pulling","starting","running","ready","backoff","stopped","failed"]}}},"then":{"$ref":"urn:swain:event#/$defs/PodReported"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["stopping"]}}},"then":{"$ref":"urn:swain:event#/$defs/PodStopping"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["drained","lost","held","removed"]}}},"then":{"$ref":"urn:swain:event#/$defs/PodChanged"},"else":false}}}}},"else":false}}}}}}}},"ClusterCreated":{"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"cluster","type":"string"},"verb":{"const":"created","type":"string"},"name":{"description":"The cluster's uid; container labels carry it.","type":"string"}}},"ClusterRestored":{"description":"Begins a new log after the records of a backup. Beside it in the event is an election, whose epoch is the event's own sequence.","type":"object","additionalProperties":false,"required":["kind","verb","name","parent","sequence","message"],"properties":{"kind":{"const":"cluster","type":"string"},"verb":{"const":"restored","type":"string"},"name":{"description":"The cluster's uid from here on: another one where the log was restored under another name, as a copy.","type":"string"},"parent":{"description":"Id of the log that was restored.","type":"string"},"sequence":{"description":"Its last sequence in the backup.","type":"integer","minimum":1},"message":{"type":"string"}}},"LeaderElected":{"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"leader","type":"string"},"verb":{"const":"elected","type":"string"},"name":{"description":"The controller's id.","type":"string"}}},"NodeRegistered":{"type":"object","additionalProperties":false,"required":["kind","verb","name","facts"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"const":"registered","type":"string"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"}}},"NodeChanged":{"description":"unknown: not heard in time, or held while a mass loss is waited out. ready: heard; with a reason, why it cannot start pods all the same.","type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"type":"string","enum":["unknown","ready"]},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"NodeManaged":{"description":"cordoned: takes no new pods, keeps those it has. draining: they move away, too; with a reason, why some cannot. uncordoned: takes pods again. removed: forgotten, and its pods with it.","type":"object","additionalProperties":false,"required":["kind","verb","name","reason","message"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"type":"string","enum":["cordoned","draining","uncordoned","removed"]},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"WorkloadApplied":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:workload-manifest#/$defs/WorkloadSpec"}}},"WorkloadScaled":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","replicas"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"scaled","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"replicas":{"type":"integer","minimum":0,"maximum":10000}}},"WorkloadHalted":{"description":"A template change stopped because a new pod did not become ready.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","reason","message"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"const":"halted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"WorkloadChanged":{"description":"deleted: asked for; its pods stop. removed: the last pod is gone.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"workload","type":"string"},"verb":{"type":"string","enum":["deleted","removed"]},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}},"ServiceApplied":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"service","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:service-manifest#/$defs/ServiceSpec"}}},"ServiceDeleted":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"service","type":"string"},"verb":{"const":"deleted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}},"EndpointRegistered":{"description":"A program that no node runs serves a service, or serves it at other addresses than before.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","service","addresses","ttlMs"],"properties":{"kind":{"const":"endpoint","type":"string"},"verb":{"const":"registered","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"service":{"$ref":"urn:swain:common#/$defs/Name"},"addresses":{"$ref":"urn:swain:endpoint-register-request#/$defs/ExternalAddresses"},"ttlMs":{"description":"Without a renewal for this long it is removed.","type":"integer","minimum":1}}},"EndpointRemoved":{"description":"EXPIRED: not renewed in time. DEREGISTERED: by its own wish. DELETED: its service was deleted.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","service","reason","message"],"properties":{"kind":{"const":"endpoint","type":"string"},"verb":{"const":"removed","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"service":{"$ref":"urn:swain:common#/$defs/Name"},"reason":{"type":"string"},"message":{"type":"string"}}},"AutoscalerApplied":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","labels","spec"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"applied","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:autoscaler-manifest#/$defs/AutoscalerSpec"}}},"AutoscalerDeleted":{"type":"object","additionalProperties":false,"required":["kind","verb","namespace","name"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"deleted","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"}}},"AutoscalerScaled":{"description":"Why the workload.scaled item beside it in the same event was decided.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","from","replicas","reason","message","metrics"],"properties":{"kind":{"const":"autoscaler","type":"string"},"verb":{"const":"scaled","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"from":{"type":"integer","minimum":0,"maximum":10000},"replicas":{"type":"integer","minimum":1,"maximum":10000},"reason":{"type":"string"},"message":{"type":"string"},"metrics":{"type":"array","maxItems":2,"items":{"$ref":"urn:swain:autoscale-message#/$defs/AutoscaleMetric"}}}},"PodPending":{"description":"A pod that has a slot but no node, and why. Makes the pod when it is new.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","slot","template","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"pending","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"template":{"type":"integer","minimum":1},"reason":{"type":"string"},"message":{"type":"string"}}},"PodAssigned":{"description":"A pod is placed on a node. Makes the pod when it is new.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","workload","slot","template","node"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"assigned","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"template":{"description":"Sequence of the event that set the pod template.","type":"integer","minimum":1},"node":{"$ref":"urn:swain:common#/$defs/Name"}}},"PodReported":{"description":"What the agent saw; the verb is the pod's state.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","observed"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"$ref":"urn:swain:pod-message#/$defs/ObservedState"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"observed":{"$ref":"urn:swain:pod-message#/$defs/PodObserved"}}},"PodStopping":{"description":"The pod leaves the endpoints. With drain, the node is told to stop it once the proxies have let go (drained).","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","drain","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"const":"stopping","type":"string"},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"drain":{"type":"boolean"},"reason":{"type":"string"},"message":{"type":"string"}}},"PodChanged":{"description":"drained: proxies let go, the node may stop it. lost: its node is unheard for too long; possibly still running. held: the same, but its workload waits for the node. removed: gone from the node, or never was on one.","type":"object","additionalProperties":false,"required":["kind","verb","namespace","name","reason","message"],"properties":{"kind":{"const":"pod","type":"string"},"verb":{"type":"string","enum":["drained","lost","held","removed"]},"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"reason":{"type":"string"},"message":{"type":"string"}}}}};
 const schema121 = {"type":"object","required":["kind","verb"],"properties":{"kind":{"type":"string"},"verb":{"type":"string"}},"if":{"type":"object","properties":{"kind":{"enum":["cluster"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["created"]}}},"then":{"$ref":"urn:swain:event#/$defs/ClusterCreated"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["restored"]}}},"then":{"$ref":"urn:swain:event#/$defs/ClusterRestored"},"else":false}},"else":{"if":{"type":"object","properties":{"kind":{"enum":["leader"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["elected"]}}},"then":{"$ref":"urn:swain:event#/$defs/LeaderElected"},"else":false},"else":{"if":{"type":"object","properties":{"kind":{"enum":["node"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["registered"]}}},"then":{"$ref":"urn:swain:event#/$defs/NodeRegistered"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["unknown","ready"]}}},"then":{"$ref":"urn:swain:event#/$defs/NodeChanged"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["cordoned","draining","uncordoned","removed"]}}},"then":{"$ref":"urn:swain:event#/$defs/NodeManaged"},"else":false}}},"else":{"if":{"type":"object","properties":{"kind":{"enum":["workload"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["applied"]}}},"then":{"$ref":"urn:swain:event#/$defs/WorkloadApplied"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["scaled"]}}},"then":{"$ref":"urn:swain:event#/$defs/WorkloadScaled"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["halted"]}}},"then":{"$ref":"urn:swain:event#/$defs/WorkloadHalted"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["deleted","removed"]}}},"then":{"$ref":"urn:swain:event#/$defs/WorkloadChanged"},"else":false}}}},"else":{"if":{"type":"object","properties":{"kind":{"enum":["service"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["applied"]}}},"then":{"$ref":"urn:swain:event#/$defs/ServiceApplied"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["deleted"]}}},"then":{"$ref":"urn:swain:event#/$defs/ServiceDeleted"},"else":false}},"else":{"if":{"type":"object","properties":{"kind":{"enum":["endpoint"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["registered"]}}},"then":{"$ref":"urn:swain:event#/$defs/EndpointRegistered"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["removed"]}}},"then":{"$ref":"urn:swain:event#/$defs/EndpointRemoved"},"else":false}},"else":{"if":{"type":"object","properties":{"kind":{"enum":["autoscaler"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["applied"]}}},"then":{"$ref":"urn:swain:event#/$defs/AutoscalerApplied"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["deleted"]}}},"then":{"$ref":"urn:swain:event#/$defs/AutoscalerDeleted"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["scaled"]}}},"then":{"$ref":"urn:swain:event#/$defs/AutoscalerScaled"},"else":false}}},"else":{"if":{"type":"object","properties":{"kind":{"enum":["pod"]}}},"then":{"if":{"type":"object","properties":{"verb":{"enum":["pending"]}}},"then":{"$ref":"urn:swain:event#/$defs/PodPending"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["assigned"]}}},"then":{"$ref":"urn:swain:event#/$defs/PodAssigned"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["pulling","starting","running","ready","backoff","stopped","failed"]}}},"then":{"$ref":"urn:swain:event#/$defs/PodReported"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["stopping"]}}},"then":{"$ref":"urn:swain:event#/$defs/PodStopping"},"else":{"if":{"type":"object","properties":{"verb":{"enum":["drained","lost","held","removed"]}}},"then":{"$ref":"urn:swain:event#/$defs/PodChanged"},"else":false}}}}},"else":false}}}}}}}};
 const schema122 = {"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"cluster","type":"string"},"verb":{"const":"created","type":"string"},"name":{"description":"The cluster's uid; container labels carry it.","type":"string"}}};
-const schema123 = {"description":"Begins a new log after the records of a backup. Beside it in the event is an election, whose epoch is the event's own sequence.","type":"object","additionalProperties":false,"required":["kind","verb","name","parent","sequence","message"],"properties":{"kind":{"const":"cluster","type":"string"},"verb":{"const":"restored","type":"string"},"name":{"description":"The cluster's uid.","type":"string"},"parent":{"description":"Id of the log that was restored.","type":"string"},"sequence":{"description":"Its last sequence in the backup.","type":"integer","minimum":1},"message":{"type":"string"}}};
+const schema123 = {"description":"Begins a new log after the records of a backup. Beside it in the event is an election, whose epoch is the event's own sequence.","type":"object","additionalProperties":false,"required":["kind","verb","name","parent","sequence","message"],"properties":{"kind":{"const":"cluster","type":"string"},"verb":{"const":"restored","type":"string"},"name":{"description":"The cluster's uid from here on: another one where the log was restored under another name, as a copy.","type":"string"},"parent":{"description":"Id of the log that was restored.","type":"string"},"sequence":{"description":"Its last sequence in the backup.","type":"integer","minimum":1},"message":{"type":"string"}}};
 const schema124 = {"type":"object","additionalProperties":false,"required":["kind","verb","name"],"properties":{"kind":{"const":"leader","type":"string"},"verb":{"const":"elected","type":"string"},"name":{"description":"The controller's id.","type":"string"}}};
 const schema125 = {"type":"object","additionalProperties":false,"required":["kind","verb","name","facts"],"properties":{"kind":{"const":"node","type":"string"},"verb":{"const":"registered","type":"string"},"name":{"$ref":"urn:swain:common#/$defs/Name"},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"}}};
 const schema128 = {"description":"What an agent found out about its node.","type":"object","additionalProperties":false,"required":["hostname","host","advertise","runtime","engine","capacity","labels","version","arch","os"],"properties":{"hostname":{"type":"string"},"host":{"description":"Equal for agents and proxies that share one machine and network namespace.","type":"string"},"advertise":{"description":"The address other nodes reach.","type":"string"},"runtime":{"type":"string","enum":["docker","process","sim"]},"engine":{"description":"Name and version of the engine behind the driver.","type":"string"},"capacity":{"title":"Capacity","type":"object","additionalProperties":false,"required":["cpuMillis","memoryBytes","pods"],"properties":{"cpuMillis":{"type":"integer","minimum":0},"memoryBytes":{"type":"integer","minimum":0},"pods":{"type":"integer","minimum":0}}},"processLimits":{"description":"The limits the process driver can hold here, by control groups of the kernel.","type":"array","items":{"type":"string","enum":["memory","cpu","pids"]},"maxItems":3,"uniqueItems":true},"fencing":{"description":"True when the agent stops fenced pods itself while no leader answers.","type":"boolean"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"version":{"type":"string"},"arch":{"type":"string"},"os":{"type":"string"}}};

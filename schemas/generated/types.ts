@@ -734,6 +734,10 @@ templateId?: string
  */
 generation: number
 desired: ("run" | "stop")
+/**
+ * It ran to its end, or failed for good: a node that knows nothing of that, because it was set up anew, does not run it again.
+ */
+ended?: boolean
 restartPolicy: ("Always" | "OnFailure" | "Never")
 stopGraceMs: number
 fence?: PodFence
@@ -928,7 +932,7 @@ export interface ClusterRestored {
 kind: "cluster"
 verb: "restored"
 /**
- * The cluster's uid.
+ * The cluster's uid from here on: another one where the log was restored under another name, as a copy.
  */
 name: string
 /**

@@ -33,7 +33,9 @@ export type Verdict =
 export function judge(held: Held, message: Assign): Verdict {
   const full = message.base === 0 && message.next === undefined;
   if (held.logId !== "" && message.logId !== held.logId) {
-    if (message.parents?.includes(held.logId) !== true) return { keep: "foreign" };
+    // A copy of the cluster was restored from its log, too.
+    const isHeir = message.parents?.includes(held.logId) === true && message.clusterUid === held.clusterUid;
+    if (!isHeir) return { keep: "foreign" };
     // A restored log counts anew: nothing it says compares with what is held.
     return full ? { take: holding(message, new Map(), message.items), full } : { keep: "gap" };
   }

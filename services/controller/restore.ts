@@ -39,8 +39,8 @@ export interface SavedRecord {
 export type SavedPart = { readonly line: string } | SavedRecord;
 
 export interface RestoreOptions {
-  /** Of the cluster the backup is of. */
-  readonly clusterUid: string;
+  /** The cluster the backup is of. Under another name it becomes a copy: a cluster of its own, whose nodes touch nothing of the first. */
+  readonly of: { readonly name: string; readonly uid: string };
   /** Although the bus holds snapshots of another cluster of that name. */
   readonly force: boolean;
 }
@@ -76,7 +76,7 @@ export async function restoreLog(
   if (last !== 0) {
     throw new SwainError("LOG_NOT_EMPTY", `stream ${subjects.stream} ends at sequence ${last}`);
   }
-  if (!options.force) await refuseOther({ ...ports, subjects }, cluster, options.clusterUid);
+  if (!options.force) await refuseOther({ ...ports, subjects }, cluster, options.of.uid);
   const writer = new LogWriter({ ...ports, subjects }, log);
   const decoder = new Decoder();
   let lines = 0;
@@ -92,7 +92,8 @@ export async function restoreLog(
   const { ledger } = writer;
   const { state } = ledger;
   if (state.logId === "") throw new SwainError("BACKUP_BROKEN", "the records make no log");
-  const event = beginning(ports, ledger, writer.tail, Math.round(clock.wall()));
+  const uid = options.of.name === cluster ? state.clusterUid : ports.ids.next();
+  const event = beginning(ports, ledger, uid, writer.tail, Math.round(clock.wall()));
   await writer.append(subjects.eventBatch, encodeEvent(event));
   if (state.logId !== event.logId) throw new SwainError("INTERNAL", "the new log was not begun");
   return { logId: state.logId, parent: state.parents.at(-1) ?? "", sequence: writer.tail, pods: state.pods.size };
@@ -161,7 +162,7 @@ async function refuseOther(ports: SnapshotPorts, cluster: string, clusterUid: st
 }
 
 /** The event that begins the new log: an election, so that whoever led before is deposed. */
-function beginning({ ids }: RestorePorts, { state }: Ledger, tail: number, time: number): Event {
+function beginning({ ids }: RestorePorts, { state }: Ledger, uid: string, tail: number, time: number): Event {
   const message = `Restored up to sequence ${tail}: nodes stop pods that were made later.`;
   return {
     schema: 1,
@@ -172,7 +173,7 @@ function beginning({ ids }: RestorePorts, { state }: Ledger, tail: number, time:
     time,
     cause: "restore",
     items: [
-      { kind: "cluster", verb: "restored", name: state.clusterUid, parent: state.logId, sequence: tail, message },
+      { kind: "cluster", verb: "restored", name: uid, parent: state.logId, sequence: tail, message },
       { kind: "leader", verb: "elected", name: "restore" },
     ],
   };

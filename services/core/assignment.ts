@@ -20,6 +20,7 @@ export function assignedPod(state: ReadState, key: Key): AssignedPod | null {
     ...(template.eventId === "" ? {} : { templateId: template.eventId }),
     generation: pod.assignment,
     desired: pod.desired === "stop" ? "stop" : "run",
+    ...(pod.ended ? { ended: true } : {}),
     restartPolicy: template.spec.restartPolicy ?? "Always",
     stopGraceMs: parseDurationMs(template.spec.stopGracePeriod ?? "10s"),
     ...(leaseMs === null ? {} : { fence: { leaseMs } }),

@@ -82,6 +82,16 @@ describeServers("a fleet", (natsServer) => {
       /Pod fleet\d+-\d+ cannot move: UNSCHEDULABLE: No node fits \(0 of 3\): 3 cordoned\./,
     );
     expect(await cluster.ok("describe", `node/${from}`)).toMatch(/DRAIN_BLOCKED: Make room on another node/);
+    // Whoever waits would switch the machine off next.
+    await cluster.ok("node", "uncordon", from);
+    const waits = cluster.run("node", "drain", from, "--wait", "--timeout", "30s");
+    await until("it drains", async () =>
+      (await cluster.nodes()).some(({ metadata, status }) => metadata.name === from && status.mode === "draining"),
+    );
+    await cluster.ok("node", "cordon", from);
+    const waited = await waits;
+    expect(waited.code).toBe(1);
+    expect(waited.stderr).toMatch(/STOPPED: the drain of node node-\d was ended: it is cordoned/);
     for (const node of ["node-1", "node-2", "node-3"]) await cluster.ok("node", "uncordon", node);
     expect((await spread(port, 8)).size).toBe(4);
   });

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, it, onTestFinished } from "vitest";
 import { BackupWriter, checkBackup, partsOf } from "../../cli/backup-file.ts";
-import type { Feed, PodObject } from "../../schemas/generated/types.ts";
+import type { Event, Feed, PodObject } from "../../schemas/generated/types.ts";
 import { ensureStreams } from "../../services/bus/streams.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
 import { restoreLog } from "../../services/controller/restore.ts";
@@ -48,8 +48,8 @@ describeServers("backup and restore", (binary) => {
   };
   const restore = async () => {
     const bus = await world.connect();
-    const { clusterUid } = await checkBackup(file);
-    return restoreLog(workPorts(bus, world.cluster), partsOf(file), { clusterUid, force: false });
+    const { clusterUid: uid } = await checkBackup(file);
+    return restoreLog(workPorts(bus, world.cluster), partsOf(file), { of: { name: world.cluster, uid }, force: false });
   };
 
   beforeEach(async () => {
@@ -191,7 +191,15 @@ describeServers("backup and restore", (binary) => {
     await ensureStreams(bus, "other", { replicas: 1 });
     const forced = await cli("restore", file, "--cluster", "other", "--force");
     expect(forced.code, forced.stderr).toBe(0);
-    expect((await bus.log(subjectsOf("other").stream).tail()).last).toBeGreaterThan(1);
+    expect(forced.stdout).toMatch(/other is a copy: its nodes touch no pod of test\./);
+    const { last } = await bus.log(subjectsOf("other").stream).tail();
+    expect(last).toBeGreaterThan(1);
+    const records: Uint8Array[] = [];
+    await bus.log(subjectsOf("other").stream).read(last, ({ data }) => records.push(data));
+    const [item] = (JSON.parse(new TextDecoder().decode(records[0])) as Event).items;
+    expect(item).toMatchObject({ kind: "cluster", verb: "restored" });
+    // Containers are told apart by it: agents of both may share a machine.
+    expect(item?.name).not.toBe((await checkBackup(file)).clusterUid);
   });
 });
 

@@ -83,6 +83,12 @@ describe("an assignment", () => {
     expect(judge(held(5, "a-1"), message({ logId: "other", generation: 99 }))).toEqual({ keep: "foreign" });
   });
 
+  it("of a copy of the cluster is refused, though it is restored from the log that is held", () => {
+    const heir = message({ logId: "other", parents: ["log"] });
+    expect(judge(held(5, "a-1"), heir)).toMatchObject({ full: true });
+    expect(judge(held(5, "a-1"), { ...heir, clusterUid: "copy" })).toEqual({ keep: "foreign" });
+  });
+
   it("of the generation that is held changes nothing as a difference", () => {
     expect(judge(held(10, "a-1"), message({ base: 4, gone: ["default/a-1"] }))).toEqual({ keep: "same" });
   });

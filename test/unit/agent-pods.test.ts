@@ -1,7 +1,9 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { AssignedPod, Container } from "../../schemas/generated/types.ts";
+import { nodeAssignment } from "../../services/core/assignment.ts";
 import { httpPort, podNamed } from "../support/agent.ts";
 import { PodsWorld } from "../support/agent-world.ts";
+import { TestCluster, workloadManifest } from "../support/core.ts";
 
 const simPod = (name: string, sim: NonNullable<Container["sim"]>, more: Partial<AssignedPod> = {}): AssignedPod =>
   podNamed(name, { containers: [{ name: "web", sim, ports: httpPort }], ...more });
@@ -246,6 +248,30 @@ describe("an agent that ended and is started again", () => {
     expect(world.running(key)).toHaveLength(1);
     expect(world.reports.get(key)).toMatchObject({ state: "ready", observed: { restarts: 1, exitCode: 3 } });
   });
+
+  it.each(["Never", "OnFailure"] as const)(
+    "and finds nothing, for its machine was set up anew, does not run again what the log says has ended (%s)",
+    async (restartPolicy) => {
+      const cluster = new TestCluster({ n1: {} });
+      const containers = [{ name: "main", sim: { exitAfter: "1s", exitCode: 0 } }];
+      cluster.apply(workloadManifest("job", { replicas: 1, restartPolicy, containers: containers as never }));
+      await world.tell(nodeAssignment(cluster.state, "n1"));
+      await world.clock.advance(5000);
+      expect(world.reports.get("default/job-1")).toMatchObject({ state: "stopped" });
+      cluster.report("default/job-1", "stopped", { reason: "COMPLETED" });
+      const told = nodeAssignment(cluster.state, "n1");
+
+      const anew = new PodsWorld();
+      await anew.start();
+      await anew.tell(told);
+      await anew.clock.advance(5000);
+      expect(anew.calls).toEqual([]);
+      expect(anew.said.size).toBe(0);
+      // It can still be told to go.
+      await anew.tell(told.map((pod) => ({ ...pod, generation: pod.generation + 1, desired: "stop" as const })));
+      expect(anew.said.get("default/job-1")).toEqual(["stopped"]);
+    },
+  );
 
   it("does not run a finished pod again", async () => {
     await world.tell([simPod("web-1", { exitAfter: "1s" }, { restartPolicy: "OnFailure" })]);

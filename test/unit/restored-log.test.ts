@@ -32,6 +32,14 @@ describe("the fold of a restored log", () => {
     expect(cluster.pods().at(-1)?.name).toBe("web-100003");
   });
 
+  it("is another cluster where it was restored as a copy, which runs nothing of the first", () => {
+    const cluster = start();
+    const event = restoredEvent(cluster);
+    const items = event.items.map((item) => (item.kind === "cluster" ? { ...item, name: "uid-of-copy" } : item));
+    expect(cluster.record({ ...event, items } as Event)).toBe("accepted");
+    expect(cluster.state).toMatchObject({ logId: "log2", parents: ["log1"], clusterUid: "uid-of-copy" });
+  });
+
   it.each([
     ["of another parent", {}, "log0"],
     ["under the same id", { logId: "log1" }, undefined],

@@ -9,7 +9,9 @@ import { removePod } from "./pod.ts";
 /** Names given after the backup are not known: numbers go on far beyond any of them. */
 const podNumbersSkipped = 100_000;
 
-export function clusterRestored({ state }: FoldContext, { parent }: ClusterRestored): void {
+export function clusterRestored({ state }: FoldContext, { name, parent }: ClusterRestored): void {
+  // A copy has a uid of its own: what runs under the first one's is not its.
+  state.clusterUid = name;
   state.parents.push(parent);
   state.parents.splice(0, state.parents.length - limits.parents);
   state.podCounter += podNumbersSkipped;

@@ -28,7 +28,7 @@ export async function restore(world: World, backup: readonly LogEntry[], cluster
   for (let tries = 0; tries < mostTries && problem !== null; tries += 1) {
     try {
       const ports = { bus, cluster, clock, ids, packing: systemPacking };
-      await restoreLog(ports, parts(), { clusterUid, force: true });
+      await restoreLog(ports, parts(), { of: { name: cluster, uid: clusterUid }, force: true });
       world.server.sync();
       problem = null;
     } catch (error) {
