@@ -67,7 +67,7 @@ const recordBytes = MiB;
 /**
  * Makes what is not there and updates what differs, as far as servers allow; idempotent. The room of an existing
  * stream is kept and its replicas are only ever raised, because an operator may have chosen them. Rejects with SERVER_TOO_OLD when more than one
- * replica is asked of a server below the production floor, or JETSTREAM_ERROR.
+ * replica is asked of a server below the production floor, LOG_INCOMPLETE where a restore into the log did not end, or JETSTREAM_ERROR.
  */
 export async function ensureStreams(bus: Bus, cluster: string, options: EnsureOptions): Promise<EnsuredStream[]> {
   if (options.replicas > 1 && !bus.features.production) {
@@ -76,6 +76,7 @@ export async function ensureStreams(bus: Bus, cluster: string, options: EnsureOp
       `${options.replicas} replicas need nats-server ${productionFloor} or newer; this one is ${bus.features.version}`,
     );
   }
+  const names = subjectsOf(cluster);
   const wanted = [
     logConfig(bus, cluster, options),
     snapshotsConfig(bus, cluster, options),
@@ -84,7 +85,7 @@ export async function ensureStreams(bus: Bus, cluster: string, options: EnsureOp
   const ensured: EnsuredStream[] = [];
   let share = 1;
   for (const config of wanted) {
-    let result = await ensure(bus, scaled(config, share));
+    let result = await ensure(bus, scaled(config, share), names.restoring);
     // The server reserves the room of every stream. Where it has less, all new ones get half, and half again.
     while (result === "no room") {
       share /= 2;
@@ -94,11 +95,22 @@ export async function ensureStreams(bus: Bus, cluster: string, options: EnsureOp
       for (const [index, made] of ensured.entries()) {
         if (made.outcome === "created") ensured[index] = await shrink(bus, scaled(wanted[index] ?? config, share));
       }
-      result = await ensure(bus, scaled(config, share));
+      result = await ensure(bus, scaled(config, share), names.restoring);
     }
     ensured.push(result);
   }
   return ensured;
+}
+
+/**
+ * Marks the log as one into which a backup is being written, or no longer. No controller starts on one that is marked and
+ * not empty: it would take a part of the backup for all of it. Rejects with JETSTREAM_ERROR.
+ */
+export async function markRestoring(bus: Bus, cluster: string, isRestoring: boolean): Promise<void> {
+  const { stream, eventAll, restoring } = subjectsOf(cluster);
+  const { config } = await apiCall<StreamInfo>(bus, `STREAM.INFO.${stream}`, undefined, apiMs);
+  const marked = { ...config, subjects: isRestoring ? [eventAll, restoring] : [eventAll] };
+  await apiCall<StreamInfo>(bus, `STREAM.UPDATE.${stream}`, marked, apiMs);
 }
 
 /**
@@ -111,7 +123,7 @@ export async function ensureSnapshots(bus: Bus, cluster: string): Promise<void> 
   const options = { replicas: Math.max(1, Number(config["num_replicas"] ?? 1)) };
   for (let share = 1; ; share /= 2) {
     const wanted = scaled(snapshotsConfig(bus, cluster, options), share);
-    if ((await ensure(bus, wanted)) !== "no room") return;
+    if ((await ensure(bus, wanted, "")) !== "no room") return;
     if (roomOf(wanted) < leastBytes)
       throw new SwainError("JETSTREAM_ERROR", `the server has no room for stream ${snapshots}`);
   }
@@ -197,10 +209,14 @@ function common(bus: Bus, cluster: string, options: EnsureOptions): Config {
   };
 }
 
-async function ensure(bus: Bus, wanted: Config, again = false): Promise<EnsuredStream | "no room"> {
+async function ensure(bus: Bus, wanted: Config, mark: string, again = false): Promise<EnsuredStream | "no room"> {
   const name = String(wanted["name"]);
   const found = await apiResult<StreamInfo>(bus, `STREAM.INFO.${name}`, undefined, apiMs);
   if ("ok" in found) {
+    const { config, state } = found.ok;
+    if (state.last_seq > 0 && (config["subjects"] as readonly string[] | undefined)?.includes(mark) === true) {
+      throw new SwainError("LOG_INCOMPLETE", `a restore into stream ${name} did not end: delete it and restore again`);
+    }
     const changed = changes(bus, found.ok.config, wanted);
     if (changed === undefined) return summary("unchanged", found.ok);
     return summary("updated", await apiCall<StreamInfo>(bus, `STREAM.UPDATE.${name}`, changed, apiMs));
@@ -210,7 +226,7 @@ async function ensure(bus: Bus, wanted: Config, again = false): Promise<EnsuredS
   if ("ok" in made) return summary("created", made.ok);
   if (lacksRoom(made.failure)) return "no room";
   // Another controller made it a moment ago.
-  if (made.failure.code === apiCodes.streamNameInUse && !again) return ensure(bus, wanted, true);
+  if (made.failure.code === apiCodes.streamNameInUse && !again) return ensure(bus, wanted, mark, true);
   throw failed(`make stream ${name}`, made.failure);
 }
 

@@ -14,6 +14,8 @@ export function subjectsOf(cluster: string) {
       `${root}.event.${kind}.${namespace ?? "_"}.${name}.${verb}`,
     eventBatch: `${root}.event.cluster._.${cluster}.batch`,
     eventAll: `${root}.event.>`,
+    /** Of the log while a backup is written into it. Nobody publishes on it. */
+    restoring: `${root}.restoring`,
     feed: (namespace: string | undefined, kind: string, name: string, verb: string): string =>
       `${root}.feed.${namespace ?? "_"}.${kind}.${name}.${verb}`,
     feedAll: `${root}.feed.>`,

@@ -4,7 +4,7 @@
 import type { Event } from "../../schemas/generated/types.ts";
 import { limits } from "../bus/limits.ts";
 import type { Bus, LogStore } from "../bus/port.ts";
-import { ensureStreams } from "../bus/streams.ts";
+import { ensureStreams, markRestoring } from "../bus/streams.ts";
 import { subjectsOf } from "../bus/subjects.ts";
 import type { State } from "../core/model.ts";
 import { Decoder } from "../core/snapshot/decode.ts";
@@ -59,8 +59,8 @@ const listenMs = 3 * limits.leaderBeatMs;
 const filler = new TextEncoder().encode('{"filler":true}');
 
 /**
- * Throws CONTROLLER_RUNS, LOG_NOT_EMPTY, OTHER_CLUSTER, BACKUP_BROKEN when the parts make no log, LOG_UNKNOWN_EVENT, and
- * what an append throws: then the log is written in part and has to be deleted before the next try.
+ * Throws CONTROLLER_RUNS, LOG_NOT_EMPTY, LOG_INCOMPLETE after one that did not end, OTHER_CLUSTER, BACKUP_BROKEN when the parts make no
+ * log, LOG_UNKNOWN_EVENT, and what an append throws: then the log is written in part and has to be deleted before the next try.
  */
 export async function restoreLog(
   ports: RestorePorts,
@@ -77,6 +77,7 @@ export async function restoreLog(
     throw new SwainError("LOG_NOT_EMPTY", `stream ${subjects.stream} ends at sequence ${last}`);
   }
   if (!options.force) await refuseOther({ ...ports, subjects }, cluster, options.of.uid);
+  await markRestoring(bus, cluster, true);
   const writer = new LogWriter({ ...ports, subjects }, log);
   const decoder = new Decoder();
   let lines = 0;
@@ -95,6 +96,7 @@ export async function restoreLog(
   const uid = options.of.name === cluster ? state.clusterUid : ports.ids.next();
   const event = beginning(ports, ledger, uid, writer.tail, Math.round(clock.wall()));
   await writer.append(subjects.eventBatch, encodeEvent(event));
+  await markRestoring(bus, cluster, false);
   if (state.logId !== event.logId) throw new SwainError("INTERNAL", "the new log was not begun");
   return { logId: state.logId, parent: state.parents.at(-1) ?? "", sequence: writer.tail, pods: state.pods.size };
 }

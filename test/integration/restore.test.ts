@@ -10,6 +10,7 @@ import type { Event, Feed, PodObject } from "../../schemas/generated/types.ts";
 import { ensureStreams } from "../../services/bus/streams.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
 import { restoreLog } from "../../services/controller/restore.ts";
+import type { SavedPart } from "../../services/controller/restore.ts";
 import { verifyState } from "../../services/controller/verify.ts";
 import { openWorld } from "../support/bus.ts";
 import type { RealWorld } from "../support/bus.ts";
@@ -162,6 +163,48 @@ describeServers("backup and restore", (binary) => {
     const made = promisify(execFile)("prlimit", [limit, process.execPath, main, ...args]);
     await expect(made).rejects.toMatchObject({ code: 1, stderr: expect.stringMatching(/DISK_ERROR: EFBIG/) as string });
     expect(readdirSync(folder)).toEqual(["a.backup"]);
+  });
+
+  it("that ends half-way is led by no controller: what it has not written is no less wanted", async () => {
+    const stop = await controller("c1");
+    const client = new TestClient(await world.connect(), world.cluster);
+    await client.leader();
+    await client.apply([workloadManifest("web", { replicas: 3 }), serviceManifest("web")]);
+    await cli("backup", file);
+    await stop();
+    const log = client.bus.log(stream);
+    const anew = (): Promise<unknown> =>
+      client.bus.request(`$JS.API.STREAM.DELETE.${stream}`, undefined, { timeoutMs: 5000 });
+    await anew();
+    async function* half(): AsyncGenerator<SavedPart> {
+      let left = 2;
+      for await (const part of partsOf(file)) {
+        if (left-- === 0) throw new Error("the power is gone");
+        yield part;
+      }
+    }
+    const { clusterUid: uid } = await checkBackup(file);
+    const options = { of: { name: world.cluster, uid }, force: false };
+    const broken = restoreLog(workPorts(client.bus, world.cluster), half(), options);
+    await expect(broken).rejects.toThrow("the power is gone");
+    expect((await log.tail()).last).toBe(2);
+
+    for (const args of [
+      ["controller", "--id", "c2"],
+      ["restore", file],
+    ]) {
+      const refused = await cli(...args);
+      expect(refused.code).toBe(1);
+      expect(refused.stderr).toMatch(
+        /LOG_INCOMPLETE: a restore into stream \S+ did not end: delete it and restore again/,
+      );
+    }
+    expect((await log.tail()).last).toBe(2);
+    await anew();
+    const whole = await cli("restore", file);
+    expect(whole.code, whole.stderr).toBe(0);
+    const outcomes = (await ensureStreams(client.bus, world.cluster, { replicas: 1 })).map(({ outcome }) => outcome);
+    expect(new Set(outcomes)).toEqual(new Set(["unchanged"]));
   });
 
   it("refuses a damaged file before it writes anything, and never replaces one", async () => {

@@ -254,7 +254,7 @@ describe("an agent that ended and is started again", () => {
     async (restartPolicy) => {
       const cluster = new TestCluster({ n1: {} });
       const containers = [{ name: "main", sim: { exitAfter: "1s", exitCode: 0 } }];
-      cluster.apply(workloadManifest("job", { replicas: 1, restartPolicy, containers: containers as never }));
+      cluster.apply(workloadManifest("job", { replicas: 1, restartPolicy, containers }));
       await world.tell(nodeAssignment(cluster.state, "n1"));
       await world.clock.advance(5000);
       expect(world.reports.get("default/job-1")).toMatchObject({ state: "stopped" });

@@ -36,7 +36,7 @@ describe("the fold of a restored log", () => {
     const cluster = start();
     const event = restoredEvent(cluster);
     const items = event.items.map((item) => (item.kind === "cluster" ? { ...item, name: "uid-of-copy" } : item));
-    expect(cluster.record({ ...event, items } as Event)).toBe("accepted");
+    expect(cluster.record({ ...event, items })).toBe("accepted");
     expect(cluster.state).toMatchObject({ logId: "log2", parents: ["log1"], clusterUid: "uid-of-copy" });
   });
 
