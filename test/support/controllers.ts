@@ -95,7 +95,9 @@ export class TestClient {
   }
 
   async list<T>(resource: string, namespace = "_"): Promise<T[]> {
-    const reply = await this.ask<ListReply>(namespace, resource, "list", {});
+    const reply = await this.ask<Partial<ListReply>>(namespace, resource, "list", {});
+    // A leader that is not sure of itself answers with an error.
+    if (reply.items === undefined) throw new Error(`no list of ${resource}: ${JSON.stringify(reply)}`);
     return reply.items as T[];
   }
 
