@@ -236,9 +236,6 @@ export class Pods {
     const pod = isOther ? null : item;
     const known = this.kept.get(key) ?? null;
     const kept = pod !== null && mayBeSameTemplate(known?.templateId, pod.templateId) ? known : null;
-    // It ended here before this node was set up anew: nothing is left of it but what the log says.
-    if (pod?.ended === true && pod.desired === "run" && containers.length === 0 && (kept?.finished ?? null) === null)
-      return;
     this.kept.delete(key);
     const record = adoptRecord(kept, containers, this.ports.clock.mono(), restartDelayMs);
     const runner = new PodRunner(this.context, key, { pod, record, containers, graceMs: bounds.orphanGraceMs });

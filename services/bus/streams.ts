@@ -76,7 +76,7 @@ export async function ensureStreams(bus: Bus, cluster: string, options: EnsureOp
       `${options.replicas} replicas need nats-server ${productionFloor} or newer; this one is ${bus.features.version}`,
     );
   }
-  const names = subjectsOf(cluster);
+  await refuseRestoring(bus, cluster);
   const wanted = [
     logConfig(bus, cluster, options),
     snapshotsConfig(bus, cluster, options),
@@ -85,7 +85,7 @@ export async function ensureStreams(bus: Bus, cluster: string, options: EnsureOp
   const ensured: EnsuredStream[] = [];
   let share = 1;
   for (const config of wanted) {
-    let result = await ensure(bus, scaled(config, share), names.restoring);
+    let result = await ensure(bus, scaled(config, share));
     // The server reserves the room of every stream. Where it has less, all new ones get half, and half again.
     while (result === "no room") {
       share /= 2;
@@ -95,7 +95,7 @@ export async function ensureStreams(bus: Bus, cluster: string, options: EnsureOp
       for (const [index, made] of ensured.entries()) {
         if (made.outcome === "created") ensured[index] = await shrink(bus, scaled(wanted[index] ?? config, share));
       }
-      result = await ensure(bus, scaled(config, share), names.restoring);
+      result = await ensure(bus, scaled(config, share));
     }
     ensured.push(result);
   }
@@ -113,6 +113,14 @@ export async function markRestoring(bus: Bus, cluster: string, isRestoring: bool
   await apiCall<StreamInfo>(bus, `STREAM.UPDATE.${stream}`, marked, apiMs);
 }
 
+async function refuseRestoring(bus: Bus, cluster: string): Promise<void> {
+  const { stream, restoring } = subjectsOf(cluster);
+  const found = await apiResult<StreamInfo>(bus, `STREAM.INFO.${stream}`, undefined, apiMs);
+  if (!("ok" in found) || found.ok.state.last_seq === 0) return;
+  if ((found.ok.config["subjects"] as readonly string[] | undefined)?.includes(restoring) !== true) return;
+  throw new SwainError("LOG_INCOMPLETE", `a restore into stream ${stream} did not end: delete it and restore again`);
+}
+
 /**
  * Makes the stream of the snapshots again when somebody deleted it, with as many copies as the log has. Rejects with
  * JETSTREAM_ERROR.
@@ -123,7 +131,7 @@ export async function ensureSnapshots(bus: Bus, cluster: string): Promise<void> 
   const options = { replicas: Math.max(1, Number(config["num_replicas"] ?? 1)) };
   for (let share = 1; ; share /= 2) {
     const wanted = scaled(snapshotsConfig(bus, cluster, options), share);
-    if ((await ensure(bus, wanted, "")) !== "no room") return;
+    if ((await ensure(bus, wanted)) !== "no room") return;
     if (roomOf(wanted) < leastBytes)
       throw new SwainError("JETSTREAM_ERROR", `the server has no room for stream ${snapshots}`);
   }
@@ -209,14 +217,10 @@ function common(bus: Bus, cluster: string, options: EnsureOptions): Config {
   };
 }
 
-async function ensure(bus: Bus, wanted: Config, mark: string, again = false): Promise<EnsuredStream | "no room"> {
+async function ensure(bus: Bus, wanted: Config, again = false): Promise<EnsuredStream | "no room"> {
   const name = String(wanted["name"]);
   const found = await apiResult<StreamInfo>(bus, `STREAM.INFO.${name}`, undefined, apiMs);
   if ("ok" in found) {
-    const { config, state } = found.ok;
-    if (state.last_seq > 0 && (config["subjects"] as readonly string[] | undefined)?.includes(mark) === true) {
-      throw new SwainError("LOG_INCOMPLETE", `a restore into stream ${name} did not end: delete it and restore again`);
-    }
     const changed = changes(bus, found.ok.config, wanted);
     if (changed === undefined) return summary("unchanged", found.ok);
     return summary("updated", await apiCall<StreamInfo>(bus, `STREAM.UPDATE.${name}`, changed, apiMs));
@@ -226,7 +230,7 @@ async function ensure(bus: Bus, wanted: Config, mark: string, again = false): Pr
   if ("ok" in made) return summary("created", made.ok);
   if (lacksRoom(made.failure)) return "no room";
   // Another controller made it a moment ago.
-  if (made.failure.code === apiCodes.streamNameInUse && !again) return ensure(bus, wanted, mark, true);
+  if (made.failure.code === apiCodes.streamNameInUse && !again) return ensure(bus, wanted, true);
   throw failed(`make stream ${name}`, made.failure);
 }
 

@@ -107,7 +107,7 @@ export const errorKinds = {
   LOG_INCOMPLETE: kind(
     1,
     false,
-    "Delete the log stream and bring the cluster back with `swain restore FILE` from a file of `swain backup`; pods and proxies go on meanwhile.",
+    "With a file of `swain backup` at hand, delete the log stream and bring the cluster back with `swain restore FILE`; pods and proxies go on meanwhile.",
   ),
   SNAPSHOT_MISSING: kind(
     1,

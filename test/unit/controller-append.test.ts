@@ -180,6 +180,12 @@ const regrown =
     return at.store(data, expected);
   };
 
+async function expectUnsettled(appender: Awaited<ReturnType<typeof elected>>, ...faults: Fault[]): Promise<void> {
+  log.faults = faults;
+  const one = draft();
+  expect(await appender.append(() => one)).toEqual({ kind: "unsettled" });
+}
+
 describe("an append", () => {
   it("is committed when its answer was lost but its bytes are at the next sequence", async () => {
     const appender = await elected();
@@ -268,9 +274,7 @@ describe("an append", () => {
     const appender = await elected();
     const election = ledger.state.lastEventId;
     await appender.append(() => draft());
-    log.faults = [lost, regrown(election)];
-    const one = draft();
-    expect(await appender.append(() => one)).toEqual({ kind: "unsettled" });
+    await expectUnsettled(appender, lost, regrown(election));
   });
 
   it("nor after a pause, in which the log may have lost its end with two of its servers", async () => {
@@ -278,9 +282,7 @@ describe("an append", () => {
     const election = ledger.state.lastEventId;
     await appender.append(() => draft());
     await sleep(context.clock, 2000);
-    log.faults = [regrown(election)];
-    const one = draft();
-    expect(await appender.append(() => one)).toEqual({ kind: "unsettled" });
+    await expectUnsettled(appender, regrown(election));
   });
 
   it("nor after the machine slept, while its monotonic clock stood still", async () => {
@@ -289,9 +291,7 @@ describe("an append", () => {
     await appender.append(() => draft());
     const awake = context.clock;
     Object.assign(context, { clock: { ...awake, wall: () => awake.wall() + 3_600_000 } });
-    log.faults = [regrown(election)];
-    const one = draft();
-    expect(await appender.append(() => one)).toEqual({ kind: "unsettled" });
+    await expectUnsettled(appender, regrown(election));
   });
 
   it("nor when the log was seen to hold the last event a while before its end was told", async () => {
@@ -302,9 +302,7 @@ describe("an append", () => {
     const since = momentOf(context.clock);
     await sleep(context.clock, 2000);
     appender.caughtUp(await ledger.catchUp(log), since);
-    log.faults = [regrown(election)];
-    const one = draft();
-    expect(await appender.append(() => one)).toEqual({ kind: "unsettled" });
+    await expectUnsettled(appender, regrown(election));
   });
 
   it("nor when strays at its end were all that the log lost", async () => {

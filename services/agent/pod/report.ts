@@ -5,7 +5,7 @@ import { limits } from "../../bus/limits.ts";
 import { bounds } from "../bounds.ts";
 import type { ContainerInfo } from "../runtime/driver.ts";
 import type { Ending, PodRecord } from "./record.ts";
-import { isLasting } from "./restart.ts";
+import { endedBefore, isLasting } from "./restart.ts";
 import { lacksLease } from "./fence.ts";
 import { isReady, isUnheard, notReadyMessage } from "./readiness.ts";
 
@@ -32,6 +32,7 @@ export function podReport(input: ReportInput): PodReport | null {
     if (containers.length === 0 && outage === null) return say(input, "stopped", stoppedReason(record));
     return troubled(last, outage ?? record.failure);
   }
+  if (endedBefore(pod, containers, record)) return last;
   if (record.finished !== null) return say(input, record.finished, record.ended ?? none);
   if (record.fenced) return say(input, "backoff", record.ended ?? none);
   // The engine has nothing to do with it, and does not hide it when it goes.

@@ -29,6 +29,11 @@ export function restartDelayMs(spent: number): number {
   return spent <= 1 ? 0 : delayMs(restartBackoff, spent - 2);
 }
 
+/** It ended on this node before that was set up anew: nothing is left of it but what the log says. */
+export function endedBefore(pod: AssignedPod, containers: readonly ContainerInfo[], record: PodRecord): boolean {
+  return pod.ended === true && record.finished === null && containers.length === 0;
+}
+
 /** A container of the round that runs no more; info null when it is not even there. */
 interface EndedContainer {
   readonly name: string;

@@ -7,7 +7,7 @@ import { fencedStep } from "./fence.ts";
 import type { Fence } from "./fence.ts";
 import { dueProbes, firstProbes } from "./readiness.ts";
 import type { PodRecord } from "./record.ts";
-import { endedOf, foldEndings } from "./restart.ts";
+import { endedBefore, endedOf, foldEndings } from "./restart.ts";
 
 export type Step =
   /** `index` is the container's place in the pod. */
@@ -52,6 +52,7 @@ function wantedStep(
   record: PodRecord,
   now: number,
 ): { record: PodRecord; step: Step } {
+  if (endedBefore(pod, containers, record)) return { record, step: idle };
   const byName = new Map<string, ContainerInfo>();
   const surplus: string[] = [];
   for (const container of containers) {
