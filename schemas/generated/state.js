@@ -9098,7 +9098,7 @@ return errors === 0;
 validate97.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const snapshotLine = validate105;
-const schema130 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:snapshot-line","title":"SnapshotLine","description":"One line of a snapshot: one part of the folded state, under the name of its kind. The header comes first; the others come in the order in which the fold holds them, which later folds depend on.","type":"object","additionalProperties":false,"minProperties":1,"maxProperties":1,"properties":{"header":{"$ref":"urn:swain:snapshot-line#/$defs/SnapshotHeader"},"node":{"$ref":"urn:swain:snapshot-line#/$defs/SnapshotNode"},"workload":{"$ref":"urn:swain:snapshot-line#/$defs/SnapshotWorkload"},"service":{"$ref":"urn:swain:snapshot-line#/$defs/SnapshotService"},"pod":{"$ref":"urn:swain:snapshot-line#/$defs/SnapshotPod"},"external":{"$ref":"urn:swain:snapshot-line#/$defs/SnapshotExternal"},"autoscaler":{"$ref":"urn:swain:snapshot-line#/$defs/SnapshotAutoscaler"},"selected":{"description":"The services that select a workload.","type":"object","additionalProperties":true,"required":["workload","services"],"properties":{"workload":{"type":"string"},"services":{"type":"array","items":{"type":"string"}}}},"scaled":{"description":"The autoscaler of a workload.","type":"object","additionalProperties":true,"required":["workload","autoscaler"],"properties":{"workload":{"type":"string"},"autoscaler":{"type":"string"}}},"pending":{"description":"Pods without a node.","type":"array","items":{"type":"string"}},"draining":{"description":"Pods that left the endpoints and wait for the proxies.","type":"array","items":{"type":"string"}},"operations":{"description":"Operations remembered, oldest first.","type":"array","items":{"$ref":"urn:swain:snapshot-line#/$defs/SnapshotOperation"}}},"$defs":{"SnapshotHeader":{"description":"The first line: of which log, and up to where.","type":"object","additionalProperties":true,"required":["format","logId","parents","clusterUid","sequence","accepted","lastEventId","epoch","leader","time","foreign","podCounter","counts"],"properties":{"format":{"description":"Of the lines that follow.","const":1,"type":"integer"},"logId":{"type":"string"},"parents":{"type":"array","items":{"type":"string"}},"clusterUid":{"type":"string"},"sequence":{"description":"Last sequence of the log that is folded in, foreign records included.","type":"integer","minimum":0},"accepted":{"description":"Sequence of the last event that counts.","type":"integer","minimum":0},"lastEventId":{"description":"Its id: the end of the chain.","type":"string"},"epoch":{"type":"integer","minimum":0},"leader":{"type":"string"},"time":{"type":"integer","minimum":0},"foreign":{"type":"integer","minimum":0},"podCounter":{"type":"integer","minimum":0},"counts":{"description":"How many of each follow.","type":"object","additionalProperties":true,"required":["nodes","workloads","services","pods","external","autoscalers","operations"],"properties":{"nodes":{"type":"integer","minimum":0},"workloads":{"type":"integer","minimum":0},"services":{"type":"integer","minimum":0},"pods":{"type":"integer","minimum":0},"external":{"type":"integer","minimum":0},"autoscalers":{"type":"integer","minimum":0},"operations":{"type":"integer","minimum":0}}}}},"SnapshotNode":{"type":"object","additionalProperties":true,"required":["id","facts","state","since","reason","message","mode","modeReason","modeMessage","assignment","reserved","holding","pods","seq"],"properties":{"id":{"type":"string"},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"},"state":{"type":"string","enum":["ready","unknown"]},"since":{"type":"integer"},"reason":{"type":"string"},"message":{"type":"string"},"mode":{"type":"string","enum":["active","cordoned","draining"]},"modeReason":{"type":"string"},"modeMessage":{"type":"string"},"assignment":{"type":"integer","minimum":0},"reserved":{"type":"object","additionalProperties":true,"required":["cpuMillis","memoryBytes"],"properties":{"cpuMillis":{"type":"number"},"memoryBytes":{"type":"number"}}},"holding":{"type":"integer","minimum":0},"pods":{"type":"array","items":{"type":"string"}},"seq":{"type":"integer","minimum":0}}},"SnapshotWorkload":{"type":"object","additionalProperties":true,"required":["namespace","name","labels","spec","generation","template","templates","history","pods","deleting","halted","seq"],"properties":{"namespace":{"type":"string"},"name":{"type":"string"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:workload-manifest#/$defs/WorkloadSpec"},"generation":{"type":"integer","minimum":0},"template":{"description":"Generation of the current one of the templates.","type":"integer","minimum":0},"templates":{"type":"array","minItems":1,"items":{"type":"object","additionalProperties":true,"required":["generation","spec"],"properties":{"generation":{"type":"integer","minimum":0},"eventId":{"type":"string"},"spec":{"$ref":"urn:swain:workload-manifest#/$defs/WorkloadSpec"}}}},"history":{"type":"array","items":{"type":"object","additionalProperties":true,"required":["generation","time","spec"],"properties":{"generation":{"type":"integer","minimum":0},"time":{"type":"integer"},"spec":{"$ref":"urn:swain:workload-manifest#/$defs/WorkloadSpec"}}}},"pods":{"type":"array","items":{"type":"string"}},"deleting":{"type":"boolean"},"halted":{"oneOf":[{"type":"object","additionalProperties":true,"required":["reason","message"],"properties":{"reason":{"type":"string"},"message":{"type":"string"}}},{"type":"null"}]},"seq":{"type":"integer","minimum":0}}},"SnapshotService":{"type":"object","additionalProperties":true,"required":["namespace","name","labels","spec","generation","headSeq","shards","shardCount","external","seq"],"properties":{"namespace":{"type":"string"},"name":{"type":"string"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:service-manifest#/$defs/ServiceSpec"},"generation":{"type":"integer","minimum":0},"headSeq":{"type":"integer","minimum":0},"shards":{"type":"array","items":{"type":"object","additionalProperties":true,"required":["index","pods","external","seq"],"properties":{"index":{"type":"integer","minimum":0},"pods":{"type":"array","items":{"type":"string"}},"external":{"type":"array","items":{"type":"string"}},"seq":{"type":"integer","minimum":0}}}},"shardCount":{"type":"integer","minimum":1},"external":{"type":"array","items":{"type":"string"}},"seq":{"type":"integer","minimum":0}}},"SnapshotPod":{"type":"object","additionalProperties":true,"required":["namespace","name","workload","slot","template","node","state","desired","unheard","held","reason","message","restarts","exitCode","addresses","containers","since","created","ended","wasReady","leftAt","assignment","seq"],"properties":{"namespace":{"type":"string"},"name":{"type":"string"},"workload":{"type":"string"},"slot":{"type":"integer","minimum":0},"template":{"type":"integer","minimum":0},"node":{"type":["string","null"]},"state":{"$ref":"urn:swain:state-common#/$defs/PodState"},"desired":{"type":"string","enum":["run","drain","stop"]},"unheard":{"type":"boolean"},"held":{"oneOf":[{"type":"null"},{"type":"object","additionalProperties":false,"required":["reason","message"],"properties":{"reason":{"type":"string"},"message":{"type":"string"}}}]},"reason":{"type":"string"},"message":{"type":"string"},"restarts":{"type":"integer","minimum":0},"exitCode":{"type":["integer","null"]},"addresses":{"type":"array","items":{"$ref":"urn:swain:pod-message#/$defs/PodAddress"}},"containers":{"type":"array","items":{"$ref":"urn:swain:pod-message#/$defs/ContainerObserved"}},"since":{"type":"integer"},"created":{"type":"integer"},"ended":{"type":"boolean"},"wasReady":{"type":"boolean"},"leftAt":{"type":"integer","minimum":0},"assignment":{"type":"integer","minimum":0},"seq":{"type":"integer","minimum":0}}},"SnapshotExternal":{"type":"object","additionalProperties":true,"required":["namespace","name","service","id","addresses","ttlMs","since","seq"],"properties":{"namespace":{"type":"string"},"name":{"type":"string"},"service":{"type":"string"},"id":{"type":"string"},"addresses":{"$ref":"urn:swain:endpoint-register-request#/$defs/ExternalAddresses"},"ttlMs":{"type":"integer","minimum":0},"since":{"type":"integer"},"seq":{"type":"integer","minimum":0}}},"SnapshotAutoscaler":{"type":"object","additionalProperties":true,"required":["namespace","name","labels","spec","generation","changedAt","last","seq"],"properties":{"namespace":{"type":"string"},"name":{"type":"string"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:autoscaler-manifest#/$defs/AutoscalerSpec"},"generation":{"type":"integer","minimum":0},"changedAt":{"type":["integer","null"]},"last":{"oneOf":[{"$ref":"urn:swain:autoscale-message#/$defs/AutoscaleDecision"},{"type":"null"}]},"seq":{"type":"integer","minimum":0}}},"SnapshotOperation":{"type":"object","additionalProperties":true,"required":["id","sequence"],"properties":{"id":{"type":"string"},"sequence":{"type":"integer","minimum":0}}}}};
+const schema130 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:snapshot-line","title":"SnapshotLine","description":"One line of a snapshot: one part of the folded state, under the name of its kind. The header comes first; the others come in the order in which the fold holds them, which later folds depend on.","type":"object","additionalProperties":false,"minProperties":1,"maxProperties":1,"properties":{"header":{"$ref":"urn:swain:snapshot-line#/$defs/SnapshotHeader"},"node":{"$ref":"urn:swain:snapshot-line#/$defs/SnapshotNode"},"workload":{"$ref":"urn:swain:snapshot-line#/$defs/SnapshotWorkload"},"service":{"$ref":"urn:swain:snapshot-line#/$defs/SnapshotService"},"pod":{"$ref":"urn:swain:snapshot-line#/$defs/SnapshotPod"},"external":{"$ref":"urn:swain:snapshot-line#/$defs/SnapshotExternal"},"autoscaler":{"$ref":"urn:swain:snapshot-line#/$defs/SnapshotAutoscaler"},"selected":{"description":"The services that select a workload.","type":"object","additionalProperties":true,"required":["workload","services"],"properties":{"workload":{"type":"string"},"services":{"type":"array","items":{"type":"string"}}}},"scaled":{"description":"The autoscaler of a workload.","type":"object","additionalProperties":true,"required":["workload","autoscaler"],"properties":{"workload":{"type":"string"},"autoscaler":{"type":"string"}}},"pending":{"description":"Pods without a node.","type":"array","items":{"type":"string"}},"draining":{"description":"Pods that left the endpoints and wait for the proxies.","type":"array","items":{"type":"string"}},"operations":{"description":"Operations remembered, oldest first.","type":"array","items":{"$ref":"urn:swain:snapshot-line#/$defs/SnapshotOperation"}}},"$defs":{"SnapshotHeader":{"description":"The first line: of which log, and up to where.","type":"object","additionalProperties":true,"required":["format","logId","parents","clusterUid","sequence","accepted","lastEventId","epoch","leader","time","foreign","podCounter","counts"],"properties":{"format":{"description":"Of the lines that follow.","const":1,"type":"integer"},"logId":{"type":"string"},"parents":{"type":"array","items":{"type":"string"}},"clusterUid":{"type":"string"},"sequence":{"description":"Last sequence of the log that is folded in, foreign records included.","type":"integer","minimum":0},"accepted":{"description":"Sequence of the last event that counts.","type":"integer","minimum":0},"lastEventId":{"description":"Its id: the end of the chain.","type":"string"},"epoch":{"type":"integer","minimum":0},"leader":{"type":"string"},"time":{"type":"integer","minimum":0},"foreign":{"type":"integer","minimum":0},"podCounter":{"type":"integer","minimum":0},"counts":{"description":"How many of each follow.","type":"object","additionalProperties":true,"required":["nodes","workloads","services","pods","external","autoscalers","operations"],"properties":{"nodes":{"type":"integer","minimum":0},"workloads":{"type":"integer","minimum":0},"services":{"type":"integer","minimum":0},"pods":{"type":"integer","minimum":0},"external":{"type":"integer","minimum":0},"autoscalers":{"type":"integer","minimum":0},"operations":{"type":"integer","minimum":0}}}}},"SnapshotNode":{"type":"object","additionalProperties":true,"required":["id","facts","state","since","reason","message","mode","modeReason","modeMessage","assignment","reserved","holding","pods","seq"],"properties":{"id":{"type":"string"},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"},"state":{"type":"string","enum":["ready","unknown"]},"since":{"type":"integer"},"reason":{"type":"string"},"message":{"type":"string"},"mode":{"type":"string","enum":["active","cordoned","draining"]},"modeReason":{"type":"string"},"modeMessage":{"type":"string"},"assignment":{"type":"integer","minimum":0},"reserved":{"type":"object","additionalProperties":true,"required":["cpuMillis","memoryBytes"],"properties":{"cpuMillis":{"type":"number"},"memoryBytes":{"type":"number"}}},"holding":{"type":"integer","minimum":0},"pods":{"type":"array","items":{"type":"string"}},"seq":{"type":"integer","minimum":0}}},"SnapshotWorkload":{"type":"object","additionalProperties":true,"required":["namespace","name","labels","spec","generation","template","templates","history","pods","deleting","halted","seq"],"properties":{"namespace":{"type":"string"},"name":{"type":"string"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:workload-manifest#/$defs/WorkloadSpec"},"generation":{"type":"integer","minimum":0},"template":{"description":"Generation of the current one of the templates.","type":"integer","minimum":0},"templates":{"type":"array","minItems":1,"items":{"type":"object","additionalProperties":true,"required":["generation","spec"],"properties":{"generation":{"type":"integer","minimum":0},"eventId":{"type":"string"},"spec":{"$ref":"urn:swain:workload-manifest#/$defs/WorkloadSpec"}}}},"history":{"type":"array","items":{"type":"object","additionalProperties":true,"required":["generation","time","spec"],"properties":{"generation":{"type":"integer","minimum":0},"time":{"type":"integer"},"spec":{"$ref":"urn:swain:workload-manifest#/$defs/WorkloadSpec"}}}},"former":{"description":"Services that named it and do so no more, oldest first, and the event at which each left it.","type":"array","items":{"type":"object","additionalProperties":true,"required":["service","sequence"],"properties":{"service":{"type":"string"},"sequence":{"type":"integer","minimum":0}}}},"pods":{"type":"array","items":{"type":"string"}},"deleting":{"type":"boolean"},"halted":{"oneOf":[{"type":"object","additionalProperties":true,"required":["reason","message"],"properties":{"reason":{"type":"string"},"message":{"type":"string"}}},{"type":"null"}]},"seq":{"type":"integer","minimum":0}}},"SnapshotService":{"type":"object","additionalProperties":true,"required":["namespace","name","labels","spec","generation","headSeq","shards","shardCount","external","seq"],"properties":{"namespace":{"type":"string"},"name":{"type":"string"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:service-manifest#/$defs/ServiceSpec"},"generation":{"type":"integer","minimum":0},"headSeq":{"type":"integer","minimum":0},"shards":{"type":"array","items":{"type":"object","additionalProperties":true,"required":["index","pods","external","seq"],"properties":{"index":{"type":"integer","minimum":0},"pods":{"type":"array","items":{"type":"string"}},"external":{"type":"array","items":{"type":"string"}},"seq":{"type":"integer","minimum":0}}}},"shardCount":{"type":"integer","minimum":1},"external":{"type":"array","items":{"type":"string"}},"seq":{"type":"integer","minimum":0}}},"SnapshotPod":{"type":"object","additionalProperties":true,"required":["namespace","name","workload","slot","template","node","state","desired","unheard","held","reason","message","restarts","exitCode","addresses","containers","since","created","ended","wasReady","leftAt","assignment","seq"],"properties":{"namespace":{"type":"string"},"name":{"type":"string"},"workload":{"type":"string"},"slot":{"type":"integer","minimum":0},"template":{"type":"integer","minimum":0},"node":{"type":["string","null"]},"state":{"$ref":"urn:swain:state-common#/$defs/PodState"},"desired":{"type":"string","enum":["run","drain","stop"]},"unheard":{"type":"boolean"},"held":{"oneOf":[{"type":"null"},{"type":"object","additionalProperties":false,"required":["reason","message"],"properties":{"reason":{"type":"string"},"message":{"type":"string"}}}]},"reason":{"type":"string"},"message":{"type":"string"},"restarts":{"type":"integer","minimum":0},"exitCode":{"type":["integer","null"]},"addresses":{"type":"array","items":{"$ref":"urn:swain:pod-message#/$defs/PodAddress"}},"containers":{"type":"array","items":{"$ref":"urn:swain:pod-message#/$defs/ContainerObserved"}},"since":{"type":"integer"},"created":{"type":"integer"},"ended":{"type":"boolean"},"wasReady":{"type":"boolean"},"leftAt":{"type":"integer","minimum":0},"assignment":{"type":"integer","minimum":0},"seq":{"type":"integer","minimum":0}}},"SnapshotExternal":{"type":"object","additionalProperties":true,"required":["namespace","name","service","id","addresses","ttlMs","since","seq"],"properties":{"namespace":{"type":"string"},"name":{"type":"string"},"service":{"type":"string"},"id":{"type":"string"},"addresses":{"$ref":"urn:swain:endpoint-register-request#/$defs/ExternalAddresses"},"ttlMs":{"type":"integer","minimum":0},"since":{"type":"integer"},"seq":{"type":"integer","minimum":0}}},"SnapshotAutoscaler":{"type":"object","additionalProperties":true,"required":["namespace","name","labels","spec","generation","changedAt","last","seq"],"properties":{"namespace":{"type":"string"},"name":{"type":"string"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:autoscaler-manifest#/$defs/AutoscalerSpec"},"generation":{"type":"integer","minimum":0},"changedAt":{"type":["integer","null"]},"last":{"oneOf":[{"$ref":"urn:swain:autoscale-message#/$defs/AutoscaleDecision"},{"type":"null"}]},"seq":{"type":"integer","minimum":0}}},"SnapshotOperation":{"type":"object","additionalProperties":true,"required":["id","sequence"],"properties":{"id":{"type":"string"},"sequence":{"type":"integer","minimum":0}}}}};
 const schema131 = {"description":"The first line: of which log, and up to where.","type":"object","additionalProperties":true,"required":["format","logId","parents","clusterUid","sequence","accepted","lastEventId","epoch","leader","time","foreign","podCounter","counts"],"properties":{"format":{"description":"Of the lines that follow.","const":1,"type":"integer"},"logId":{"type":"string"},"parents":{"type":"array","items":{"type":"string"}},"clusterUid":{"type":"string"},"sequence":{"description":"Last sequence of the log that is folded in, foreign records included.","type":"integer","minimum":0},"accepted":{"description":"Sequence of the last event that counts.","type":"integer","minimum":0},"lastEventId":{"description":"Its id: the end of the chain.","type":"string"},"epoch":{"type":"integer","minimum":0},"leader":{"type":"string"},"time":{"type":"integer","minimum":0},"foreign":{"type":"integer","minimum":0},"podCounter":{"type":"integer","minimum":0},"counts":{"description":"How many of each follow.","type":"object","additionalProperties":true,"required":["nodes","workloads","services","pods","external","autoscalers","operations"],"properties":{"nodes":{"type":"integer","minimum":0},"workloads":{"type":"integer","minimum":0},"services":{"type":"integer","minimum":0},"pods":{"type":"integer","minimum":0},"external":{"type":"integer","minimum":0},"autoscalers":{"type":"integer","minimum":0},"operations":{"type":"integer","minimum":0}}}}};
 const schema219 = {"type":"object","additionalProperties":true,"required":["id","sequence"],"properties":{"id":{"type":"string"},"sequence":{"type":"integer","minimum":0}}};
 const schema132 = {"type":"object","additionalProperties":true,"required":["id","facts","state","since","reason","message","mode","modeReason","modeMessage","assignment","reserved","holding","pods","seq"],"properties":{"id":{"type":"string"},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"},"state":{"type":"string","enum":["ready","unknown"]},"since":{"type":"integer"},"reason":{"type":"string"},"message":{"type":"string"},"mode":{"type":"string","enum":["active","cordoned","draining"]},"modeReason":{"type":"string"},"modeMessage":{"type":"string"},"assignment":{"type":"integer","minimum":0},"reserved":{"type":"object","additionalProperties":true,"required":["cpuMillis","memoryBytes"],"properties":{"cpuMillis":{"type":"number"},"memoryBytes":{"type":"number"}}},"holding":{"type":"integer","minimum":0},"pods":{"type":"array","items":{"type":"string"}},"seq":{"type":"integer","minimum":0}}};
@@ -10099,7 +10099,7 @@ return errors === 0;
 }
 validate106.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
-const schema135 = {"type":"object","additionalProperties":true,"required":["namespace","name","labels","spec","generation","template","templates","history","pods","deleting","halted","seq"],"properties":{"namespace":{"type":"string"},"name":{"type":"string"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:workload-manifest#/$defs/WorkloadSpec"},"generation":{"type":"integer","minimum":0},"template":{"description":"Generation of the current one of the templates.","type":"integer","minimum":0},"templates":{"type":"array","minItems":1,"items":{"type":"object","additionalProperties":true,"required":["generation","spec"],"properties":{"generation":{"type":"integer","minimum":0},"eventId":{"type":"string"},"spec":{"$ref":"urn:swain:workload-manifest#/$defs/WorkloadSpec"}}}},"history":{"type":"array","items":{"type":"object","additionalProperties":true,"required":["generation","time","spec"],"properties":{"generation":{"type":"integer","minimum":0},"time":{"type":"integer"},"spec":{"$ref":"urn:swain:workload-manifest#/$defs/WorkloadSpec"}}}},"pods":{"type":"array","items":{"type":"string"}},"deleting":{"type":"boolean"},"halted":{"oneOf":[{"type":"object","additionalProperties":true,"required":["reason","message"],"properties":{"reason":{"type":"string"},"message":{"type":"string"}}},{"type":"null"}]},"seq":{"type":"integer","minimum":0}}};
+const schema135 = {"type":"object","additionalProperties":true,"required":["namespace","name","labels","spec","generation","template","templates","history","pods","deleting","halted","seq"],"properties":{"namespace":{"type":"string"},"name":{"type":"string"},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"spec":{"$ref":"urn:swain:workload-manifest#/$defs/WorkloadSpec"},"generation":{"type":"integer","minimum":0},"template":{"description":"Generation of the current one of the templates.","type":"integer","minimum":0},"templates":{"type":"array","minItems":1,"items":{"type":"object","additionalProperties":true,"required":["generation","spec"],"properties":{"generation":{"type":"integer","minimum":0},"eventId":{"type":"string"},"spec":{"$ref":"urn:swain:workload-manifest#/$defs/WorkloadSpec"}}}},"history":{"type":"array","items":{"type":"object","additionalProperties":true,"required":["generation","time","spec"],"properties":{"generation":{"type":"integer","minimum":0},"time":{"type":"integer"},"spec":{"$ref":"urn:swain:workload-manifest#/$defs/WorkloadSpec"}}}},"former":{"description":"Services that named it and do so no more, oldest first, and the event at which each left it.","type":"array","items":{"type":"object","additionalProperties":true,"required":["service","sequence"],"properties":{"service":{"type":"string"},"sequence":{"type":"integer","minimum":0}}}},"pods":{"type":"array","items":{"type":"string"}},"deleting":{"type":"boolean"},"halted":{"oneOf":[{"type":"object","additionalProperties":true,"required":["reason","message"],"properties":{"reason":{"type":"string"},"message":{"type":"string"}}},{"type":"null"}]},"seq":{"type":"integer","minimum":0}}};
 const schema142 = {"type":"object","additionalProperties":false,"required":["containers"],"properties":{"replicas":{"description":"How many pods; left out, the current count stays (1 for a new workload).","type":"integer","minimum":0,"maximum":10000},"placement":{"type":"string","enum":["spread","binpack"]},"nodeSelector":{"$ref":"urn:swain:common#/$defs/Labels"},"restartPolicy":{"type":"string","enum":["Always","OnFailure","Never"]},"lostAfter":{"description":"How long a node may be unheard before its pods are replaced (default 15s).","$ref":"urn:swain:common#/$defs/Duration"},"onNodeLost":{"description":"What becomes of the pods of a node that stays unheard: replace (the default) makes new ones elsewhere, hold waits for the node until an operator removes it.","type":"string","enum":["replace","hold"]},"fence":{"description":"The agent stops the pod itself when no leader answers it for lostAfter, and the pod is replaced only after that, so that two never run.","type":"boolean"},"stopGracePeriod":{"description":"From the polite stop to the kill (default 10s).","$ref":"urn:swain:common#/$defs/Duration"},"drainTimeout":{"description":"How long open connections may finish before a pod is stopped (default 10s).","$ref":"urn:swain:common#/$defs/Duration"},"progressDeadline":{"description":"How long a new pod may take to become ready before a template change halts (default 60s).","$ref":"urn:swain:common#/$defs/Duration"},"containers":{"type":"array","minItems":1,"maxItems":16,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Container"}},"network":{"description":"What network its pods get (default: bridge).","$ref":"urn:swain:workload-manifest#/$defs/PodNetwork"},"hosts":{"description":"Lines added to /etc/hosts.","type":"array","maxItems":256,"items":{"$ref":"urn:swain:workload-manifest#/$defs/HostEntry"}},"dns":{"description":"Replaces the resolver settings the engine would give.","$ref":"urn:swain:workload-manifest#/$defs/PodDns"}}};
 const schema148 = {"type":"object","additionalProperties":false,"required":["name"],"anyOf":[{"required":["image"]},{"required":["process"]},{"required":["sim"]}],"properties":{"name":{"$ref":"urn:swain:common#/$defs/Name"},"image":{"description":"An image reference, for nodes with a container engine.","type":"string","pattern":"^[^\\s]{1,512}$"},"process":{"$ref":"urn:swain:workload-manifest#/$defs/ProcessSource"},"sim":{"$ref":"urn:swain:workload-manifest#/$defs/SimSource"},"command":{"description":"Replaces the image's entry point.","type":"array","minItems":1,"maxItems":256,"items":{"type":"string"}},"args":{"description":"Replaces the image's arguments.","type":"array","maxItems":256,"items":{"type":"string"}},"env":{"type":"array","maxItems":512,"items":{"title":"EnvVar","type":"object","additionalProperties":false,"required":["name","value"],"properties":{"name":{"description":"Letters, digits and underscores, not beginning with a digit.","type":"string","pattern":"^[A-Za-z_][A-Za-z0-9_]{0,255}$"},"value":{"type":"string"}}}},"ports":{"type":"array","maxItems":64,"items":{"$ref":"urn:swain:workload-manifest#/$defs/ContainerPort"}},"resources":{"$ref":"urn:swain:workload-manifest#/$defs/Resources"},"volumes":{"type":"array","maxItems":64,"items":{"$ref":"urn:swain:workload-manifest#/$defs/VolumeMount"}},"imagePullPolicy":{"description":"Missing (the default) asks the registry only when the node has no such image, Always before each time the container is made, Never not at all.","type":"string","enum":["Always","Missing","Never"]},"readiness":{"description":"When the pod is ready, beyond running and its ports accepting connections.","$ref":"urn:swain:workload-manifest#/$defs/Readiness"},"security":{"$ref":"urn:swain:workload-manifest#/$defs/Security"},"tmpfs":{"description":"Folders in memory, empty at each start.","type":"array","maxItems":64,"items":{"$ref":"urn:swain:workload-manifest#/$defs/TmpfsMount"}},"ulimits":{"type":"array","maxItems":16,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Ulimit"}},"devices":{"type":"array","maxItems":64,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Device"}},"gpus":{"description":"`all`, or how many.","type":["string","integer"],"minimum":1,"maximum":64,"pattern":"^all$"},"shmSize":{"description":"Size of /dev/shm.","$ref":"urn:swain:common#/$defs/MemoryQuantity"}}};
 const schema150 = {"description":"A program of the node itself, for nodes with the process driver.","type":"object","additionalProperties":false,"required":["command"],"properties":{"command":{"type":"array","minItems":1,"maxItems":256,"items":{"type":"string"}},"workingDir":{"description":"Absolute, or relative to the manifest's folder (the default).","type":"string","pattern":"^[^\\0]{1,4096}$"},"envFiles":{"description":"Files of NAME=value lines on the node, absolute or relative like workingDir; a missing one fails the start, unless its name begins with `-`.","type":"array","maxItems":16,"items":{"description":"A path without a NUL, at most 4096 long.","type":"string","pattern":"^[^\\0]{1,4096}$"}}}};
@@ -14478,13 +14478,15 @@ vErrors.push(err39);
 errors++;
 }
 }
-if(data.pods !== undefined){
-let data17 = data.pods;
+if(data.former !== undefined){
+let data17 = data.former;
 if(Array.isArray(data17)){
 const len2 = data17.length;
 for(let i2=0; i2<len2; i2++){
-if(typeof data17[i2] !== "string"){
-const err40 = {instancePath:instancePath+"/pods/" + i2,schemaPath:"#/properties/pods/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
+let data18 = data17[i2];
+if(data18 && typeof data18 == "object" && !Array.isArray(data18)){
+if(data18.service === undefined){
+const err40 = {instancePath:instancePath+"/former/" + i2,schemaPath:"#/properties/former/items/required",keyword:"required",params:{missingProperty: "service"},message:"must have required property '"+"service"+"'"};
 if(vErrors === null){
 vErrors = [err40];
 }
@@ -14493,10 +14495,8 @@ vErrors.push(err40);
 }
 errors++;
 }
-}
-}
-else {
-const err41 = {instancePath:instancePath+"/pods",schemaPath:"#/properties/pods/type",keyword:"type",params:{type: "array"},message:"must be array"};
+if(data18.sequence === undefined){
+const err41 = {instancePath:instancePath+"/former/" + i2,schemaPath:"#/properties/former/items/required",keyword:"required",params:{missingProperty: "sequence"},message:"must have required property '"+"sequence"+"'"};
 if(vErrors === null){
 vErrors = [err41];
 }
@@ -14505,10 +14505,9 @@ vErrors.push(err41);
 }
 errors++;
 }
-}
-if(data.deleting !== undefined){
-if(typeof data.deleting !== "boolean"){
-const err42 = {instancePath:instancePath+"/deleting",schemaPath:"#/properties/deleting/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"};
+if(data18.service !== undefined){
+if(typeof data18.service !== "string"){
+const err42 = {instancePath:instancePath+"/former/" + i2+"/service",schemaPath:"#/properties/former/items/properties/service/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err42];
 }
@@ -14518,15 +14517,10 @@ vErrors.push(err42);
 errors++;
 }
 }
-if(data.halted !== undefined){
-let data20 = data.halted;
-const _errs45 = errors;
-let valid12 = false;
-let passing0 = null;
-const _errs46 = errors;
-if(data20 && typeof data20 == "object" && !Array.isArray(data20)){
-if(data20.reason === undefined){
-const err43 = {instancePath:instancePath+"/halted",schemaPath:"#/properties/halted/oneOf/0/required",keyword:"required",params:{missingProperty: "reason"},message:"must have required property '"+"reason"+"'"};
+if(data18.sequence !== undefined){
+let data20 = data18.sequence;
+if(!(((typeof data20 == "number") && (!(data20 % 1) && !isNaN(data20))) && (isFinite(data20)))){
+const err43 = {instancePath:instancePath+"/former/" + i2+"/sequence",schemaPath:"#/properties/former/items/properties/sequence/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err43];
 }
@@ -14535,8 +14529,9 @@ vErrors.push(err43);
 }
 errors++;
 }
-if(data20.message === undefined){
-const err44 = {instancePath:instancePath+"/halted",schemaPath:"#/properties/halted/oneOf/0/required",keyword:"required",params:{missingProperty: "message"},message:"must have required property '"+"message"+"'"};
+if((typeof data20 == "number") && (isFinite(data20))){
+if(data20 < 0 || isNaN(data20)){
+const err44 = {instancePath:instancePath+"/former/" + i2+"/sequence",schemaPath:"#/properties/former/items/properties/sequence/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
 if(vErrors === null){
 vErrors = [err44];
 }
@@ -14545,9 +14540,11 @@ vErrors.push(err44);
 }
 errors++;
 }
-if(data20.reason !== undefined){
-if(typeof data20.reason !== "string"){
-const err45 = {instancePath:instancePath+"/halted/reason",schemaPath:"#/properties/halted/oneOf/0/properties/reason/type",keyword:"type",params:{type: "string"},message:"must be string"};
+}
+}
+}
+else {
+const err45 = {instancePath:instancePath+"/former/" + i2,schemaPath:"#/properties/former/items/type",keyword:"type",params:{type: "object"},message:"must be object"};
 if(vErrors === null){
 vErrors = [err45];
 }
@@ -14557,9 +14554,9 @@ vErrors.push(err45);
 errors++;
 }
 }
-if(data20.message !== undefined){
-if(typeof data20.message !== "string"){
-const err46 = {instancePath:instancePath+"/halted/message",schemaPath:"#/properties/halted/oneOf/0/properties/message/type",keyword:"type",params:{type: "string"},message:"must be string"};
+}
+else {
+const err46 = {instancePath:instancePath+"/former",schemaPath:"#/properties/former/type",keyword:"type",params:{type: "array"},message:"must be array"};
 if(vErrors === null){
 vErrors = [err46];
 }
@@ -14569,9 +14566,13 @@ vErrors.push(err46);
 errors++;
 }
 }
-}
-else {
-const err47 = {instancePath:instancePath+"/halted",schemaPath:"#/properties/halted/oneOf/0/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(data.pods !== undefined){
+let data21 = data.pods;
+if(Array.isArray(data21)){
+const len3 = data21.length;
+for(let i3=0; i3<len3; i3++){
+if(typeof data21[i3] !== "string"){
+const err47 = {instancePath:instancePath+"/pods/" + i3,schemaPath:"#/properties/pods/items/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err47];
 }
@@ -14580,14 +14581,10 @@ vErrors.push(err47);
 }
 errors++;
 }
-var _valid0 = _errs46 === errors;
-if(_valid0){
-valid12 = true;
-passing0 = 0;
 }
-const _errs53 = errors;
-if(data20 !== null){
-const err48 = {instancePath:instancePath+"/halted",schemaPath:"#/properties/halted/oneOf/1/type",keyword:"type",params:{type: "null"},message:"must be null"};
+}
+else {
+const err48 = {instancePath:instancePath+"/pods",schemaPath:"#/properties/pods/type",keyword:"type",params:{type: "array"},message:"must be array"};
 if(vErrors === null){
 vErrors = [err48];
 }
@@ -14596,19 +14593,10 @@ vErrors.push(err48);
 }
 errors++;
 }
-var _valid0 = _errs53 === errors;
-if(_valid0 && valid12){
-valid12 = false;
-passing0 = [passing0, 1];
 }
-else {
-if(_valid0){
-valid12 = true;
-passing0 = 1;
-}
-}
-if(!valid12){
-const err49 = {instancePath:instancePath+"/halted",schemaPath:"#/properties/halted/oneOf",keyword:"oneOf",params:{passingSchemas: passing0},message:"must match exactly one schema in oneOf"};
+if(data.deleting !== undefined){
+if(typeof data.deleting !== "boolean"){
+const err49 = {instancePath:instancePath+"/deleting",schemaPath:"#/properties/deleting/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"};
 if(vErrors === null){
 vErrors = [err49];
 }
@@ -14617,22 +14605,16 @@ vErrors.push(err49);
 }
 errors++;
 }
-else {
-errors = _errs45;
-if(vErrors !== null){
-if(_errs45){
-vErrors.length = _errs45;
 }
-else {
-vErrors = null;
-}
-}
-}
-}
-if(data.seq !== undefined){
-let data23 = data.seq;
-if(!(((typeof data23 == "number") && (!(data23 % 1) && !isNaN(data23))) && (isFinite(data23)))){
-const err50 = {instancePath:instancePath+"/seq",schemaPath:"#/properties/seq/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(data.halted !== undefined){
+let data24 = data.halted;
+const _errs54 = errors;
+let valid15 = false;
+let passing0 = null;
+const _errs55 = errors;
+if(data24 && typeof data24 == "object" && !Array.isArray(data24)){
+if(data24.reason === undefined){
+const err50 = {instancePath:instancePath+"/halted",schemaPath:"#/properties/halted/oneOf/0/required",keyword:"required",params:{missingProperty: "reason"},message:"must have required property '"+"reason"+"'"};
 if(vErrors === null){
 vErrors = [err50];
 }
@@ -14641,9 +14623,8 @@ vErrors.push(err50);
 }
 errors++;
 }
-if((typeof data23 == "number") && (isFinite(data23))){
-if(data23 < 0 || isNaN(data23)){
-const err51 = {instancePath:instancePath+"/seq",schemaPath:"#/properties/seq/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(data24.message === undefined){
+const err51 = {instancePath:instancePath+"/halted",schemaPath:"#/properties/halted/oneOf/0/required",keyword:"required",params:{missingProperty: "message"},message:"must have required property '"+"message"+"'"};
 if(vErrors === null){
 vErrors = [err51];
 }
@@ -14652,16 +14633,123 @@ vErrors.push(err51);
 }
 errors++;
 }
-}
-}
-}
-else {
-const err52 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(data24.reason !== undefined){
+if(typeof data24.reason !== "string"){
+const err52 = {instancePath:instancePath+"/halted/reason",schemaPath:"#/properties/halted/oneOf/0/properties/reason/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err52];
 }
 else {
 vErrors.push(err52);
+}
+errors++;
+}
+}
+if(data24.message !== undefined){
+if(typeof data24.message !== "string"){
+const err53 = {instancePath:instancePath+"/halted/message",schemaPath:"#/properties/halted/oneOf/0/properties/message/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(vErrors === null){
+vErrors = [err53];
+}
+else {
+vErrors.push(err53);
+}
+errors++;
+}
+}
+}
+else {
+const err54 = {instancePath:instancePath+"/halted",schemaPath:"#/properties/halted/oneOf/0/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err54];
+}
+else {
+vErrors.push(err54);
+}
+errors++;
+}
+var _valid0 = _errs55 === errors;
+if(_valid0){
+valid15 = true;
+passing0 = 0;
+}
+const _errs62 = errors;
+if(data24 !== null){
+const err55 = {instancePath:instancePath+"/halted",schemaPath:"#/properties/halted/oneOf/1/type",keyword:"type",params:{type: "null"},message:"must be null"};
+if(vErrors === null){
+vErrors = [err55];
+}
+else {
+vErrors.push(err55);
+}
+errors++;
+}
+var _valid0 = _errs62 === errors;
+if(_valid0 && valid15){
+valid15 = false;
+passing0 = [passing0, 1];
+}
+else {
+if(_valid0){
+valid15 = true;
+passing0 = 1;
+}
+}
+if(!valid15){
+const err56 = {instancePath:instancePath+"/halted",schemaPath:"#/properties/halted/oneOf",keyword:"oneOf",params:{passingSchemas: passing0},message:"must match exactly one schema in oneOf"};
+if(vErrors === null){
+vErrors = [err56];
+}
+else {
+vErrors.push(err56);
+}
+errors++;
+}
+else {
+errors = _errs54;
+if(vErrors !== null){
+if(_errs54){
+vErrors.length = _errs54;
+}
+else {
+vErrors = null;
+}
+}
+}
+}
+if(data.seq !== undefined){
+let data27 = data.seq;
+if(!(((typeof data27 == "number") && (!(data27 % 1) && !isNaN(data27))) && (isFinite(data27)))){
+const err57 = {instancePath:instancePath+"/seq",schemaPath:"#/properties/seq/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(vErrors === null){
+vErrors = [err57];
+}
+else {
+vErrors.push(err57);
+}
+errors++;
+}
+if((typeof data27 == "number") && (isFinite(data27))){
+if(data27 < 0 || isNaN(data27)){
+const err58 = {instancePath:instancePath+"/seq",schemaPath:"#/properties/seq/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+if(vErrors === null){
+vErrors = [err58];
+}
+else {
+vErrors.push(err58);
+}
+errors++;
+}
+}
+}
+}
+else {
+const err59 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err59];
+}
+else {
+vErrors.push(err59);
 }
 errors++;
 }

@@ -2356,6 +2356,14 @@ time: number
 spec: WorkloadSpec
 [k: string]: unknown
 }[]
+/**
+ * Services that named it and do so no more, oldest first, and the event at which each left it.
+ */
+former?: {
+service: string
+sequence: number
+[k: string]: unknown
+}[]
 pods: string[]
 deleting: boolean
 halted: ({

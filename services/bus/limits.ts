@@ -67,6 +67,8 @@ export const limits = {
   inboxRequests: 10_000,
   /** Templates of a workload that `rollout undo` can bring back: each may be as large as an apply. */
   templates: 10,
+  /** Services that left a workload, of which it is remembered when: proxies read such a change within seconds. */
+  formerServices: 8,
   /** Logs a restored log names as its parents: an agent may have slept through some restores. */
   parents: 8,
   /** A chunk of a snapshot before it is packed, so that packed it stays below half of what servers take. */

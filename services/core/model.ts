@@ -86,6 +86,8 @@ export interface WorkloadRecord {
   readonly history: PastTemplate[];
   /** Keys of its pods, removed ones excepted. */
   readonly pods: Set<Key>;
+  /** Services that named it and do so no more → the event at which they left it; the last ones, oldest first. */
+  readonly formerServices: Map<Key, number>;
   deleting: boolean;
   halted: { reason: string; message: string } | null;
   seq: number;

@@ -161,6 +161,22 @@ describe("a fenced workload", () => {
     });
   });
 
+  it("moves what was there before the fence as it was: with a copy first", () => {
+    const cluster = running({ replicas: 2 }, { n1: {} });
+    // The change to a fenced template halts at its first pod.
+    cluster.apply(workloadManifest("web", { ...fence, replicas: 2, containers: [{ name: "main", image: "broken" }] }));
+    cluster.converge((pod) => pod.name === "web-3");
+    expect(names(cluster)).toEqual(["web-2", "web-3"]);
+    cluster.join("n2");
+    cluster.write("api", admitMode(cluster.state, "n1", "draining").items);
+    cluster.settle();
+    cluster.converge();
+    expect(cluster.pods().map(({ node, state }) => [node, state])).toEqual([
+      ["n2", "ready"],
+      ["n2", "ready"],
+    ]);
+  });
+
   it("goes to no node whose agent does not know of fences", () => {
     const cluster = running(fence, { n1: { fencing: false } });
     expect(only(cluster).message).toBe("No node fits (0 of 1): 1 whose agent is too old to fence pods.");

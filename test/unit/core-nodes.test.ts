@@ -211,6 +211,20 @@ describe("a draining node", () => {
     expect(mode(cluster, "n1")).toMatchObject({ mode: "active", reason: "" });
   });
 
+  it("that is ended keeps, of two pods in a slot, the one that was ready last, though its node is unheard", () => {
+    const cluster = running({ replicas: 1, lostAfter: "60s", containers: [{ name: "main", image: "app:1" }] });
+    cluster.report("default/web-1", "running");
+    set(cluster, cluster.pods()[0]?.node ?? "", "draining");
+    cluster.report("default/web-2", "ready");
+    const [old, copy] = cluster.pods();
+    cluster.silent.add(copy?.node ?? "");
+    cluster.heardAt.set(copy?.node ?? "", cluster.now - 60_000);
+    cluster.settle();
+    expect([old?.desired, copy?.state, copy?.unheard]).toEqual(["run", "ready", true]);
+    set(cluster, old?.node ?? "", "uncordoned");
+    expect([old?.desired, copy?.desired]).toEqual(["stop", "run"]);
+  });
+
   it("lets a template change go on, with new pods elsewhere", () => {
     const cluster = running({ replicas: 3 });
     set(cluster, "n1", "draining");

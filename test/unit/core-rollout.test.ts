@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { limits } from "../../services/bus/limits.ts";
+import { admitDelete } from "../../services/core/admit/change.ts";
 import type { PodRecord } from "../../services/core/model.ts";
 import { plan } from "../../services/core/plan/plan.ts";
 import { projection } from "../../services/core/project.ts";
@@ -36,6 +38,73 @@ function unchecked(): TestCluster {
 const proxy = (sequence: number, open: Map<string, number> = new Map()): TestCluster["proxies"] => [
   { id: "p1", heardAgoMs: 100, whole: true, applied: new Map([["default/web", new Map([["0", sequence]])]]), open },
 ];
+
+describe("a workload that its service left for another", () => {
+  /** Blue serves, with five connections through a proxy that has applied all. */
+  function served(): TestCluster {
+    const cluster = new TestCluster({ n1: {}, n2: {} });
+    for (const name of ["blue", "green"]) cluster.apply(workloadManifest(name, image("app:1")));
+    cluster.apply(serviceManifest("web", "blue"));
+    cluster.converge();
+    cluster.proxies = applied(cluster.state.sequence, 5);
+    return cluster;
+  }
+  const applied = (sequence: number, open: number): TestCluster["proxies"] =>
+    proxy(sequence, new Map([[blue, open]])).map((one) => ({
+      ...one,
+      applied: new Map([
+        [
+          "default/web",
+          new Map([
+            ["head", sequence],
+            ["0", sequence],
+          ]),
+        ],
+      ]),
+    }));
+  const blue = "default/blue-1";
+  const leave: Record<string, (cluster: TestCluster) => void> = {
+    "for another": (cluster) => cluster.apply(serviceManifest("web", "green")),
+    "because it was deleted": (cluster) =>
+      cluster.write("api", admitDelete(cluster.state, "service", "default", "web").items),
+  };
+  for (const [why, left] of Object.entries(leave)) {
+    it(`${why} keeps its pods until proxies have read that and connections are over`, () => {
+      const cluster = served();
+      left(cluster);
+      const change = cluster.state.sequence;
+      cluster.write("api", admitDelete(cluster.state, "workload", "default", "blue").items);
+      expect(cluster.settle()).toMatchObject([{ verb: "stopping", name: "blue-1", drain: true }]);
+      // The proxy has not read the change: it still sends new connections there.
+      cluster.proxies = applied(change - 1, 0);
+      cluster.pass(2000);
+      expect(cluster.state.pods.get(blue)?.desired).toBe("drain");
+      cluster.proxies = applied(change, 5);
+      cluster.pass(2000);
+      expect(cluster.state.pods.get(blue)?.desired).toBe("drain");
+      cluster.proxies = applied(change, 0);
+      cluster.settle();
+      expect(cluster.state.pods.get(blue)).toMatchObject({ desired: "stop", reason: "DRAINED" });
+    });
+  }
+
+  it("and that no service ever named is stopped at once", () => {
+    const cluster = served();
+    cluster.write("api", admitDelete(cluster.state, "workload", "default", "green").items);
+    expect(cluster.settle()).toMatchObject([{ verb: "stopping", name: "green-2", drain: false }]);
+  });
+
+  it("remembers the last services alone, and none that came back", () => {
+    const cluster = served();
+    const names = Array.from({ length: limits.formerServices + 2 }, (_, index) => `s${index}`);
+    for (const name of names) cluster.apply(serviceManifest(name, "blue"));
+    for (const name of names) cluster.apply(serviceManifest(name, "green"));
+    const former = (): string[] => [...(cluster.state.workloads.get("default/blue")?.formerServices.keys() ?? [])];
+    expect(former()).toEqual(names.slice(2).map((name) => `default/${name}`));
+    cluster.apply(serviceManifest("s5", "blue"));
+    expect(former()).toEqual(names.slice(2).flatMap((name) => (name === "s5" ? [] : [`default/${name}`])));
+  });
+});
 
 describe("a template change", () => {
   it("goes one by one and never below the wished ready count", () => {

@@ -5,6 +5,7 @@ import type {
   ServiceApplied,
   ServiceDeleted,
 } from "../../../schemas/generated/types.ts";
+import { limits } from "../../bus/limits.ts";
 import { externalId, type Key, keyOf, type ServiceRecord } from "../model.ts";
 import { dropService, rebuildShards, refreshExternal, removeExternal, selectedBy } from "../endpoints.ts";
 import type { FoldContext } from "./context.ts";
@@ -50,17 +51,24 @@ export function serviceDeleted(context: FoldContext, item: ServiceDeleted): void
 function select({ state }: FoldContext, key: Key, service: ServiceRecord): void {
   const workload = selectedBy(service);
   if (workload === undefined) return;
+  state.workloads.get(workload)?.formerServices.delete(key);
   const selecting = state.servicesOf.get(workload);
   if (selecting === undefined) state.servicesOf.set(workload, new Set([key]));
   else selecting.add(key);
 }
 
-function unselect({ state }: FoldContext, key: Key, service: ServiceRecord): void {
+function unselect({ state, sequence }: FoldContext, key: Key, service: ServiceRecord): void {
   const workload = selectedBy(service);
   if (workload === undefined) return;
   const selecting = state.servicesOf.get(workload);
   selecting?.delete(key);
   if (selecting?.size === 0) state.servicesOf.delete(workload);
+  const former = state.workloads.get(workload)?.formerServices;
+  if (former === undefined) return;
+  former.delete(key);
+  former.set(key, sequence);
+  const [oldest] = former.keys();
+  if (former.size > limits.formerServices && oldest !== undefined) former.delete(oldest);
 }
 
 export function endpointRegistered(context: FoldContext, item: EndpointRegistered): void {

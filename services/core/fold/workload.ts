@@ -30,6 +30,7 @@ export function workloadApplied(context: FoldContext, item: WorkloadApplied): vo
       templates: new Map([[sequence, template]]),
       history: [{ generation: sequence, time: context.time, spec: item.spec }],
       pods: new Set(),
+      formerServices: new Map(),
       deleting: false,
       halted: null,
       seq: sequence,

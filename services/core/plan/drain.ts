@@ -32,16 +32,14 @@ type Verdict = { reason: Code; message: string };
 
 /** Why the pod may be stopped now, or how many milliseconds it may still have to wait. */
 function judge(state: ReadState, pod: ReadPod, view: View): Verdict | number {
-  const services = [...(state.servicesOf.get(pod.workload) ?? [])];
-  if (services.length === 0) return { reason: "DRAINED", message: "No service names it any more." };
   const elapsed = elapsedMs(pod.since, view);
-  const behind = services.flatMap((service) => notAcked(state, pod, service, view.proxies));
+  const behind = view.proxies.filter((proxy) => isHeard(proxy) && !hasLetGo(state, pod, proxy));
   const unsure = view.termAgeMs < proxiesKnownMs;
   if (behind.length > 0 || unsure) {
     if (elapsed < limits.proxyAckMs) {
       return Math.max(1, Math.min(limits.proxyAckMs - elapsed, unsure ? proxiesKnownMs - view.termAgeMs : Infinity));
     }
-    const message = `Proxy ${behind[0] ?? "(unknown)"} did not confirm within ${limits.proxyAckMs / 1000} s that it let go.`;
+    const message = `Proxy ${behind[0]?.id ?? "(unknown)"} did not confirm within ${limits.proxyAckMs / 1000} s that it let go.`;
     return { reason: "PROXY_NOT_ACKED", message };
   }
   const open = view.proxies.reduce((sum, proxy) => sum + (isHeard(proxy) ? (proxy.open.get(pod.key) ?? 0) : 0), 0);
@@ -56,20 +54,28 @@ function judge(state: ReadState, pod: ReadPod, view: View): Verdict | number {
 
 const isHeard = (proxy: ProxyView): boolean => proxy.heardAgoMs < limits.proxyHeardMs;
 
+/** Whether the proxy sends nobody to the pod any more, neither for a service that names its workload nor for one that did. */
+function hasLetGo(state: ReadState, pod: ReadPod, proxy: ProxyView): boolean {
+  for (const service of state.servicesOf.get(pod.workload) ?? []) {
+    const part = String(shardOf(pod.key, state.services.get(service)?.shardCount ?? 1));
+    if (!hasApplied(state, proxy, service, [part], pod.leftAt)) return false;
+  }
+  for (const [service, leftAt] of state.workloads.get(pod.workload)?.formerServices ?? []) {
+    // Since then it may have another number of shards: the change that left the workload is in all of them.
+    if (!hasApplied(state, proxy, service, [...(proxy.applied.get(service)?.keys() ?? [])], leftAt)) return false;
+  }
+  return true;
+}
+
 /**
- * Ids of living proxies that serve the service and have not applied the change that took the pod out. One that has applied
- * what the log does not have follows another log, or one that lost its end, and has not read what this one says.
+ * Whether the proxy does not serve the service, or has applied the event to these parts of it. One that has applied what the
+ * log does not have follows another log, or one that lost its end, and has not read what this one says.
  */
-function notAcked(state: ReadState, pod: ReadPod, service: Key, proxies: readonly ProxyView[]): string[] {
-  const shards = state.services.get(service)?.shardCount ?? 1;
-  const part = String(shardOf(pod.key, shards));
-  return proxies
-    .filter((proxy) => {
-      if (!isHeard(proxy)) return false;
-      const applied = proxy.applied.get(service);
-      if (applied === undefined) return !proxy.whole;
-      const sequence = applied.get(part) ?? 0;
-      return sequence < pod.leftAt || sequence > state.sequence;
-    })
-    .map((proxy) => proxy.id);
+function hasApplied(state: ReadState, proxy: ProxyView, service: Key, parts: string[], event: number): boolean {
+  const applied = proxy.applied.get(service);
+  if (applied === undefined) return proxy.whole;
+  return parts.every((part) => {
+    const sequence = applied.get(part) ?? 0;
+    return sequence >= event && sequence <= state.sequence;
+  });
 }

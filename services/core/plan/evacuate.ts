@@ -29,7 +29,7 @@ export function evacuate(
   placer: Placer,
   time: TermTime,
 ): EvacuateStep {
-  if ([...slots.live.values()].flat().some((pod) => isDraining(state, pod) && fencedSpec(state, pod) !== null)) {
+  if ([...slots.live.values()].flat().some((pod) => isFencedMover(state, pod))) {
     return stopFirst(state, workload, slots, placer, time);
   }
   const items: EventItem[] = [];
@@ -58,6 +58,9 @@ export function evacuate(
 const isMover = (state: ReadState, pod: ReadPod): boolean =>
   isDraining(state, pod) && !pod.ended && !isStuck(state, pod);
 
+const isFencedMover = (state: ReadState, pod: ReadPod): boolean =>
+  isMover(state, pod) && fencedSpec(state, pod) !== null;
+
 /** Fenced pods never run beside a copy: one stops when there is room for its successor, and the next when that one serves. */
 function stopFirst(
   state: ReadState,
@@ -79,7 +82,7 @@ function stopFirst(
   }
   const wait = Math.max(0, ...settled.map((pod) => provenInMs(state, pod, time)));
   if (wait > 0) return { ...nothing, wakeInMs: wait };
-  const mover = pods.find((pod) => isMover(state, pod));
+  const mover = pods.find((pod) => isFencedMover(state, pod));
   if (mover === undefined) return nothing;
   const refusal = placer.fits(workload, { slot: mover.slot, template: templateOf(workload, [mover]) });
   if (refusal !== null) return { ...nothing, refusal };
@@ -87,12 +90,15 @@ function stopFirst(
   return { ...nothing, items: [stopItem(state, mover, "NODE_DRAINED", message)] };
 }
 
+/** One that serves stands above one that is not heard of, and that one above one that is not ready. */
+const standing = (pod: ReadPod): number => (pod.state !== "ready" ? 0 : pod.unheard ? 1 : 2);
+
 /** A drain that was ended half-way leaves two pods of one template in a slot: the one that serves, or is older, stays. */
 function doubled(state: ReadState, pods: readonly ReadPod[]): EventItem[] {
   return pods.flatMap((pod, index) => {
     const yields = pods.some((other, at) => {
       if (other === pod || other.template !== pod.template) return false;
-      const served = Number(isServing(other)) - Number(isServing(pod));
+      const served = standing(other) - standing(pod);
       return served > 0 || (served === 0 && at < index);
     });
     const message = "The drain was ended, and the other pod of its slot stays.";

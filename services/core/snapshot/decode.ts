@@ -152,6 +152,7 @@ export class Decoder {
       templates,
       history: workload.history.map(({ generation, time, spec }) => ({ generation, time, spec })),
       pods: this.set(workload.pods),
+      formerServices: new Map((workload.former ?? []).map(({ service, sequence }) => [this.one(service), sequence])),
       deleting,
       halted: halted === null ? null : { reason: halted.reason, message: halted.message },
       seq,

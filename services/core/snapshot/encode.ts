@@ -68,7 +68,15 @@ function workloadLine(workload: ReadWorkload): Plain<NonNullable<SnapshotLine["w
     ...(eventId === "" ? {} : { eventId }),
     spec,
   }));
-  return { ...workload, template: workload.template.generation, templates, pods: [...workload.pods] };
+  const { formerServices, ...rest } = workload;
+  const former = [...formerServices].map(([service, sequence]) => ({ service, sequence }));
+  return {
+    ...rest,
+    template: workload.template.generation,
+    templates,
+    pods: [...workload.pods],
+    ...(former.length === 0 ? {} : { former }),
+  };
 }
 
 function serviceLine(service: ReadService): Plain<NonNullable<SnapshotLine["service"]>> {
