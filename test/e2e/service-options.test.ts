@@ -2,10 +2,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { ProxyBackend, ProxyObject } from "../../schemas/generated/types.ts";
+import type { PodObject, ProxyBackend, ProxyObject } from "../../schemas/generated/types.ts";
 import { Cluster, root, swain, until } from "../support/cluster.ts";
 import { freePort } from "../support/ports.ts";
-import { spread } from "../support/http.ts";
+import { KeptOpen, spread } from "../support/http.ts";
 import { nodeProgramOf } from "../support/processes.ts";
 import { describeServers } from "../support/nats.ts";
 
@@ -68,5 +68,30 @@ describeServers("examples/service-options.yaml", (natsServer) => {
     });
     expect(told.bytesIn).toBeGreaterThan(20 * 50);
     expect(told.bytesOut).toBeGreaterThan(20 * 50);
+  });
+
+  it("goes to another workload, and what it left may be deleted in the same moment: open connections end first", async () => {
+    // However slow the machine is, nothing but the proxy ends the connection.
+    const patient = manifest
+      .replace("createServer(", "createServer({ keepAliveTimeout: 60_000 }, ")
+      .replace("replicas: 2", "replicas: 2\n  drainTimeout: 60s");
+    await apply(patient);
+    const green = manifest.replaceAll("name: balanced }", "name: green }");
+    await apply(green.replace(/---\n[^]*/, ""));
+    const open = new KeptOpen(port);
+    const before = await open.ask();
+    expect(before).toMatch(/^balanced-/);
+    await apply(patient.replace("workload: balanced", "workload: green"));
+    await cluster.ok("delete", "workload", "balanced");
+    await until("the others answer alone", async () =>
+      [...(await spread(port, 4)).keys()].every((pod) => pod.startsWith("green-")),
+    );
+    const left = async (): Promise<PodObject[]> =>
+      (await cluster.pods()).filter(({ metadata }) => metadata.name.startsWith("balanced-"));
+    // The other pod had no connection and goes at once.
+    await until("the pod with the connection is left", async () => (await left()).length === 1);
+    expect(await open.ask()).toBe(before);
+    open.close();
+    await until("it is gone too", async () => (await left()).length === 0, 5000);
   });
 });

@@ -1,5 +1,6 @@
 // Small HTTP requests over connections of their own, for tests of what answers behind a proxy.
-import { request } from "node:http";
+import { Agent, request } from "node:http";
+import type { Socket } from "node:net";
 
 /** The body of a GET, over a new connection. Rejects on any failure. */
 export function get(port: number, timeoutMs = 5000): Promise<string> {
@@ -16,6 +17,40 @@ export function get(port: number, timeoutMs = 5000): Promise<string> {
     req.on("error", reject);
     req.end();
   });
+}
+
+/** One connection that stays, for requests one after the other. */
+export class KeptOpen {
+  private readonly agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  private readonly port: number;
+  private readonly sockets = new Set<Socket>();
+
+  constructor(port: number) {
+    this.port = port;
+  }
+
+  /** The body of a GET. Rejects on any failure, and when it would take another connection. */
+  ask(): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const req = request({ host: "127.0.0.1", port: this.port, agent: this.agent, timeout: 5000 }, (res) => {
+        let body = "";
+        res.on("data", (chunk: Buffer) => (body += chunk.toString()));
+        res.on("end", () => resolve(body.trim()));
+        res.on("error", reject);
+      });
+      req.on("socket", (socket) => {
+        this.sockets.add(socket);
+        if (this.sockets.size > 1) req.destroy(new Error("the connection was cut"));
+      });
+      req.on("timeout", () => req.destroy(new Error("timed out")));
+      req.on("error", reject);
+      req.end();
+    });
+  }
+
+  close(): void {
+    this.agent.destroy();
+  }
 }
 
 /** How often each answer came in `count` requests, one after the other. */
