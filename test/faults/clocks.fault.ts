@@ -4,16 +4,15 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { describeServers } from "../support/nats.ts";
 import type { ServerBinary } from "../support/nats.ts";
-import { after, counts, FaultWorld, nodes, seen, untouched } from "./world.ts";
+import { after, counts, describeFaults, FaultWorld, nodes, seen, untouched } from "./world.ts";
 
 const library = ["x86_64-linux-gnu", "aarch64-linux-gnu"]
   .map((machine) => `/usr/lib/${machine}/faketime/libfaketimeMT.so.1`)
   .find((path) => existsSync(path));
 
 if (library === undefined) it("needs libfaketime", () => expect.fail("apt-get install faketime"));
-else describeServers("a cluster whose clocks jump", suite);
+else describeFaults("a cluster whose clocks jump", suite);
 
 function suite(server: ServerBinary): void {
   const folder = mkdtempSync(join(tmpdir(), "swain-clock-"));

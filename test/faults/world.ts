@@ -4,6 +4,9 @@ import { expect, onTestFailed } from "vitest";
 import { Cluster, until } from "../support/cluster.ts";
 import { freePort } from "../support/ports.ts";
 import { service, web } from "../support/manifests.ts";
+import { describeEngine } from "../support/docker.ts";
+import type { TestEngine } from "../support/docker.ts";
+import { describeServer } from "../support/nats.ts";
 import type { ServerBinary } from "../support/nats.ts";
 import { Relay } from "../support/relay.ts";
 import { Plan } from "./plan.ts";
@@ -23,8 +26,24 @@ export interface Fault {
   readonly skewMs?: number;
 }
 
-/** With every server; in CI, which is bounded in time, one will do. */
-export const all = process.env["SWAIN_FAULTS"] === "all";
+const ages = { all: ["current", "old"], current: ["current"], old: ["old"] } as const;
+
+/** The servers that SWAIN_FAULTS names: `all` for the report, else `current` or `old`, which is one of CI's turns. */
+const served = ages[(process.env["SWAIN_FAULTS"] ?? "current") as keyof typeof ages];
+
+/** A suite of faults on each of those servers. */
+export function describeFaults(title: string, suite: (server: ServerBinary) => void): void {
+  for (const age of served) describeServer(age, title, suite);
+}
+
+/** A suite of faults on the engines that go with those servers. */
+export async function describeEngineFaults(title: string, suite: (engine: TestEngine) => void): Promise<void> {
+  await describeEngine(
+    title,
+    suite,
+    served.map((age) => (age === "current" ? "docker" : "podman")),
+  );
+}
 
 export interface WorldOptions {
   readonly engine?: { readonly name: string; readonly socket: string };

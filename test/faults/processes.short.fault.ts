@@ -2,17 +2,14 @@
 import { readFileSync } from "node:fs";
 import { jetstream } from "@nats-io/jetstream";
 import { connect, nkeyAuthenticator } from "nats";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { findServers } from "../support/nats.ts";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import type { ServerBinary } from "../support/nats.ts";
 import type { Chance } from "../simulation/chance.ts";
-import { after, all, counts, FaultWorld, nodes, seen, untouched } from "./world.ts";
+import { after, counts, describeFaults, FaultWorld, nodes, seen, untouched } from "./world.ts";
 
-const { old, current } = findServers();
-/** In CI the current server alone: the report was made with both. */
-const servers = (all ? [current, old] : [current]).filter((binary) => binary !== undefined);
+describeFaults("a cluster of processes", suite);
 
-describe.each(servers)("a cluster of processes on nats-server $version", (server: ServerBinary) => {
+function suite(server: ServerBinary): void {
   let world: FaultWorld;
 
   beforeAll(async () => {
@@ -100,7 +97,7 @@ describe.each(servers)("a cluster of processes on nats-server $version", (server
     seen(is, { silenceMs: 1000, convergedMs: 15_000 });
     expect((await world.cluster.run("state", "verify")).code).toBe(0);
   });
-});
+}
 
 /** Publishes nonsense wherever a controller's credentials let it, its log included. */
 async function garbage(world: FaultWorld, count: number, chance: Chance): Promise<void> {
