@@ -1,5 +1,9 @@
 export interface Figures {
   readonly acknowledged: number;
+  /** Changes of the template among them. */
+  readonly deploys: number;
+  /** Programs that a deploy had yet to replace when the fault began. */
+  readonly rolling: number;
   readonly lost: number;
   readonly doubled: number;
   /** Programs that ended though neither the fault hit them nor the log had them stopped. */

@@ -62,7 +62,13 @@ export function figures(lines) {
   const said = items.findLast(
     (item) => item.kind === "workload" && item.name === run.workload && replicasOf(item) !== undefined,
   );
-  if (said !== undefined && asked.size === acknowledged.length && replicasOf(said) !== wanted) lost += 1;
+  const isCertain = asked.size === acknowledged.length;
+  if (said !== undefined && isCertain && replicasOf(said) !== wanted) lost += 1;
+  // The same of templates: what the log last applied is the release that was acknowledged last.
+  const deploys = acknowledged.map(({ operation }) => asked.get(operation)).filter(({ release }) => release);
+  const { release } = deploys.at(-1) ?? {};
+  const applied = items.findLast((item) => item.kind === "workload" && item.name === run.workload && item.spec);
+  if (release !== undefined && isCertain && (applied === undefined || releaseOf(applied) !== release)) lost += 1;
 
   const lives = livesOf(lines);
   const doubled =
@@ -71,6 +77,8 @@ export function figures(lines) {
       lives.filter(({ workload }) => workload === run.fenced),
       () => "fenced",
     );
+
+  const faultAt = of(lines, "fault")[0]?.at ?? 0;
 
   // A program that ended though the fault did not hit it and nothing in the log had its pod stopped before.
   const hit = new Set(of(lines, "hit").map(({ pid }) => pid));
@@ -81,8 +89,12 @@ export function figures(lines) {
   // A fenced pod's agent stops it without being asked when no leader answers: that is what a fence is.
   const byFence = unasked.filter(({ workload }) => workload === run.fenced);
 
+  // Programs that a deploy had yet to replace when the fault began.
+  const before = acknowledged.filter(({ at }) => at <= faultAt).map(({ operation }) => asked.get(operation).release);
+  const newest = before.findLast(Boolean);
+  const rolling = livesAt(lives, run.workload, faultAt).filter((life) => newest && life.release !== newest).length;
+
   // From the fault until a pod was first given up, by the leader's clock.
-  const faultAt = of(lines, "fault")[0]?.at ?? 0;
   const given = items.find(({ kind, verb }) => kind === "pod" && verb === "lost");
   const givenUpMs = given === undefined ? null : given.record.time - run.startedAt - faultAt;
 
@@ -104,18 +116,22 @@ export function figures(lines) {
     heard = at;
   }
 
-  // From when it was over, or the last change since, until as many programs run as are wanted, for good.
+  // From when it was over, or the last change since, until as many programs run as are wanted, of the last release, for good.
   const mended = of(lines, "mended").at(-1)?.at ?? of(lines, "fault").at(-1)?.at ?? 0;
   const from = Math.max(mended, last?.at ?? 0);
   const end = lines.at(-1).at;
-  const alive = (at) =>
-    lives.filter((life) => life.workload === run.workload && life.from <= at && at < life.to).length;
+  const isRight = (at) => {
+    const alive = livesAt(lives, run.workload, at);
+    return alive.length === wanted && (release === undefined || alive.every((life) => life.release === release));
+  };
   const moments = [from, ...lives.flatMap((life) => [life.from, life.to])].filter((at) => at >= from && at <= end);
-  const wrong = moments.filter((at) => alive(at) !== wanted);
+  const wrong = moments.filter((at) => !isRight(at));
   const next = wrong.length === 0 ? from : Math.min(Infinity, ...moments.filter((at) => at > Math.max(...wrong)));
 
   return {
     acknowledged: acknowledged.length,
+    deploys: deploys.length,
+    rolling,
     lost,
     doubled,
     unasked: unasked.length - byFence.length,
@@ -130,7 +146,14 @@ export function figures(lines) {
   };
 }
 
+const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
+
 const replicasOf = (item) => item.replicas ?? item.spec?.replicas;
+
+const releaseOf = ({ spec }) => spec.containers[0]?.env?.find(({ name }) => name === "FAULT_RELEASE")?.value;
+
+const livesAt = (lives, workload, at) =>
+  lives.filter((life) => life.workload === workload && life.from <= at && at < life.to);
 
 /** The report on all recordings of a folder. */
 export function report(folder) {
@@ -149,37 +172,40 @@ export function report(folder) {
       `${run.runtime}, ${run.server}`,
       run.promise,
       run.seed,
-      `${is.acknowledged}`,
+      `${is.acknowledged}, ${is.deploys} deploys`,
+      `${is.rolling}`,
       `${is.lost}`,
       `${is.doubled}`,
       `${is.unasked}`,
       `${is.byFence}`,
-      is.givenUpMs === null ? "none" : `${is.replaced}, after ${(is.givenUpMs / 1000).toFixed(1)} s`,
+      is.givenUpMs === null ? "none" : `${is.replaced}, after ${seconds(is.givenUpMs)}`,
       `${is.failed} of ${is.requests}`,
-      `${(is.silenceMs / 1000).toFixed(1)} s`,
-      Number.isFinite(is.convergedMs) ? `${(is.convergedMs / 1000).toFixed(1)} s` : "never",
+      seconds(is.silenceMs),
+      Number.isFinite(is.convergedMs) ? seconds(is.convergedMs) : "never",
       `[log](runs/${name})`,
     ].join(" | "),
   );
   return `# Faults on real parts
 
 ${rows.length} runs: real nats-servers, controllers, agents, proxies and programs, while a client changes the number of replicas and
-another asks the service through its proxy. **${sum("lost")} changes lost of ${sum("acknowledged")} acknowledged, ${sum("doubled")} pods doubled, ${sum("stale")} writes by a
+the template, and another asks the service through its proxy. **${sum("lost")} changes lost of ${sum("acknowledged")} acknowledged, ${sum("doubled")} pods doubled, ${sum("stale")} writes by a
 leader that was followed by another.** \`npm run faults\` makes the runs anew; \`node test/faults/checker.mjs\` recomputes this page from
 the recordings beside it, with no code of Swain's.
 
 * **seed**: of which the run's chance was drawn: the changes and the pauses between them and between requests, when the fault begins,
   whom it hits. \`SWAIN_TEST_SEED\` makes the same choices again.
+* **in rollout**: programs that a deploy had yet to replace when the fault began.
 * **lost**: changes that were acknowledged and are not in the log, or are not its last word.
 * **doubled**: pods of which two programs ran at once; for the workload with \`fence: true\`, any two of its pods.
 * **ended unasked**: programs that ended though neither the fault hit them nor the log had them stopped.
 * **by fence**: pods with \`fence: true\` that their agent stopped because no leader answered for \`lostAfter\`, as it must.
 * **replaced**: pods given up as lost, and how long after the fault began.
 * **failed**: requests through the proxy that got no answer; **silence** is the longest time without any answer.
-* **converged**: from the end of the fault, or of the last change after it, until as many programs run as are wanted, for good.
+* **converged**: from the end of the fault, or of the last change after it, until as many programs run as are wanted, of the last release,
+  for good.
 
-| fault | on | promised | seed | changes | lost | doubled | ended unasked | by fence | replaced | failed | silence | converged | recording |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+| fault | on | promised | seed | changes | in rollout | lost | doubled | ended unasked | by fence | replaced | failed | silence | converged | recording |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 ${table.map((row) => `| ${row} |`).join("\n")}
 `;
 }

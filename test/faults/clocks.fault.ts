@@ -34,7 +34,7 @@ function suite(server: ServerBinary): void {
       world.revive(part, env);
     }
     // The one with the clock that jumps leads.
-    while ((await world.leader()) !== "controller-1") {
+    while ((await world.cluster.leader()) !== "controller-1") {
       await world.kill("controller-2");
       await after(4000);
       world.revive("controller-2");

@@ -1,10 +1,7 @@
-// An engine that does not answer or is not there, and a container that takes more memory than it may.
+// An engine that does not answer or is not there.
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { until } from "../support/cluster.ts";
 import { EngineProxy } from "../support/docker.ts";
 import type { TestEngine } from "../support/docker.ts";
-import { web } from "../support/manifests.ts";
-import { containersOf } from "./containers.ts";
 import { after, describeEngineFaults, FaultWorld, seen, untouched } from "./world.ts";
 
 await describeEngineFaults("containers and their engine", suite);
@@ -22,32 +19,6 @@ function suite(engine: TestEngine): void {
     await way.heal();
     await world?.dispose();
     await way.close();
-  });
-
-  it("has a container that takes more memory than it may", { timeout: 120_000 }, async () => {
-    const promise = "It is started again and its end is said as OOM_KILLED; nothing else is touched.";
-    const command = ["sh", "-c", "while [ ! -f /go ]; do sleep 0.1; done; rm /go; exec tail /dev/zero"];
-    const hog = { command, ports: [], resources: { limits: { memory: "16Mi" } } };
-    expect((await world.cluster.apply([web("hog", { replicas: 1 }, hog)], "--wait")).code).toBe(0);
-    const is = await world.run({ fault: "A container killed for want of memory", promise }, async (run) => {
-      run.keepChanging([7, 6], 1500);
-      await run.onset();
-      const [victim] = (await containersOf(world.cluster, engine, "hog")).values();
-      if (victim === undefined) throw new Error("there is no container");
-      run.fault();
-      const exec = await engine.api.getContainer(victim.id).exec({ Cmd: ["touch", "/go"] });
-      await exec.start({ Detach: true });
-      await until("its end is told", async () => (await world.cluster.ok("events", "-A")).includes("OOM_KILLED"));
-      run.mended();
-      await after(2000);
-    });
-    expect(is).toMatchObject({ ...untouched, failed: 0 });
-    seen(is, { silenceMs: 1500, convergedMs: 20_000 });
-    await until("it runs again", async () => {
-      const pod = (await world.cluster.pods()).find(({ spec }) => spec.workload === "hog");
-      return pod?.status.state === "ready" && pod.status.restarts > 0;
-    });
-    await world.cluster.ok("delete", "workload/hog", "--wait");
   });
 
   it.each([

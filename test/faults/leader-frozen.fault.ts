@@ -17,8 +17,8 @@ function suite(server: ServerBinary): void {
     const promise = "A standby leads; the old leader writes nothing and commands nothing when it goes on.";
     const is = await world.run({ fault: "Leader frozen for 30 s (SIGSTOP)", promise }, async (run) => {
       run.keepChanging(counts);
+      const leader = await world.cluster.leader();
       await run.onset();
-      const leader = await world.leader();
       run.fault();
       await world.freeze(leader, 30_000);
       run.mended();

@@ -9,8 +9,13 @@ const requests = { least: 10, most: 30 };
 /** A pause between two changes is this part of the usual one. */
 const share = { least: 0.6, most: 1.4 };
 
+/** One change of so many is a deploy. */
+const deployEach = 3;
+
 interface Change {
   readonly replicas: number;
+  /** It changes the template instead. */
+  readonly isDeploy: boolean;
   readonly pauseMs: number;
 }
 
@@ -27,12 +32,14 @@ export class Plan {
     this.onsetMs = this.chance.stream("onset").whole(onset.least, onset.most);
   }
 
-  /** Numbers of replicas without end, each one of `counts` and another than the one before, and how long to wait after it. */
+  /** Numbers of replicas without end, each one of `counts` and another than the one before, or deploys, and how long to wait after it. */
   *changes(counts: readonly number[], everyMs: number): Generator<Change, never> {
     const chance = this.chance.stream("changes");
     for (let last: number | undefined; ;) {
+      const isDeploy = chance.whole(1, deployEach) === 1;
       const replicas = chance.pick(counts.filter((count) => count !== last));
-      yield { replicas, pauseMs: Math.round(everyMs * chance.between(share.least, share.most)) };
+      yield { replicas, isDeploy, pauseMs: Math.round(everyMs * chance.between(share.least, share.most)) };
+      if (isDeploy) continue;
       last = replicas;
     }
   }

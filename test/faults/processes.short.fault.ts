@@ -21,8 +21,8 @@ function suite(server: ServerBinary): void {
     const promise = "A standby leads within 5 s, and no program is touched.";
     const is = await world.run({ fault: "Leader killed (kill -9)", promise }, async (run) => {
       run.keepChanging(counts);
+      const leader = await world.cluster.leader();
       await run.onset();
-      const leader = await world.leader();
       run.fault();
       await world.kill(leader);
       await after(5000);

@@ -24,7 +24,7 @@ const patienceMs = 120_000;
 /** So long nothing may move before a run counts as over. */
 const restMs = 3000;
 
-const api = "swain.default.api.default.workload";
+const api = "swain.default.api";
 
 export interface RunOptions {
   readonly cluster: Cluster;
@@ -42,6 +42,8 @@ export interface RunOptions {
   readonly mark: string;
   /** A workload with `fence: true`. */
   readonly fenced?: string;
+  /** The manifest of the workload with another template: its pods have `release` in their variable FAULT_RELEASE. */
+  readonly deploy: (release: string, replicas: number) => object;
 }
 
 interface Life {
@@ -49,6 +51,7 @@ interface Life {
   readonly pod: string;
   readonly workload: string;
   readonly node: string;
+  readonly release: string;
 }
 
 export type Figures = ReturnType<typeof figures>;
@@ -73,6 +76,7 @@ export function programs(mark: string): Life[] {
         pod: value("SWAIN_POD"),
         workload: value("SWAIN_WORKLOAD"),
         node: value("SWAIN_NODE"),
+        release: value("FAULT_RELEASE"),
       });
     } catch {
       // Gone meanwhile.
@@ -93,9 +97,12 @@ export class Recording {
   private readonly work: Promise<void>[] = [];
   private readonly tally = { ok: 0, failed: 0 };
   private firstSequence = 0;
-  private isChanging = true;
+  private isChanging = false;
   private isLoading = true;
   private wanted = 0;
+  /** Of the last deploy. */
+  private release: string | undefined;
+  private turn: Promise<unknown> = Promise.resolve();
 
   private constructor(options: RunOptions, bus: NatsConnection) {
     this.options = options;
@@ -145,9 +152,10 @@ export class Recording {
     this.lines.push({ at: Math.round(performance.now() - this.began), ...line });
   }
 
-  /** Lets changes be made for a while before the fault. */
-  onset(): Promise<void> {
-    return pause(this.plan.onsetMs);
+  /** Lets changes be made for a while before the fault, and begins a deploy, so that the fault meets a rollout. */
+  async onset(): Promise<void> {
+    await pause(this.plan.onsetMs);
+    if (this.isChanging) await this.deploy();
   }
 
   /** Chooses whom the fault hits. */
@@ -164,7 +172,12 @@ export class Recording {
   /** What goes wrong from now on, and the programs it hits. */
   fault(pids: readonly number[] = []): void {
     this.say({ kind: "fault" });
-    for (const pid of pids) this.say({ kind: "hit", pid });
+    for (const pid of pids) this.hit(pid);
+  }
+
+  /** One more program that it hits. */
+  hit(pid: number): void {
+    this.say({ kind: "hit", pid });
   }
 
   /** All is as it should be again, as far as the one who broke it is concerned. */
@@ -204,16 +217,43 @@ export class Recording {
     }
   }
 
-  /** Asks for another number of replicas, again with the same operation id until it is told that it is done. */
-  async change(replicas: number): Promise<void> {
-    const operation = randomUUID();
-    this.say({ kind: "asked", operation, replicas });
-    this.wanted = replicas;
-    const body = JSON.stringify({ operation, name: this.options.workload, replicas });
+  /** Asks for another number of replicas. */
+  private scale(replicas: number): Promise<void> {
+    return this.inTurn(async () => {
+      if (replicas === this.wanted) return;
+      const operation = randomUUID();
+      this.say({ kind: "asked", operation, replicas });
+      this.wanted = replicas;
+      await this.ask("default.workload.scale", operation, { name: this.options.workload, replicas });
+    });
+  }
+
+  /** Asks for another template, which has all pods replaced one by one. */
+  private deploy(): Promise<void> {
+    return this.inTurn(async () => {
+      const operation = randomUUID();
+      const replicas = this.wanted;
+      const release = operation.slice(0, 8);
+      this.say({ kind: "asked", operation, replicas, release });
+      this.release = release;
+      await this.ask("_.manifest.apply", operation, { documents: [this.options.deploy(release, replicas)] });
+    });
+  }
+
+  /** One change after the other: of two that are under way at once nobody knows which is the last. */
+  private inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.turn.then(work);
+    this.turn = done.catch(() => {});
+    return done;
+  }
+
+  /** Asks again with the same operation id until it is told that it is done. */
+  private async ask(what: string, operation: string, request: object): Promise<void> {
+    const body = JSON.stringify({ operation, ...request });
     const end = performance.now() + patienceMs;
     for (;;) {
       try {
-        const answer = (await this.bus.request(`${api}.scale`, body, { timeout: askMs })).json<{
+        const answer = (await this.bus.request(`${api}.${what}`, body, { timeout: askMs })).json<{
           sequence?: number;
           error?: { code: string; message: string };
         }>();
@@ -230,13 +270,13 @@ export class Recording {
     }
   }
 
-  /** Changes the number of replicas all the time until the run ends, never to what it is already, which changes nothing. */
+  /** Changes the number of replicas or the template all the time until the run ends. */
   keepChanging(counts: readonly number[], everyMs = 700): void {
+    this.isChanging = true;
     const loop = async (): Promise<void> => {
-      for (const { replicas, pauseMs } of this.plan.changes(counts, everyMs)) {
+      for (const { replicas, isDeploy, pauseMs } of this.plan.changes(counts, everyMs)) {
         if (!this.isChanging) return;
-        if (replicas === this.wanted) continue;
-        await this.change(replicas);
+        await (isDeploy ? this.deploy() : this.scale(replicas));
         await pause(pauseMs);
       }
     };
@@ -245,7 +285,7 @@ export class Recording {
 
   private async look(): Promise<WorkloadObject> {
     const body = JSON.stringify({ name: this.options.workload });
-    const answer = await this.bus.request(`${api}.get`, body, { timeout: askMs });
+    const answer = await this.bus.request(`${api}.default.workload.get`, body, { timeout: askMs });
     const [item] = answer.json<{ items: WorkloadObject[] }>().items;
     if (item === undefined) throw new Error(`no workload ${this.options.workload}`);
     return item;
@@ -279,9 +319,11 @@ export class Recording {
         `${fault}: all is settled`,
         async () => {
           const { status } = await this.look();
-          const own = [...this.lives.values()].filter((life) => life.workload === workload).map(({ pid }) => pid);
-          const now = `${status.ready} ${own.toSorted((a, b) => a - b).join(" ")}`;
-          if (now !== before || status.ready !== this.wanted || own.length !== this.wanted) {
+          const own = [...this.lives.values()].filter((life) => life.workload === workload);
+          const pids = own.map(({ pid }) => pid).toSorted((a, b) => a - b);
+          const now = `${status.ready} ${pids.join(" ")}`;
+          const isOld = own.some(({ release }) => this.release !== undefined && release !== this.release);
+          if (now !== before || status.ready !== this.wanted || own.length !== this.wanted || isOld) {
             restingSince = performance.now();
           }
           before = now;

@@ -14,13 +14,14 @@ describe("the fault report", () => {
 
 describe("the checker", () => {
   const run = { at: 0, kind: "run", startedAt: 1000, workload: "web", fenced: "db", replicas: 1 };
-  const life = (at: number, pid: number, pod: string, workload = "web"): object => ({
+  const life = (at: number, pid: number, pod: string, workload = "web", release = ""): object => ({
     at,
     kind: "started",
     pid,
     pod,
     workload,
     node: "n1",
+    release,
   });
   const ended = (at: number, pid: number): object => ({ at, kind: "ended", pid });
   const asked = (at: number, operation: string, replicas: number): object[] => [
@@ -60,6 +61,44 @@ describe("the checker", () => {
     expect(
       figures([run, ...asked(10, "a", 2), record(7, 1, "a", scaled(2)), record(8, 1, "", scaled(5)), end]).lost,
     ).toBe(1);
+  });
+
+  const deploy = (at: number, operation: string, replicas: number): object[] => [
+    { at, kind: "asked", operation, replicas, release: operation },
+    { at: at + 1, kind: "acknowledged", operation, sequence: 7 },
+  ];
+  const applied = (replicas: number, release: string): object => ({
+    kind: "workload",
+    verb: "applied",
+    name: "web",
+    spec: { replicas, containers: [{ name: "web", env: [{ name: "FAULT_RELEASE", value: release }] }] },
+  });
+
+  it("takes a rollout for none of what it counts, and waits until it is over", () => {
+    const stopping = record(8, 1, "", { kind: "pod", verb: "stopping", name: "web-1" });
+    const rollout = [life(60, 2, "web-2", "web", "b"), ended(90, 1)];
+    const lines = [
+      run,
+      life(0, 1, "web-1", "web", "a"),
+      ...deploy(10, "b", 1),
+      { at: 20, kind: "fault" },
+      ...rollout,
+      record(7, 1, "b", applied(1, "b")),
+      stopping,
+      end,
+    ];
+    const is = { acknowledged: 1, deploys: 1, rolling: 1, lost: 0, doubled: 0, unasked: 0, replaced: 0 };
+    expect(figures(lines)).toMatchObject({ ...is, convergedMs: 70 });
+    // As many as are wanted, but of the old template: it is not over.
+    const early = lines.filter((line) => !rollout.includes(line));
+    expect(figures(early).convergedMs).toBe(Infinity);
+    expect(figures(lines.filter((line) => line !== stopping)).unasked).toBe(1);
+  });
+
+  it("counts a deploy that was acknowledged and is undone by the log", () => {
+    const lines = [run, ...deploy(10, "a", 1), ...deploy(20, "b", 1), record(7, 1, "a", applied(1, "a"))];
+    expect(figures([...lines, record(8, 1, "b", applied(1, "b")), end]).lost).toBe(0);
+    expect(figures([...lines, record(8, 1, "b", applied(1, "a")), end]).lost).toBe(1);
   });
 
   it("counts two programs of a pod, and two pods of a workload with a fence", () => {

@@ -61,6 +61,7 @@ export class FaultWorld {
   private readonly port: number;
   private readonly pids = new Map<string, number>();
   private readonly runtime: string;
+  private spec: object = {};
 
   private constructor(cluster: Cluster, server: ServerBinary, port: number, runtime: string) {
     this.cluster = cluster;
@@ -106,13 +107,20 @@ export class FaultWorld {
 
   /** Six pods behind the proxy, and one that must never run twice. */
   async apply(spec: object = {}): Promise<void> {
+    this.spec = spec;
     const env = [{ name: "FAULT_RUN", value: this.mark }];
-    const fenced = { replicas: 1, fence: true, lostAfter: "10s", ...spec };
-    const applied = await this.cluster.apply(
-      [web(many, { replicas: 6, ...spec }, { env }), service(many, this.port), web(single, fenced, { env })],
-      "--wait",
-    );
+    const fenced = web(single, { replicas: 1, fence: true, lostAfter: "10s", ...spec }, { env });
+    const applied = await this.cluster.apply([this.deploy("first", 6), service(many, this.port), fenced], "--wait");
     if (applied.code !== 0) throw new Error(applied.stdout + applied.stderr);
+  }
+
+  /** The workload behind the proxy, with another template for each release. */
+  private deploy(release: string, replicas: number): object {
+    const env = [
+      { name: "FAULT_RUN", value: this.mark },
+      { name: "FAULT_RELEASE", value: release },
+    ];
+    return web(many, { replicas, ...this.spec }, { env });
   }
 
   /** Does something to the cluster while it is watched, with chance of a fresh seed or the given one; what came of it. */
@@ -126,7 +134,8 @@ export class FaultWorld {
       for (const error of task.result?.errors ?? []) error.message += hint;
     });
     const options = { cluster, port, mark, fault, promise, plan, skewMs, runtime, server };
-    const run = await Recording.start({ ...options, workload: many, fenced: single });
+    const deploy = (release: string, replicas: number): object => this.deploy(release, replicas);
+    const run = await Recording.start({ ...options, workload: many, fenced: single, deploy });
     let is: Figures;
     try {
       await work(run);
@@ -187,14 +196,6 @@ export class FaultWorld {
     }
   }
 
-  /** The controller that leads. */
-  async leader(): Promise<string> {
-    const text = await this.cluster.ok("get", "events", "-A", "-o", "json");
-    const { items } = JSON.parse(text) as { items: { type: string; subject: string }[] };
-    const elected = items.findLast(({ type }) => type === "swain.leader.elected");
-    return elected?.subject.split("/").at(-1) ?? "";
-  }
-
   relay(node: string): Relay {
     const relay = this.relays.get(node);
     if (relay === undefined) throw new Error(`no relay of ${node}`);
@@ -224,6 +225,7 @@ export const untouched = { ...harmless, unasked: 0, byFence: 0, replaced: 0 };
 /** The run was one worth its name, and nobody was left without answers or programs for longer than this. */
 export function seen(is: Figures, limits: { silenceMs: number; convergedMs: number }): void {
   expect(is.acknowledged).toBeGreaterThan(1);
+  expect(is.rolling, "a rollout that the fault met").toBeGreaterThan(0);
   expect(is.requests).toBeGreaterThan(100);
   expect(is.silenceMs, "silence").toBeLessThan(limits.silenceMs);
   expect(is.convergedMs, "converged").toBeLessThan(limits.convergedMs);

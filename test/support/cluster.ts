@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { Client } from "../../cli/client.ts";
-import type { NodeObject, PodObject, WorkloadObject } from "../../schemas/generated/types.ts";
+import type { LeaderBeat, NodeObject, PodObject, WorkloadObject } from "../../schemas/generated/types.ts";
 import { connectBus } from "../../services/bus/connect.ts";
 import { silent } from "../../services/kernel/log.ts";
 import { systemClock } from "../../services/kernel/node/clock.ts";
@@ -236,6 +236,16 @@ export class Cluster {
 
   workload(name: string): Promise<WorkloadObject> {
     return this.ask((client) => client.get("default", "workload", name));
+  }
+
+  /** The controller that leads, by its next beat. */
+  leader(): Promise<string> {
+    return this.ask(
+      ({ bus, subjects }) =>
+        new Promise((resolve) => {
+          bus.subscribe(subjects.leader, (message) => resolve((message.json() as LeaderBeat).leader));
+        }),
+    );
   }
 
   /** The log of one part, for the message of a failed test. */
