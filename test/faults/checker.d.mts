@@ -10,6 +10,10 @@ export interface Figures {
   readonly unasked: number;
   /** Fenced pods that their agent stopped of its own accord. */
   readonly byFence: number;
+  /** From the fault until the first of them had ended. */
+  readonly fencedMs: number | null;
+  /** From then until the next pod of its workload began, wherever; null when none did. */
+  readonly fenceGapMs: number | null;
   readonly replaced: number;
   /** From the fault until a pod was first given up. */
   readonly givenUpMs: number | null;

@@ -88,6 +88,11 @@ export function figures(lines) {
   const unasked = lives.filter((life) => life.to !== Infinity && !hit.has(life.pid) && !wasAsked(life));
   // A fenced pod's agent stops it without being asked when no leader answers: that is what a fence is.
   const byFence = unasked.filter(({ workload }) => workload === run.fenced);
+  // From the fault until the first of them had ended, and from then until the next pod of the workload began, wherever.
+  const fencedAt = byFence.toSorted((a, b) => a.to - b.to)[0]?.to ?? null;
+  const again = lives.filter((life) => life.workload === run.fenced && fencedAt !== null && life.from >= fencedAt);
+  const fencedMs = fencedAt === null ? null : fencedAt - faultAt;
+  const fenceGapMs = again.length === 0 ? null : Math.min(...again.map(({ from }) => from)) - fencedAt;
 
   // Programs that a deploy had yet to replace when the fault began.
   const before = acknowledged.filter(({ at }) => at <= faultAt).map(({ operation }) => asked.get(operation).release);
@@ -136,6 +141,8 @@ export function figures(lines) {
     doubled,
     unasked: unasked.length - byFence.length,
     byFence: byFence.length,
+    fencedMs,
+    fenceGapMs,
     replaced: new Set(items.filter(({ kind, verb }) => kind === "pod" && verb === "lost").map(({ name }) => name)).size,
     givenUpMs,
     stale,
@@ -177,7 +184,9 @@ export function report(folder) {
       `${is.lost}`,
       `${is.doubled}`,
       `${is.unasked}`,
-      `${is.byFence}`,
+      is.fencedMs === null
+        ? "0"
+        : `${is.byFence}, after ${seconds(is.fencedMs)}, ${is.fenceGapMs === null ? "never" : `${seconds(is.fenceGapMs)} later`} again`,
       is.givenUpMs === null ? "none" : `${is.replaced}, after ${seconds(is.givenUpMs)}`,
       `${is.failed} of ${is.requests}`,
       seconds(is.silenceMs),
@@ -198,7 +207,8 @@ the recordings beside it, with no code of Swain's.
 * **lost**: changes that were acknowledged and are not in the log, or are not its last word.
 * **doubled**: pods of which two programs ran at once; for the workload with \`fence: true\`, any two of its pods.
 * **ended unasked**: programs that ended though neither the fault hit them nor the log had them stopped.
-* **by fence**: pods with \`fence: true\` that their agent stopped because no leader answered for \`lostAfter\`, as it must.
+* **by fence**: pods with \`fence: true\` that their agent stopped because no leader answered for \`lostAfter\`, as it must; how
+  long after the fault began the first was over, and how much later one ran again, there or elsewhere.
 * **replaced**: pods given up as lost, and how long after the fault began.
 * **failed**: requests through the proxy that got no answer; **silence** is the longest time without any answer.
 * **converged**: from the end of the fault, or of the last change after it, until as many programs run as are wanted, of the last release,

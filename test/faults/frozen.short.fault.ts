@@ -1,9 +1,9 @@
-// Parts that stand still for a moment, and parts that are all gone at once.
+// Parts that stand still for a moment.
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { ServerBinary } from "../support/nats.ts";
-import { after, counts, describeFaults, FaultWorld, nodes, seen, untouched } from "./world.ts";
+import { after, counts, describeFaults, FaultWorld, seen, untouched } from "./world.ts";
 
-describeFaults("a cluster of processes that stand still or are gone", suite);
+describeFaults("a cluster of processes that stand still", suite);
 
 function suite(server: ServerBinary): void {
   let world: FaultWorld;
@@ -15,16 +15,13 @@ function suite(server: ServerBinary): void {
 
   it.each([
     ["nats-server", 5000, "Programs and proxies go on; changes wait until it is back."],
-    ["agent", 10_000, "Its programs run on and stay where they are."],
     ["proxy-1", 4000, "Connections wait for it; no program is touched."],
   ])("has its %s stand still for %s ms", { timeout: 180_000 }, async (part, ms, promise) => {
     const is = await world.run({ fault: `${part} frozen for ${ms / 1000} s (SIGSTOP)`, promise }, async (run) => {
       run.keepChanging(counts);
       await run.onset();
-      // An agent that stood still for as long as a lease lasts stops its fenced pod: another's run.
-      const victim = part === "agent" ? `agent-${world.otherNode(run)}` : part;
       run.fault();
-      await world.freeze(victim, ms);
+      await world.freeze(part, ms);
       run.mended();
       await after(2000);
     });
@@ -32,39 +29,22 @@ function suite(server: ServerBinary): void {
     seen(is, { silenceMs: part === "proxy-1" ? ms + 1500 : 1000, convergedMs: 20_000 });
   });
 
-  it("has its proxy killed", { timeout: 120_000 }, async () => {
-    const promise = "Requests are refused until it is back; no program is touched.";
-    const is = await world.run({ fault: "Proxy killed (kill -9), back after 2 s", promise }, async (run) => {
+  it("has the agent of a fenced pod stand still for longer than its lease", { timeout: 180_000 }, async () => {
+    const fault = "Agent of a fenced pod frozen for 12 s (SIGSTOP), lostAfter 10 s";
+    const promise = "It stops the fenced pod as soon as it wakes, and starts it again with the next lease: never two.";
+    const is = await world.run({ fault, promise }, async (run) => {
       run.keepChanging(counts);
       await run.onset();
+      const victim = `agent-${world.fencedNode}`;
       run.fault();
-      await world.kill("proxy-1");
-      await after(2000);
-      world.revive("proxy-1");
+      await world.freeze(victim, 12_000);
       run.mended();
-      await after(3000);
+      await after(2000);
     });
-    expect(is).toMatchObject(untouched);
-    seen(is, { silenceMs: 5000, convergedMs: 15_000 });
-  });
-
-  it("has everything but its programs killed at once", { timeout: 180_000 }, async () => {
-    const promise = "Programs run on and are found again; nothing is lost.";
-    const parts = ["nats-server", "controller-1", "controller-2", "proxy-1", ...nodes.map((node) => `agent-${node}`)];
-    const is = await world.run(
-      { fault: "All parts killed at once (kill -9), back after 3 s", promise },
-      async (run) => {
-        run.keepChanging(counts);
-        await run.onset();
-        run.fault();
-        await Promise.all(parts.map((part) => world.kill(part)));
-        await after(3000);
-        for (const part of parts) world.revive(part);
-        run.mended();
-        await after(3000);
-      },
-    );
-    expect(is).toMatchObject(untouched);
-    seen(is, { silenceMs: 10_000, convergedMs: 30_000 });
+    expect(is).toMatchObject({ ...untouched, failed: 0, byFence: 1 });
+    expect(is.fencedMs).toBeGreaterThan(12_000);
+    expect(is.fencedMs).toBeLessThan(13_500);
+    expect(is.fenceGapMs).toBeLessThan(10_000);
+    seen(is, { silenceMs: 1000, convergedMs: 20_000 });
   });
 }

@@ -69,6 +69,22 @@ function suite(server: ServerBinary): void {
     seen(is, { silenceMs: 1000, convergedMs: 15_000 });
   });
 
+  it("has its proxy killed", { timeout: 120_000 }, async () => {
+    const promise = "Requests are refused until it is back; no program is touched.";
+    const is = await world.run({ fault: "Proxy killed (kill -9), back after 2 s", promise }, async (run) => {
+      run.keepChanging(counts);
+      await run.onset();
+      run.fault();
+      await world.kill("proxy-1");
+      await after(2000);
+      world.revive("proxy-1");
+      run.mended();
+      await after(3000);
+    });
+    expect(is).toMatchObject(untouched);
+    seen(is, { silenceMs: 5000, convergedMs: 15_000 });
+  });
+
   it("has programs killed behind its back", { timeout: 120_000 }, async () => {
     const promise = "Each is started again in place.";
     const is = await world.run({ fault: "Two programs killed behind the agent's back", promise }, async (run) => {

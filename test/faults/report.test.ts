@@ -115,6 +115,20 @@ describe("the checker", () => {
     expect(figures([run, life(0, 1, "web-1"), { at: 1, kind: "hit", pid: 1 }, ended(5, 1), end]).unasked).toBe(0);
   });
 
+  it("knows when a fence stopped its pod, and when another began", () => {
+    const lines = [
+      run,
+      { at: 100, kind: "fault" },
+      life(0, 1, "db-1", "db"),
+      ended(500, 1),
+      life(900, 2, "db-2", "db"),
+    ];
+    expect(figures([...lines, end])).toMatchObject({ byFence: 1, doubled: 0, fencedMs: 400, fenceGapMs: 400 });
+    // One that the log had stopped before is none of the fence's.
+    const stopping = record(7, 1, "", { kind: "pod", verb: "lost", name: "db-1" });
+    expect(figures([...lines, stopping, end])).toMatchObject({ byFence: 0, fencedMs: null, fenceGapMs: null });
+  });
+
   it("knows when a pod was given up", () => {
     const lost = { kind: "pod", verb: "lost", name: "web-1" };
     expect(figures([run, { at: 10, kind: "fault" }, record(7, 1, "", lost), end])).toMatchObject({
