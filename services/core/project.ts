@@ -28,21 +28,25 @@ export function projection(state: ReadState, bucket: BucketName, key: string): s
   return value === null ? null : JSON.stringify(value);
 }
 
+/** Somebody else may have put a key there that is spelled almost like one: only the exact one has a value. */
 function objectOf(state: ReadState, bucket: BucketName, key: string): unknown {
   const [first = "", second = "", third = ""] = key.split(".");
   switch (bucket) {
     case "desired":
-      return desiredObject(state, first, keyOf(second, third));
+      return key === keysOf.desired(first, second, third) ? desiredObject(state, first, keyOf(second, third)) : null;
     case "workloads":
-      return workloadObject(state, keyOf(first, second));
+      return key === keysOf.workload(first, second) ? workloadObject(state, keyOf(first, second)) : null;
     case "nodes":
       return nodeObject(state, key);
     case "pods":
-      return podObject(state, keyOf(first, second));
-    case "endpoints":
-      return third === "head"
-        ? endpointsHead(state, keyOf(first, second))
-        : endpointsShard(state, keyOf(first, second), Number(third));
+      return key === keysOf.pod(first, second) ? podObject(state, keyOf(first, second)) : null;
+    case "endpoints": {
+      const shard = Number(third);
+      if (key === keysOf.endpointsHead(first, second)) return endpointsHead(state, keyOf(first, second));
+      return key === keysOf.endpointsShard(first, second, shard)
+        ? endpointsShard(state, keyOf(first, second), shard)
+        : null;
+    }
   }
 }
 
