@@ -1,7 +1,7 @@
 // An agent that stands still, and parts that are all gone at once.
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { ServerBinary } from "../support/nats.ts";
-import { after, counts, describeFaults, FaultWorld, nodes, seen, untouched } from "./world.ts";
+import { after, counts, describeFaults, FaultWorld, nodes, noticed, seen, untouched } from "./world.ts";
 
 describeFaults("a cluster of processes whose parts are gone", suite);
 
@@ -26,6 +26,7 @@ function suite(server: ServerBinary): void {
       await after(2000);
     });
     expect(is).toMatchObject(untouched);
+    noticed(is);
     seen(is, { silenceMs: 1000, convergedMs: 20_000 });
   });
 

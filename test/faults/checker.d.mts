@@ -14,9 +14,13 @@ export interface Figures {
   readonly fencedMs: number | null;
   /** From then until the next pod of its workload began, wherever; null when none did. */
   readonly fenceGapMs: number | null;
+  /** From the fault until a node was first called unknown, by the leader's clock. */
+  readonly unknownMs: number | null;
   readonly replaced: number;
   /** From the fault until a pod was first given up. */
   readonly givenUpMs: number | null;
+  /** From the end of the fault until the last program of a pod that was given up had ended; Infinity when one runs on. */
+  readonly oldMs: number | null;
   /** Writes by a leader that was followed by another. */
   readonly stale: number;
   readonly requests: number;

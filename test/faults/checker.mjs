@@ -103,6 +103,16 @@ export function figures(lines) {
   const given = items.find(({ kind, verb }) => kind === "pod" && verb === "lost");
   const givenUpMs = given === undefined ? null : given.record.time - run.startedAt - faultAt;
 
+  // From the fault until a node was first called unknown, by the leader's clock.
+  const unheard = items.find(({ kind, verb }) => kind === "node" && verb === "unknown");
+  const unknownMs = unheard === undefined ? null : unheard.record.time - run.startedAt - faultAt;
+
+  // From when it was over until the last program of a pod that had been given up has ended.
+  const mended = of(lines, "mended").at(-1)?.at ?? of(lines, "fault").at(-1)?.at ?? 0;
+  const lostPods = new Set(items.filter(({ kind, verb }) => kind === "pod" && verb === "lost").map(({ name }) => name));
+  const copies = lives.filter(({ pod }) => lostPods.has(pod));
+  const oldMs = copies.length === 0 ? null : Math.max(...copies.map(({ to }) => to)) - mended;
+
   // Writes of a leader that was followed by another.
   let epoch = 0;
   let stale = 0;
@@ -122,7 +132,6 @@ export function figures(lines) {
   }
 
   // From when it was over, or the last change since, until as many programs run as are wanted, of the last release, for good.
-  const mended = of(lines, "mended").at(-1)?.at ?? of(lines, "fault").at(-1)?.at ?? 0;
   const from = Math.max(mended, last?.at ?? 0);
   const end = lines.at(-1).at;
   const isRight = (at) => {
@@ -143,8 +152,10 @@ export function figures(lines) {
     byFence: byFence.length,
     fencedMs,
     fenceGapMs,
-    replaced: new Set(items.filter(({ kind, verb }) => kind === "pod" && verb === "lost").map(({ name }) => name)).size,
+    unknownMs,
+    replaced: lostPods.size,
     givenUpMs,
+    oldMs,
     stale,
     requests: answers.reduce((sum, line) => sum + line.ok + line.failed, 0),
     failed,
@@ -187,7 +198,9 @@ export function report(folder) {
       is.fencedMs === null
         ? "0"
         : `${is.byFence}, after ${seconds(is.fencedMs)}, ${is.fenceGapMs === null ? "never" : `${seconds(is.fenceGapMs)} later`} again`,
+      is.unknownMs === null ? "no" : seconds(is.unknownMs),
       is.givenUpMs === null ? "none" : `${is.replaced}, after ${seconds(is.givenUpMs)}`,
+      is.oldMs === null ? "" : seconds(is.oldMs),
       `${is.failed} of ${is.requests}`,
       seconds(is.silenceMs),
       Number.isFinite(is.convergedMs) ? seconds(is.convergedMs) : "never",
@@ -209,13 +222,15 @@ the recordings beside it, with no code of Swain's.
 * **ended unasked**: programs that ended though neither the fault hit them nor the log had them stopped.
 * **by fence**: pods with \`fence: true\` that their agent stopped because no leader answered for \`lostAfter\`, as it must; how
   long after the fault began the first was over, and how much later one ran again, there or elsewhere.
-* **replaced**: pods given up as lost, and how long after the fault began.
+* **unknown**: how long after the fault began a node was first called unknown.
+* **replaced**: pods given up as lost, and how long after the fault began; **old gone**: how long after its end the last of their programs had
+  ended, which may be before it.
 * **failed**: requests through the proxy that got no answer; **silence** is the longest time without any answer.
 * **converged**: from the end of the fault, or of the last change after it, until as many programs run as are wanted, of the last release,
   for good.
 
-| fault | on | promised | seed | changes | in rollout | lost | doubled | ended unasked | by fence | replaced | failed | silence | converged | recording |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+| fault | on | promised | seed | changes | in rollout | lost | doubled | ended unasked | by fence | unknown | replaced | old gone | failed | silence | converged | recording |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 ${table.map((row) => `| ${row} |`).join("\n")}
 `;
 }

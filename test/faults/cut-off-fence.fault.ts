@@ -1,7 +1,7 @@
 // The node of a fenced pod that is cut off.
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { ServerBinary } from "../support/nats.ts";
-import { after, describeFaults, FaultWorld, harmless, seen } from "./world.ts";
+import { after, describeFaults, FaultWorld, harmless, replaced, seen } from "./world.ts";
 
 describeFaults("a cluster of processes with a fence", suite);
 
@@ -38,6 +38,7 @@ function suite(server: ServerBinary): void {
     // As long as decision 27 says: 1.02 · (10 s + 5 s + 2 s) + 3 s, since the last heartbeat, which is up to a second old.
     expect((fencedMs ?? 0) + (fenceGapMs ?? Infinity)).toBeGreaterThan(19_000);
     expect((fencedMs ?? 0) + (fenceGapMs ?? Infinity)).toBeLessThan(22_000);
+    replaced(is);
     seen(is, { silenceMs: 1000, convergedMs: 30_000 });
   });
 }

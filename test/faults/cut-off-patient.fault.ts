@@ -1,7 +1,7 @@
 // A node that is cut off for less than it is waited for.
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { ServerBinary } from "../support/nats.ts";
-import { after, describeFaults, FaultWorld, seen, untouched } from "./world.ts";
+import { after, describeFaults, FaultWorld, noticed, seen, untouched } from "./world.ts";
 
 describeFaults("a cluster of processes that is patient", suite);
 
@@ -28,6 +28,7 @@ function suite(server: ServerBinary): void {
       await after(3000);
     });
     expect(is).toMatchObject({ ...untouched, failed: 0 });
+    noticed(is);
     seen(is, { silenceMs: 1000, convergedMs: 30_000 });
   });
 }

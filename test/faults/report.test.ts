@@ -138,6 +138,15 @@ describe("the checker", () => {
     expect(figures([run, end]).givenUpMs).toBeNull();
   });
 
+  it("knows when a node was unknown, and when the old copies were gone", () => {
+    const event = (kind: string, verb: string, name: string): object => record(7, 1, "", { kind, verb, name });
+    const lines = [run, life(0, 1, "web-1"), { at: 10, kind: "fault" }, { at: 100, kind: "mended" }, ended(300, 1)];
+    const given = [event("node", "unknown", "n1"), event("pod", "lost", "web-1"), end];
+    expect(figures([...lines, ...given])).toMatchObject({ unknownMs: -10, replaced: 1, oldMs: 200 });
+    expect(figures([...lines.slice(0, -1), ...given]).oldMs).toBe(Infinity);
+    expect(figures([...lines, end])).toMatchObject({ unknownMs: null, oldMs: null });
+  });
+
   it("counts what a leader wrote that was followed by another", () => {
     const elected = { kind: "leader", verb: "elected" };
     expect(

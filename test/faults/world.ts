@@ -235,5 +235,20 @@ export function seen(is: Figures, limits: { silenceMs: number; convergedMs: numb
   expect(is.convergedMs, "converged").toBeLessThan(limits.convergedMs);
 }
 
+/** A node fell silent with the fault and came back with its end: the leader's rules hold to the second. */
+export function noticed(is: Figures): void {
+  expect(is.unknownMs, "unknown").toBeGreaterThan(2500);
+  expect(is.unknownMs, "unknown").toBeLessThan(5000);
+}
+
+/** Besides, its pods were given up after the 15 s they are waited for by default, and their old copies end when it is back. */
+export function replaced(is: Figures): void {
+  noticed(is);
+  expect(is.replaced).toBeGreaterThan(0);
+  expect(is.givenUpMs, "given up").toBeGreaterThan(14_000);
+  expect(is.givenUpMs, "given up").toBeLessThan(16_500);
+  expect(is.oldMs, "old copies").toBeLessThan(10_000);
+}
+
 /** Faults last a while: this is how long, not a wait for something. */
 export const after = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
