@@ -1,10 +1,9 @@
 // Faults of every part of a cluster of plain processes, during changes and under load.
-import { readFileSync } from "node:fs";
-import { jetstream } from "@nats-io/jetstream";
-import { connect, nkeyAuthenticator } from "nats";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { until } from "../support/cluster.ts";
 import type { ServerBinary } from "../support/nats.ts";
-import type { Chance } from "../simulation/chance.ts";
+import { garbage } from "./garbage.ts";
+import type { Heard } from "./garbage.ts";
 import { after, counts, describeFaults, FaultWorld, nodes, seen, untouched } from "./world.ts";
 
 describeFaults("a cluster of processes", suite);
@@ -101,45 +100,31 @@ function suite(server: ServerBinary): void {
   });
 
   it("hears garbage", { timeout: 120_000 }, async () => {
-    const promise = "What is no message of Swain's changes nothing.";
-    const is = await world.run({ fault: "10,000 garbage messages, 500 of them in the log", promise }, async (run) => {
+    const fault = "10,000 garbage messages, 500 of them in the log, 100 in the buckets";
+    const promise = "What is no message of Swain's changes nothing: it is refused or counted, and no part ends.";
+    const parts = world.cluster.children().map(({ name }) => name);
+    const before = parts.map((part) => world.pid(part));
+    let heard: Heard | undefined;
+    const is = await world.run({ fault, promise }, async (run) => {
       run.keepChanging(counts);
       await run.onset();
       run.fault();
-      await garbage(world, 10_000, run.plan.stream("garbage"));
+      heard = await garbage(world.cluster, nodes, 10_000, run.plan.stream("garbage"));
       run.mended();
     });
     expect(is).toMatchObject({ ...untouched, failed: 0 });
     seen(is, { silenceMs: 1000, convergedMs: 15_000 });
-    expect((await world.cluster.run("state", "verify")).code).toBe(0);
+    if (heard === undefined) throw new Error("nothing was said");
+    const { asked, refused, taken, told, counted } = heard;
+    console.log(JSON.stringify(heard));
+    expect(taken).toEqual([]);
+    expect(asked).toBeGreaterThan(3000);
+    expect(refused).toBe(asked);
+    expect(counted.dropped).toBeGreaterThanOrEqual(told.dropped);
+    expect(counted.malformed).toBeGreaterThanOrEqual(told.malformed);
+    expect(counted.foreign).toBeGreaterThanOrEqual(told.foreign);
+    expect(parts.filter((part) => !world.isAlive(part))).toEqual([]);
+    expect(parts.map((part) => world.pid(part))).toEqual(before);
+    await until("what is stored is as it was", async () => (await world.cluster.ok("state", "verify")) !== "");
   });
-}
-
-/** Publishes nonsense wherever a controller's credentials let it, its log included. */
-async function garbage(world: FaultWorld, count: number, chance: Chance): Promise<void> {
-  const seed = readFileSync(world.cluster.creds("controller"), "utf8").trim();
-  const bus = await connect({
-    servers: world.cluster.server,
-    authenticator: nkeyAuthenticator(new TextEncoder().encode(seed)),
-  });
-  const bodies = ["", "{", "null", "[]", '{"items":[]}', "\u0000\u0001", '{"generation":1e99}', "x".repeat(5000)];
-  const subjects = [
-    ...nodes.flatMap((node) =>
-      ["report", "sync", "lease", "heartbeat", "cmd.assign", "cmd.logs"].map((end) => `node.${node}.${end}`),
-    ),
-    "api.default.workload.scale",
-    "api._.manifest.apply",
-    "leader.beat",
-    "leader.events",
-    "feed.default.pod.web-1.failed",
-  ];
-  for (let index = 0; index < count - 500; index++) {
-    bus.publish(`swain.default.${chance.pick(subjects)}`, chance.pick(bodies));
-    if (index % 500 === 0) await bus.flush();
-  }
-  const js = jetstream(bus);
-  for (let index = 0; index < 500; index++) {
-    await js.publish("swain.default.event.workload.default.tally.applied", chance.pick(bodies)).catch(() => {});
-  }
-  await bus.close();
 }
