@@ -9,6 +9,7 @@ import type { TestEngine } from "../support/docker.ts";
 import { describeServer } from "../support/nats.ts";
 import type { ServerBinary } from "../support/nats.ts";
 import { Relay } from "../support/relay.ts";
+import type { Host } from "./host.ts";
 import { Plan } from "./plan.ts";
 import { programs, Recording } from "./recording.ts";
 import type { Figures } from "./recording.ts";
@@ -47,6 +48,8 @@ export async function describeEngineFaults(title: string, suite: (engine: TestEn
 
 export interface WorldOptions {
   readonly engine?: { readonly name: string; readonly socket: string };
+  /** Where the last node is; the bus is reached by its cable, and so are the pods there. */
+  readonly host?: Host;
   /** Where its data lies; parts that die are then started again by their supervisor, not by the test. */
   readonly parent?: string;
   /** Is given its data folder before any part runs. */
@@ -73,19 +76,24 @@ export class FaultWorld {
 
   /** Of plain processes, or of containers on an engine. */
   static async open(natsServer: ServerBinary, options: WorldOptions = {}): Promise<FaultWorld> {
-    const { engine, parent, prepare } = options;
+    const { engine, host, parent, prepare } = options;
+    const args = engine === undefined ? [] : ["--engine", engine.socket];
+    if (host !== undefined) args.push("--listen", host.near, "--insecure", "--proxy-host", "127.0.0.1");
     const cluster = await Cluster.up({
       nodes: nodes.length,
       controllers: controllers.length,
       natsServer,
       restart: parent !== undefined,
-      ...(engine === undefined ? { runtime: "process" } : { runtime: "docker", args: ["--engine", engine.socket] }),
+      runtime: engine === undefined ? "process" : "docker",
+      args,
       ...(parent === undefined ? {} : { parent }),
       ...(prepare === undefined ? {} : { prepare }),
     });
-    const world = new FaultWorld(cluster, natsServer, await freePort(), engine?.name ?? "processes");
+    const runtime = engine?.name ?? (host === undefined ? "processes" : "processes, one node in a network namespace");
+    const world = new FaultWorld(cluster, natsServer, await freePort(), runtime);
     try {
-      if (parent === undefined) await world.layWays();
+      if (host !== undefined) await world.move(host);
+      else if (parent === undefined) await world.layWays();
       await world.apply();
     } catch (error) {
       await world.dispose();
@@ -105,21 +113,34 @@ export class FaultWorld {
     }
   }
 
+  /** The last node goes on at that host. */
+  private async move(host: Host): Promise<void> {
+    const agent = `agent-${nodes.at(-1)}`;
+    await this.kill(agent);
+    const { pid } = this.cluster.revive(agent, (arg) => (arg === host.near ? host.address : arg), {}, host.within);
+    if (pid !== undefined) this.pids.set(agent, pid);
+  }
+
   /** Six pods behind the proxy, and one that must never run twice. */
   async apply(spec: object = {}): Promise<void> {
     this.spec = spec;
-    const env = [{ name: "FAULT_RUN", value: this.mark }];
+    const env = this.env;
     const fenced = web(single, { replicas: 1, fence: true, lostAfter: "10s", ...spec }, { env });
     const applied = await this.cluster.apply([this.deploy("first", 6), service(many, this.port), fenced], "--wait");
     if (applied.code !== 0) throw new Error(applied.stdout + applied.stderr);
   }
 
+  /** By which the witness knows the programs, and where these listen. */
+  private get env(): { name: string; value: string }[] {
+    return [
+      { name: "FAULT_RUN", value: this.mark },
+      { name: "SWAIN_HOST", value: "0.0.0.0" },
+    ];
+  }
+
   /** The workload behind the proxy, with another template for each release. */
   private deploy(release: string, replicas: number): object {
-    const env = [
-      { name: "FAULT_RUN", value: this.mark },
-      { name: "FAULT_RELEASE", value: release },
-    ];
+    const env = [...this.env, { name: "FAULT_RELEASE", value: release }];
     return web(many, { replicas, ...this.spec }, { env });
   }
 

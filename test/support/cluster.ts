@@ -178,14 +178,18 @@ export class Cluster {
     await until(`${name} is gone`, async () => !alive(pid));
   }
 
-  /** Starts a killed part again with the command it had, each argument as `change` gives it. */
+  /**
+   * Starts a killed part again with the command it had, each argument as `change` gives it; `within` is a command that runs
+   * it, such as one of a namespace.
+   */
   revive(
     name: string,
     change: (argument: string) => string = (argument) => argument,
     env: NodeJS.ProcessEnv = {},
+    within: readonly string[] = [],
   ): ChildProcess {
-    const [file = "", ...args] = this.commands.get(name) ?? [];
-    const child = spawn(file, args.map(change), { stdio: "ignore", env: { ...process.env, ...env } });
+    const [file = "", ...args] = [...within, ...(this.commands.get(name) ?? []).map(change)];
+    const child = spawn(file, args, { stdio: "ignore", env: { ...process.env, ...env } });
     this.revived.push(child);
     return child;
   }
