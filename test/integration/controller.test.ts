@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import type { ApiError, Feed, ListReply, PodObject, WorkloadObject } from "../../schemas/generated/types.ts";
 import { limits } from "../../services/bus/limits.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
+import type { Bus, LogStore } from "../../services/bus/port.ts";
 import type { Context } from "../../services/controller/ports.ts";
 import { silent } from "../../services/kernel/log.ts";
 import { systemClock } from "../../services/kernel/node/clock.ts";
@@ -113,6 +114,36 @@ describeServers("a controller", (binary) => {
     // It did not wait for silence: that alone would take longer.
     expect(Date.now() - stopped).toBeLessThan(limits.leaderSilentMs);
     expect(await ready(5)).toHaveLength(5);
+  });
+
+  it("resigns also when it is told to stop in the middle of its writes", async () => {
+    const bus = await world.connect({ name: "controller c1" });
+    let stop: (() => Promise<void>) | undefined;
+    let stopped: Promise<void> | undefined;
+    const log: Bus["log"] = (stream) => {
+      const store = bus.log(stream);
+      const append: LogStore["append"] = async (...args) => {
+        const answer = await store.append(...args);
+        stopped ??= stop?.();
+        return answer;
+      };
+      return Object.assign(Object.create(store) as LogStore, { append });
+    };
+    const c1 = await controller("c1", { bus: Object.assign(Object.create(bus) as Bus, { log }) });
+    await client.leader();
+    await controller("c2");
+    await agent("n1");
+    await until("the node", async () => (await client.list("node")).length === 1);
+    const beats = client.beats();
+    stop = () => c1.controller.stop();
+    const at = Date.now();
+    // What follows from it would be written in the same turn.
+    await client.apply([workloadManifest("web", { replicas: 3 })]).catch(() => {});
+    expect(await client.leader()).toBe("c2");
+    expect(Date.now() - at).toBeLessThan(limits.leaderSilentMs);
+    await stopped;
+    expect(beats.some(({ resigned }) => resigned === true)).toBe(true);
+    await ready(3);
   });
 
   it("counts and skips records it did not write, and goes on appending", async () => {

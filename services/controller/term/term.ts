@@ -408,9 +408,12 @@ export class Term {
     this.resign();
   }
 
-  /** Ends answering before the beat that lets a standby take over. */
+  /**
+   * Ends answering before the beat that lets a standby take over. Also where the stop met a write whose outcome nobody waited
+   * for: the log tells the next leader.
+   */
   private finish(end: TermEnd): void {
-    if (end !== "resigned") return;
+    if (!this.stopping || end === "deposed") return;
     this.close();
     if (!this.guard.isSuspect) publishBeat(this.context, this.state, true);
   }
