@@ -29,6 +29,21 @@ export interface Figures {
   /** Infinity when it never came to rest. */
   readonly convergedMs: number;
 }
+/** What a run came to in which leaders or servers were ended one after the other. */
+export interface Endings {
+  readonly ends: readonly { readonly what: string; readonly electedMs: number; readonly changedMs: number }[];
+  readonly acknowledged: number;
+  readonly lost: number;
+  /** Operations that are in the log twice. */
+  readonly twice: number;
+  readonly stale: number;
+  /** Looks at the programs that showed others than the first. */
+  readonly touched: number;
+  readonly doubled: number;
+  readonly requests: number;
+  readonly failed: number;
+}
+export function endings(lines: readonly object[]): Endings;
 export function read(file: string): object[];
 export function figures(lines: readonly object[]): Figures;
 export function report(folder: string): string;

@@ -1,6 +1,6 @@
 // Recomputes every figure of REPORT.md from the recordings of the runs, and nothing else: it shares no code with Swain or
 // with the tests that made them. `node test/faults/checker.mjs` prints the report; with a recording's path, its figures.
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 
@@ -113,14 +113,7 @@ export function figures(lines) {
   const copies = lives.filter(({ pod }) => lostPods.has(pod));
   const oldMs = copies.length === 0 ? null : Math.max(...copies.map(({ to }) => to)) - mended;
 
-  // Writes of a leader that was followed by another.
-  let epoch = 0;
-  let stale = 0;
-  for (const record of records) {
-    if (record.items.some(({ kind, verb }) => kind === "leader" && verb === "elected")) epoch = record.seq;
-    else if (epoch > 0 && record.epoch < epoch) stale += 1;
-  }
-
+  const stale = staleOf(records);
   const answers = of(lines, "answers");
   const failed = answers.reduce((sum, line) => sum + line.failed, 0);
   let silence = 0;
@@ -164,6 +157,97 @@ export function figures(lines) {
   };
 }
 
+const isElection = ({ items }) => items.some(({ kind, verb }) => kind === "leader" && verb === "elected");
+
+/** Writes of a leader that was followed by another. */
+function staleOf(records) {
+  let epoch = 0;
+  let stale = 0;
+  for (const record of records) {
+    if (isElection(record)) epoch = record.seq;
+    else if (epoch > 0 && record.epoch < epoch) stale += 1;
+  }
+  return stale;
+}
+
+/** What a run came to in which leaders or servers were ended one after the other. Times are of one clock. */
+export function endings(lines) {
+  const records = of(lines, "record").map(({ seq, time, event }) => ({ seq, at: time, ...event }));
+  const acknowledged = of(lines, "acknowledged");
+  const sequenceOf = new Map(records.map(({ operation, seq }) => [operation, seq]));
+  const operations = records.flatMap(({ operation }) => operation ?? []);
+  const [before, ...after] = of(lines, "programs").map(({ running }) => JSON.stringify(running));
+  const ends = of(lines, "ended").map(({ at, signal, what }) => {
+    const elected = records.find((record) => record.at >= at && isElection(record));
+    // With leaders the next one must have said it.
+    const least = signal === undefined ? 0 : (elected?.seq ?? Infinity);
+    const changed = acknowledged.find((line) => line.at >= at && line.sequence > least);
+    return {
+      what: what ?? signal,
+      electedMs: (elected?.at ?? Infinity) - at,
+      changedMs: (changed?.at ?? Infinity) - at,
+    };
+  });
+  return {
+    ends,
+    acknowledged: acknowledged.length,
+    lost: acknowledged.filter(({ operation, sequence }) => sequenceOf.get(operation) !== sequence).length,
+    twice: operations.length - new Set(operations).size,
+    stale: staleOf(records),
+    touched: after.filter((running) => running !== before).length,
+    doubled: of(lines, "doubled").reduce((sum, { pods }) => sum + pods.length, 0),
+    requests: of(lines, "answers").reduce((sum, { sent }) => sum + sent, 0),
+    failed: of(lines, "answers").reduce((sum, { failed }) => sum + failed, 0),
+  };
+}
+
+const quantile = (samples, share) =>
+  samples.toSorted((a, b) => a - b)[Math.max(0, Math.ceil(share * samples.length) - 1)];
+
+/** A table of the runs in which leaders or servers were ended; empty without recordings of them. */
+function endingsTable(folder) {
+  const runs = ["leaders", "servers"].flatMap((name) => {
+    const file = join(folder, `${name}.jsonl.gz`);
+    return existsSync(file) ? [{ name, lines: read(file) }] : [];
+  });
+  const rows = runs.flatMap(({ name, lines }) => {
+    const is = endings(lines);
+    const whole = [
+      is.acknowledged,
+      is.lost,
+      is.twice,
+      is.stale,
+      is.touched,
+      is.doubled,
+      `${is.failed} of ${is.requests}`,
+    ];
+    return [...groupBy(is.ends, ({ what }) => what)].map(([what, ends]) => {
+      const said = (key) => {
+        const samples = ends.map((end) => end[key]);
+        return `${seconds(quantile(samples, 0.5))}, at most ${seconds(Math.max(...samples))}`;
+      };
+      const elected = name === "leaders" ? said("electedMs") : "";
+      const ended = name === "leaders" ? `leader: ${what}` : `of three servers: ${what}`;
+      const { server } = lines[0];
+      return [ended, server, ends.length, elected, said("changedMs"), ...whole, `[log](runs/${name}.jsonl.gz)`].join(
+        " | ",
+      );
+    });
+  });
+  if (rows.length === 0) return "";
+  return `
+## Leaders and servers that end
+
+From \`takeover.test.ts\` (one server) and \`three-servers.test.ts\` (three copies), while changes are asked for all the time. From the end
+until the next leader is in the log, and until a change was acknowledged: the median and the most. The rest is of the whole recording:
+**twice** are operations that are in the log twice, **touched** are looks at the programs that showed others than before.
+
+| ended | on | times | elected | changed | changes | lost | twice | stale | touched | doubled | failed | recording |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+${rows.map((row) => `| ${row} |`).join("\n")}
+`;
+}
+
 const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
 
 const replicasOf = (item) => item.replicas ?? item.spec?.replicas;
@@ -178,10 +262,10 @@ export function report(folder) {
   const rows = readdirSync(folder)
     .filter((name) => name.endsWith(".jsonl.gz"))
     .toSorted()
-    .map((name) => {
+    .flatMap((name) => {
       const lines = read(join(folder, name));
       const run = of(lines, "run")[0];
-      return { name, run, is: figures(lines) };
+      return run === undefined ? [] : [{ name, run, is: figures(lines) }];
     });
   const sum = (key) => rows.reduce((total, { is }) => total + is[key], 0);
   const table = rows.map(({ name, run, is }) =>
@@ -232,7 +316,7 @@ the recordings beside it, with no code of Swain's.
 | fault | on | promised | seed | changes | in rollout | lost | doubled | ended unasked | by fence | unknown | replaced | old gone | failed | silence | converged | recording |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 ${table.map((row) => `| ${row} |`).join("\n")}
-`;
+${endingsTable(folder)}`;
 }
 
 if (process.argv[1] === import.meta.filename) {

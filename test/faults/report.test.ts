@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { figures, report } from "./checker.mjs";
+import { endings, figures, report } from "./checker.mjs";
 
 describe("the fault report", () => {
   it("is what the checker makes of the recordings beside it", () => {
@@ -158,5 +158,54 @@ describe("the checker", () => {
     const answers = (at: number, ok: number, failed: number): object => ({ at, kind: "answers", ok, failed });
     const lines = [run, answers(200, 5, 0), answers(400, 0, 3), answers(1000, 2, 0), end];
     expect(figures(lines)).toMatchObject({ requests: 10, failed: 3, silenceMs: 800, convergedMs: Infinity });
+  });
+});
+
+describe("the checker of leaders and servers that end", () => {
+  const record = (seq: number, time: number, epoch: number, operation: string, ...items: object[]): object => ({
+    at: 900,
+    kind: "record",
+    seq,
+    time,
+    event: { epoch, operation, items },
+  });
+  const elected = { kind: "leader", verb: "elected", name: "c2" };
+  const programs = (...pids: string[]): object => ({ at: 0, kind: "programs", running: { "web-1": pids } });
+  const acknowledged = (at: number, operation: string, sequence: number): object => ({
+    at,
+    kind: "acknowledged",
+    operation,
+    sequence,
+  });
+  const lines = [
+    { at: 0, kind: "leaders", server: "nats-server 2.14.3" },
+    programs("1"),
+    { at: 100, kind: "ended", signal: "SIGTERM", leader: "c1" },
+    acknowledged(110, "a", 5),
+    acknowledged(400, "b", 7),
+    programs("1"),
+    record(5, 105, 1, "a"),
+    record(6, 250, 6, "e", elected),
+    record(7, 390, 6, "b"),
+  ];
+
+  it("knows how long it took until another led, and until that one took a change", () => {
+    expect(endings(lines)).toMatchObject({
+      ends: [{ what: "SIGTERM", electedMs: 150, changedMs: 300 }],
+      acknowledged: 2,
+      lost: 0,
+      twice: 0,
+      stale: 0,
+      touched: 0,
+    });
+  });
+
+  it("counts what is lost, what happened twice, what an old leader wrote, and programs that are others", () => {
+    expect(endings([...lines, acknowledged(500, "c", 9)]).lost).toBe(1);
+    expect(endings([...lines, acknowledged(500, "b", 9)]).lost).toBe(1);
+    expect(endings([...lines, record(8, 500, 6, "b")]).twice).toBe(1);
+    expect(endings([...lines, record(8, 500, 1, "c")]).stale).toBe(1);
+    expect(endings([...lines, programs("2")]).touched).toBe(1);
+    expect(endings(lines.filter((line) => !("seq" in line && line.seq === 6))).ends[0]?.electedMs).toBe(Infinity);
   });
 });

@@ -9,6 +9,7 @@ import { Fleet } from "../support/fleet.ts";
 import { web } from "../support/manifests.ts";
 import { anyServer, startServer } from "../support/nats.ts";
 import type { TestServer } from "../support/nats.ts";
+import { Notes } from "./notes.ts";
 
 const times = Number(process.env["SWAIN_TAKEOVERS"] ?? 5);
 /** What the slowest percent may take, milliseconds. */
@@ -75,6 +76,7 @@ describe("standbys", () => {
   /** A cluster of its own, whose leader sleeps while those of the other come and go. */
   let sleepy: { readonly fleet: Fleet; readonly programs: Record<string, string[]> };
   let sleeper: Sleeper;
+  let notes: Notes;
   const commands: Assign[] = [];
 
   /** Ends the leader, waits for the next and its first change, and starts the old one again as a standby. */
@@ -82,17 +84,25 @@ describe("standbys", () => {
     const { leader } = fleet.leader;
     const count = fleet.elections.length;
     const at = Date.now();
+    notes.say({ kind: "ended", signal, leader });
     const ended = fleet.get(leader).stop(signal);
-    let acknowledged = await fleet.mark("mark", port);
+    const mark = async (number: number): Promise<number> => {
+      const operation = fleet.client.ids.next();
+      const sequence = await fleet.mark("mark", number, operation);
+      notes.say({ kind: "acknowledged", operation, sequence });
+      return sequence;
+    };
+    let acknowledged = await mark(port);
     const next = await until("another leads", async () => fleet.elections[count], 20_000, 5);
     // One that is stopped in order may still have taken the first.
-    if (acknowledged < next.sequence) acknowledged = await fleet.mark("mark", port + 1);
+    if (acknowledged < next.sequence) acknowledged = await mark(port + 1);
     const changed = Date.now() - at;
     expect(acknowledged).toBeGreaterThan(next.sequence);
     await ended;
     await fleet.controller(leader);
     // A standby that heard no leader yet is less patient than it will be.
     await fleet.beats(2);
+    notes.say({ kind: "programs", running: fleet.running(workload) });
     await expectUntouched(fleet, programs);
     return { elected: next.time - at, changed };
   };
@@ -115,11 +125,14 @@ describe("standbys", () => {
       withPods(server.url, "sleeper", 2),
     ]);
     ({ fleet, programs } = awake);
+    notes = new Notes("leaders", `nats-server ${server.version}`);
+    notes.say({ kind: "programs", running: programs });
     sleepy = asleep;
     const { bus, subjects } = sleepy.fleet.client;
     bus.subscribe(subjects.node.command("*", "assign"), (message) => commands.push(message.json() as Assign));
   });
   afterAll(async () => {
+    await notes?.keep("leaders", fleet);
     await Promise.all([fleet?.dispose(), sleepy?.fleet.dispose()]);
     await server?.dispose();
   });

@@ -13,6 +13,7 @@ import { service, web } from "../support/manifests.ts";
 import { describeServer, startServer } from "../support/nats.ts";
 import { PartProcess } from "../support/part.ts";
 import { ServerCluster } from "../support/server-cluster.ts";
+import { Notes } from "./notes.ts";
 
 /** Other tests end processes by the name of their pod: no other has pods of these names. */
 const serving = "unmoved";
@@ -27,11 +28,13 @@ class Changing {
   readonly refused: string[] = [];
   private asked = 0;
   private readonly fleet: Fleet;
+  private readonly notes: Notes;
   private isOver = false;
   private readonly work: Promise<void>;
 
-  constructor(fleet: Fleet) {
+  constructor(fleet: Fleet, notes: Notes) {
     this.fleet = fleet;
+    this.notes = notes;
     this.work = this.run();
   }
 
@@ -68,6 +71,7 @@ class Changing {
           ? (await fleet.client.change("default", "workload", "scale", body)).sequence
           : await fleet.mark("mark", 1000 + asked, operation);
         this.acknowledged.set(operation, sequence);
+        this.notes.say({ kind: "acknowledged", operation, sequence });
       } catch (error) {
         this.refused.push(String(error));
       }
@@ -83,6 +87,7 @@ describeServer("current", "three servers", (binary) => {
   let changing: Changing;
   let watch: Watch;
   let requests: ReturnType<typeof load>;
+  const notes = new Notes("servers", `nats-server ${binary.version}`);
 
   /** All is as before: copies, changes, programs. */
   const converged = async (): Promise<void> => {
@@ -94,6 +99,7 @@ describeServer("current", "three servers", (binary) => {
   const killed = async (name: string): Promise<void> => {
     const { bus, subjects } = fleet.client;
     const leads = (await servers.leaderOf(bus, subjects.stream)) === name;
+    notes.say({ kind: "ended", what: `${name} killed${leads ? ", which led the log" : ""}` });
     await servers.server(name).kill();
     const ms = await changing.goesOn();
     console.log(`${name} killed${leads ? ", which led the log" : ""}: changes went on within ${ms} ms`);
@@ -124,7 +130,8 @@ describeServer("current", "three servers", (binary) => {
     await servers.whole(fleet.client.bus);
     watch = new Watch(name);
     requests = load(port, 1, 20);
-    changing = new Changing(fleet);
+    notes.say({ kind: "programs", running: programs });
+    changing = new Changing(fleet, notes);
   }, 120_000);
   afterAll(async () => {
     await Promise.all([changing?.stop(), requests?.stop()]);
@@ -141,6 +148,7 @@ describeServer("current", "three servers", (binary) => {
 
   it("that are restarted one after the other", async () => {
     for (const [name, server] of servers.servers) {
+      notes.say({ kind: "ended", what: `${name} restarted` });
       await server.stop();
       await server.start();
       await converged();
@@ -153,6 +161,7 @@ describeServer("current", "three servers", (binary) => {
     const [stays = "", ...gone] = servers.servers.keys();
     let heardAt = Date.now();
     const unhear = bus.subscribe(subjects.leader, () => (heardAt = Date.now()));
+    notes.say({ kind: "ended", what: "two killed" });
     await Promise.all(gone.map((name) => servers.server(name).kill()));
     const { size } = changing.acknowledged;
     // The leader may have one answer under way.
@@ -160,6 +169,7 @@ describeServer("current", "three servers", (binary) => {
     unhear();
     expect(changing.acknowledged.size - size, `with ${stays} alone`).toBeLessThanOrEqual(1);
     expect(fleet.running(serving)).toEqual(programs);
+    notes.say({ kind: "ended", what: "two are back" });
     await Promise.all(gone.map((name) => servers.server(name).start()));
     console.log(`two servers are back: changes went on within ${await changing.goesOn()} ms`);
     await converged();
@@ -173,6 +183,10 @@ describeServer("current", "three servers", (binary) => {
       `${changing.acknowledged.size} changes acknowledged, ${changing.refused.length} not; ` +
         `${sent} requests, the slowest ${Math.round(slowestMs)} ms; ${watch.looks} looks at the processes`,
     );
+    notes.say({ kind: "answers", sent, failed: failed.length, slowestMs: Math.round(slowestMs) });
+    notes.say({ kind: "programs", running: fleet.running(serving) });
+    notes.say({ kind: "doubled", pods: watch.doubled });
+    await notes.keep("servers", fleet);
     expect(failed).toEqual([]);
     expect(sent).toBeGreaterThan(100);
     expect(slowestMs).toBeLessThan(2000);

@@ -171,10 +171,18 @@ export class FaultWorld {
     return programs(this.mark).flatMap((life) => (node === undefined || life.node === node ? [life.pid] : []));
   }
 
-  /** Some of all programs, by chance. */
-  someOf(run: Recording, count: number): number[] {
+  /** Kills some of all programs, by chance. One that a rollout ends in this moment is none of them. */
+  killSome(run: Recording, count: number): void {
     const pids = new Map(programs(this.mark).map(({ pod, pid }) => [pod, pid]));
-    return run.victims([...pids.keys()], count).flatMap((pod) => pids.get(pod) ?? []);
+    let left = count;
+    for (const pod of run.victims([...pids.keys()], pids.size)) {
+      const pid = pids.get(pod);
+      if (pid === undefined || left === 0 || isGone(pid)) continue;
+      process.kill(pid, "SIGKILL");
+      run.hit(pid);
+      left -= 1;
+    }
+    expect(left, "programs to kill").toBe(0);
   }
 
   /** The node of the pod that must not run twice. */
