@@ -39,7 +39,7 @@ function suite(server: ServerBinary): void {
         run.logBeginsAnew();
         run.mended();
         run.keepChanging(counts);
-        await after(5000);
+        await after(8000);
       });
       expect(is).toMatchObject({ ...untouched, byFence: 1, failed: 0 });
       // Nobody changes anything between the backup and the restore, which would lose it.
@@ -62,7 +62,7 @@ function suite(server: ServerBinary): void {
           run.keepChanging(counts);
           await run.onset();
           run.fault();
-          fill(parent);
+          await fill(parent);
           await after(10_000);
           empty(parent);
           run.mended();

@@ -71,7 +71,7 @@ async function keepFull(disks: readonly string[], ms: number): Promise<void> {
   const settled = performance.now() + 1000;
   let before: string[] | undefined;
   while (performance.now() < end) {
-    for (const disk of disks) fill(disk);
+    for (const disk of disks) await fill(disk);
     await after(50);
     if (before === undefined && performance.now() > settled) before = journals();
   }
