@@ -12,6 +12,7 @@ import type { ControllerView } from "./figures.ts";
 import { Follower } from "./follower.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Context } from "./ports.ts";
+import { refuseRemains } from "./remains.ts";
 import { SnapshotKeeper } from "./snapshot/keeper.ts";
 import { openLedger } from "./snapshot/open.ts";
 import { Term } from "./term/term.ts";
@@ -25,6 +26,7 @@ const foreignLogMs = 1000;
 type Won = Extract<Election, { kind: "won" }>;
 
 export class Controller implements Running, Observed {
+  /** Rejects also with LOG_INCOMPLETE, when it would have to begin a log where something is left of a cluster. */
   readonly closed: Promise<void>;
   private readonly context: Context;
   private readonly beats: BeatWatch;
@@ -48,10 +50,13 @@ export class Controller implements Running, Observed {
 
   /**
    * Reads the log to its end and begins to follow it. `ensureStreams` has been called. Rejects with TIMEOUT,
-   * JETSTREAM_ERROR, LOG_INCOMPLETE when neither log nor snapshots tell the state, or LOG_UNKNOWN_EVENT when the log is newer than this version.
+   * JETSTREAM_ERROR, LOG_INCOMPLETE when neither log nor snapshots tell the state or the log alone is gone, or LOG_UNKNOWN_EVENT when the log is newer than this version.
    */
   static async start(context: Context): Promise<Controller> {
-    return new Controller(context, await foldedLedger(context));
+    const ledger = await foldedLedger(context);
+    // Looked for again before it stands; here whoever starts it is told.
+    await refuseRemains(context, ledger);
+    return new Controller(context, ledger);
   }
 
   /** True while it leads. */

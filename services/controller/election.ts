@@ -5,6 +5,7 @@ import { Appender, momentOf } from "./append.ts";
 import type { Draft } from "./append.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Context } from "./ports.ts";
+import { refuseRemains } from "./remains.ts";
 
 export type Election =
   | { readonly kind: "won"; readonly appender: Appender; readonly event: Event; readonly sequence: number }
@@ -14,12 +15,13 @@ export type Election =
 /**
  * Stands once. The ledger must be owned by the caller: nobody else may fold meanwhile. Reading the log may take its time;
  * when that is over and `isLed`, nobody is missing.
- * Throws what `Ledger.catchUp` throws.
+ * Throws what `Ledger.catchUp` throws, and LOG_INCOMPLETE where the log is empty and something else is left of a cluster.
  */
 export async function stand(context: Context, ledger: Ledger, isLed: () => boolean): Promise<Election> {
   const { epoch } = ledger.state;
   const since = momentOf(context.clock);
   const tail = await ledger.catchUp(context.bus.log(context.subjects.stream));
+  await refuseRemains(context, ledger);
   if (ledger.state.epoch !== epoch || isLed()) return { kind: "lost" };
   const appender = new Appender(context, ledger, tail, since);
   let last: Draft | undefined;

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { checkBackup } from "../../cli/backup-file.ts";
 import type { Bus } from "../../services/bus/port.ts";
-import { subjectsOf } from "../../services/bus/subjects.ts";
+import { ensureStreams } from "../../services/bus/streams.ts";
+import { bucketOrder, subjectsOf } from "../../services/bus/subjects.ts";
 import { encodeState } from "../../services/core/snapshot/encode.ts";
 import { openLedger } from "../../services/controller/snapshot/open.ts";
 import { snapshotPolicy } from "../../services/controller/snapshot/policy.ts";
@@ -120,12 +121,24 @@ describeServers("a backup of a log that was cut", (binary) => {
     expect((await verifyState(workPorts(bus, "test"))).snapshots.map(({ state }) => state)).toEqual(["equal", "equal"]);
   });
 
-  it("is not needed when the log alone was made anew: old snapshots are put away", async () => {
+  it("is needed when the log alone was made anew: its snapshots tell of a cluster", async () => {
     await cutLog("c1");
+    await cli("backup", file);
     await bus.request(`$JS.API.STREAM.DELETE.${stream}`, undefined, { timeoutMs: 5000 });
-    const { ensureStreams } = await import("../../services/bus/streams.ts");
     await ensureStreams(bus, "test", { replicas: 1 });
-    await cutLog("c2");
-    expect((await verifyState(workPorts(bus, "test"))).snapshots.map(({ state }) => state)).toEqual(["equal", "equal"]);
+    const { buckets } = subjectsOf("test");
+    for (const name of bucketOrder) {
+      await bus.request(`$JS.API.STREAM.PURGE.KV_${buckets[name]}`, undefined, { timeoutMs: 5000 });
+    }
+    await expect(startTestController(world, "c2", { policy })).rejects.toMatchObject({
+      code: "LOG_INCOMPLETE",
+      message: expect.stringMatching(/is empty, but there is snapshot \S+ of sequence \d+ of log/) as string,
+    });
+    expect((await bus.log(stream).tail()).last).toBe(0);
+    const restored = await cli("restore", file);
+    expect(restored.code, restored.stderr).toBe(0);
+    await cutLog("c3");
+    const found = await verifyState(workPorts(bus, "test"));
+    expect(found.snapshots.map(({ state }) => state)).toEqual(["equal", "equal"]);
   });
 });

@@ -134,6 +134,8 @@ export class TestAgent {
   facts: NodeFacts;
   /** False: hears everything and does nothing. */
   obedient = true;
+  /** Where it says that its pods are reached. */
+  hostPort = 30_000;
   private readonly bus: Bus;
   private readonly subjects: ReturnType<typeof subjectsOf>;
   private readonly bootId = systemIds.next();
@@ -225,7 +227,7 @@ export class TestAgent {
         reason: "",
         message: "",
         restarts: 0,
-        addresses: [{ name: "http", containerPort: 80, host: "127.0.0.1", hostPort: 30_000 }],
+        addresses: [{ name: "http", containerPort: 80, host: "127.0.0.1", hostPort: this.hostPort }],
       },
     }));
     if (reports.length > 0) await this.report(reports);

@@ -1,7 +1,7 @@
 // The rules by which an append of unknown outcome is settled, against a log that fails as told.
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Event, EventItem } from "../../schemas/generated/types.ts";
-import type { Bus, BusState, LogRecord, LogStore } from "../../services/bus/port.ts";
+import type { BucketEntry, Bus, BusState, LogStore } from "../../services/bus/port.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
 import { momentOf } from "../../services/controller/append.ts";
 import type { Appender, Draft } from "../../services/controller/append.ts";
@@ -13,65 +13,12 @@ import type { Context } from "../../services/controller/ports.ts";
 import { encodeEvent } from "../../services/controller/record.ts";
 import type { Clock } from "../../services/kernel/clock.ts";
 import { sleep } from "../../services/kernel/clock.ts";
-import { SwainError } from "../../services/kernel/errors.ts";
-import type { Code } from "../../services/kernel/errors.ts";
 import { snapshotPolicy } from "../../services/controller/snapshot/policy.ts";
 import { systemPacking } from "../../services/kernel/node/packing.ts";
 import { silent } from "../../services/kernel/log.ts";
+import { ScriptedLog } from "../support/scripted-log.ts";
+import type { Fault } from "../support/scripted-log.ts";
 import { noSnapshotter } from "../support/snapshots.ts";
-
-type Fault = (log: ScriptedLog, data: Uint8Array, expected: number) => number | Code;
-
-/** Stores what `faults` let through; with no fault left it behaves. */
-class ScriptedLog implements LogStore {
-  readonly records: Uint8Array[] = [];
-  readonly sent: { expected: number; data: Uint8Array }[] = [];
-  faults: Fault[] = [];
-  getFaults: Code[] = [];
-
-  async append(_subject: string, data: Uint8Array, options: { expectedSequence: number }): Promise<number> {
-    const expected = options.expectedSequence;
-    this.sent.push({ expected, data });
-    const fault = this.faults.shift();
-    const outcome = fault === undefined ? this.store(data, expected) : fault(this, data, expected);
-    if (typeof outcome === "string") throw new SwainError(outcome, "as told");
-    return outcome;
-  }
-
-  store(data: Uint8Array, expected: number): number | Code {
-    if (expected !== this.records.length) return "APPEND_CONFLICT";
-    return this.records.push(data);
-  }
-
-  async tail(): Promise<{ first: number; last: number; replicas: number }> {
-    return { first: 1, last: this.records.length, replicas: 1 };
-  }
-
-  async get(sequence: number): Promise<LogRecord | null> {
-    const fault = this.getFaults.shift();
-    if (fault !== undefined) throw new SwainError(fault, "as told");
-    const data = this.records[sequence - 1];
-    return data === undefined ? null : { sequence, subject: "s", data, time: 0 };
-  }
-
-  async read(from: number, onRecord: (record: LogRecord) => void, upTo = Infinity): Promise<void> {
-    for (const [index, data] of this.records.entries()) {
-      if (index + 1 >= from && index < upTo) onRecord({ sequence: index + 1, subject: "s", data, time: 0 });
-    }
-  }
-
-  follow(): () => void {
-    return () => {};
-  }
-
-  async cut(): Promise<void> {
-    expect.fail("nothing here cuts");
-  }
-
-  async room(): Promise<{ used: number; most: number }> {
-    return { used: 0, most: 0 };
-  }
-}
 
 /** Timers fire at once and move the time. */
 function hastyClock(): Clock {
@@ -85,6 +32,8 @@ function hastyClock(): Clock {
 }
 
 let log: ScriptedLog;
+/** What each bucket is told to hold. */
+let load: () => Promise<Map<string, BucketEntry>>;
 let watchers: Set<(state: BusState) => void>;
 let context: Context;
 let ledger: Ledger;
@@ -93,6 +42,8 @@ const bytes = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stri
 
 beforeEach(() => {
   log = new ScriptedLog();
+  const logs = (stream: string): LogStore => (stream === subjectsOf("test").stream ? log : new ScriptedLog());
+  load = async () => new Map();
   watchers = new Set();
   const onState = (fn: (state: BusState) => void) => {
     watchers.add(fn);
@@ -103,7 +54,7 @@ beforeEach(() => {
     clock: hastyClock(),
     ids: { next: () => `id${++id}` },
     random: { next: () => 0 },
-    bus: { log: () => log, state: () => "connected", onState } as unknown as Bus,
+    bus: { log: logs, bucket: () => ({ load }), state: () => "connected", onState } as unknown as Bus,
     log: silent,
     cluster: "test",
     id: "c1",
@@ -396,6 +347,40 @@ describe("an election", () => {
   it("is not held when a leader was heard while the log was read", async () => {
     expect(await stand(context, ledger, () => true)).toEqual({ kind: "lost" });
     expect(log.sent).toEqual([]);
+  });
+
+  const holding = (value: unknown) => async (): Promise<Map<string, BucketEntry>> =>
+    new Map([["n1", { key: "n1", value: value === null ? null : JSON.stringify(value), revision: 3 }]]);
+
+  it("begins no cluster where a value tells of a log that is gone", async () => {
+    load = holding({ logId: "gone", sequence: 7 });
+    await expect(stand(context, ledger, () => false)).rejects.toMatchObject({ code: "LOG_INCOMPLETE" });
+    expect(log.sent).toEqual([]);
+  });
+
+  it("begins one where somebody wrote a value of their own, or all values are deleted", async () => {
+    load = holding({ by: "hand" });
+    expect(await stand(context, ledger, () => false)).toMatchObject({ kind: "won" });
+    log.records.length = 0;
+    load = holding(null);
+    expect(await stand(context, new Ledger(() => {}), () => false)).toMatchObject({ kind: "won" });
+  });
+
+  it("is lost where the value is of a log that another controller began meanwhile", async () => {
+    const other = new Ledger(() => {});
+    load = async () => {
+      load = async () => new Map();
+      expect(await stand({ ...context, id: "c2" }, other, () => false)).toMatchObject({ kind: "won" });
+      return holding({ logId: other.state.logId, sequence: 1 })();
+    };
+    expect(await stand(context, ledger, () => false)).toEqual({ kind: "lost" });
+    expect(ledger.state.leader).toBe("c2");
+  });
+
+  it("looks for nothing but a log where there is one", async () => {
+    await elected();
+    load = () => expect.fail("a bucket is loaded");
+    expect(await stand({ ...context, id: "c2" }, ledger, () => false)).toMatchObject({ kind: "won" });
   });
 
   it("refuses a log that is not the one followed so far", async () => {

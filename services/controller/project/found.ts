@@ -24,6 +24,9 @@ export function judge(
   return own !== undefined && sequence >= own ? "edited" : "older";
 }
 
+/** The log a value says that it was projected from; undefined for one that somebody else wrote. */
+export const logOf = (value: string): string | undefined => stringField(parse(value), "logId");
+
 function parse(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
