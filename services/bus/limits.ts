@@ -40,6 +40,11 @@ export const limits = {
   leaderlessMs: 10_000,
   /** A node unheard for this long is unknown: four heartbeats missed, and under the 5 s of DESIGN section 5. */
   nodeUnheardMs: 4000,
+  /**
+   * A server that leads the log has heard most of those that keep it within this, or another may lead: they answer each second (1.0 s at most was seen
+   * of an idle log), and none is elected sooner than 4 s after it heard its leader (nats-server, `minElectionTimeoutDefault`).
+   */
+  logUnheardMs: 3000,
   /** Default of `lostAfter`. */
   lostAfterMs: 15_000,
   /** An append whose outcome is still unknown after this makes the leader step down. */

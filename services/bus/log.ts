@@ -8,7 +8,7 @@ import { followStream } from "./follow.ts";
 import { readToEnd } from "./heal.ts";
 import { apiCall, apiCodes, conflicts, failed, isLed, valueOf } from "./jetstream-api.ts";
 import type { ApiFailure } from "./jetstream-api.ts";
-import type { LogRecord, LogStore } from "./port.ts";
+import type { LogRecord, LogStore, LogTail } from "./port.ts";
 import type { Wire } from "./wire.ts";
 
 /** The server or the account has no room left, whatever the stream's own limits. */
@@ -21,6 +21,15 @@ const noRoom: ReadonlySet<number> = new Set([
 /** Leaders of streams are heard by the other servers each second. */
 const unledMs = 2000;
 const againMs = 100;
+const nanosPerMs = 1_000_000;
+
+function heardAgoMs({ config, cluster }: StreamInfo): number {
+  const others = Math.floor(config.num_replicas / 2);
+  if (others === 0) return 0;
+  // Zero is said of one that was not heard since the stream's leader began.
+  const heard = (cluster?.replicas ?? []).map(({ active }) => (active > 0 ? active / nanosPerMs : Infinity));
+  return heard.toSorted((one, other) => one - other)[others - 1] ?? Infinity;
+}
 
 export class JetStreamLog implements LogStore {
   private readonly wire: Wire;
@@ -48,11 +57,12 @@ export class JetStreamLog implements LogStore {
     throw await this.refused(result.failure, options.expectedSequence, data.length);
   }
 
-  async tail(): Promise<{ first: number; last: number; replicas: number }> {
-    const { state, config } = await this.info();
+  async tail(): Promise<LogTail> {
+    const info = await this.info();
+    const { state, config } = info;
     // An empty stream's first sequence differs between servers.
     const first = state.messages === 0 ? state.last_seq + 1 : state.first_seq;
-    return { first, last: state.last_seq, replicas: config.num_replicas };
+    return { first, last: state.last_seq, replicas: config.num_replicas, heardAgoMs: heardAgoMs(info) };
   }
 
   async get(sequence: number): Promise<LogRecord | null> {

@@ -88,6 +88,20 @@ export interface LogRecord {
   readonly time: number;
 }
 
+/** What there is of a log. */
+export interface LogTail {
+  /** First and last sequence; last = first - 1 when empty. */
+  readonly first: number;
+  readonly last: number;
+  /** How many servers keep it. */
+  readonly replicas: number;
+  /**
+   * How long ago, in milliseconds, the server that said so had heard from so many of the others that they are most of them with it; 0 where there
+   * are none, Infinity where it has not yet. Beyond `limits.logUnheardMs` another may lead the log, and what was said be of before.
+   */
+  readonly heardAgoMs: number;
+}
+
 /** The log, or the snapshots beside it: one JetStream stream, each record at the sequence its writer expected. */
 export interface LogStore {
   /**
@@ -100,8 +114,8 @@ export interface LogStore {
     data: Uint8Array,
     options: { expectedSequence: number; messageId: string; timeoutMs: number },
   ): Promise<number>;
-  /** First and last sequence; last = first - 1 when empty; and how many servers keep it. Asked of the stream's leader. */
-  tail(): Promise<{ first: number; last: number; replicas: number }>;
+  /** Asked of the stream's leader. */
+  tail(): Promise<LogTail>;
   /** The record at that sequence, or null when there is none (yet). Asked of the stream's leader. */
   get(sequence: number): Promise<LogRecord | null>;
   /** All records from `from` to the tail as it is when called, or to `upTo` if that is before it, in order. */

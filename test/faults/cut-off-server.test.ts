@@ -1,10 +1,13 @@
 // One of three servers is cut off from the others, and answers its clients as if nothing were. The parts connected to it must
 // find the way to the others: an agent before its node is given up, and where all are there, a leader that leads nothing.
 import { expect, it } from "vitest";
-import type { EventItem } from "../../schemas/generated/types.ts";
+import type { Accepted, ApiError, EventItem, LeaderBeat } from "../../schemas/generated/types.ts";
+import type { Bus } from "../../services/bus/port.ts";
+import { systemIds } from "../../services/kernel/node/ids.ts";
+import { connectTo } from "../support/bus.ts";
 import { until } from "../support/cluster.ts";
 import { Watch } from "../support/census.ts";
-import { Fleet } from "../support/fleet.ts";
+import { Fleet, unserved } from "../support/fleet.ts";
 import { load, spread } from "../support/http.ts";
 import { service, web } from "../support/manifests.ts";
 import { describeServer } from "../support/nats.ts";
@@ -17,6 +20,8 @@ const serving = "beside";
 const movedMs = 100_000;
 /** A proxy has long left by itself when the leader is back. */
 const proxyMs = 15_000;
+/** No other server leads the log sooner, and nobody else the cluster. */
+const soonestMs = 4000;
 /** A node is given up after 15 s. */
 const watchedMs = 20_000;
 
@@ -130,6 +135,63 @@ describeServer("current", "a server that is cut off from two others", (binary) =
           async () => (await client.list("_", "node")).length === 5,
         );
       } finally {
+        await fleet?.dispose();
+        await servers.dispose();
+      }
+    },
+  );
+
+  it(
+    "lets the leader connected to it tell nobody that a change is made already, once it was followed by another",
+    { timeout: 120_000 },
+    async () => {
+      const servers = await ServerCluster.start(binary);
+      let fleet: Fleet | undefined;
+      let elsewhere: Bus | undefined;
+      try {
+        const name = `cut-off-leader-${process.pid}`;
+        const addresses = await at(servers, "server-1");
+        fleet = await Fleet.start({ servers: addresses, name, controllers: 1, agents: 0, replicas: 3 });
+        const { client } = fleet;
+        await fleet.mark("kept", 9000);
+        // So that the server that is cut off goes on for a while to tell the log's end.
+        await servers.lead(client.bus, client.subjects.stream, "server-1");
+        await fleet.controller("controller-2", servers.server("server-2").url);
+        await servers.whole(client.bus);
+        elsewhere = await connectTo(servers.server("server-3").url);
+        let followedAt = Infinity;
+        elsewhere.subscribe(client.subjects.leader, (message) => {
+          if ((message.json() as LeaderBeat).leader !== "controller-1") followedAt = Math.min(followedAt, Date.now());
+        });
+        await elsewhere.flush(5000);
+
+        const answers: { askedAt: number; code: string }[] = [];
+        const again = async (): Promise<void> => {
+          const askedAt = Date.now();
+          const request = { operation: systemIds.next(), documents: [unserved("kept", 9000)] };
+          const subject = client.subjects.api("_", "manifest", "apply");
+          const reply = (await client.bus.request(subject, request, { timeoutMs: 3000 })).json();
+          const { error, results } = reply as Partial<ApiError & Accepted>;
+          answers.push({ askedAt, code: error?.code ?? results?.[0]?.action ?? "" });
+        };
+        await until("it is made already", async () => (await again(), answers.at(-1)?.code === "unchanged"));
+        servers.cutOffFirst();
+        const cutAt = Date.now();
+        await until(
+          "somebody else has led for a while, and the first leader was asked nevertheless",
+          async () => {
+            await again().catch(() => {});
+            return Date.now() > followedAt + 3000 && answers.some(({ askedAt }) => askedAt > followedAt);
+          },
+          60_000,
+          100,
+        );
+        console.log(`followed after ${followedAt - cutAt} ms`);
+        expect(followedAt).toBeGreaterThan(cutAt + soonestMs);
+        const late = answers.filter(({ askedAt }) => askedAt > cutAt + soonestMs).map(({ code }) => code);
+        expect(new Set(late)).toEqual(new Set(["BUSY"]));
+      } finally {
+        await elsewhere?.close();
         await fleet?.dispose();
         await servers.dispose();
       }

@@ -38,6 +38,12 @@ export interface FleetOptions {
   readonly proxy?: boolean;
 }
 
+/** A service that nobody serves. */
+export function unserved(name: string, port: number): unknown {
+  const spec = { selector: { workload: "none" }, ports: [{ port, targetPort: port }] };
+  return { apiVersion: "swain/v1", kind: "Service", metadata: { name }, spec };
+}
+
 export class Fleet {
   readonly client: Client;
   readonly parts = new Map<string, PartProcess>();
@@ -72,9 +78,9 @@ export class Fleet {
     }
   }
 
-  /** Starts a controller and waits until it follows the log or leads. */
-  controller(id: string): Promise<PartProcess> {
-    return this.part("controller", id, "--replicas", String(this.options.replicas ?? 1));
+  /** Starts a controller and waits until it follows the log or leads; `servers`: addresses other than those of the other parts. */
+  controller(id: string, servers = this.options.servers): Promise<PartProcess> {
+    return this.started(servers, "controller", id, "--replicas", String(this.options.replicas ?? 1));
   }
 
   get(id: string): PartProcess {
@@ -92,9 +98,8 @@ export class Fleet {
 
   /** Applies a service that nobody serves: a change that starts and stops nothing. Returns its sequence in the log. */
   async mark(name: string, port: number, operation: string = systemIds.next()): Promise<number> {
-    const spec = { selector: { workload: "none" }, ports: [{ port, targetPort: port }] };
-    const document = { apiVersion: "swain/v1", kind: "Service", metadata: { name }, spec };
-    return (await this.client.change("_", "manifest", "apply", { operation, documents: [document] })).sequence;
+    const documents = [unserved(name, port)];
+    return (await this.client.change("_", "manifest", "apply", { operation, documents })).sequence;
   }
 
   async pods(): Promise<PodObject[]> {

@@ -1,6 +1,6 @@
 // A log in memory that fails as told, for tests of what is made of an append or a read.
 import { expect } from "vitest";
-import type { LogRecord, LogStore } from "../../services/bus/port.ts";
+import type { LogRecord, LogStore, LogTail } from "../../services/bus/port.ts";
 import { SwainError } from "../../services/kernel/errors.ts";
 import type { Code } from "../../services/kernel/errors.ts";
 
@@ -27,8 +27,8 @@ export class ScriptedLog implements LogStore {
     return this.records.push(data);
   }
 
-  async tail(): Promise<{ first: number; last: number; replicas: number }> {
-    return { first: 1, last: this.records.length, replicas: 1 };
+  async tail(): Promise<LogTail> {
+    return { first: 1, last: this.records.length, replicas: 1, heardAgoMs: 0 };
   }
 
   async get(sequence: number): Promise<LogRecord | null> {

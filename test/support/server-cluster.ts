@@ -92,6 +92,15 @@ export class ServerCluster {
     });
   }
 
+  /** Has that server lead a stream. */
+  async lead(bus: Bus, stream: string, name: string): Promise<void> {
+    const wish = { placement: { preferred: name } };
+    if ((await this.leaderOf(bus, stream)) !== name) {
+      await bus.request(`$JS.API.STREAM.LEADER.STEPDOWN.${stream}`, wish, { timeoutMs: 5000 });
+    }
+    await until(`${name} leads ${stream}`, async () => (await this.leaderOf(bus, stream)) === name);
+  }
+
   /** Waits until every stream has a leader and all its copies are up to date: only then may the next server go. */
   async whole(bus: Bus, ms = 30_000): Promise<void> {
     await until(

@@ -1,5 +1,6 @@
 // Changes that clients asked for, from the queue to the answer. One event per operation, in the order they came; an
-// operation seen before is answered as it was then and changes nothing more.
+// operation seen before is answered as it was then and changes nothing more. One that changes nothing writes no event, so that nothing
+// shows this leader that it was followed: before it is answered the log's end is looked at, once for all that wait.
 import type { Accepted, ChangeResult, EventItem } from "../../../schemas/generated/types.ts";
 import { limits } from "../../bus/limits.ts";
 import type { ReadState } from "../../core/model.ts";
@@ -25,6 +26,22 @@ interface Change {
   reject(error: SwainError): void;
 }
 
+/** A change that changed nothing in the state of that sequence. */
+interface Unchanged {
+  readonly change: Change;
+  readonly sequence: number;
+  readonly results: ChangeResult[];
+}
+
+export interface ChangesEvents {
+  /** Something waits. */
+  onArrival(): void;
+  /** The log does not end where this leader wrote last: it must be read before anything is answered. */
+  onSuspect(): void;
+  /** False when this machine slept, and with it maybe a server that does not know yet that it lost the others. */
+  isAwake(): boolean;
+}
+
 /** Operations whose exact answers are kept; the log knows the others well enough. */
 const answersKept = 1000;
 const retryAfterMs = 500;
@@ -32,14 +49,15 @@ const retryAfterMs = 500;
 export class Changes {
   private readonly context: Context;
   private readonly state: ReadState;
-  private readonly onArrival: () => void;
+  private readonly events: ChangesEvents;
   private readonly queue: Change[] = [];
+  private readonly unchanged: Unchanged[] = [];
   private readonly answers = new Map<string, Accepted>();
 
-  constructor(context: Context, state: ReadState, onArrival: () => void) {
+  constructor(context: Context, state: ReadState, events: ChangesEvents) {
     this.context = context;
     this.state = state;
-    this.onArrival = onArrival;
+    this.events = events;
   }
 
   /** Resolves when the change is in the log. Rejects with what `admit` throws, BUSY, LOG_FULL or NO_LEADER. */
@@ -50,7 +68,7 @@ export class Changes {
     }
     return new Promise((resolve, reject) => {
       this.queue.push({ operation, admit, trace: activeTrace(), resolve, reject });
-      this.onArrival();
+      this.events.onArrival();
     });
   }
 
@@ -79,8 +97,36 @@ export class Changes {
     return undefined;
   }
 
+  /**
+   * Answers the changes since that changed nothing, or has them wait again where the log does not end at `tail`, which is the last
+   * sequence known here. To be called while no append is under way. Throws BUS_CLOSED.
+   */
+  async settle(tail: number): Promise<void> {
+    const settled = this.unchanged.splice(0);
+    if (settled.length === 0) return;
+    try {
+      const seen = await this.context.bus.log(this.context.subjects.stream).tail();
+      if (seen.last !== tail) {
+        this.queue.unshift(...settled.map(({ change }) => change));
+        this.events.onSuspect();
+        return;
+      }
+      const isOld = seen.heardAgoMs > limits.logUnheardMs || !this.events.isAwake();
+      if (seen.replicas > 1 && isOld) throw unread("whether anybody else leads");
+    } catch (error) {
+      const isOver = asSwainError(error).code === "BUS_CLOSED";
+      for (const { change } of settled) change.reject(isOver ? gone() : unread("whether anybody else leads"));
+      if (isOver) throw error;
+      return;
+    }
+    for (const { change, sequence, results } of settled) {
+      change.resolve(this.remember(change.operation, sequence, results));
+    }
+  }
+
   /** The term is over: whoever waits must ask the next leader, with the same operation. */
   end(): void {
+    for (const { change } of this.unchanged.splice(0)) change.reject(gone());
     for (const change of this.queue.splice(0)) change.reject(gone());
   }
 
@@ -95,7 +141,7 @@ export class Changes {
         change.resolve(this.remember(change.operation, written.sequence, results));
         return undefined;
       case "nothing":
-        change.resolve(this.remember(change.operation, this.state.sequence, results));
+        this.unchanged.push({ change, sequence: this.state.sequence, results });
         return undefined;
       case "full":
         throw new SwainError("LOG_FULL", "the log takes no more events");
@@ -135,8 +181,11 @@ export class Changes {
 /** A log that cannot be read now says nothing against a change that is in it: the client asks again. */
 function rethrown(error: unknown): never {
   if (asSwainError(error).code === "BUS_CLOSED") throw error;
-  throw new SwainError("BUSY", "what became of the change cannot be read now", { details: { retryAfterMs } });
+  throw unread("what became of the change");
 }
+
+const unread = (what: string): SwainError =>
+  new SwainError("BUSY", `${what} cannot be read now`, { details: { retryAfterMs } });
 
 const gone = (): SwainError => new SwainError("NO_LEADER", "this controller does not lead any more");
 

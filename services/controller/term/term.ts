@@ -105,7 +105,11 @@ export class Term {
       view: () => this.view(),
       sinceExcuse: () => this.guard.sinceExcuse(),
     });
-    this.changes = new Changes(context, state, wake);
+    this.changes = new Changes(context, state, {
+      onArrival: wake,
+      onSuspect: () => this.guard.suspect(),
+      isAwake: () => !this.clock.mayHaveSlept(),
+    });
     this.usage = new UsageStore(context, state);
     const time = (): TermTime => ({ now: this.clock.now(), termAgeMs: this.clock.age() });
     this.autoscaling = new Autoscaling(context, state, this.usage, time, wake);
@@ -289,6 +293,7 @@ export class Term {
       for (let count = 0; end === undefined && count < changesPerTurn && !this.changes.isEmpty; count++) {
         end = await this.changes.next(this.writer);
       }
+      if (end === undefined) await this.changes.settle(this.appender.tail);
       if (end === undefined && !this.isResting) end = await this.autoscaling.step(this.writer);
       if (end !== undefined) return end;
       const planned = await this.planner.step(this.writer);
