@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, expect, it } from "vitest";
+import { afterAll, afterEach, expect, it, onTestFinished } from "vitest";
 import type { Driver, DriverIdentity } from "../../services/agent/runtime/driver.ts";
 import { openCgroups } from "../../services/agent/runtime/process/cgroups.ts";
 import { createProcessDriver } from "../../services/agent/runtime/process/driver.ts";
@@ -38,6 +38,7 @@ import {
 } from "../conformance/driver-support.ts";
 import type { DriverFixture, Program } from "../conformance/driver-support.ts";
 import { ManualClock } from "../support/agent.ts";
+import { PowerCut } from "../support/power-cut.ts";
 import { programOf, wrapperOf } from "../support/processes.ts";
 
 const data = mkdtempSync(join(tmpdir(), "swain-processes-"));
@@ -213,6 +214,22 @@ it("a start that an agent's end interrupted never comes through later", async ()
   expect(readFileSync(join(folderOf(id), "run-1", "pid"), "utf8")).toBe("claimed\n");
   expect((await driver.start(id)).state).toBe("running");
   expect(existsSync(join(folderOf(id), "run-2"))).toBe(true);
+});
+
+it("a run is known after a power cut right after its start: a job is not run again for want of a file", async () => {
+  const identity = { clusterUid: newCluster(), node: "n1" };
+  const cut = await PowerCut.watch();
+  onTestFinished(() => cut.end());
+  const driver = stage.driver(identity);
+  const { id } = await runReady(driver, specOf(idle), "up");
+  const left = mkdtempSync(join(tmpdir(), "swain-power-cut-"));
+  onTestFinished(() => rmSync(left, { recursive: true, force: true }));
+  cut.leave(data, left);
+  const ports = { clock: systemClock, sockets: systemSockets, cgroups };
+  const next = createProcessDriver({ data: left, identity: () => identity, ...ports });
+  onTestFinished(() => next.close());
+  // The agent that noted the start takes "created" for a start that did not come to pass.
+  expect(await next.list()).toMatchObject([{ id, state: "exited", exitCode: null }]);
 });
 
 it("programs and folders that cannot be run are refused before the start", async () => {

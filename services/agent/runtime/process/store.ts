@@ -9,9 +9,10 @@
 // The run before the newest is kept for its output.
 // They hold the manifest's variables, so only this user may read them.
 import { createHash } from "node:crypto";
-import { readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { SwainError } from "../../../kernel/errors.ts";
+import { systemDisk } from "../../../kernel/node/disk.ts";
 import { makeFolder } from "../../../kernel/node/folder.ts";
 import type { ContainerSpec, DriverIdentity, PublishedPort } from "../driver.ts";
 
@@ -68,10 +69,7 @@ export class ProcessStore {
   }
 
   async writeSpec(id: string, stored: StoredSpec): Promise<void> {
-    await guarded(async () => {
-      makeFolder(this.folder(id));
-      await writeJson(join(this.folder(id), "spec.json"), stored);
-    });
+    await systemDisk.writeAtomic(join(this.folder(id), "spec.json"), JSON.stringify(stored));
   }
 
   run(id: string): Promise<Run | null> {
@@ -85,11 +83,14 @@ export class ProcessStore {
     return names.length === 0 ? null : run;
   }
 
-  /** Makes the folder of a new run and then names it the newest; the folders of runs before the last one go. */
+  /**
+   * Makes the folder of a new run and then names it the newest; the folders of runs before the last one go. It is on disk before the
+   * program starts: after a power cut, a run that nobody knows of would be taken for one that never was, and a job run again.
+   */
   async beginRun(id: string, run: Run): Promise<void> {
     await guarded(async () => {
       makeFolder(this.runFolder(id, run));
-      await writeJson(join(this.folder(id), "run.json"), run);
+      await systemDisk.writeAtomic(join(this.folder(id), "run.json"), JSON.stringify(run));
       for (const name of await readdir(this.folder(id))) {
         if (!name.startsWith("run-") || name === `run-${run.number}` || name === `run-${run.number - 1}`) continue;
         await rm(join(this.folder(id), name), { recursive: true, force: true });
@@ -155,11 +156,6 @@ async function readJson<T>(path: string): Promise<T | null> {
   } catch {
     return null;
   }
-}
-
-async function writeJson(path: string, value: unknown): Promise<void> {
-  await writeFile(`${path}.new`, JSON.stringify(value), { mode: 0o600 });
-  await rename(`${path}.new`, path);
 }
 
 async function guarded(work: () => Promise<void>): Promise<void> {
