@@ -127,6 +127,7 @@ export class Observer {
   private isWhole = true;
   /** When the log last lost something. */
   private forgotAt = -Infinity;
+  private saidRefused = false;
   /** `node:port` → the pod that was stopped there at the cluster's wish, and when. */
   private readonly stopped = new Map<string, { readonly pod: string; readonly at: number }>();
 
@@ -360,6 +361,14 @@ export class Observer {
     if (!places.every((place) => this.troubles.isClean(place, ms, slow))) return;
     this.stopped.delete(`${node}:${port}`);
     this.violate("7", `proxy ${proxy} still connects to ${found.pod} on ${node}, which was stopped`);
+  }
+
+  /** So many items of plans and reports the controllers' own checkers have refused, all of them together. */
+  onRefused(count: number): void {
+    if (count === 0 || this.saidRefused) return;
+    // The same is refused again with every plan: once is enough.
+    this.saidRefused = true;
+    this.violate("plan", "a controller plans what its own checker refuses (PLAN_REFUSED)");
   }
 
   /** After everything: what was acknowledged must be in the log for good. */

@@ -109,6 +109,7 @@ export async function simulate(plan: Plan): Promise<Outcome> {
   const counting = new Counting(world, injector);
   while (world.timeline.now < underFaultsMs && !isOver()) {
     await world.pass(Math.min(lookMs, underFaultsMs - world.timeline.now));
+    world.observer.onRefused(refusedIn(world));
     if (world.timeline.now % hourMs === 0) counting.next();
     if (world.timeline.now % contentsMs === 0) contents.look(world);
     const { records: written } = world.observer;
@@ -121,6 +122,7 @@ export async function simulate(plan: Plan): Promise<Outcome> {
   const asked = askedIn(world);
   const { records } = world.observer;
   if (!isOver()) await end(world, injector);
+  world.observer.onRefused(refusedIn(world));
   const { answered, refused, broken } = world.requests;
   return {
     seed,
@@ -142,6 +144,10 @@ export async function simulate(plan: Plan): Promise<Outcome> {
     },
   };
 }
+
+/** By the checkers of all controllers, in all their runs. */
+const refusedIn = ({ controllers }: World): number =>
+  controllers.reduce((sum, { counters }) => sum + counters.refused, 0);
 
 const askedIn = ({ operators }: World): number => operators.reduce((sum, { asked }) => sum + asked, 0);
 

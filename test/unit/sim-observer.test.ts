@@ -100,3 +100,20 @@ describe("a log that lost the order to stop a pod", () => {
     expect(blamed()).toEqual([blame()]);
   });
 });
+
+describe("a controller whose plans its own checker refuses", () => {
+  it("is blamed once, and none is where nothing was refused", () => {
+    const observer = new Observer(
+      () => 7000,
+      new Troubles(() => 7000),
+      () => [],
+    );
+    observer.onRefused(0);
+    expect(observer.violations).toEqual([]);
+    observer.onRefused(3);
+    observer.onRefused(36);
+    expect(observer.violations).toEqual([
+      { at: 7000, invariant: "plan", message: expect.stringContaining("PLAN_REFUSED") },
+    ]);
+  });
+});
