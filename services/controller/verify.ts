@@ -5,6 +5,7 @@ import type { SnapshotLine } from "../../schemas/generated/types.ts";
 import type { Bus } from "../bus/port.ts";
 import type { BucketName } from "../bus/subjects.ts";
 import { bucketOrder, subjectsOf } from "../bus/subjects.ts";
+import type { ReadState } from "../core/model.ts";
 import { projection, projectionKeys } from "../core/project.ts";
 import { encodeState } from "../core/snapshot/encode.ts";
 import type { Clock } from "../kernel/clock.ts";
@@ -198,18 +199,29 @@ async function compare(
   let keys = 0;
   for (const bucket of bucketOrder) {
     const stored = await bus.bucket(buckets[bucket]).load();
-    const wanted = projectionKeys(ledger.state, bucket);
-    keys += wanted.length;
-    for (const key of wanted) {
-      const expected = projection(ledger.state, bucket, key);
-      const found = stored.get(key)?.value ?? null;
-      stored.delete(key);
-      if (found !== expected)
-        differences.push({ bucket, key, kind: found === null ? "missing" : "different", expected, found });
-    }
-    for (const [key, { value }] of stored) {
-      if (value !== null) differences.push({ bucket, key, kind: "stray", expected: null, found: value });
-    }
+    const values = new Map([...stored].flatMap(([key, { value }]) => (value === null ? [] : [[key, value] as const])));
+    keys += projectionKeys(ledger.state, bucket).length;
+    differences.push(...differencesOf(ledger.state, bucket, values));
   }
   return { keys, differences };
+}
+
+/** How the values of a bucket, by key, differ from what the state says they are. Pure. */
+export function differencesOf(
+  state: ReadState,
+  bucket: BucketName,
+  values: ReadonlyMap<string, string>,
+): readonly Difference[] {
+  const differences: Difference[] = [];
+  const wanted = new Set(projectionKeys(state, bucket));
+  for (const key of wanted) {
+    const expected = projection(state, bucket, key);
+    const found = values.get(key) ?? null;
+    if (found !== expected)
+      differences.push({ bucket, key, kind: found === null ? "missing" : "different", expected, found });
+  }
+  for (const [key, found] of values) {
+    if (!wanted.has(key)) differences.push({ bucket, key, kind: "stray", expected: null, found });
+  }
+  return differences;
 }

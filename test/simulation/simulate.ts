@@ -1,15 +1,11 @@
 // One simulated run: a world lives through a script of faults, is healed, and must come to rest as it was asked to.
 import { verifyState } from "../../services/controller/verify.ts";
-import { projection } from "../../services/core/project.ts";
 import { systemPacking } from "../../services/kernel/node/packing.ts";
 import { Chance } from "./chance.ts";
 import { script } from "./faults.ts";
 import type { Fault } from "./faults.ts";
-import { emptyState, foldRecord } from "../../services/core/fold/fold.ts";
-import type { State } from "../../services/core/model.ts";
-import { bucketOrder } from "../../services/bus/subjects.ts";
-import { projectionKeys } from "../../services/core/project.ts";
-import type { LogEntry, Violation } from "./observer.ts";
+import type { Violation } from "./observer.ts";
+import { Refold } from "./refold.ts";
 import { Contents } from "./contents.ts";
 import { Link } from "./bus/link.ts";
 import { settled } from "./wishes.ts";
@@ -77,8 +73,6 @@ const restMs = 60_000;
 const underWayMs = 15_000;
 /** So many records cannot be written without a snapshot becoming due, and tried again where it failed. */
 const recordsWithSnapshots = 5000;
-/** The log is folded anew each time it has grown so much. */
-const recordsPerRefold = 1000;
 /** Between two looks whether it is. */
 const lookMs = 1000;
 
@@ -103,7 +97,6 @@ export async function simulate(plan: Plan): Promise<Outcome> {
   injector.plan(faults);
   world.start();
   const isOver = (): boolean => plan.stopsAtFirst === true && world.observer.violations.length > 0;
-  let refolded = 0;
   const again = new Refold();
   const contents = new Contents();
   const counting = new Counting(world, injector);
@@ -112,10 +105,7 @@ export async function simulate(plan: Plan): Promise<Outcome> {
     world.observer.onRefused(refusedIn(world));
     if (world.timeline.now % hourMs === 0) counting.next();
     if (world.timeline.now % contentsMs === 0) contents.look(world);
-    const { records: written } = world.observer;
-    if (written - refolded < recordsPerRefold) continue;
-    again.compare(world);
-    refolded = written;
+    again.look(world);
   }
   counting.next();
   const hours = world.timeline.now / hourMs;
@@ -201,7 +191,9 @@ async function end(world: World, injector: Injector): Promise<void> {
     observer.violate("5", `${observer.records - records} events were written at rest`);
   }
   for (const what of unsettled(world)) observer.violate("5", what);
-  new Refold().compare(world);
+  const fresh = new Refold();
+  if (!fresh.compare(world)) observer.violate("8", "no leader has folded the log to its end");
+  fresh.whole(world);
   await verify(world);
   observer.finish();
 }
@@ -234,47 +226,6 @@ function unsettled(world: World): string[] {
     if (differs) wrong.push(`node ${name} runs [${running.join(", ")}] instead of [${wanted.join(", ")}]`);
   }
   return wrong;
-}
-
-const decoder = new TextDecoder();
-
-/** The log folded anew must give the state that was folded as it grew. Goes on where it was, or a long log would take its time. */
-class Refold {
-  private state = emptyState();
-  /** Records of the archive folded so far, and which archive that was. */
-  private folded = 0;
-  private losses = 0;
-
-  compare({ observer }: World): void {
-    const { archive, losses } = observer;
-    if (losses.length !== this.losses) {
-      this.state = emptyState();
-      this.folded = 0;
-      this.losses = losses.length;
-    }
-    for (; this.folded < archive.length; this.folded += 1) {
-      const { sequence, data } = archive[this.folded] as LogEntry;
-      foldRecord(this.state, { sequence, event: parsed(decoder.decode(data)) });
-    }
-    for (const difference of differences(this.state, observer.state)) observer.violate("8", difference);
-  }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function differences(one: State, other: State): string[] {
-  return bucketOrder.flatMap((bucket) => {
-    const keys = new Set([...projectionKeys(one, bucket), ...projectionKeys(other, bucket)]);
-    return [...keys]
-      .filter((key) => projection(one, bucket, key) !== projection(other, bucket, key))
-      .map((key) => `${bucket} ${key} differs between two folds of one log`);
-  });
 }
 
 /** Stream and buckets, read as `swain state verify` reads them. */

@@ -47,6 +47,7 @@ export interface Counters {
   reconnects: number;
 }
 
+const decoder = new TextDecoder();
 const noLog = { last: 0, get: (): undefined => undefined };
 
 /** The server pings a silent client this often, and gives it up at the first time after two went unanswered. */
@@ -234,6 +235,17 @@ export class SimServer {
     );
     this.looked.set(stream, { version: stream.version, revisions });
     return revisions;
+  }
+
+  /** What a bucket holds, by key. */
+  values(bucket: string): ReadonlyMap<string, string> {
+    const prefix = `$KV.${bucket}.`;
+    const newest = this.js.streams.get(`KV_${bucket}`)?.newestOfEach(() => true) ?? [];
+    return new Map(
+      newest.flatMap(({ subject, data }) =>
+        data.length === 0 ? [] : [[subject.slice(prefix.length), decoder.decode(data)] as const],
+      ),
+    );
   }
 
   /** All watches and followers lose their consumer, and are not told. */

@@ -4,6 +4,7 @@ import { subjectsOf } from "../../../services/bus/subjects.ts";
 import { Controller } from "../../../services/controller/controller.ts";
 import { noCounts } from "../../../services/controller/counters.ts";
 import type { Counters } from "../../../services/controller/counters.ts";
+import type { ControllerView } from "../../../services/controller/figures.ts";
 import { noMeasures } from "../../../services/controller/figures.ts";
 import { snapshotPolicy } from "../../../services/controller/snapshot/policy.ts";
 import type { SnapshotPolicy } from "../../../services/controller/snapshot/policy.ts";
@@ -33,6 +34,12 @@ export class ControllerProcess extends Process {
 
   get leads(): boolean {
     return this.exists && this.controller?.leads === true;
+  }
+
+  /** Its own folded state, and what waits while it leads; undefined while it has none. Nothing else looks into a part. */
+  get view(): ControllerView | undefined {
+    if (!this.exists) return undefined;
+    return (this.controller as unknown as { look(): ControllerView } | undefined)?.look();
   }
 
   /** Ends it as an operator does. */
