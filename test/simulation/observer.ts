@@ -10,6 +10,7 @@ import { keyOf } from "../../services/core/model.ts";
 import type { ReadPod, State } from "../../services/core/model.ts";
 import { mayBeSameTemplate } from "../../services/core/template.ts";
 import { controllerNames } from "./faults.ts";
+import { Serving } from "./serving.ts";
 import { Silence } from "./silence.ts";
 import type { Troubles } from "./troubles.ts";
 import type { Answer } from "./world/operator.ts";
@@ -107,6 +108,8 @@ export class Observer {
   private readonly running: () => readonly Running[];
   /** What is said of nodes that are not heard. */
   readonly silence: Silence;
+  /** What proxies connect to and carry. */
+  readonly serving: Serving;
   /** Operation → sequences of the events that carried it. */
   private readonly operations = new Map<string, number[]>();
   /** Changes that were acknowledged: operation → sequence. */
@@ -128,6 +131,8 @@ export class Observer {
   /** When the log last lost something. */
   private forgotAt = -Infinity;
   private saidRefused = false;
+  /** Event time of the last election. */
+  private electedAt = 0;
   /** `node:port` → the pod that was stopped there at the cluster's wish, and when. */
   private readonly stopped = new Map<string, { readonly pod: string; readonly at: number }>();
 
@@ -136,6 +141,9 @@ export class Observer {
     this.troubles = troubles;
     this.running = running;
     this.silence = new Silence(now, troubles, (message) => this.violate("liveness", message));
+    this.serving = new Serving(now, troubles, (message) => {
+      if (this.isWhole) this.violate("7", message);
+    });
   }
 
   violate(invariant: string, message: string): void {
@@ -153,7 +161,8 @@ export class Observer {
     if (outcome === "foreign") this.foreign(sequence);
     if (outcome !== "accepted") return;
     for (const problem of before) this.violate("3", `event ${sequence}: ${problem}`);
-    const { operation, items } = event as Event;
+    const { operation, items, time } = event as Event;
+    if (sequence === this.state.epoch) this.electedAt = time;
     if (operation !== undefined) this.operation(operation, sequence);
     for (const item of items) this.item(item, sequence);
   }
@@ -166,6 +175,7 @@ export class Observer {
     this.strays += this.met;
     this.met = 0;
     this.stopped.clear();
+    this.serving.forget();
     this.revisions.clear();
     if (this.state.logId !== "") this.lastWanted = namesOfWanted(this.state);
     this.state = emptyState();
@@ -190,10 +200,12 @@ export class Observer {
 
   /** What the checker says of an event before it is folded; of strays it says nothing. */
   private before(event: unknown): string[] {
-    const { items, prev } = (event ?? {}) as Partial<Event>;
+    const { items, prev, time = 0 } = (event ?? {}) as Partial<Event>;
     if (!Array.isArray(items) || prev !== this.state.lastEventId || this.state.logId === "") return [];
     try {
-      return check(this.state, items).map(({ code, message }) => `${code} ${message}`);
+      // The clock that its leader had, and since when it had it: the first event of a term is stamped before the term begins.
+      const clock = { now: time, termAgeMs: time - this.electedAt };
+      return check(this.state, items, clock).map(({ code, message }) => `${code} ${message}`);
     } catch (error) {
       return [`the checker failed: ${String(error)}`];
     }
@@ -219,6 +231,7 @@ export class Observer {
   private pod(item: Extract<EventItem, { kind: "pod" }>, sequence: number): void {
     const key = keyOf(item.namespace, item.name);
     const pod = this.state.pods.get(key);
+    this.serving.onPod(this.state, item, key, sequence);
     if (item.verb === "assigned" && pod !== undefined) {
       if (fencedSpec(this.state, pod) !== null) this.fenced.set(key, `${pod.workload} ${pod.slot}`);
     }

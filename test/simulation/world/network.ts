@@ -17,14 +17,23 @@ export interface Attempt {
   readonly from: string;
   readonly node: string;
   readonly port: number;
+  /** Of the container that has the port; undefined where none runs. */
+  readonly pod: string | undefined;
   readonly taken: boolean;
 }
 
+/** A request that a proxy carries at this moment. */
+export interface Carried {
+  readonly proxy: string;
+  /** Virtual milliseconds. */
+  readonly since: number;
+}
+
 const tripMs = 0.2;
-/** Requests take this long; a few stay open much longer. */
+/** Requests take this long; some stay open for as long as a drain may take, and longer. */
 const shortMs = [1, 40] as const;
-const longMs = [500, 6000] as const;
-const longShare = 0.05;
+const longMs = [500, 15_000] as const;
+const longShare = 0.2;
 
 class Client implements Connection {
   carried = 0;
@@ -69,10 +78,14 @@ class Client implements Connection {
 
 class Backend implements Connection {
   readonly carried = 100;
+  private readonly run: Run;
+  private readonly proxy: string;
   private readonly container: SimContainer;
   private readonly startedAt: number;
 
-  constructor(container: SimContainer) {
+  constructor(run: Run, proxy: string, container: SimContainer) {
+    this.run = run;
+    this.proxy = proxy;
     this.container = container;
     this.startedAt = container.startedAt;
   }
@@ -94,11 +107,14 @@ class Backend implements Connection {
   destroy(): void {}
 
   /** True when the container ran on to the end of the request. */
-  async serve({ chance, timeline }: Network): Promise<boolean> {
+  async serve({ chance, timeline, open }: Network): Promise<boolean> {
     const [least, most] = chance.hits(longShare) ? longMs : shortMs;
+    const carried = { pod: this.container.spec.pod, run: this.run, proxy: this.proxy, since: timeline.now };
+    open.add(carried);
     await new Promise<void>((resolve) => {
       timeline.after(chance.between(least, most), resolve);
     });
+    open.delete(carried);
     return this.container.state === "running" && this.container.startedAt === this.startedAt;
   }
 }
@@ -109,6 +125,8 @@ export class Network {
   /** By address. */
   private readonly nodes = new Map<string, AgentProcess>();
   private readonly listeners = new Map<string, (connection: Connection) => void>();
+  /** Requests under way. */
+  readonly open = new Set<Carried & { readonly pod: string; readonly run: Run }>();
   /** Told of every connect to a node. */
   onAttempt: (attempt: Attempt) => void = () => {};
 
@@ -126,6 +144,11 @@ export class Network {
     const accept = this.listeners.get(`${machine.name}:${port}`);
     accept?.(new Client(this, onEnd));
     return accept !== undefined;
+  }
+
+  /** Requests that proxies which are alive carry to a pod. */
+  carriedTo(pod: string): Carried[] {
+    return [...this.open].filter((one) => one.pod === pod && one.run.isAlive);
   }
 
   /** The sockets of one run of a process. */
@@ -168,10 +191,10 @@ export class Network {
       .all()
       .find((one) => one.state === "running" && one.ports.some(({ hostPort }) => hostPort === port));
     const taken = container !== undefined && node.engine.isReady(container);
-    this.onAttempt({ from: machine.name, node: node.name, port, taken });
+    this.onAttempt({ from: machine.name, node: node.name, port, pod: container?.spec.pod, taken });
     await run.hop(tripMs);
     if (!taken) throw new SwainError("CONNECT_FAILED", `${host}:${port} refuses`);
-    return new Backend(container);
+    return new Backend(run, machine.name, container);
   }
 
   private listen(

@@ -104,7 +104,11 @@ export class World {
     );
     const own = this.chance.stream("onlooker");
     this.onlooker = { clock: new ProcessClock(timeline), random: own.random, ids: own.ids };
-    this.network.onAttempt = ({ from, node, port }) => this.observer.onAttempt(from, node, port);
+    this.network.onAttempt = ({ from, node, port, pod }) => {
+      this.observer.onAttempt(from, node, port);
+      this.observer.serving.onAttempt(this.observer.state, { proxy: from, port, pod });
+    };
+    this.observer.serving.carriedTo = (pod) => this.network.carriedTo(pod);
     this.sendRequests(3_600_000 / options.requestsPerHour);
     this.lookAtProxies();
   }

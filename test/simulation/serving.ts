@@ -1,0 +1,67 @@
+// What proxies may connect to, and what they carry to a pod that is to stop, held against the log.
+import type { EventItem } from "../../schemas/generated/types.ts";
+import type { Key, State } from "../../services/core/model.ts";
+import { parseDurationMs } from "../../services/core/quantity.ts";
+import { controllerNames } from "./faults.ts";
+import type { Troubles } from "./troubles.ts";
+import type { Carried } from "./world/network.ts";
+
+/** A proxy with which, and with what it heard of, nothing was wrong for this long is heard, and hears. */
+const cleanMs = 15_000;
+
+type PodItem = Extract<EventItem, { kind: "pod" }>;
+
+export class Serving {
+  private readonly now: () => number;
+  private readonly troubles: Troubles;
+  private readonly violate: (message: string) => void;
+  /** Requests under way to a pod. */
+  carriedTo: (pod: Key) => readonly Carried[] = () => [];
+  /** Pods → when the event came that took them out of the endpoints. */
+  private readonly leftAt = new Map<Key, number>();
+
+  constructor(now: () => number, troubles: Troubles, violate: (message: string) => void) {
+    this.now = now;
+    this.troubles = troubles;
+    this.violate = violate;
+  }
+
+  /** A proxy connects to a container of a pod: only one that was ready once is ever told to it. */
+  onAttempt(
+    { pods, workloads }: State,
+    { proxy, port, pod }: { readonly proxy: string; readonly port: number; readonly pod: Key | undefined },
+  ): void {
+    const found = pods.get(pod ?? "");
+    if (found === undefined || found.wasReady) return;
+    // A port of its own may have been another pod's a moment ago.
+    if (workloads.get(found.workload)?.templates.get(found.template)?.hostPorts.includes(port) === true) return;
+    this.violate(`proxy ${proxy} connects to ${found.key}, which is ${found.state} and never was ready`);
+  }
+
+  /** An event says something of a pod. */
+  onPod(state: State, item: PodItem, key: Key, sequence: number): void {
+    if (item.verb === "stopping") this.leftAt.set(key, this.now());
+    if (item.verb !== "drained") return;
+    const leftAt = this.leftAt.get(key);
+    this.leftAt.delete(key);
+    const pod = state.pods.get(key);
+    if (item.reason !== "DRAINED" || leftAt === undefined || pod === undefined || !state.servicesOf.has(pod.workload))
+      return;
+    const waited = state.time - pod.since;
+    // A leader whose clock is behind the one before it counts the time of its own term: event times say nothing then.
+    const timeout = parseDurationMs(state.workloads.get(pod.workload)?.spec.drainTimeout ?? "10s");
+    if (waited < 0 || waited >= timeout) return;
+    const isClean = (place: string): boolean => this.troubles.isClean(place, cleanMs + this.now() - leftAt);
+    if (!["bus", ...controllerNames].every(isClean)) return;
+    const open = this.carriedTo(key).filter(({ proxy, since }) => since < leftAt && isClean(proxy));
+    if (open.length === 0) return;
+    this.violate(
+      `event ${sequence}: ${key} is drained after ${waited} ms of ${timeout} while ${open[0]?.proxy} carries ${open.length} requests to it`,
+    );
+  }
+
+  /** The log lost its end: what was seen of it counts no more. */
+  forget(): void {
+    this.leftAt.clear();
+  }
+}

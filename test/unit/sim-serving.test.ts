@@ -1,0 +1,86 @@
+// What the simulation says of proxies that connect to a pod too early, and of pods that stop too early under what they carry.
+import { beforeEach, describe, expect, it } from "vitest";
+import { Serving } from "../simulation/serving.ts";
+import { Troubles } from "../simulation/troubles.ts";
+import type { Carried } from "../simulation/world/network.ts";
+import { serviceManifest, TestCluster, workloadManifest } from "../support/core.ts";
+
+describe("a pod of a service", () => {
+  let now: number;
+  let cluster: TestCluster;
+  let serving: Serving;
+  let troubles: Troubles;
+  let said: string[];
+  let carried: Carried[];
+
+  beforeEach(() => {
+    now = 100_000;
+    cluster = new TestCluster({ n1: {} });
+    troubles = new Troubles(() => now);
+    said = [];
+    carried = [];
+    serving = new Serving(
+      () => now,
+      troubles,
+      (message) => said.push(message),
+    );
+    serving.carriedTo = () => carried;
+    cluster.apply(workloadManifest("web", { replicas: 1, drainTimeout: "10s" }), serviceManifest("web"));
+  });
+
+  it("is connected to only once it was ready", () => {
+    cluster.settle();
+    const pod = cluster.pods()[0]!.key;
+    serving.onAttempt(cluster.state, { proxy: "p1", port: 20_000, pod });
+    expect(said).toEqual([`proxy p1 connects to ${pod}, which is assigned and never was ready`]);
+    cluster.converge();
+    serving.onAttempt(cluster.state, { proxy: "p1", port: 20_000, pod });
+    serving.onAttempt(cluster.state, { proxy: "p1", port: 20_000, pod: undefined });
+    expect(said).toHaveLength(1);
+  });
+
+  describe("that drains", () => {
+    let key: string;
+    const drained = (ms: number): void => {
+      now += ms;
+      cluster.state.time = cluster.state.pods.get(key)!.since + ms;
+      const { namespace, name } = cluster.state.pods.get(key)!;
+      const item = { kind: "pod", verb: "drained", namespace, name, reason: "DRAINED", message: "" } as const;
+      serving.onPod(cluster.state, item, key, 7);
+    };
+
+    beforeEach(() => {
+      cluster.converge();
+      key = cluster.pods()[0]!.key;
+      cluster.apply(workloadManifest("web", { replicas: 0, drainTimeout: "10s" }));
+      const { namespace, name } = cluster.state.pods.get(key)!;
+      const item = {
+        kind: "pod",
+        verb: "stopping",
+        namespace,
+        name,
+        drain: true,
+        reason: "SCALED",
+        message: "",
+      } as const;
+      serving.onPod(cluster.state, item, key, 6);
+    });
+
+    it("is blamed for what was open before and still is", () => {
+      carried = [{ proxy: "p1", since: now - 1 }];
+      drained(9000);
+      expect(said).toEqual([`event 7: ${key} is drained after 9000 ms of 10000 while p1 carries 1 requests to it`]);
+    });
+
+    it("is not where nothing is open, or came later, or the timeout is over, or the proxy may not have been heard", () => {
+      drained(9000);
+      carried = [{ proxy: "p1", since: now + 1 }];
+      drained(9000);
+      carried = [{ proxy: "p1", since: 0 }];
+      drained(10_000);
+      troubles.begin("p1", "pause")();
+      drained(9000);
+      expect(said).toEqual([]);
+    });
+  });
+});
