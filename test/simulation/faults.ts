@@ -108,6 +108,16 @@ const drills: readonly ((chance: Chance) => readonly DrillPart[])[] = [
     { kind: "gappy", whom: [...proxyNames], forMs: chance.whole(2000, 10_000) },
     { kind: "killContainers", whom: some(chance, 5), forMs: 0 },
   ],
+  // Containers crash, crash again, and once more after they ran for long.
+  (chance) => {
+    const whom = some(chance, 5);
+    return [0, 2500, 6000, chance.whole(65_000, 80_000)].map((laterMs) => ({
+      kind: "killContainers",
+      whom,
+      forMs: 0,
+      laterMs,
+    }));
+  },
   // A leader is followed by another, whose election a server that does not sync loses at once.
   (chance) => [
     { kind: "kill", whom: [leader], forMs: chance.whole(100, 20_000) },

@@ -10,6 +10,8 @@ import { keyOf } from "../../services/core/model.ts";
 import type { ReadPod, State } from "../../services/core/model.ts";
 import { mayBeSameTemplate } from "../../services/core/template.ts";
 import { controllerNames } from "./faults.ts";
+import { Restarts } from "./restarts.ts";
+import { overPromised } from "./room.ts";
 import { Serving } from "./serving.ts";
 import { Silence } from "./silence.ts";
 import type { Troubles } from "./troubles.ts";
@@ -110,6 +112,7 @@ export class Observer {
   readonly silence: Silence;
   /** What proxies connect to and carry. */
   readonly serving: Serving;
+  readonly restarts: Restarts;
   /** Operation → sequences of the events that carried it. */
   private readonly operations = new Map<string, number[]>();
   /** Changes that were acknowledged: operation → sequence. */
@@ -141,6 +144,7 @@ export class Observer {
     this.troubles = troubles;
     this.running = running;
     this.silence = new Silence(now, troubles, (message) => this.violate("liveness", message));
+    this.restarts = new Restarts(now, troubles, (message) => this.violate("14", message));
     this.serving = new Serving(now, troubles, (message) => {
       if (this.isWhole) this.violate("7", message);
     });
@@ -232,6 +236,10 @@ export class Observer {
     const key = keyOf(item.namespace, item.name);
     const pod = this.state.pods.get(key);
     this.serving.onPod(this.state, item, key, sequence);
+    this.restarts.onPod(item, pod?.node, key, sequence);
+    const over = item.verb === "assigned" ? overPromised(this.state, item.node) : null;
+    if (over !== null)
+      this.violate("3", `event ${sequence}: more is promised of the node of ${key} than it has: ${over}`);
     if (item.verb === "assigned" && pod !== undefined) {
       if (fencedSpec(this.state, pod) !== null) this.fenced.set(key, `${pod.workload} ${pod.slot}`);
     }
@@ -348,6 +356,7 @@ export class Observer {
   /** An agent starts a container. */
   onStart(node: string, container: ContainerInfo): void {
     for (const { hostPort } of container.ports) this.stopped.delete(`${node}:${hostPort}`);
+    this.restarts.onStart(node, container.pod);
     if (this.over.has(container.pod)) {
       this.violate("2", `node ${node} starts ${container.pod}, which had stopped for good`);
     }

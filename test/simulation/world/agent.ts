@@ -19,11 +19,15 @@ export class AgentProcess extends Process {
   readonly engine: SimEngine;
   readonly calls: EngineCalls;
 
-  constructor(surroundings: Surroundings, machine: Machine, calls: EngineCalls) {
+  private readonly cpuMillis: number;
+
+  /** `cpuMillis`: what its node has. */
+  constructor(surroundings: Surroundings, machine: Machine, calls: EngineCalls, cpuMillis: number) {
     super(surroundings, machine.name);
     this.machine = machine;
     this.engine = new SimEngine(new ProcessClock(surroundings.timeline));
     this.calls = calls;
+    this.cpuMillis = cpuMillis;
   }
 
   protected async main(run: Run, log: Logger): Promise<void> {
@@ -41,13 +45,21 @@ export class AgentProcess extends Process {
         prober: this.prober(run),
         openDriver: (identity) => throughCalls(run, this.calls, createSimDriver(this.engine, identity)),
       },
-      { cluster, node: this.name, data: "/data", facts: factsOf(this.machine) },
+      { cluster, node: this.name, data: "/data", facts: factsOf(this.machine, this.cpuMillis) },
     );
     await agent.start();
     const bus = await run.connect(`agent ${this.name}`, this.machine.link(), subjectsOf(cluster).node.inbox(this.name));
     if (!run.isAlive) return;
     agent.attach(bus, bus);
     await new Promise<never>(() => {});
+  }
+
+  /** How long the container of a pod ran that has ended now, milliseconds; null when there is none. */
+  lastRunMs(pod: string): number | null {
+    const ended = this.engine.all().find(({ spec, state }) => spec.pod === pod && state === "exited");
+    // It prints when it starts and when it ends.
+    const [started, exited] = ended?.lines.slice(-2) ?? [];
+    return started === undefined || exited === undefined ? null : exited.time - started.time;
   }
 
   private prober(run: Run): Prober {
@@ -59,13 +71,13 @@ export class AgentProcess extends Process {
   }
 }
 
-const factsOf = ({ name, address }: Machine): Omit<NodeFacts, "engine"> => ({
+const factsOf = ({ name, address }: Machine, cpuMillis: number): Omit<NodeFacts, "engine"> => ({
   hostname: name,
   host: name.padEnd(16, "0"),
   advertise: address,
   runtime: "sim",
   fencing: true,
-  capacity: { cpuMillis: 4000, memoryBytes: 8 * 1024 ** 3, pods: 100 },
+  capacity: { cpuMillis, memoryBytes: 8 * 1024 ** 3, pods: 100 },
   labels: {},
   version: "0.1.0",
   arch: "x64",

@@ -43,6 +43,10 @@ const stepMs = 20;
 const proxyLookMs = 1000;
 /** Of a server that does not sync each write: shorter than real ones', or every power cut would take all there is. */
 const syncIntervalMs = 10_000;
+/** What nodes have; each pod asks for 100. */
+const plentyMillis = 4000;
+const scarceMillis = [250, 300, 500] as const;
+const scarceShare = 0.7;
 const operators = ["o1", "o2", "o3"] as const;
 /** One that asks once, without the CLI's client. */
 const plainOperator = "o3";
@@ -92,7 +96,13 @@ export class World {
     const logger = (process: string): Logger => loggerOf(this.trace, process);
     const surroundings: Surroundings = { timeline, server: this.server, chance: this.chance, cluster, logger };
     this.controllers = controllerNames.map((name, at) => new ControllerProcess(surroundings, machine(name, 1, at)));
-    this.agents = nodeNames.map((name, at) => this.makeAgent(surroundings, machine(name, 2, at)));
+    // Room for all pods, or, on most nodes of every other world, for a few.
+    const room = this.chance.stream("room");
+    const isScarce = room.hits(0.5);
+    this.agents = nodeNames.map((name, at) => {
+      const cpuMillis = isScarce && room.hits(scarceShare) ? room.pick(scarceMillis) : plentyMillis;
+      return this.makeAgent(surroundings, machine(name, 2, at), cpuMillis);
+    });
     this.proxies = proxyNames.map((name, at) => new ProxyProcess(surroundings, machine(name, 3, at), this.network));
     const everyMs = (operators.length * 3_600_000) / options.changesPerHour;
     this.operators = operators.map(
@@ -108,6 +118,8 @@ export class World {
       this.observer.onAttempt(from, node, port);
       this.observer.serving.onAttempt(this.observer.state, { proxy: from, port, pod });
     };
+    this.observer.restarts.lastRunMs = (node, pod) =>
+      this.agents.find(({ name }) => name === node)?.lastRunMs(pod) ?? null;
     this.observer.serving.carriedTo = (pod) => this.network.carriedTo(pod);
     this.sendRequests(3_600_000 / options.requestsPerHour);
     this.lookAtProxies();
@@ -167,7 +179,7 @@ export class World {
     }
   }
 
-  private makeAgent(surroundings: Surroundings, place: Machine): AgentProcess {
+  private makeAgent(surroundings: Surroundings, place: Machine, cpuMillis: number): AgentProcess {
     const calls = new EngineCalls(this.chance.stream(`engine of ${place.name}`), {
       onEnd: (container) => {
         this.look();
@@ -183,7 +195,7 @@ export class World {
     place.onWrite = (path, content) => {
       if (path.endsWith("/assignment.json")) this.observer.onAssignment(place.name, JSON.parse(content));
     };
-    const agent = new AgentProcess(surroundings, place, calls);
+    const agent = new AgentProcess(surroundings, place, calls, cpuMillis);
     this.network.add(agent);
     return agent;
   }
