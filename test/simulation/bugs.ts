@@ -61,6 +61,12 @@ export const bugs: readonly Bug[] = [
     replace: "const answers = still.map(() => false);",
   },
   {
+    name: "expiry without flush",
+    file: "controller/nodes/liveness",
+    find: "await this.context.bus.flush(pingMs);",
+    replace: "await Promise.resolve();",
+  },
+  {
     name: "late return forgotten",
     file: "core/admit/report",
     find: "const leaving = ",

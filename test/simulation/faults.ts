@@ -47,6 +47,8 @@ const kinds = {
   flap: { weight: 3, whom: "any", forMs: [2000, 30_000] },
   reset: { weight: 4, whom: "any", forMs: [0, 0] },
   slow: { weight: 4, whom: "any", forMs: [1000, 30_000] },
+  /** What comes for it waits in its own queue, though its connection is well. */
+  lagging: { weight: 2, whom: "controller", forMs: [4000, 20_000] },
   lossy: { weight: 6, whom: "any", forMs: [1000, 40_000] },
   gappy: { weight: 6, whom: "proxy", forMs: [500, 5000] },
   echoing: { weight: 4, whom: "agent", forMs: [2000, 40_000] },
@@ -108,6 +110,8 @@ const drills: readonly ((chance: Chance) => readonly DrillPart[])[] = [
     { kind: "gappy", whom: [...proxyNames], forMs: chance.whole(2000, 10_000) },
     { kind: "killContainers", whom: some(chance, 5), forMs: 0 },
   ],
+  // All that a leader hears it hears late, and for a while nothing.
+  (chance) => [{ kind: "lagging", whom: [leader], forMs: chance.whole(6000, 20_000) }],
   // Containers crash, crash again, and once more after they ran for long.
   (chance) => {
     const whom = some(chance, 5);

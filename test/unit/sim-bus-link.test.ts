@@ -57,6 +57,24 @@ it("keeps the order of a connection, however long each message takes, unless it 
   expect([...heard].sort((left, right) => Number(left) - Number(right))).toEqual(oneTo(100));
 });
 
+it("has one that lags read all late and in order, answers to a flush too, while what it sends arrives in time", async () => {
+  const world = await SimWorld.open();
+  const [sender, reader] = [await world.client(), await world.client()];
+  const [heard, heardBack] = [await world.hear(reader.bus, subject), await world.hear(sender.bus, `${subject}.back`)];
+  reader.link.lagMs = 5000;
+  for (const n of oneTo(3)) sender.bus.publish(subject, n);
+  reader.bus.publish(`${subject}.back`, "in time");
+  expect(await world.code(reader.bus.flush(600))).toBe("TIMEOUT");
+  expect([heard, heardBack, reader.bus.state()]).toEqual([[], ["in time"], "connected"]);
+  reader.link.lagMs = 0;
+  sender.bus.publish(subject, 4);
+  await world.time.pass(4000);
+  expect(heard).toEqual([]);
+  await world.time.pass(1000);
+  expect(heard).toEqual(oneTo(4));
+  await world.time.until(reader.bus.flush(600));
+});
+
 it("loses and doubles single messages by chance", async () => {
   const world = await SimWorld.open();
   const [sender, reader] = [await world.client(), await world.client()];

@@ -80,6 +80,7 @@ export class Connection implements Linked {
       random,
       link,
       open: link.down,
+      toClient: true,
       receive: (frame) => onDown(this, frame),
     });
     link.attach(this);

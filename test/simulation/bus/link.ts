@@ -28,6 +28,8 @@ export type Direction = "up" | "down";
 export class Link {
   /** Least and most that a message takes on the way, milliseconds. */
   latencyMs: readonly [number, number];
+  /** So much later the client reads what has come for it, milliseconds: its queue is long, and nothing of it is lost. */
+  lagMs = 0;
   private readonly connections = new Set<Linked>();
   private readonly passing = { up: true, down: true };
   private current: Chances | undefined;

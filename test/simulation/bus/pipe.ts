@@ -18,6 +18,8 @@ export interface PipeOptions<Frame> {
   readonly link: Link;
   readonly open: boolean;
   readonly receive: (frame: Frame) => void;
+  /** True for the way to the client, whose own queue may lag. */
+  readonly toClient?: boolean;
 }
 
 export class Pipe<Frame> {
@@ -25,6 +27,7 @@ export class Pipe<Frame> {
   private readonly random: Random;
   private readonly link: Link;
   private readonly receive: (frame: Frame) => void;
+  private readonly toClient: boolean;
   private readonly fire = (): void => this.onTimer();
   private frames: Frame[] = [];
   private due: number[] = [];
@@ -41,6 +44,7 @@ export class Pipe<Frame> {
     this.random = options.random;
     this.link = options.link;
     this.receive = options.receive;
+    this.toClient = options.toClient ?? false;
     this.open = options.open;
   }
 
@@ -117,8 +121,10 @@ export class Pipe<Frame> {
   }
 
   private latency(): number {
-    const [least, most] = this.link.latencyMs;
-    return least === most ? least : least + (most - least) * this.random.next();
+    const { latencyMs, lagMs } = this.link;
+    const [least, most] = latencyMs;
+    const way = least === most ? least : least + (most - least) * this.random.next();
+    return this.toClient ? way + lagMs : way;
   }
 
   private onTimer(): void {

@@ -22,6 +22,8 @@ const gappy = { ...worst, lose: 0.9, double: 0, delay: 0, reorder: 0, gap: 0.5 }
 /** The same where messages come twice, the second time late, after newer ones. */
 const echoing = { ...worst, lose: 0, double: 1, delay: 0, reorder: 0.6, gap: 0, delayMs: 6000 };
 const slowMs = [50, 900] as const;
+/** Longer than a flush may take, and mostly than a node may be silent. */
+const lagMs = [3000, 8000] as const;
 const jumpMs = 90_000;
 /** A machine is up again after this at most. */
 const bootMs = 3000;
@@ -129,6 +131,8 @@ export class Injector {
         return nothing;
       case "slow":
         return this.slow(machine, strength);
+      case "lagging":
+        return lag(machine, strength);
       case "lossy":
         return lossy(machine, worst, strength);
       case "gappy":
@@ -332,6 +336,14 @@ const fitting = (strength: number): ((data: Uint8Array) => boolean) | undefined 
 function cut(machine: Machine, directions: { up: boolean; down: boolean }): Undo {
   machine.pass(directions);
   return () => machine.pass({ up: true, down: true });
+}
+
+function lag(machine: Machine, strength: number): Undo {
+  const [least, most] = lagMs;
+  for (const link of machine.links) link.lagMs = least + (most - least) * strength;
+  return () => {
+    for (const link of machine.links) link.lagMs = 0;
+  };
 }
 
 function lossy(machine: Machine, most: typeof worst, strength: number): Undo {

@@ -32,6 +32,7 @@ export class Machine {
       link.up = first.up;
       link.down = first.down;
       link.latencyMs = first.latencyMs;
+      link.lagMs = first.lagMs;
       if (first.chances !== undefined) link.disturb(first.chances);
     }
     this.links.push(link);
