@@ -181,7 +181,17 @@ export const bugs: readonly Bug[] = [
 ];
 
 /** Modules of the simulation that judge: they use the program as it should be. */
-const judges = ["contents", "observer", "refold", "restarts", "room", "serving", "silence", "simulate"] as const;
+const judges = [
+  "contents",
+  "feed",
+  "observer",
+  "refold",
+  "restarts",
+  "room",
+  "serving",
+  "silence",
+  "simulate",
+] as const;
 
 /** The program with the bug in it, below the folder that is returned. Throws when the place is not there exactly once. */
 export function withBug(build: string, modules: string, bug: Bug): string {

@@ -10,6 +10,7 @@ import { keyOf } from "../../services/core/model.ts";
 import type { ReadPod, State } from "../../services/core/model.ts";
 import { mayBeSameTemplate } from "../../services/core/template.ts";
 import { controllerNames } from "./faults.ts";
+import { Feeds } from "./feed.ts";
 import { Restarts } from "./restarts.ts";
 import { overPromised } from "./room.ts";
 import { Serving } from "./serving.ts";
@@ -113,6 +114,7 @@ export class Observer {
   /** What proxies connect to and carry. */
   readonly serving: Serving;
   readonly restarts: Restarts;
+  readonly feeds: Feeds;
   /** Operation → sequences of the events that carried it. */
   private readonly operations = new Map<string, number[]>();
   /** Changes that were acknowledged: operation → sequence. */
@@ -145,6 +147,9 @@ export class Observer {
     this.running = running;
     this.silence = new Silence(now, troubles, (message) => this.violate("liveness", message));
     this.restarts = new Restarts(now, troubles, (message) => this.violate("14", message));
+    this.feeds = new Feeds(now, troubles, (message) => {
+      if (this.isWhole) this.violate("8", message);
+    });
     this.serving = new Serving(now, troubles, (message) => {
       if (this.isWhole) this.violate("7", message);
     });
@@ -167,6 +172,7 @@ export class Observer {
     for (const problem of before) this.violate("3", `event ${sequence}: ${problem}`);
     const { operation, items, time } = event as Event;
     if (sequence === this.state.epoch) this.electedAt = time;
+    this.feeds.onEvent(sequence, event as Event);
     if (operation !== undefined) this.operation(operation, sequence);
     for (const item of items) this.item(item, sequence);
   }
@@ -180,6 +186,7 @@ export class Observer {
     this.met = 0;
     this.stopped.clear();
     this.serving.forget();
+    this.feeds.forget();
     this.revisions.clear();
     if (this.state.logId !== "") this.lastWanted = namesOfWanted(this.state);
     this.state = emptyState();

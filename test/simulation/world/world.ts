@@ -23,6 +23,7 @@ import { understood } from "./next-version.ts";
 import { OperatorProcess } from "./operator.ts";
 import type { Process, Surroundings } from "./process.ts";
 import { ProxyProcess } from "./proxy.ts";
+import { WatcherProcess } from "./watcher.ts";
 
 export interface WorldOptions {
   readonly seed: string;
@@ -62,6 +63,7 @@ export class World {
   readonly agents: AgentProcess[];
   readonly proxies: ProxyProcess[];
   readonly operators: OperatorProcess[];
+  readonly watcher: WatcherProcess;
   /** What was wrong with each process, and with `bus`. */
   readonly troubles: Troubles;
   readonly requests: Record<Outcome | "unheard", number> = { answered: 0, refused: 0, broken: 0, unheard: 0 };
@@ -112,6 +114,7 @@ export class World {
           this.observer.onAnswer(answer);
         }),
     );
+    this.watcher = new WatcherProcess(surroundings, machine("watcher", 5, 0), this.observer.feeds);
     const own = this.chance.stream("onlooker");
     this.onlooker = { clock: new ProcessClock(timeline), random: own.random, ids: own.ids };
     this.network.onAttempt = ({ from, node, port, pod }) => {
@@ -130,7 +133,7 @@ export class World {
   }
 
   processes(): Process[] {
-    return [...this.controllers, ...this.agents, ...this.proxies, ...this.operators];
+    return [...this.controllers, ...this.agents, ...this.proxies, ...this.operators, this.watcher];
   }
 
   process(name: string): ControllerProcess | AgentProcess | ProxyProcess {
