@@ -60,6 +60,9 @@ export class Contents {
         found.push(`workload ${workload.name} has pods for ${filled} of ${replicas} slots, and none is made`);
     }
     for (const pod of state.pods.values()) {
+      const isBack = pod.state === "lost" && state.nodes.get(pod.node ?? "")?.state === "ready";
+      if (isBack && troubles.isClean(pod.node ?? "", settledMs) && lasts(`lost ${pod.key}`, settledMs))
+        found.push(`pod ${pod.key} stays lost though ${pod.node} is back`);
       const isSilent = pod.state !== "ready" && pod.state !== "stopped" && pod.reason === "" && pod.message === "";
       if (!isSilent || pod.unheard || (pod.node !== null && !troubles.isClean(pod.node, settledMs))) continue;
       if (lasts(`silent ${pod.key} ${pod.state}`, settledMs))
