@@ -4,10 +4,9 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { bugs, withBug } from "./bugs.ts";
-import { Pool, serve } from "./pool.ts";
+import { Pool, ran, serve } from "./pool.ts";
 import type { Ran } from "./pool.ts";
-import { shrink } from "./shrink.ts";
-import { leastPerHour, simulate } from "./simulate.ts";
+import { counting, reportOf } from "./report.ts";
 import type { Figures, Plan } from "./simulate.ts";
 
 const { values } = parseArgs({
@@ -23,8 +22,8 @@ const { values } = parseArgs({
     density: { type: "string", default: "1" },
     unsynced: { type: "boolean", default: false },
     trace: { type: "boolean", default: false },
-    /** Looks, when the seed fails, for as few of its faults as make it fail. */
-    shrink: { type: "boolean", default: false },
+    /** Where a seed fails, as few of its faults as make it fail are looked for during so many seconds. */
+    shrink: { type: "string", default: "60" },
     /** Ends a world with its first violation. */
     first: { type: "boolean", default: false },
     /** Runs with one of the deliberate bugs, by name; `all` looks for each within `seeds` worlds. */
@@ -35,8 +34,7 @@ const { values } = parseArgs({
 });
 
 const build = join(import.meta.dirname, "../..");
-const shownViolations = 10;
-const shownLines = 40;
+const shrinkMs = Number(values.shrink) * 1000;
 
 // A reader that has seen enough (`npm run sim … | head`) ends the run.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
@@ -56,50 +54,22 @@ const plan: Plan = {
 
 /** Runs one seed here. */
 async function here(): Promise<void> {
-  const whole = await simulate({ ...plan, ...(values.trace ? { onLine: out } : {}) });
-  const isShrunk = values.shrink && whole.violations.length > 0;
-  const outcome = isShrunk ? await shrink(plan, whole) : whole;
-  if (isShrunk) out(`of ${whole.faults.length} faults ${outcome.faults.length} are enough`);
-  const { user, system } = process.cpuUsage();
-  report({ ...outcome, cpuSeconds: (user + system) / 1e6 });
+  const outcome = await ran({ ...plan, ...(values.trace ? { onLine: out } : {}) }, shrinkMs);
+  reportOf(outcome).forEach(out);
   process.exitCode = outcome.violations.length > 0 ? 1 : 0;
 }
 
-/** Whether these hours had so many faults and changes that they count. */
-function counting({ hours, counted, faults, asked }: Figures): string {
-  const each = `${(faults / hours).toFixed(0)} faults and ${(asked / hours).toFixed(0)} changes an hour`;
-  return `counted: ${counted.toFixed(1)} of ${hours.toFixed(1)} hours (${each}, at least ${leastPerHour.faults} and ${leastPerHour.asked})`;
-}
-
-function report({ seed, digest, violations, faults, trace, figures, cpuSeconds }: Ran): void {
-  out(
-    `seed ${seed}: ${violations.length} violations, digest ${digest}, ${cpuSeconds.toFixed(1)} s of CPU, ${JSON.stringify(figures)}`,
-  );
-  out(`  ${counting(figures)}`);
-  if (violations.length === 0) return;
-  for (const { at, invariant, message } of violations.slice(0, shownViolations)) {
-    out(`  ${(at / 1000).toFixed(3)} s, invariant ${invariant}: ${message}`);
-  }
-  const first = violations[0]?.at ?? 0;
-  out("  faults before it:");
-  for (const { at, forMs, kind, whom } of faults.filter((fault) => fault.at <= first).slice(-shownViolations)) {
-    out(`    ${(at / 1000).toFixed(3)} s, for ${forMs} ms: ${kind} ${whom.join(" ")}`);
-  }
-  out("  what happened then:");
-  for (const line of trace.filter((text) => Number(text.split(" ")[0]) <= first).slice(-shownLines)) out(`    ${line}`);
-}
-
 /** Seeds in turn, on every core; ends early when `onRan` says that it is enough. A world that does not end is none. */
-async function many(folder: string, count: number, wanted: Plan, onRan: (ran: Ran) => boolean): Promise<number> {
+async function many(folder: string, count: number, wanted: Plan, onRan: (outcome: Ran) => boolean): Promise<number> {
   let begun = 0;
   let lost = 0;
-  const pool = new Pool(join(folder, "test/simulation/main.js"), count);
+  const pool = new Pool(join(folder, "test/simulation/main.js"), count, values.bug === undefined ? shrinkMs : 0);
   await pool.run(
     () => ({ ...wanted, seed: count === 1 ? values.seed : `${values.seed}-${(begun += 1)}` }),
-    (seed, ran) => {
-      if (typeof ran !== "string") return onRan(ran);
+    (seed, outcome) => {
+      if (typeof outcome !== "string") return onRan(outcome);
       lost += 1;
-      out(`seed ${seed} did not end: ${ran}`);
+      out(`seed ${seed} did not end: ${outcome}`);
       return false;
     },
   );
@@ -112,9 +82,9 @@ async function search(name: string): Promise<void> {
   const folder = withBug(build, join(build, "../node_modules"), bug);
   let hours = 0;
   let found: Ran | undefined;
-  const onRan = (ran: Ran): boolean => {
-    hours += ran.figures.hours;
-    if (ran.violations.length > 0) found ??= ran;
+  const onRan = (outcome: Ran): boolean => {
+    hours += outcome.figures.hours;
+    if (outcome.violations.length > 0) found ??= outcome;
     return found !== undefined;
   };
   await many(folder, Number(values.seeds), { ...plan, stopsAtFirst: true }, onRan);
@@ -146,13 +116,14 @@ async function survey(): Promise<void> {
   let cpuSeconds = 0;
   let bad = 0;
   let worlds = 0;
-  const lost = await many(build, most, plan, (ran) => {
+  const lost = await many(build, most, plan, (outcome) => {
     worlds += 1;
-    for (const key of Object.keys(sum) as (keyof Figures)[]) sum[key] += ran.figures[key];
-    cpuSeconds += ran.cpuSeconds;
-    if (ran.violations.length > 0) bad += 1;
-    if (ran.violations.length > 0 || values.trace) report(ran);
-    else if (ran.figures.counted < ran.figures.hours - 1e-9) out(`seed ${ran.seed}: ${counting(ran.figures)}`);
+    for (const key of Object.keys(sum) as (keyof Figures)[]) sum[key] += outcome.figures[key];
+    cpuSeconds += outcome.cpuSeconds;
+    if (outcome.violations.length > 0) bad += 1;
+    if (outcome.violations.length > 0 || values.trace) reportOf(outcome).forEach(out);
+    else if (outcome.figures.counted < outcome.figures.hours - 1e-9)
+      out(`seed ${outcome.seed}: ${counting(outcome.figures)}`);
     return performance.now() > until;
   });
   out(`${worlds} worlds, ${bad} with violations: ${JSON.stringify(sum)}`);

@@ -26,7 +26,7 @@ export interface Plan {
   /** Ends with the first violation, without the rest that should follow. */
   readonly stopsAtFirst?: boolean;
   readonly traceLines: number;
-  readonly onLine?: (line: string) => void;
+  readonly onLine?: ((line: string) => void) | undefined;
 }
 
 export interface Outcome {

@@ -4,7 +4,10 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { bugs, withBug } from "./bugs.ts";
+import type { Bug } from "./bugs.ts";
+import type { Fault, FaultKind } from "./faults.ts";
 import { kept } from "./kept.ts";
+import type { simulate as Simulate } from "./simulate.ts";
 
 const root = join(import.meta.dirname, "../..");
 const build = join(root, "build");
@@ -20,9 +23,12 @@ const quick = [
   { name: "a pod is stopped that its node was not told to stop", invariant: "10" },
 ];
 
-function sim(...words: string[]): Promise<{ code: number; text: string }> {
+const sim = (...words: string[]): Promise<{ code: number; text: string }> => simOf(build, ...words);
+
+/** The simulation of the program in that folder. */
+function simOf(folder: string, ...words: string[]): Promise<{ code: number; text: string }> {
   return new Promise((resolve) => {
-    const path = join(build, "test/simulation/main.js");
+    const path = join(folder, "test/simulation/main.js");
     execFile(process.execPath, [path, ...words], { maxBuffer: 1 << 28 }, (error, stdout, stderr) =>
       resolve({ code: error === null ? 0 : 1, text: stdout + stderr }),
     );
@@ -75,4 +81,51 @@ describe("a deliberate bug", () => {
     expect(code, text).toBe(0);
     expect(text).toContain(`invariant ${invariant}`);
   });
+});
+
+/** The script of faults as a report prints it. */
+const scriptOf = (text: string): Fault[] =>
+  [...text.matchAll(/^ {4}([\d.]+) s: (\w+)((?: \w+)*), for (\d+) ms, strength ([\d.]+)$/gm)].map(
+    ([, at, kind, whom, forMs, strength]) => ({
+      at: Number(at) * 1000,
+      kind: kind as FaultKind,
+      whom: (whom as string).split(" ").filter((name) => name !== ""),
+      forMs: Number(forMs),
+      strength: Number(strength),
+    }),
+  );
+
+describe("the report of a world that fails", () => {
+  it(
+    "names as few faults as make it fail the same way, and the last of what happened",
+    { timeout: 180_000 },
+    async () => {
+      const bug = bugs.find(({ name }) => name === "operation id forgotten at takeover") as Bug;
+      const folder = withBug(build, join(root, "node_modules"), bug);
+      try {
+        let text = "";
+        for (let nth = 1; nth <= 5 && !text.includes("enough"); nth += 1) {
+          const words = ["--seed", `shrink-${nth}`, "--minutes", "6", "--first", "--shrink", "15"];
+          ({ text } = await simOf(folder, ...words));
+        }
+        const [, seed] = /^seed (\S+): /.exec(text) ?? [];
+        const [, all, enough] = /of (\d+) faults (\d+) are enough/.exec(text) ?? [];
+        const faults = scriptOf(text);
+        expect(faults.length, text).toBe(Number(enough));
+        expect(faults.length * 3, text).toBeLessThan(Number(all));
+        expect(text.split("what happened last:")[1]?.split("\n").length, text).toBeGreaterThan(10);
+        // No change is forgotten without a takeover, and there is none without a fault.
+        const { simulate } = (await import(join(folder, "test/simulation/simulate.js"))) as {
+          simulate: typeof Simulate;
+        };
+        const plan = { seed: seed as string, minutes: 6, synced: true, traceLines: 0, stopsAtFirst: true };
+        const invariants = async (script: Fault[]): Promise<string[]> =>
+          (await simulate({ ...plan, faults: script })).violations.map(({ invariant }) => invariant);
+        expect((await invariants(faults))[0]).toBe("1");
+        expect(await invariants([])).toEqual([]);
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    },
+  );
 });
