@@ -76,6 +76,8 @@ const kinds = {
   strayRecord: { weight: 12, whom: "bus", forMs: [0, 0] },
   handEdit: { weight: 3, whom: "bus", forMs: [0, 0] },
   everythingOff: { weight: 0.5, whom: "bus", forMs: [1000, 20_000] },
+  /** Planned apart: somebody wants a thousand replicas, and one again when it is over. */
+  surge: { weight: 0, whom: "bus", forMs: [60_000, 180_000] },
   /** Planned apart: at most once, late. */
   busWiped: { weight: 0, whom: "bus", forMs: [1000, 60_000] },
 } as const satisfies Record<string, Kind>;
@@ -144,8 +146,8 @@ export interface Amounts {
 }
 
 /**
- * Faults until `untilMs`. In every other script the cluster is upgraded, and in one of five the bus loses its store and gets
- * it back from a backup.
+ * Faults until `untilMs`. In every other script the cluster is upgraded, in one of five the bus loses its store and gets
+ * it back from a backup, and in one hour of twenty a workload goes from one replica to a thousand and back.
  */
 export function script(chance: Chance, untilMs: number, { perHour, drillsPerHour, least }: Amounts): Fault[] {
   const drawn = [
@@ -153,6 +155,7 @@ export function script(chance: Chance, untilMs: number, { perHour, drillsPerHour
     ...drilled(chance.stream("drills"), untilMs, drillsPerHour),
     ...upgrades(chance.stream("upgrades"), untilMs),
     ...wiped(chance.stream("wiped"), untilMs),
+    ...surges(chance.stream("surges"), untilMs),
   ].filter(({ at }) => at < untilMs);
   return [...drawn, ...missing(chance.stream("missing"), untilMs, least, drawn)].toSorted((a, b) => a.at - b.at);
 }
@@ -232,6 +235,22 @@ function wiped(chance: Chance, untilMs: number): Fault[] {
   const [least, most] = kinds.busWiped.forMs;
   const at = Math.round(untilMs * chance.between(0.6, 0.95));
   return [{ at, forMs: chance.whole(least, most), kind: "busWiped", whom: [], strength: chance.unit() }];
+}
+
+/** So seldom because it costs as much of the machine's time as half an hour of the world without it. */
+const surgesPerHour = 0.05;
+
+function surges(chance: Chance, untilMs: number): Fault[] {
+  const { forMs } = kinds.surge;
+  const hours = Array.from({ length: Math.ceil(untilMs / hourMs) }, (_, nth) => nth * hourMs);
+  const begun = hours.filter(() => chance.hits(surgesPerHour)).map((from) => from + chance.between(peaceMs, hourMs));
+  return begun.map((at) => ({
+    at: Math.round(at),
+    forMs: chance.whole(...forMs),
+    kind: "surge",
+    whom: [],
+    strength: 1,
+  }));
 }
 
 /** The one that `draw`, below the sum of all weights, falls on. */

@@ -8,6 +8,7 @@ import type { Bug } from "./bugs.ts";
 import type { Fault, FaultKind } from "./faults.ts";
 import { kept } from "./kept.ts";
 import type { simulate as Simulate } from "./simulate.ts";
+import { surgedReplicas } from "./wishes.ts";
 
 const root = join(import.meta.dirname, "../..");
 const build = join(root, "build");
@@ -69,6 +70,47 @@ describe("the simulation", () => {
       expect(code, text).toBe(0);
     },
   );
+});
+
+describe("a workload that goes from one replica to a thousand and back", () => {
+  it("has all of them among faults, and leaves nothing behind", { timeout: 180_000 }, async () => {
+    const fault = (at: number, kind: FaultKind, whom: readonly string[], forMs: number): Fault => ({
+      at,
+      kind,
+      whom,
+      forMs,
+      strength: 0.5,
+    });
+    const faults = [
+      fault(15_000, "surge", [], 100_000),
+      // It is asked for within a minute: whatever goes wrong from here on meets it on its way, or whole.
+      ...[20, 40, 60, 80].flatMap((second) => [
+        fault(second * 1000, "kill", ["leader"], 1000),
+        fault(second * 1000 + 3000, "cutSome", ["n1", "n2", "n3"], 18_000),
+        fault(second * 1000 + 6000, "crash", ["n4"], 4000),
+        fault(second * 1000 + 8000, "lossy", ["n5"], 8000),
+        fault(second * 1000 + 12_000, "killContainers", ["n6"], 0),
+      ]),
+      // And on its way back.
+      ...[120, 130, 140, 150].flatMap((second) => [
+        fault(second * 1000, "pause", ["leader"], 4000),
+        fault(second * 1000 + 5000, "busKill", [], 1000),
+        fault(second * 1000 + 7000, "crash", ["n7"], 2000),
+      ]),
+    ];
+    const running = new Set<string>();
+    let most = 0;
+    const onLine = (line: string): void => {
+      const [, node, verb, pod] = /^\S+ (n\d+) (starts|ends) a container .*default\/(many-\d+)/.exec(line) ?? [];
+      if (verb === "starts") running.add(`${node} ${pod}`);
+      else running.delete(`${node} ${pod}`);
+      most = Math.max(most, running.size);
+    };
+    const { simulate } = (await import(join(build, "test/simulation/simulate.js"))) as { simulate: typeof Simulate };
+    const { violations } = await simulate({ seed: "surge", minutes: 3, synced: true, faults, traceLines: 1, onLine });
+    expect(violations).toEqual([]);
+    expect(most).toBeGreaterThanOrEqual(surgedReplicas);
+  });
 });
 
 describe("a deliberate bug", () => {

@@ -17,6 +17,17 @@ const mostReplicas = 8;
 /** Workloads whose pods are mostly fenced. */
 const fencedNames: ReadonlySet<string> = new Set(["cart", "mail"]);
 
+/** A workload that a surge takes from one replica to a thousand and back; its pods need next to nothing, so that they have room. */
+const surging = "many";
+export const surgedReplicas = 1000;
+const scaled = (replicas: number): Wish => change("workload", "scale", { name: surging, replicas });
+
+/** A surge's way up, and its way back. */
+export const surge = {
+  up: (): Wish[] => [apply([tiny(surging)]), scaled(surgedReplicas)],
+  down: (): Wish => scaled(1),
+} as const;
+
 /** One wish. The odds keep a cluster busy without emptying it. */
 export function wish(chance: Chance): Wish {
   const name = chance.pick(workloadNames);
@@ -41,6 +52,7 @@ export function wish(chance: Chance): Wish {
 export const settled = (): Wish[] => [
   ...nodeNames.map((name) => ({ namespace: "_", resource: "node", verb: "uncordon", body: { name } })),
   ...workloadNames.map((name) => change("autoscaler", "delete", { name })),
+  surge.down(),
   apply(workloadNames.flatMap((name) => [plain(name), service(name)])),
 ];
 
@@ -86,6 +98,13 @@ const container = (name: string, sim: object, release: number): object => ({
   ports: [{ name: "http", containerPort: 80, ...(name === "jobs" ? { hostPort: 7000 } : {}) }],
   resources: { requests: { cpu: "100m", memory: "64Mi" } },
 });
+
+const tiny = (name: string): object =>
+  document("Workload", name, {
+    replicas: 1,
+    stopGracePeriod: "1s",
+    containers: [{ name: "main", sim: {}, resources: { requests: { cpu: "1m", memory: "1Mi" } } }],
+  });
 
 const plain = (name: string): object =>
   document("Workload", name, { replicas: 3, stopGracePeriod: "2s", containers: [container(name, {}, 0)] });

@@ -4,9 +4,11 @@ import { subjectsOf } from "../../../services/bus/subjects.ts";
 import type { Chance } from "../chance.ts";
 import { fencedHost, leader } from "../faults.ts";
 import type { Fault } from "../faults.ts";
+import { surge } from "../wishes.ts";
 import type { AgentProcess } from "./agent.ts";
 import type { ControllerProcess } from "./controller.ts";
 import type { Machine } from "./machine.ts";
+import type { OperatorProcess } from "./operator.ts";
 import type { ProxyProcess } from "./proxy.ts";
 import { restore } from "./restoring.ts";
 import type { World } from "./world.ts";
@@ -242,6 +244,11 @@ export class Injector {
         return nothing;
       case "everythingOff":
         return this.everything();
+      case "surge": {
+        const { orders } = this.world.operators[0] as OperatorProcess;
+        orders.push(...surge.up());
+        return () => void orders.push(surge.down());
+      }
       case "busWiped":
         return this.wiped(strength);
       default:
@@ -383,7 +390,7 @@ function stray(strength: number, chance: Chance, { state }: World["observer"]): 
 }
 
 /** These keep nobody from anything for longer than a moment. */
-const unnoticed: ReadonlySet<string> = new Set(["strayRecord", "handEdit", "newsLost"]);
+const unnoticed: ReadonlySet<string> = new Set(["strayRecord", "handEdit", "newsLost", "surge"]);
 
 /** Where something is wrong while a fault lasts. When many nodes go at once, "maybe it is us" holds for all of them. */
 function placesOf({ kind, whom }: Fault): string[] {

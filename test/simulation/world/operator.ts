@@ -37,6 +37,8 @@ export class OperatorProcess extends Process {
   /** Changes asked for. */
   asked = 0;
   isResting = false;
+  /** Asked for next, before what it wishes by itself. */
+  readonly orders: Wish[] = [];
 
   constructor(
     surroundings: Surroundings,
@@ -70,8 +72,9 @@ export class OperatorProcess extends Process {
     for (;;) {
       await run.hop(luck.between(...this.everyMs));
       if (this.isResting) continue;
-      const again = luck.hits(repeatShare) ? luck.pick(asked) : undefined;
-      const wanted = again?.wanted ?? wish(luck);
+      const order = this.orders.shift();
+      const again = order === undefined && luck.hits(repeatShare) ? luck.pick(asked) : undefined;
+      const wanted = order ?? again?.wanted ?? wish(luck);
       const operation = again?.operation ?? ids.next();
       if (again === undefined) asked.push({ wanted, operation });
       if (asked.length > remembered) asked.shift();
