@@ -36,6 +36,8 @@ interface Kind {
 /** Durations reach past the deadlines of the design: 2.5 s to an election, 4 s to an unheard node, 15 s to a lost pod. */
 const kinds = {
   kill: { weight: 10, whom: "any", forMs: [100, 20_000] },
+  /** In order, and started again after a while. */
+  stop: { weight: 6, whom: "any", forMs: [1000, 30_000] },
   pause: { weight: 8, whom: "any", forMs: [200, 45_000] },
   /** Planned apart: controllers first. */
   upgrade: { weight: 0, whom: "any", forMs: [100, 20_000] },

@@ -60,6 +60,7 @@ const leasedMs = 45_000;
 const unfencing = [
   "pause",
   "kill",
+  "stop",
   "wipe",
   "upgrade",
   "engineDown",
@@ -74,7 +75,12 @@ interface Assignment {
   readonly logId: string;
   readonly epoch: number;
   readonly generation: number;
-  readonly items: readonly { readonly namespace: string; readonly name: string; readonly desired: string }[];
+  readonly items: readonly {
+    readonly namespace: string;
+    readonly name: string;
+    readonly desired: string;
+    readonly containers: readonly unknown[];
+  }[];
 }
 
 /** A log lost what came after a record; the leader was of this epoch then. */
@@ -314,16 +320,22 @@ export class Observer {
     this.violate("1", `${what} was acknowledged at ${outcome.sequence}, but ${where}`);
   }
 
-  /** An agent is about to end a running container. */
-  onEnd(node: string, container: ContainerInfo): void {
-    if (this.state.logId === "" && !this.fenced.has(container.pod) && this.lastWanted.has(container.pod)) {
+  /** An agent is about to end a running container, one of so many that run for its pod there. */
+  onEnd(node: string, container: ContainerInfo, running: number): void {
+    // All containers of a pod are started anew together.
+    const told = this.assignments
+      .get(node)
+      ?.items.find(({ namespace, name }) => keyOf(namespace, name) === container.pod);
+    const isBroken = running < (told?.containers.length ?? 0);
+    const isLeft = this.lastWanted.has(container.pod) && !this.fenced.has(container.pod) && !isBroken;
+    if (this.state.logId === "" && isLeft) {
       this.violate("12", `node ${node} ends ${container.pod} while there is no log`);
     }
     const pod = this.state.pods.get(container.pod);
     const wanted = pod !== undefined && pod.node === node && pod.desired !== "stop" && pod.state !== "lost";
     const isFence = this.fenced.has(container.pod) && !this.isLeased(node);
     const isLost = pod === undefined || this.isOfLostPod(node, pod, container) || this.isOfLostOrder(node, pod.key);
-    if (wanted && !isFence && !isLost)
+    if (wanted && !isFence && !isLost && !isBroken)
       this.violate("10", `node ${node} ends ${container.pod}, which should ${pod.desired} there`);
     if (pod?.desired !== "stop" || pod.node !== node) return;
     for (const { hostPort } of container.ports) {

@@ -1,5 +1,6 @@
 // One simulated run: a world lives through a script of faults, is healed, and must come to rest as it was asked to.
 import { verifyState } from "../../services/controller/verify.ts";
+import { assignedPod } from "../../services/core/assignment.ts";
 import { systemPacking } from "../../services/kernel/node/packing.ts";
 import { Chance } from "./chance.ts";
 import { script } from "./faults.ts";
@@ -220,8 +221,11 @@ function unsettled(world: World): string[] {
     }
   }
   for (const { name, engine } of world.agents) {
-    const running = engine.all().map(({ spec, state: is }) => `${spec.pod} ${is}`);
-    const wanted = [...(state.nodes.get(name)?.pods ?? [])].map((pod) => `${pod} running`);
+    const running = engine.all().map(({ spec, state: is }) => `${spec.pod} ${spec.container.name} ${is}`);
+    const pods = [...(state.nodes.get(name)?.pods ?? [])];
+    const wanted = pods.flatMap((pod) =>
+      (assignedPod(state, pod)?.containers ?? []).map((one) => `${pod} ${one.name} running`),
+    );
     const differs = running.toSorted().join() !== wanted.toSorted().join();
     if (differs) wrong.push(`node ${name} runs [${running.join(", ")}] instead of [${wanted.join(", ")}]`);
   }

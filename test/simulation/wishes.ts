@@ -106,8 +106,19 @@ const tiny = (name: string): object =>
     containers: [{ name: "main", sim: {}, resources: { requests: { cpu: "1m", memory: "1Mi" } } }],
   });
 
+/** Beside a pod's first container. */
+const beside = (sim: object): object => ({
+  name: "beside",
+  sim,
+  resources: { requests: { cpu: "50m", memory: "32Mi" } },
+});
+
 const plain = (name: string): object =>
-  document("Workload", name, { replicas: 3, stopGracePeriod: "2s", containers: [container(name, {}, 0)] });
+  document("Workload", name, {
+    replicas: 3,
+    stopGracePeriod: "2s",
+    containers: [container(name, {}, 0), ...(name === "api" ? [beside({})] : [])],
+  });
 
 function workload(name: string, chance: Chance): object {
   return document("Workload", name, {
@@ -117,7 +128,10 @@ function workload(name: string, chance: Chance): object {
     stopGracePeriod: chance.pick(["1s", "5s"]),
     drainTimeout: chance.pick(["2s", "10s"]),
     progressDeadline: "20s",
-    containers: [container(name, behaviour(chance), chance.whole(0, 3))],
+    containers: [
+      container(name, behaviour(chance), chance.whole(0, 3)),
+      ...(chance.hits(0.25) ? [beside(behaviour(chance))] : []),
+    ],
   });
 }
 

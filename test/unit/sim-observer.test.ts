@@ -22,10 +22,10 @@ describe("a log that lost the order to stop a pod", () => {
     }
   };
   const tells = (epoch: number, generation: number, desired: string): void => {
-    observer.onAssignment("n1", { logId: "log1", epoch, generation, items: [{ ...pod, desired }] });
+    observer.onAssignment("n1", { logId: "log1", epoch, generation, items: [{ ...pod, desired, containers: [{}] }] });
   };
   const blamed = (): string[] => {
-    observer.onEnd("n1", container);
+    observer.onEnd("n1", container, 1);
     return observer.violations.map(({ message }) => message);
   };
 
@@ -76,7 +76,14 @@ describe("a log that lost the order to stop a pod", () => {
 
   it("blames one whose order lets the pod run, unless the container is of another that had its name", () => {
     tells(epoch, kept + 2, "run");
-    observer.onEnd("n1", { ...container, templateId: "lost" });
+    observer.onEnd("n1", { ...container, templateId: "lost" }, 1);
+    expect(observer.violations).toEqual([]);
+    expect(blamed()).toEqual([blame()]);
+  });
+
+  it("does not blame one that starts a pod anew of which not all containers run", () => {
+    tells(epoch, kept + 2, "run");
+    observer.onEnd("n1", container, 0);
     expect(observer.violations).toEqual([]);
     expect(blamed()).toEqual([blame()]);
   });

@@ -1,10 +1,12 @@
 // A node of the world: the shipped agent with the sim driver over an engine that outlives it.
 import type { NodeFacts } from "../../../schemas/generated/types.ts";
 import { createAgent } from "../../../services/agent/agent.ts";
+import type { Agent } from "../../../services/agent/agent.ts";
 import { newMeter } from "../../../services/agent/figures.ts";
 import type { Prober } from "../../../services/agent/prober.ts";
 import { createSimDriver, simProber } from "../../../services/agent/runtime/sim/driver.ts";
 import { SimEngine } from "../../../services/agent/runtime/sim/engine.ts";
+import type { Bus } from "../../../services/bus/port.ts";
 import { subjectsOf } from "../../../services/bus/subjects.ts";
 import type { Logger } from "../../../services/kernel/log.ts";
 import { ProcessClock } from "../time.ts";
@@ -14,10 +16,15 @@ import type { Machine } from "./machine.ts";
 import { Process } from "./process.ts";
 import type { Run, Surroundings } from "./process.ts";
 
+/** How long the last words may take to leave. */
+const goodbyeMs = 1000;
+
 export class AgentProcess extends Process {
   readonly machine: Machine;
   readonly engine: SimEngine;
   readonly calls: EngineCalls;
+  private agent: Agent | undefined;
+  private bus: Bus | undefined;
 
   private readonly cpuMillis: number;
 
@@ -47,10 +54,13 @@ export class AgentProcess extends Process {
       },
       { cluster, node: this.name, data: "/data", facts: factsOf(this.machine, this.cpuMillis) },
     );
+    this.agent = agent;
+    this.bus = undefined;
     await agent.start();
     const bus = await run.connect(`agent ${this.name}`, this.machine.link(), subjectsOf(cluster).node.inbox(this.name));
     if (!run.isAlive) return;
     agent.attach(bus, bus);
+    this.bus = bus;
     await new Promise<never>(() => {});
   }
 
@@ -60,6 +70,12 @@ export class AgentProcess extends Process {
     // It prints when it starts and when it ends.
     const [started, exited] = ended?.lines.slice(-2) ?? [];
     return started === undefined || exited === undefined ? null : exited.time - started.time;
+  }
+
+  protected async quit(): Promise<void> {
+    const { agent, bus } = this;
+    await agent?.stop();
+    await bus?.flush(goodbyeMs).catch(() => {});
   }
 
   private prober(run: Run): Prober {

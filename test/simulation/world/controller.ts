@@ -1,4 +1,5 @@
 // A controller of the world: the shipped one, over a simulated connection.
+import type { Bus } from "../../../services/bus/port.ts";
 import { ensureStreams } from "../../../services/bus/streams.ts";
 import { subjectsOf } from "../../../services/bus/subjects.ts";
 import { Controller } from "../../../services/controller/controller.ts";
@@ -20,12 +21,15 @@ import type { Run, Surroundings } from "./process.ts";
 const policy: SnapshotPolicy = { ...snapshotPolicy, events: 1500, kept: 200, retryMs: 5000, checkMs: 240_000 };
 /** Between two tries to make the streams. */
 const retryMs = 1000;
+/** How long the last words may take to leave. */
+const goodbyeMs = 1000;
 
 export class ControllerProcess extends Process {
   readonly machine: Machine;
   /** Of all its runs. */
   readonly counters: Counters = noCounts();
   private controller: Controller | undefined;
+  private bus: Bus | undefined;
 
   constructor(surroundings: Surroundings, machine: Machine) {
     super(surroundings, machine.name);
@@ -42,13 +46,20 @@ export class ControllerProcess extends Process {
     return (this.controller as unknown as { look(): ControllerView } | undefined)?.look();
   }
 
-  /** Ends it as an operator does. */
-  stop(): void {
+  /** Ends it as an operator does; it is started again at once. */
+  resign(): void {
     void this.controller?.stop();
+  }
+
+  protected async quit(): Promise<void> {
+    const { controller, bus } = this;
+    await controller?.stop();
+    await bus?.flush(goodbyeMs).catch(() => {});
   }
 
   protected async main(run: Run, log: Logger): Promise<void> {
     this.controller = undefined;
+    this.bus = undefined;
     const { cluster } = this.surroundings;
     const bus = await run.connect(`controller ${this.name}`, this.machine.link());
     for (;;) {
@@ -81,6 +92,7 @@ export class ControllerProcess extends Process {
     });
     if (!run.isAlive) return;
     this.controller = controller;
+    this.bus = bus;
     await controller.closed;
   }
 }

@@ -116,8 +116,10 @@ export class Injector {
         return () => part.start();
       case "pause":
         return part.pause();
+      case "stop":
+        return part.stop();
       case "resign":
-        if ("leads" in part) part.stop();
+        if ("leads" in part) part.resign();
         return nothing;
       case "cut":
       case "cutSome":

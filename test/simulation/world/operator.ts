@@ -54,6 +54,9 @@ export class OperatorProcess extends Process {
     this.onAnswer = onAnswer;
   }
 
+  /** Nobody stops people. */
+  protected async quit(): Promise<void> {}
+
   protected async main(run: Run, log: Logger): Promise<void> {
     const { cluster, chance } = this.surroundings;
     const bus = await run.connect(`operator ${this.name}`, this.machine.link());

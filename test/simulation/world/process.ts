@@ -91,6 +91,8 @@ export abstract class Process {
   private restartMs = restartMs.least;
   /** Its operator keeps it from being started. */
   isBarred = false;
+  /** It was told to stop, and is not to be started meanwhile. */
+  private isStopped = false;
   /** It is of the next version from its next start on. */
   isNext = false;
 
@@ -101,6 +103,9 @@ export abstract class Process {
 
   /** Starts it, up to its end; what it rejects with ends the process. */
   protected abstract main(run: Run, log: Logger): Promise<void>;
+
+  /** Ends what `main` began, in order, as the shipped process does when it is told to stop. */
+  protected abstract quit(): Promise<void>;
 
   /** Running, and not paused. */
   get isUp(): boolean {
@@ -113,7 +118,7 @@ export abstract class Process {
   }
 
   start(): void {
-    if (this.run !== undefined || this.isBarred) return;
+    if (this.run !== undefined || this.isBarred || this.isStopped) return;
     const run = new Run(this.surroundings, this.name, (this.runs += 1), this.isNext);
     this.run = run;
     const log = this.surroundings.logger(this.name);
@@ -129,6 +134,21 @@ export abstract class Process {
   kill(): void {
     this.run?.end();
     this.run = undefined;
+  }
+
+  /** As SIGTERM. The returned function starts it again; what has not ended by then is killed, as systemd does. */
+  stop(): () => void {
+    const { run } = this;
+    this.isStopped = true;
+    const ended = (): void => {
+      if (this.run === run) this.kill();
+    };
+    this.quit().then(ended, ended);
+    return () => {
+      this.isStopped = false;
+      ended();
+      this.start();
+    };
   }
 
   /** The returned function has it go on, if it still lives. */

@@ -10,6 +10,7 @@ import type { Run, Surroundings } from "./process.ts";
 export class ProxyProcess extends Process {
   readonly machine: Machine;
   private readonly network: Network;
+  private proxy: Proxy | undefined;
 
   constructor(surroundings: Surroundings, machine: Machine, network: Network) {
     super(surroundings, machine.name);
@@ -25,6 +26,7 @@ export class ProxyProcess extends Process {
       { clock, ids, random, disk: this.machine.disk(run), sockets, log },
       { cluster, id: this.name, hostFact: this.name, path: "/data/proxy.json", services: [], allOn: "0.0.0.0" },
     );
+    this.proxy = proxy;
     await proxy.start();
     const bus = await run.connect(
       `proxy ${this.name}`,
@@ -34,5 +36,9 @@ export class ProxyProcess extends Process {
     if (!run.isAlive) return;
     proxy.attach(bus);
     await new Promise<never>(() => {});
+  }
+
+  protected async quit(): Promise<void> {
+    await this.proxy?.stop();
   }
 }

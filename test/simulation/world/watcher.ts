@@ -37,6 +37,8 @@ export class WatcherProcess extends Process {
     );
   }
 
+  protected async quit(): Promise<void> {}
+
   private async breaks(run: Run, luck: Surroundings["chance"]): Promise<void> {
     for (;;) {
       await run.hop(luck.between(...everyMs));

@@ -187,7 +187,9 @@ export class World {
       onEnd: (container) => {
         this.look();
         this.trace.note(place.name, "ends a container", { pod: container.pod });
-        this.observer.onEnd(place.name, container);
+        const others = agent.engine.all().filter(({ spec }) => spec.pod === container.pod);
+        const running = others.filter(({ state }) => state === "running").length;
+        this.observer.onEnd(place.name, container, running);
       },
       onStart: (container) => {
         this.look();
