@@ -10,6 +10,10 @@ export interface Bug {
   readonly file: string;
   readonly find: string;
   readonly replace: string;
+  /** What worlds with it have to violate first, any of these; one that violates something else first has not found it. */
+  readonly invariants: readonly string[];
+  /** Within so much cluster time of worlds of twelve minutes, hours: seven times what it took on average, and a quarter of an hour at least. */
+  readonly hours: number;
 }
 
 export const bugs: readonly Bug[] = [
@@ -18,6 +22,8 @@ export const bugs: readonly Bug[] = [
     file: "bus/log",
     find: "expect: { streamName: this.stream, lastSequence }",
     replace: "expect: { streamName: this.stream }",
+    invariants: ["8"],
+    hours: 4,
   },
   {
     name: "ack before append",
@@ -25,6 +31,8 @@ export const bugs: readonly Bug[] = [
     find: "const written = await writer.write(",
     replace: `if (passed.length > 0) change.resolve(this.remember(change.operation, this.state.sequence + 1, results));
         const written = await writer.write(`,
+    invariants: ["1"],
+    hours: 0.25,
   },
   {
     name: "an unsettled append taken as failed",
@@ -32,6 +40,8 @@ export const bugs: readonly Bug[] = [
     find: "const look = isIn",
     replace: `if (answer === "unknown") return { kind: "full" };
             const look = isIn`,
+    invariants: ["1"],
+    hours: 15,
   },
   {
     name: "a stale projection overwrites",
@@ -41,30 +51,40 @@ export const bugs: readonly Bug[] = [
             const value = older.get(key) ?? projection(this.state, name, key);
             older.set(key, projection(this.state, name, key));
             const revision`,
+    invariants: ["7"],
+    hours: 0.5,
   },
   {
     name: "generation check skipped",
     file: "agent/assignment",
     find: "if (message.generation < held.generation && !isLost)",
     replace: "if (message.generation < 0)",
+    invariants: ["6"],
+    hours: 3,
   },
   {
     name: "log id ignored",
     file: "core/fold/fold",
     find: "return logId === state.logId && epoch === (election ? sequence : state.epoch);",
     replace: "return true;",
+    invariants: ["8"],
+    hours: 4,
   },
   {
     name: "expiry without ping",
     file: "controller/nodes/liveness",
     find: "const answers = await Promise.all(still.map((id) => this.ping(id)));",
     replace: "const answers = still.map(() => false);",
+    invariants: ["liveness"],
+    hours: 8,
   },
   {
     name: "expiry without flush",
     file: "controller/nodes/liveness",
     find: "await this.context.bus.flush(pingMs);",
     replace: "await Promise.resolve();",
+    invariants: ["liveness"],
+    hours: 8,
   },
   {
     name: "late return forgotten",
@@ -72,12 +92,16 @@ export const bugs: readonly Bug[] = [
     find: "const leaving = ",
     replace: `if (pod.state === "lost") return [];
     const leaving = `,
+    invariants: ["liveness"],
+    hours: 4,
   },
   {
     name: "port reused early",
     file: "core/transitions",
     find: "return pod.node !== null && !pod.ended;",
     replace: `return pod.node !== null && !pod.ended && pod.desired !== "stop";`,
+    invariants: ["3", "9"],
+    hours: 2,
   },
   {
     name: "act before ack",
@@ -91,6 +115,8 @@ export const bugs: readonly Bug[] = [
         const options = { expectedSequence, messageId: draft.event.id, timeoutMs: 2000 };
         appender.log.append(draft.subject, data, options).catch(() => {});
         const settled = await ((first) => ({ kind: "committed", sequence: first, folded: early }))(expectedSequence + 1,`,
+    invariants: ["1"],
+    hours: 0.25,
   },
   {
     name: "replay skips a batch item",
@@ -101,72 +127,96 @@ export const bugs: readonly Bug[] = [
                         if (event?.items?.length > 1 && event.cause !== "election") event.items.pop();
                         this.fold(record.sequence, new TextEncoder().encode(JSON.stringify(event)));
                     }`,
+    invariants: ["3", "6", "10"],
+    hours: 1,
   },
   {
     name: "drained before proxies acked",
     file: "core/plan/drain",
     find: "if (elapsed < limits.proxyAckMs) {",
     replace: "if (elapsed < 0) {",
+    invariants: ["7"],
+    hours: 0.25,
   },
   {
     name: "operation id forgotten at takeover",
     file: "controller/term/changes",
     find: "const sequence = this.state.operations.get(operation);",
     replace: "const sequence = undefined;",
+    invariants: ["1"],
+    hours: 0.5,
   },
   {
     name: "a deposed leader goes on",
     file: "core/fold/fold",
     find: "epoch === (election ? sequence : state.epoch);",
     replace: "(election ? epoch === sequence : epoch <= state.epoch);",
+    invariants: ["8"],
+    hours: 10,
   },
   {
     name: "the own stall is the nodes' fault",
     file: "controller/term/guard",
     find: "this.excuse(gap - tickMs);",
     replace: "void gap;",
+    invariants: ["liveness"],
+    hours: 5,
   },
   {
     name: "mass loss is not held",
     file: "core/plan/liveness",
     find: "const held = silent.length >= 2 &&",
     replace: "const held = silent.length < 0 &&",
+    invariants: ["liveness"],
+    hours: 3,
   },
   {
     name: "a pod is stopped that its node was not told to stop",
     file: "agent/assignment",
     find: "const rest = new Map(held.items);",
     replace: "const rest = new Map();",
+    invariants: ["10"],
+    hours: 0.25,
   },
   {
     name: "a journal restarts a fenced pod",
     file: "agent/pod/fence",
     find: "if (leaseMs === undefined)",
     replace: "if (leaseMs === undefined || lease.grantedAt === null)",
+    invariants: ["fence"],
+    hours: 3,
   },
   {
     name: "an old report counts",
     file: "agent/reporter",
     find: "if (this.waiting.get(key) === pod)\n                    this.waiting.delete(key);",
     replace: "this.waiting.delete(key);",
+    invariants: ["liveness"],
+    hours: 8,
   },
   {
     name: "a watch that lost its consumer stays silent",
     file: "bus/consumer",
     find: "if (this.silent > silentTicks)",
     replace: "if (this.silent < 0)",
+    invariants: ["7"],
+    hours: 3,
   },
   {
     name: "a gap in what a consumer sends is not noticed",
     file: "bus/consumer",
     find: "position.delivery !== this.received + 1",
     replace: "position.delivery < 0",
+    invariants: ["7"],
+    hours: 4,
   },
   {
     name: "a copy that is behind is believed",
     file: "bus/consumer",
     find: "this.target = isEmpty ? 0 :",
     replace: "this.target = isEmpty || true ? 0 :",
+    invariants: ["8"],
+    hours: 4,
   },
   {
     name: "an event of a later version is skipped",
@@ -177,6 +227,8 @@ export const bugs: readonly Bug[] = [
             state.lastEventId = record.event.id;
             return { outcome: "accepted", touched, event: record.event };
         }`,
+    invariants: ["3", "8"],
+    hours: 20,
   },
 ];
 

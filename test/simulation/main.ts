@@ -1,9 +1,10 @@
 // `npm run sim`: simulated clusters from seeds, as many at a time as there are cores, and what came of them. Nothing of a
 // world outlives it, so that one of many can be run again alone, with its trace.
-import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { bugs, withBug } from "./bugs.ts";
+import { bugs } from "./bugs.ts";
+import type { Bug } from "./bugs.ts";
+import { hunt, huntedHead, huntedRow } from "./hunt.ts";
 import { Pool, ran, serve } from "./pool.ts";
 import type { Ran } from "./pool.ts";
 import { counting, reportOf } from "./report.ts";
@@ -15,8 +16,8 @@ const { values } = parseArgs({
     seeds: { type: "string", default: "1" },
     /** Instead: as many as this time allows for. */
     seconds: { type: "string" },
-    /** Virtual minutes under faults, of each. */
-    minutes: { type: "string", default: "60" },
+    /** Virtual minutes under faults, of each; 60, and 12 where bugs are hunted for. */
+    minutes: { type: "string" },
     seed: { type: "string", default: "1" },
     /** The share of the usual faults and drills; with 0.5 and more every hour has enough of them to count. */
     density: { type: "string", default: "1" },
@@ -26,7 +27,7 @@ const { values } = parseArgs({
     shrink: { type: "string", default: "60" },
     /** Ends a world with its first violation. */
     first: { type: "boolean", default: false },
-    /** Runs with one of the deliberate bugs, by name; `all` looks for each within `seeds` worlds. */
+    /** Hunts for one of the deliberate bugs, by name, or for `all`, each within its budget. */
     bug: { type: "string" },
     /** Runs what the process that started it asks for. */
     serve: { type: "boolean", default: false },
@@ -45,7 +46,7 @@ const out = (line: string): void => void process.stdout.write(`${line}\n`);
 
 const plan: Plan = {
   seed: values.seed,
-  minutes: Number(values.minutes),
+  minutes: Number(values.minutes ?? (values.bug === undefined ? 60 : 12)),
   synced: !values.unsynced,
   density: Number(values.density),
   stopsAtFirst: values.first,
@@ -60,12 +61,12 @@ async function here(): Promise<void> {
 }
 
 /** Seeds in turn, on every core; ends early when `onRan` says that it is enough. A world that does not end is none. */
-async function many(folder: string, count: number, wanted: Plan, onRan: (outcome: Ran) => boolean): Promise<number> {
+async function many(count: number, onRan: (outcome: Ran) => boolean): Promise<number> {
   let begun = 0;
   let lost = 0;
-  const pool = new Pool(join(folder, "test/simulation/main.js"), count, values.bug === undefined ? shrinkMs : 0);
+  const pool = new Pool(join(build, "test/simulation/main.js"), count, shrinkMs);
   await pool.run(
-    () => ({ ...wanted, seed: count === 1 ? values.seed : `${values.seed}-${(begun += 1)}` }),
+    () => ({ ...plan, seed: count === 1 ? values.seed : `${values.seed}-${(begun += 1)}` }),
     (seed, outcome) => {
       if (typeof outcome !== "string") return onRan(outcome);
       lost += 1;
@@ -76,26 +77,22 @@ async function many(folder: string, count: number, wanted: Plan, onRan: (outcome
   return lost;
 }
 
-async function search(name: string): Promise<void> {
-  const bug = bugs.find((one) => one.name === name);
-  if (bug === undefined) throw new Error(`no bug is named ${name}: ${bugs.map((one) => one.name).join(", ")}`);
-  const folder = withBug(build, join(build, "../node_modules"), bug);
-  let hours = 0;
-  let found: Ran | undefined;
-  const onRan = (outcome: Ran): boolean => {
-    hours += outcome.figures.hours;
-    if (outcome.violations.length > 0) found ??= outcome;
-    return found !== undefined;
-  };
-  await many(folder, Number(values.seeds), { ...plan, stopsAtFirst: true }, onRan);
-  rmSync(folder, { recursive: true });
-  const first = found?.violations[0];
-  if (first === undefined) process.exitCode = 1;
-  out(
-    first === undefined
-      ? `NOT FOUND in ${hours.toFixed(2)} h: ${name}`
-      : `found after ${hours.toFixed(2)} h: ${name}: invariant ${first.invariant}: ${first.message}`,
-  );
+async function search(wanted: readonly Bug[]): Promise<void> {
+  out(huntedHead);
+  for (const bug of wanted) {
+    const hunted = await hunt(build, bug, plan);
+    out(huntedRow(hunted));
+    const first = hunted.found?.violations[0];
+    if (wanted.length === 1 && first !== undefined) out(`  invariant ${first.invariant}: ${first.message}`);
+    for (const other of hunted.others) out(`  not counted: ${other}`);
+    if (hunted.found === undefined) process.exitCode = 1;
+  }
+}
+
+function named(name: string): readonly Bug[] {
+  const found = bugs.filter((bug) => name === "all" || bug.name === name);
+  if (found.length === 0) throw new Error(`no bug is named ${name}: ${bugs.map((bug) => bug.name).join(", ")}`);
+  return found;
 }
 
 async function survey(): Promise<void> {
@@ -116,7 +113,7 @@ async function survey(): Promise<void> {
   let cpuSeconds = 0;
   let bad = 0;
   let worlds = 0;
-  const lost = await many(build, most, plan, (outcome) => {
+  const lost = await many(most, (outcome) => {
     worlds += 1;
     for (const key of Object.keys(sum) as (keyof Figures)[]) sum[key] += outcome.figures[key];
     cpuSeconds += outcome.cpuSeconds;
@@ -137,6 +134,5 @@ async function survey(): Promise<void> {
 const isOne = values.seeds === "1" && values.seconds === undefined && values.bug === undefined;
 if (values.serve) serve();
 else if (isOne) await here();
-else if (values.bug === "all") for (const { name } of bugs) await search(name);
-else if (values.bug !== undefined) await search(values.bug);
+else if (values.bug !== undefined) await search(named(values.bug));
 else await survey();
