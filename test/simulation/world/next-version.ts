@@ -1,6 +1,7 @@
-// How the next version of a part would differ for those of this one: it says more in every message, and its events hold
-// items that this version does not know. So it stands for an upgrade, the connection of a part of this version in between.
-import type { Bus, LogRecord, LogStore } from "../../../services/bus/port.ts";
+// How the next version of a part would differ for those of this one: it says more in every message, of each pod in an assignment
+// and in every value of a bucket, and its events hold items that this version does not know. (An item with a field that is not
+// known is such an item: controllers of this version lead no more.) So it stands for an upgrade, the connection of a part of this version in between.
+import type { Bucket, BucketEntry, Bus, LogRecord, LogStore } from "../../../services/bus/port.ts";
 import type { Random } from "../../../services/kernel/ids.ts";
 
 const later = { later: { said: "by the next version" } };
@@ -24,7 +25,7 @@ export function nextVersion(bus: Bus, random: Random): Bus {
     subscribe: (subject, handler, options) => bus.subscribe(subject, handler, options),
     flush: (timeoutMs) => bus.flush(timeoutMs),
     log: (stream) => nextLog(bus.log(stream), random),
-    bucket: (name) => bus.bucket(name),
+    bucket: (name) => nextBucket(bus.bucket(name)),
     elsewhere: () => bus.elsewhere(),
     close: () => bus.close(),
   };
@@ -44,7 +45,41 @@ function more(subject: string, value: unknown): unknown {
   const isOurs = !subject.startsWith("$");
   const isObject =
     typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
-  return isOurs && isObject ? { ...value, ...later } : value;
+  return isOurs && isObject ? extended(value) : value;
+}
+
+/** With more to it, and so is each of its items. */
+function extended(value: object & { readonly items?: unknown }): object {
+  if (!Array.isArray(value.items)) return { ...value, ...later };
+  return { ...value, ...later, items: value.items.map((item: unknown) => ({ ...(item as object), ...later })) };
+}
+
+/** What ends the JSON of a value that the next version wrote. */
+const laterEnd = `,${JSON.stringify(later).slice(1)}`;
+
+function nextBucket(bucket: Bucket): Bucket {
+  const known = <E extends BucketEntry>(entry: E): E =>
+    entry.value?.endsWith(laterEnd) === true
+      ? { ...entry, value: `${entry.value.slice(0, -laterEnd.length)}}` }
+      : entry;
+  const allKnown = (entries: ReadonlyMap<string, BucketEntry>): Map<string, BucketEntry> =>
+    new Map([...entries].map(([key, entry]) => [key, known(entry)]));
+  return {
+    get: async (key) => {
+      const entry = await bucket.get(key);
+      return entry && known(entry);
+    },
+    put: (key, value, expected) =>
+      bucket.put(key, value.length > 2 && value.endsWith("}") ? value.slice(0, -1) + laterEnd : value, expected),
+    remove: (key, expected) => bucket.remove(key, expected),
+    load: async () => allKnown(await bucket.load()),
+    watch: (filter, handlers) =>
+      bucket.watch(filter, {
+        onEntry: (entry) => handlers.onEntry(known(entry)),
+        onLoaded: (keys, told) => handlers.onLoaded(keys, allKnown(told)),
+      }),
+    purgeMarkers: (olderThanMs) => bucket.purgeMarkers(olderThanMs),
+  };
 }
 
 function nextLog(log: LogStore, random: Random): LogStore {
