@@ -7,7 +7,7 @@ import type { Bug } from "./bugs.ts";
 import { hunt, huntedHead, huntedRow } from "./hunt.ts";
 import { Pool, ran, serve } from "./pool.ts";
 import type { Ran } from "./pool.ts";
-import { counting, reportOf } from "./report.ts";
+import { counting, reportOf, speed } from "./report.ts";
 import type { Figures, Plan } from "./simulate.ts";
 
 const { values } = parseArgs({
@@ -104,7 +104,7 @@ async function survey(): Promise<void> {
     faults: 0,
     asked: 0,
     acknowledged: 0,
-    records: 0,
+    decisions: 0,
     terms: 0,
     steps: 0,
     answered: 0,
@@ -124,10 +124,8 @@ async function survey(): Promise<void> {
     return performance.now() > until;
   });
   out(`${worlds} worlds, ${bad} with violations: ${JSON.stringify(sum)}`);
-  out(
-    `${sum.hours.toFixed(1)} cluster-hours in ${cpuSeconds.toFixed(0)} s of CPU, ` +
-      `${(cpuSeconds / sum.hours).toFixed(1)} s each; ${counting(sum)}`,
-  );
+  out(speed(sum, cpuSeconds));
+  out(counting(sum));
   process.exitCode = bad + lost > 0 ? 1 : 0;
 }
 

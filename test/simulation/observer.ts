@@ -104,6 +104,8 @@ export class Observer {
   readonly archive: LogEntry[] = [];
   /** Records looked at so far. */
   records = 0;
+  /** Events that leaders wrote. */
+  decisions = 0;
   /** The archive began anew as often, because the log had lost records. */
   readonly losses: Loss[] = [];
   /** Records come again that were written before: when they come says nothing. */
@@ -175,6 +177,7 @@ export class Observer {
     if (outcome === "unknown") this.violate("8", `record ${sequence} is of the chain, but not understood`);
     if (outcome === "foreign") this.foreign(sequence);
     if (outcome !== "accepted") return;
+    if (!this.isReplaying) this.decisions += 1;
     for (const problem of before) this.violate("3", `event ${sequence}: ${problem}`);
     const { operation, items, time } = event as Event;
     if (sequence === this.state.epoch) this.electedAt = time;

@@ -6,11 +6,26 @@ import type { Figures } from "./simulate.ts";
 
 const shownViolations = 10;
 const shownLines = 40;
+/** Cluster-hours on two cores. */
+const goalAMinute = 100;
 
 /** Whether these hours had so many faults and changes that they count. */
 export function counting({ hours, counted, faults, asked }: Figures): string {
   const each = `${(faults / hours).toFixed(0)} faults and ${(asked / hours).toFixed(0)} changes an hour`;
   return `counted: ${counted.toFixed(1)} of ${hours.toFixed(1)} hours (${each}, at least ${leastPerHour.faults} and ${leastPerHour.asked})`;
+}
+
+/** What a second of one core ran; of cluster-hours those that count. */
+export function speed({ counted, faults, decisions }: Figures, cpuSeconds: number): string {
+  const [faultsEach, decisionsEach, hoursEach] = [faults, decisions, counted].map((sum) => sum / cpuSeconds) as [
+    number,
+    number,
+    number,
+  ];
+  return (
+    `per CPU-second: ${faultsEach.toFixed(2)} faults, ${decisionsEach.toFixed(1)} decisions, ${hoursEach.toFixed(4)} cluster-hours ` +
+    `(${cpuSeconds.toFixed(0)} s of CPU; two cores ${(hoursEach * 120).toFixed(1)} cluster-hours a minute, the goal is ${goalAMinute})`
+  );
 }
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(3)} s`;

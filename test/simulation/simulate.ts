@@ -48,8 +48,8 @@ export interface Figures {
   /** Changes asked for, and those acknowledged. */
   readonly asked: number;
   readonly acknowledged: number;
-  /** Records of the log. */
-  readonly records: number;
+  /** Events that leaders wrote. */
+  readonly decisions: number;
   /** Terms begun. */
   readonly terms: number;
   readonly steps: number;
@@ -60,8 +60,10 @@ export interface Figures {
 const faultsPerHour = 90;
 const drillsPerHour = 25;
 const changesPerHour = 750;
-/** An hour with fewer faults or changes asked for than this does not count as one of a cluster under faults. */
+/** An hour with fewer faults or changes asked for than this does not count as one of a cluster under faults … */
 export const leastPerHour = { faults: 60, asked: 600 } as const;
+/** … and neither does one of a smaller cluster. */
+const leastSize = { controllers: 3, agents: 10, proxies: 2 } as const;
 /** With this density or more an hour has always enough of both. */
 const countingDensity = 0.5;
 const requestsPerHour = 900;
@@ -111,7 +113,7 @@ export async function simulate(plan: Plan): Promise<Outcome> {
   counting.next();
   const hours = world.timeline.now / hourMs;
   const asked = askedIn(world);
-  const { records } = world.observer;
+  const { decisions } = world.observer;
   if (!isOver()) await end(world, injector);
   world.observer.onRefused(refusedIn(world));
   const { answered, refused, broken } = world.requests;
@@ -126,7 +128,7 @@ export async function simulate(plan: Plan): Promise<Outcome> {
       counted: counting.counted,
       faults: injector.count,
       asked,
-      records,
+      decisions,
       answered,
       acknowledged: world.observer.acknowledgedCount,
       terms: world.controllers.reduce((sum, { counters }) => sum + counters.terms, 0),
@@ -163,7 +165,12 @@ class Counting {
     const hours = (now - this.from) / hourMs;
     const faults = this.injector.count - this.faults;
     const asked = askedIn(this.world) - this.asked;
-    if (faults >= leastPerHour.faults * hours && asked >= leastPerHour.asked * hours) this.counted += hours;
+    const { controllers, agents, proxies } = this.world;
+    const isWhole =
+      controllers.length >= leastSize.controllers &&
+      agents.length >= leastSize.agents &&
+      proxies.length >= leastSize.proxies;
+    if (isWhole && faults >= leastPerHour.faults * hours && asked >= leastPerHour.asked * hours) this.counted += hours;
     this.from = now;
     this.faults += faults;
     this.asked += asked;
