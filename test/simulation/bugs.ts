@@ -87,6 +87,14 @@ export const bugs: readonly Bug[] = [
     hours: 8,
   },
   {
+    name: "a pod that its service left is stopped at once",
+    file: "core/plan/stop",
+    find: "(state.workloads.get(pod.workload)?.formerServices.size ?? 0) > 0",
+    replace: "false",
+    invariants: ["7"],
+    hours: 1,
+  },
+  {
     name: "late return forgotten",
     file: "core/admit/report",
     find: "const leaving = ",

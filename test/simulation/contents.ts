@@ -2,6 +2,7 @@
 // long as somebody is cut off or has to be told, but not for long where nothing is wrong.
 import { assignedPod } from "../../services/core/assignment.ts";
 import type { PodRecord, State, WorkloadRecord } from "../../services/core/model.ts";
+import { mustShow } from "../../services/core/readiness.ts";
 import { same } from "../../services/core/same.ts";
 import { controllerNames } from "./faults.ts";
 import type { SimContainer, SimEngine } from "../../services/agent/runtime/sim/engine.ts";
@@ -85,6 +86,7 @@ const isNeverReady = (pod: PodRecord | undefined, node: string, engine: SimEngin
   pod.node === node &&
   pod.restarts === 0 &&
   container.runs === 1 &&
+  mustShow(container.spec.container) &&
   !engine.isReady(container);
 
 const isWanted = (pod: PodRecord | undefined, node: string): boolean =>

@@ -245,6 +245,7 @@ export class Observer {
     if (item.kind === "pod" && item.verb === "lost" && !this.isReplaying) {
       this.silence.onLost(this.state, keyOf(item.namespace, item.name), sequence);
     }
+    if (item.kind === "service" && item.verb === "applied") this.serving.onService(this.state, item);
     if (item.kind === "node") this.silence.onNode(this.state, item, sequence, this.isReplaying);
   }
 
@@ -378,7 +379,7 @@ export class Observer {
   /** An agent starts a container. */
   onStart(node: string, container: ContainerInfo): void {
     for (const { hostPort } of container.ports) this.stopped.delete(`${node}:${hostPort}`);
-    this.restarts.onStart(node, container.pod);
+    this.restarts.onStart(node, container.pod, container.name);
     if (this.over.has(container.pod)) {
       this.violate("2", `node ${node} starts ${container.pod}, which had stopped for good`);
     }

@@ -28,8 +28,8 @@ export class Restarts {
   private readonly now: () => number;
   private readonly troubles: Troubles;
   private readonly violate: (message: string) => void;
-  /** `node pod` → its last starts. */
-  private readonly starts = new Map<string, number[]>();
+  /** `node pod` → container → its last starts. */
+  private readonly starts = new Map<string, Map<string, number[]>>();
   /** How long the container of a pod ran that has ended now, milliseconds; null when there is none. */
   lastRunMs: (node: string, pod: Key) => number | null = () => null;
 
@@ -48,10 +48,11 @@ export class Restarts {
     this.violate(`event ${sequence}: ${key} waits to start again though it ran for ${Math.round(ran)} ms`);
   }
 
-  /** A container starts. */
-  onStart(node: string, key: Key): void {
-    const last = [...(this.starts.get(`${node} ${key}`) ?? []), this.now()].filter((at) => at > this.now() - windowMs);
-    this.starts.set(`${node} ${key}`, last);
+  /** A container of a pod starts. */
+  onStart(node: string, key: Key, container: string): void {
+    const ofPod = this.starts.get(`${node} ${key}`) ?? new Map<string, number[]>();
+    const last = [...(ofPod.get(container) ?? []), this.now()].filter((at) => at > this.now() - windowMs);
+    this.starts.set(`${node} ${key}`, ofPod.set(container, last));
     if (last.length <= mostStarts || !this.troubles.isClean(node, windowMs, harmless)) return;
     this.violate(`node ${node} starts ${key} ${last.length} times within a minute`);
   }

@@ -1,6 +1,6 @@
 // What proxies may connect to, and what they carry to a pod that is to stop, held against the log.
-import type { EventItem } from "../../schemas/generated/types.ts";
-import type { Key, State } from "../../services/core/model.ts";
+import type { EventItem, ServiceApplied } from "../../schemas/generated/types.ts";
+import { type Key, keyOf, type State } from "../../services/core/model.ts";
 import { parseDurationMs } from "../../services/core/quantity.ts";
 import { controllerNames } from "./faults.ts";
 import type { Troubles } from "./troubles.ts";
@@ -17,6 +17,8 @@ export class Serving {
   private readonly violate: (message: string) => void;
   /** Requests under way to a pod. */
   carriedTo: (pod: Key) => readonly Carried[] = () => [];
+  /** Pods that were endpoints of a service once. */
+  private readonly served = new Set<Key>();
   /** Pods → when the event came that took them out of the endpoints. */
   private readonly leftAt = new Map<Key, number>();
 
@@ -38,30 +40,47 @@ export class Serving {
     this.violate(`proxy ${proxy} connects to ${found.key}, which is ${found.state} and never was ready`);
   }
 
+  /** A service names a workload: what is ready of it is served. */
+  onService(state: State, { namespace, spec }: ServiceApplied): void {
+    const workload = state.workloads.get(keyOf(namespace, spec.selector?.workload ?? ""));
+    for (const key of workload?.pods ?? []) if (state.pods.get(key)?.state === "ready") this.served.add(key);
+  }
+
   /** An event says something of a pod. */
   onPod(state: State, item: PodItem, key: Key, sequence: number): void {
+    if (item.verb === "ready" && state.servicesOf.has(state.pods.get(key)?.workload ?? "")) this.served.add(key);
+    // One that ended by itself has no connections.
+    if (item.verb === "stopped" || item.verb === "removed") this.served.delete(key);
     if (item.verb === "stopping") this.leftAt.set(key, this.now());
+    if (item.verb === "stopping" && !item.drain && this.served.has(key))
+      this.violate(`event ${sequence}: ${key}, which a service named, is stopped at once`);
     if (item.verb !== "drained") return;
-    const leftAt = this.leftAt.get(key);
-    this.leftAt.delete(key);
     const pod = state.pods.get(key);
-    if (item.reason !== "DRAINED" || leftAt === undefined || pod === undefined || !state.servicesOf.has(pod.workload))
-      return;
-    const waited = state.time - pod.since;
-    // A leader whose clock is behind the one before it counts the time of its own term: event times say nothing then.
-    const timeout = parseDurationMs(state.workloads.get(pod.workload)?.spec.drainTimeout ?? "10s");
-    if (waited < 0 || waited >= timeout) return;
+    if (item.reason === "DRAINED" && pod !== undefined) {
+      const waited = state.time - pod.since;
+      // A leader whose clock is behind the one before it counts the time of its own term: event times say nothing then.
+      const timeout = parseDurationMs(state.workloads.get(pod.workload)?.spec.drainTimeout ?? "10s");
+      if (waited >= 0 && waited < timeout) {
+        this.ends(key, `event ${sequence}: ${key} is drained after ${waited} ms of ${timeout}`);
+      }
+    }
+    this.leftAt.delete(key);
+  }
+
+  /** A pod is told to end: no proxy that is heard may carry anything to it, whichever service it came by. */
+  private ends(key: Key, what: string): void {
+    const leftAt = this.leftAt.get(key);
+    if (leftAt === undefined) return;
     const isClean = (place: string): boolean => this.troubles.isClean(place, cleanMs + this.now() - leftAt);
     if (!["bus", ...controllerNames].every(isClean)) return;
     const open = this.carriedTo(key).filter(({ proxy, since }) => since < leftAt && isClean(proxy));
     if (open.length === 0) return;
-    this.violate(
-      `event ${sequence}: ${key} is drained after ${waited} ms of ${timeout} while ${open[0]?.proxy} carries ${open.length} requests to it`,
-    );
+    this.violate(`${what} while ${open[0]?.proxy} carries ${open.length} requests to it`);
   }
 
   /** The log lost its end: what was seen of it counts no more. */
   forget(): void {
+    this.served.clear();
     this.leftAt.clear();
   }
 }

@@ -9,7 +9,7 @@ export interface Wish {
 }
 
 export const workloadNames = ["web", "api", "cart", "mail", "jobs"] as const;
-/** The port a service of that workload has at every proxy. */
+/** The port the service of that name has at every proxy. */
 export const portOf = (workload: string): number => 8000 + workloadNames.findIndex((name) => name === workload);
 export const nodeNames = Array.from({ length: 10 }, (_, at) => `n${at + 1}`);
 
@@ -32,15 +32,23 @@ export const surge = {
 export function wish(chance: Chance): Wish {
   const name = chance.pick(workloadNames);
   const draw = chance.unit();
-  if (draw < 0.3) return apply(chance.hits(0.5) ? [workload(name, chance), service(name)] : [workload(name, chance)]);
+  if (draw < 0.3)
+    return apply(
+      chance.hits(0.5) ? [workload(name, chance), service(name, front(name, chance))] : [workload(name, chance)],
+    );
   if (draw < 0.65) return change("workload", "scale", { name, replicas: chance.whole(0, mostReplicas) });
   if (draw < 0.69) return change("workload", "delete", { name });
-  if (draw < 0.74) return apply([service(name)]);
+  if (draw < 0.74) return apply([service(name, front(name, chance))]);
   if (draw < 0.76) return change("service", "delete", { name });
   if (draw < 0.8) return change("workload", "undo", { name });
   if (draw < 0.84) return apply([autoscaler(name, chance)]);
   if (draw < 0.86) return change("autoscaler", "delete", { name });
-  if (draw < 0.88) return apply([workload(name, chance), service(name), workload(chance.pick(workloadNames), chance)]);
+  if (draw < 0.88)
+    return apply([
+      workload(name, chance),
+      service(name, front(name, chance)),
+      workload(chance.pick(workloadNames), chance),
+    ]);
   if (draw < 0.9) return { ...change("workload", "scale", { name, replicas: 1 }) };
   const node = chance.pick(nodeNames);
   // Most of the time nodes are given back, so that there is room.
@@ -161,8 +169,11 @@ function behaviour(chance: Chance): object {
   return sim;
 }
 
-const service = (name: string): object =>
-  document("Service", name, { selector: { workload: name }, ports: [{ port: portOf(name), targetPort: "http" }] });
+const service = (name: string, workload = name): object =>
+  document("Service", name, { selector: { workload }, ports: [{ port: portOf(name), targetPort: "http" }] });
+
+/** The workload of a service: mostly its own, and now and then another, as from blue to green. */
+const front = (name: string, chance: Chance): string => (chance.hits(0.15) ? chance.pick(workloadNames) : name);
 
 const autoscaler = (name: string, chance: Chance): object =>
   document("Autoscaler", name, {

@@ -45,10 +45,10 @@ it("blames a node that starts a pod more than ten times within a minute", () => 
   );
   for (let n = 0; n < 20; n += 1) {
     now += 6500;
-    restarts.onStart("n1", "default/web-1");
+    restarts.onStart("n1", "default/web-1", "main");
   }
   expect(said).toEqual([]);
-  for (let n = 0; n < 11; n += 1) restarts.onStart("n1", "default/web-2");
+  for (let n = 0; n < 11; n += 1) restarts.onStart("n1", "default/web-2", "main");
   expect(said).toEqual(["node n1 starts default/web-2 11 times within a minute"]);
 });
 

@@ -39,6 +39,22 @@ describe("a pod of a service", () => {
     expect(said).toHaveLength(1);
   });
 
+  it("is not stopped at once, though its service left it", () => {
+    cluster.converge();
+    const { key, namespace, name } = cluster.pods()[0]!;
+    const applied = { kind: "service", verb: "applied", namespace, name: "web", labels: {} } as const;
+    const ports = [{ port: 8080, targetPort: "http" }];
+    const stopping = { kind: "pod", verb: "stopping", namespace, name, reason: "DELETED", message: "" } as const;
+    serving.onPod(cluster.state, { ...stopping, drain: false }, key, 5);
+    expect(said).toEqual([]);
+    serving.onService(cluster.state, { ...applied, spec: { selector: { workload: "web" }, ports } });
+    serving.onService(cluster.state, { ...applied, spec: { selector: { workload: "other" }, ports } });
+    serving.onPod(cluster.state, { ...stopping, drain: true }, key, 6);
+    expect(said).toEqual([]);
+    serving.onPod(cluster.state, { ...stopping, drain: false }, key, 7);
+    expect(said).toEqual([`event 7: ${key}, which a service named, is stopped at once`]);
+  });
+
   describe("that drains", () => {
     let key: string;
     const drained = (ms: number): void => {

@@ -57,11 +57,13 @@ function extended(value: object & { readonly items?: unknown }): object {
 /** What ends the JSON of a value that the next version wrote. */
 const laterEnd = `,${JSON.stringify(later).slice(1)}`;
 
+/** A bucket's value as this version would have written it. */
+export const withoutLater = (value: string): string =>
+  value.endsWith(laterEnd) ? `${value.slice(0, -laterEnd.length)}}` : value;
+
 function nextBucket(bucket: Bucket): Bucket {
   const known = <E extends BucketEntry>(entry: E): E =>
-    entry.value?.endsWith(laterEnd) === true
-      ? { ...entry, value: `${entry.value.slice(0, -laterEnd.length)}}` }
-      : entry;
+    entry.value === null ? entry : { ...entry, value: withoutLater(entry.value) };
   const allKnown = (entries: ReadonlyMap<string, BucketEntry>): Map<string, BucketEntry> =>
     new Map([...entries].map(([key, entry]) => [key, known(entry)]));
   return {
