@@ -13,7 +13,16 @@ const real = [
 ];
 
 /** Files are small where their suites are shared, and small files come last: these would go on alone when all else is over. */
-const longest = ["conformance/driver-docker", "e2e/autoscale-docker", "e2e/sandbox", "e2e/backup", "e2e/demo"];
+const longest = [
+  "conformance/driver-docker",
+  "e2e/autoscale-docker",
+  "e2e/sandbox",
+  "e2e/backup",
+  "e2e/demo",
+  "e2e/full-disk",
+  "faults/cut-off-server",
+  "faults/frozen",
+];
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

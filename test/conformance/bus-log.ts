@@ -28,7 +28,7 @@ export function logConformance(opened: () => OpenedWorld): void {
 
     it("is empty at first: the last sequence is one before the first", async () => {
       const tail = await bus.log(names.stream).tail();
-      expect(tail).toEqual({ first: 1, last: 0, replicas: 1 });
+      expect(tail).toEqual({ first: 1, last: 0, replicas: 1, heardAgoMs: 0 });
       expect(await bus.log(names.stream).get(1)).toBeNull();
       await bus.log(names.stream).read(1, () => expect.fail("there is no record"));
     });

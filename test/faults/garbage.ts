@@ -46,11 +46,13 @@ export async function garbage(cluster: Cluster, nodes: readonly string[], count:
   try {
     const before = await counters(bus);
     const said = await say(bus, targets(nodes), count - inLog - inBucket * Object.keys(subjects.buckets).length, by);
+    // Each controller counts for itself, and what strangers write into the log may cost a leader its lead.
+    const heard = await counters(bus);
     await store(bus, by);
     const after = await counters(bus);
     const counted = {
-      dropped: after.dropped - before.dropped,
-      malformed: after.malformed - before.malformed,
+      dropped: heard.dropped - before.dropped,
+      malformed: heard.malformed - before.malformed,
       foreign: after.foreign - before.foreign,
     };
     return { ...said, told: { ...said.told, foreign: inLog }, counted };
