@@ -115,6 +115,8 @@ export class Appender {
       const look = isIn ? "own" : await this.look(draft.event.id, deadline);
       if (look === "deposed") return { kind: "deposed" };
       if (look === "foreign") {
+        // In a log that lost its end they are no strangers' records but the next leader's.
+        if (!(await this.stands(deadline))) break;
         draft = build(this.expected);
         data = encodeEvent(draft.event);
         clean = true;

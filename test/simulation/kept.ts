@@ -9,9 +9,9 @@ export interface Kept {
 
 export const kept: readonly Kept[] = [
   {
-    seed: "k-table-4",
-    minutes: 10,
+    seed: "f2-1",
+    minutes: 60,
     unsynced: true,
-    why: "proxies did not take a service back whose deletion a power cut had taken",
+    why: "a leader of before a power cut wrote again behind what the next one had written",
   },
 ];

@@ -202,7 +202,23 @@ describe("an append", () => {
     expect(log.records).toHaveLength(2);
   });
 
-  it("nor when it did so while the connection was lost, and took it at once", async () => {
+  it("is not sent again behind what the next leader wrote since the log lost its end", async () => {
+    const appender = await elected();
+    const election = ledger.state.lastEventId;
+    await appender.append(() => draft());
+    log.faults = [
+      (at) => {
+        regrow(at, election);
+        at.records.push(bytes({ its: at.records.length }));
+        return "TIMEOUT";
+      },
+    ];
+    const one = draft();
+    expect(await appender.append(() => one)).toEqual({ kind: "unsettled" });
+    expect(log.records).toHaveLength(3);
+  });
+
+  it("nor taken for committed when it did so while the connection was lost, and took it at once", async () => {
     const appender = await elected();
     const election = ledger.state.lastEventId;
     await appender.append(() => draft());
