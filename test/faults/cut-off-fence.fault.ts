@@ -1,7 +1,7 @@
 // The node of a fenced pod that is cut off.
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { ServerBinary } from "../support/nats.ts";
-import { after, describeFaults, FaultWorld, harmless, replaced, seen } from "./world.ts";
+import { describeFaults, FaultWorld, harmless, replaced, seen } from "./world.ts";
 
 describeFaults("a cluster of processes with a fence", suite);
 
@@ -16,19 +16,8 @@ function suite(server: ServerBinary): void {
   it("has the node of a fenced pod cut off for 60 s", { timeout: 240_000 }, async () => {
     const promise =
       "Its agent stops the fenced pod when its lease of 10 s is over; another runs elsewhere 20.3 s after the node was last heard: never two.";
-    const is = await world.run(
-      { fault: "The node of a fenced pod cut off for 60 s, lostAfter 10 s", promise },
-      async (run) => {
-        run.keepChanging([7, 6], 5000);
-        await run.onset();
-        const node = world.fencedNode;
-        run.fault();
-        world.relay(node).cut();
-        await after(60_000);
-        world.relay(node).mend();
-        run.mended();
-        await after(3000);
-      },
+    const is = await world.run({ fault: "The node of a fenced pod cut off for 60 s, lostAfter 10 s", promise }, (run) =>
+      world.cutOff(run, () => world.fencedNode),
     );
     expect(is).toMatchObject({ ...harmless, unasked: 0, failed: 0, byFence: 1 });
     // Asked for each second, so the last lease is up to a second old.

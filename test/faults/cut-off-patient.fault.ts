@@ -1,7 +1,7 @@
 // A node that is cut off for less than it is waited for.
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { ServerBinary } from "../support/nats.ts";
-import { after, describeFaults, FaultWorld, noticed, seen, untouched } from "./world.ts";
+import { describeFaults, FaultWorld, noticed, seen, untouched } from "./world.ts";
 
 describeFaults("a cluster of processes that is patient", suite);
 
@@ -16,17 +16,9 @@ function suite(server: ServerBinary): void {
   it("has a node cut off for less than it waits", { timeout: 240_000 }, async () => {
     await world.apply({ lostAfter: "120s" });
     const promise = "Nothing is restarted and nothing is moved; agents and proxies keep serving.";
-    const is = await world.run({ fault: "A node cut off for 60 s, lostAfter 120 s", promise }, async (run) => {
-      run.keepChanging([7, 6], 5000);
-      await run.onset();
-      const node = world.otherNode(run);
-      run.fault();
-      world.relay(node).cut();
-      await after(60_000);
-      world.relay(node).mend();
-      run.mended();
-      await after(3000);
-    });
+    const is = await world.run({ fault: "A node cut off for 60 s, lostAfter 120 s", promise }, (run) =>
+      world.cutOff(run, () => world.otherNode(run)),
+    );
     expect(is).toMatchObject({ ...untouched, failed: 0 });
     noticed(is);
     seen(is, { silenceMs: 1000, convergedMs: 30_000 });

@@ -1,7 +1,7 @@
 // A node that is cut off for longer than it is waited for.
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { ServerBinary } from "../support/nats.ts";
-import { after, describeFaults, FaultWorld, harmless, replaced, seen } from "./world.ts";
+import { describeFaults, FaultWorld, harmless, replaced, seen } from "./world.ts";
 
 describeFaults("a cluster of processes with a lost node", suite);
 
@@ -16,17 +16,9 @@ function suite(server: ServerBinary): void {
   it("has a node cut off for 60 s", { timeout: 240_000 }, async () => {
     const promise =
       "Its pods are lost after 15 s and made anew elsewhere; its programs serve meanwhile and end when it is back.";
-    const is = await world.run({ fault: "A node cut off for 60 s, lostAfter 15 s", promise }, async (run) => {
-      run.keepChanging([7, 6], 5000);
-      await run.onset();
-      const node = world.otherNode(run);
-      run.fault();
-      world.relay(node).cut();
-      await after(60_000);
-      world.relay(node).mend();
-      run.mended();
-      await after(3000);
-    });
+    const is = await world.run({ fault: "A node cut off for 60 s, lostAfter 15 s", promise }, (run) =>
+      world.cutOff(run, () => world.otherNode(run)),
+    );
     expect(is).toMatchObject({ ...harmless, unasked: 0, failed: 0 });
     replaced(is);
     expect(is.oldMs, "old copies serve until the node is back").toBeGreaterThan(0);

@@ -197,6 +197,19 @@ export class FaultWorld {
     return run.victim([...serving]);
   }
 
+  /** Cuts a node off from the bus for a minute, amid changes. The node is chosen when they are under way. */
+  async cutOff(run: Recording, nodeOf: () => string): Promise<void> {
+    run.keepChanging([7, 6], 5000);
+    await run.onset();
+    const node = nodeOf();
+    run.fault();
+    this.relay(node).cut();
+    await after(60_000);
+    this.relay(node).mend();
+    run.mended();
+    await after(3000);
+  }
+
   pid(part: string): number {
     return this.pids.get(part) ?? this.cluster.pid(part);
   }
