@@ -7,6 +7,8 @@ import type { Figures } from "./recording.ts";
 
 /** Longer than `lostAfter`, and shorter than it takes the node to notice by itself that nobody answers it: 30 to 45 s. */
 const cutMs = 25_000;
+/** What was said before the cut has arrived, and was done, after so long. */
+const onTheWayMs = 3000;
 
 describeFaults("a cluster of processes whose ways are cut on one side", suite);
 
@@ -18,6 +20,8 @@ function suite(server: ServerBinary): void {
   });
   afterAll(() => world?.dispose());
 
+  /** The programs of the node when nothing could be on the way any more, and before its end; rollouts go on meanwhile. */
+  let held: [readonly number[], readonly number[]];
   const cut = (fault: Fault, way: "there" | "back"): Promise<Figures> =>
     world.run(fault, async (run) => {
       run.keepChanging(counts);
@@ -25,7 +29,10 @@ function suite(server: ServerBinary): void {
       await run.onset();
       run.fault();
       world.relay(node).cut(way);
-      await after(cutMs);
+      await after(onTheWayMs);
+      const then = world.programs(node);
+      await after(cutMs - onTheWayMs);
+      held = [then, world.programs(node)];
       world.relay(node).mend();
       run.mended();
       await after(2000);
@@ -44,6 +51,7 @@ function suite(server: ServerBinary): void {
     const promise = "It is heard: nothing is given up or touched; changes reach it when it hears again.";
     const is = await cut({ fault: "A node is heard, but does not hear for 25 s, lostAfter 15 s", promise }, "back");
     expect(is).toMatchObject({ ...untouched, unknownMs: null, failed: 0 });
+    expect(held[1], "it does nothing of what it is told meanwhile").toEqual(held[0]);
     seen(is, { silenceMs: 1000, convergedMs: 30_000 });
   });
 }
