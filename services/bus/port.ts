@@ -157,8 +157,8 @@ export interface Bucket {
   /** Every key with a live value, or a deletion marker still kept. */
   load(): Promise<Map<string, BucketEntry>>;
   /**
-   * Tells every live key now and every change from now on. After any fault (consumer lost, bucket made anew, long
-   * disconnect) it tells everything again. `onLoaded` follows each full telling with the live keys: what is not among them is gone.
+   * Tells every live key now and changes from now on: of a key that changes again before the server sent it, the last
+   * alone. After any fault (consumer lost, bucket made anew, long disconnect) it tells everything again. `onLoaded` follows each full telling with the live keys: what is not among them is gone.
    */
   watch(filter: string, handlers: WatchHandlers): Cancel;
   /**

@@ -70,33 +70,37 @@ export function bucketConformance(opened: () => OpenedWorld): void {
       expect(loaded.get("many.k7")?.value).toBeNull();
     });
 
-    it("tells a watcher every live key, the end of the load, and then each change", async () => {
+    it("tells a watcher every live key, the end of the load, and then changes up to each key's last", async () => {
       const bucket = bus.bucket(name("nodes"));
-      const a = await bucket.put("w.a", "1", 0);
-      const b = await bucket.put("w.b", "1", 0);
-      await bucket.remove("w.b", b);
-      await bucket.put("v.c", "1", 0);
-      const watch = watcher(other, name("nodes"), "w.*");
+      const prefix = fresh();
+      const key = (name: string): string => `${prefix}.${name}`;
+      const a = await bucket.put(key("a"), "1", 0);
+      const b = await bucket.put(key("b"), "1", 0);
+      await bucket.remove(key("b"), b);
+      await bucket.put(`${fresh()}.c`, "1", 0);
+      const watch = watcher(other, name("nodes"), `${prefix}.*`);
       await until(() => watch.loads.length === 1, "it was loaded");
-      expect(watch.told).toEqual([{ key: "w.a", value: "1", revision: a }]);
-      expect(watch.loads).toEqual([new Set(["w.a"])]);
-      const changed = await bucket.put("w.a", "2", a);
-      const marker = await bucket.remove("w.a", changed);
-      const d = await bucket.put("w.d", "1", 0);
-      await until(() => watch.entries.has("w.d"), "the changes were told");
+      expect(watch.told).toEqual([{ key: key("a"), value: "1", revision: a }]);
+      expect(watch.loads).toEqual([new Set([key("a")])]);
+      const changed = await bucket.put(key("a"), "2", a);
+      const marker = await bucket.remove(key("a"), changed);
+      const d = await bucket.put(key("d"), "1", 0);
+      await until(() => watch.entries.has(key("d")), "the changes were told");
       const changes = [
-        { key: "w.a", value: "2", revision: changed },
-        { key: "w.a", value: null, revision: marker },
-        { key: "w.d", value: "1", revision: d },
+        { key: key("a"), value: "2", revision: changed },
+        { key: key("a"), value: null, revision: marker },
+        { key: key("d"), value: "1", revision: d },
       ];
       // A starved machine may cost the watch its consumer; it then tells what is there anew, instead of each change.
       const whole = watch.loads.length === 1;
-      if (whole) expect(watch.told.slice(1)).toEqual(changes);
-      else expect([...(watch.loads.at(-1) ?? [])]).toEqual(["w.d"]);
+      // A bucket keeps the last value of a key alone: what is replaced before the server sent it is told to nobody.
+      const withoutTwo = changes.slice(1);
+      if (whole) expect([changes, withoutTwo]).toContainEqual(watch.told.slice(1));
+      else expect([...(watch.loads.at(-1) ?? [])]).toEqual([key("d")]);
       const { length } = watch.told;
       watch.cancel();
       watch.cancel();
-      await bucket.put("w.e", "1", 0);
+      await bucket.put(key("e"), "1", 0);
       await other.flush(waitMs);
       expect(watch.told).toHaveLength(length);
     });
