@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer } from "vitest/node";
 import type { TestSpecification } from "vitest/node";
+import { SecondTries } from "./test/support/second-tries.ts";
 
 /** Tests on real servers, engines and processes, whose machine may be shared and starved for a moment. */
 const real = [
@@ -29,6 +30,7 @@ const retry = process.env["CI"] === undefined ? 0 : 1;
 export default defineConfig({
   test: {
     sequence: { sequencer: LongestFirst },
+    reporters: ["default", new SecondTries()],
     globalSetup: "test/support/global-setup.ts",
     testTimeout: 60_000,
     hookTimeout: 120_000,

@@ -60,14 +60,15 @@ export function bucketConformance(opened: () => OpenedWorld): void {
 
     it("loads every key, deleted ones as markers, with many writes in flight", async () => {
       const bucket = bus.bucket(name("workloads"));
-      expect(await bucket.load()).toEqual(new Map());
-      await Promise.all(Array.from({ length: 500 }, (_, n) => bucket.put(`many.k${n}`, `v${n}`, 0)));
-      const gone = await bucket.get("many.k7");
-      await bucket.remove("many.k7", gone?.revision ?? -1);
+      const prefix = fresh();
+      const before = await bucket.load();
+      await Promise.all(Array.from({ length: 500 }, (_, n) => bucket.put(`${prefix}.k${n}`, `v${n}`, 0)));
+      const gone = await bucket.get(`${prefix}.k7`);
+      await bucket.remove(`${prefix}.k7`, gone?.revision ?? -1);
       const loaded = await other.bucket(name("workloads")).load();
-      expect(loaded.size).toBe(500);
-      expect(loaded.get("many.k499")?.value).toBe("v499");
-      expect(loaded.get("many.k7")?.value).toBeNull();
+      expect(loaded.size).toBe(before.size + 500);
+      expect(loaded.get(`${prefix}.k499`)?.value).toBe("v499");
+      expect(loaded.get(`${prefix}.k7`)?.value).toBeNull();
     });
 
     it("tells a watcher every live key, the end of the load, and then changes up to each key's last", async () => {
@@ -114,7 +115,8 @@ export function bucketConformance(opened: () => OpenedWorld): void {
 
     it("never leaves a live key out of a load while keys are written all the time", async () => {
       const bucket = bus.bucket(name("desired"));
-      const keys = Array.from({ length: 100 }, (_, n) => `busy.k${n}`);
+      const prefix = fresh();
+      const keys = Array.from({ length: 100 }, (_, n) => `${prefix}.k${n}`);
       const revisions = new Map<string, number>();
       for (const key of keys) revisions.set(key, await bucket.put(key, "0", 0));
       const writing = { on: true };
@@ -126,7 +128,7 @@ export function bucketConformance(opened: () => OpenedWorld): void {
       })();
       try {
         for (let round = 0; round < 10; round += 1) {
-          const watch = watcher(other, name("desired"), "busy.*");
+          const watch = watcher(other, name("desired"), `${prefix}.*`);
           await until(() => watch.loads.length === 1, "it was loaded");
           expect(watch.loads[0]?.size).toBe(keys.length);
           watch.cancel();
@@ -139,25 +141,28 @@ export function bucketConformance(opened: () => OpenedWorld): void {
 
     it("republishes the endpoints bucket to core subscribers", async () => {
       const heard: BusMessage[] = [];
+      const key = `${fresh()}.web.head`;
       other.subscribe(names.endpointsAll, (message) => heard.push(message));
       await other.flush(waitMs);
-      const revision = await bus.bucket(name("endpoints")).put("default.web.head", '{"n":1}', 0);
+      const revision = await bus.bucket(name("endpoints")).put(key, '{"n":1}', 0);
       await until(() => heard.length === 1, "it was heard");
-      expect(heard[0]?.subject).toBe(`${names.root}.endpoints.default.web.head`);
+      expect(heard[0]?.subject).toBe(`${names.root}.endpoints.${key}`);
       expect(heard[0]?.json()).toEqual({ n: 1 });
       expect(heard[0]?.header("Nats-Sequence")).toBe(String(revision));
     });
 
     it("removes deletion markers old enough, and nothing else", async () => {
       const bucket = bus.bucket(name("endpoints"));
-      const gone = await bucket.put("default.gone.head", "1", 0);
-      await bucket.remove("default.gone.head", gone);
-      const kept = await bucket.put("default.kept.head", "1", 0);
+      const [goneKey, keptKey] = [`${fresh()}.gone.head`, `${fresh()}.kept.head`];
+      const gone = await bucket.put(goneKey, "1", 0);
+      await bucket.remove(goneKey, gone);
+      const kept = await bucket.put(keptKey, "1", 0);
+      const markers = [...(await bucket.load()).values()].filter(({ value }) => value === null);
       expect(await bucket.purgeMarkers(3_600_000)).toBe(0);
-      expect(await bucket.get("default.gone.head")).not.toBeNull();
-      expect(await bucket.purgeMarkers(0)).toBe(1);
-      expect(await bucket.get("default.gone.head")).toBeNull();
-      expect((await bucket.get("default.kept.head"))?.revision).toBe(kept);
+      expect(await bucket.get(goneKey)).not.toBeNull();
+      expect(await bucket.purgeMarkers(0)).toBe(markers.length);
+      expect(await bucket.get(goneKey)).toBeNull();
+      expect((await bucket.get(keptKey))?.revision).toBe(kept);
     });
   });
 }
