@@ -7,6 +7,7 @@ import type { Bug } from "./bugs.ts";
 import { hunt, huntedHead, huntedRow } from "./hunt.ts";
 import { Pool, ran, serve } from "./pool.ts";
 import type { Ran } from "./pool.ts";
+import { programOf } from "./program.ts";
 import { counting, reportOf, speed } from "./report.ts";
 import type { Figures, Plan } from "./simulate.ts";
 
@@ -123,6 +124,7 @@ async function survey(): Promise<void> {
       out(`seed ${outcome.seed}: ${counting(outcome.figures)}`);
     return performance.now() > until;
   });
+  out(`program ${programOf(build, join(build, "test/simulation/simulate.js"))}`);
   out(`${worlds} worlds, ${bad} with violations: ${JSON.stringify(sum)}`);
   out(speed(sum, cpuSeconds));
   out(counting(sum));
