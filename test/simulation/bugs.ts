@@ -14,6 +14,8 @@ export interface Bug {
   readonly invariants: readonly string[];
   /** Within so much cluster time of worlds of twelve minutes, hours: seven times what it took on average, and a quarter of an hour at least. */
   readonly hours: number;
+  /** It shows where a power cut takes what was not synced. */
+  readonly unsynced?: boolean;
 }
 
 export const bugs: readonly Bug[] = [
@@ -237,6 +239,33 @@ export const bugs: readonly Bug[] = [
         }`,
     invariants: ["3", "8"],
     hours: 20,
+  },
+  {
+    name: "an agent holds on to what a lost end told it",
+    file: "agent/assignment",
+    find: "const isLost = isOfLostEnd(held, message);",
+    replace: "const isLost = false;",
+    invariants: ["2", "4"],
+    hours: 10,
+    unsynced: true,
+  },
+  {
+    name: "a bucket that lost its end stays as it is",
+    file: "controller/project/projector",
+    find: "for (const [key, { revision }] of told) {",
+    replace: "for (const [key, { revision }] of []) {",
+    invariants: ["8"],
+    hours: 35,
+    unsynced: true,
+  },
+  {
+    name: "a service whose deletion was lost stays deleted",
+    file: "proxy/table",
+    find: "if (part.sequence === known.sequence && !this.removed.has(key))",
+    replace: "if (part.sequence === known.sequence)",
+    invariants: ["7"],
+    hours: 25,
+    unsynced: true,
   },
 ];
 

@@ -80,11 +80,15 @@ const kinds = {
   everythingOff: { weight: 0.5, whom: "bus", forMs: [1000, 20_000] },
   /** Planned apart: somebody wants a thousand replicas, and one again when it is over. */
   surge: { weight: 0, whom: "bus", forMs: [60_000, 180_000] },
+  /** Of drills alone: nobody asks for changes, so that what is wrong is not soon written over. Below half, a service is deleted first. */
+  quiet: { weight: 0, whom: "bus", forMs: [70_000, 120_000] },
   /** Planned apart: at most once, late. */
   busWiped: { weight: 0, whom: "bus", forMs: [1000, 60_000] },
 } as const satisfies Record<string, Kind>;
 
 interface DrillPart extends Omit<Fault, "at" | "strength"> {
+  /** 1 when it is not given. */
+  readonly strength?: number;
   /** How long after the part before it; moments when it is not given. */
   readonly laterMs?: number;
 }
@@ -130,6 +134,16 @@ const drills: readonly ((chance: Chance) => readonly DrillPart[])[] = [
   (chance) => [
     { kind: "kill", whom: [leader], forMs: chance.whole(100, 20_000) },
     { kind: "busPowerCut", whom: [], forMs: chance.whole(500, 5000), laterMs: chance.whole(3000, 9000) },
+  ],
+  // What a power cut takes stays away, for little is written afterwards.
+  (chance) => [
+    { kind: "quiet", whom: [], forMs: chance.whole(...kinds.quiet.forMs), strength: chance.unit() },
+    {
+      kind: "busPowerCut",
+      whom: [],
+      forMs: chance.whole(500, 3000),
+      laterMs: chance.whole(0, chance.pick([10_000, 30_000])),
+    },
   ],
 ];
 const momentMs = 2000;
@@ -200,9 +214,9 @@ function drilled(chance: Chance, untilMs: number, perHour: number): Fault[] {
   const gapMs = hourMs / perHour;
   for (let at = chance.between(0, gapMs); at < untilMs; at += chance.between(0, 2 * gapMs)) {
     let begin = at;
-    for (const { laterMs = chance.between(0, momentMs), ...part } of chance.pick(drills)(chance)) {
+    for (const { laterMs = chance.between(0, momentMs), strength = 1, ...part } of chance.pick(drills)(chance)) {
       begin += laterMs;
-      faults.push({ ...part, at: Math.round(begin), strength: 1 });
+      faults.push({ ...part, at: Math.round(begin), strength });
     }
   }
   return faults;

@@ -27,7 +27,12 @@ export async function hunt(build: string, bug: Bug, plan: Plan): Promise<Hunted>
   let found: Ran | undefined;
   const pool = new Pool(join(folder, "test/simulation/main.js"), Infinity, 0);
   await pool.run(
-    () => ({ ...plan, seed: `${plan.seed}-${(begun += 1)}`, stopsAtFirst: true }),
+    () => ({
+      ...plan,
+      seed: `${plan.seed}-${(begun += 1)}`,
+      synced: plan.synced && bug.unsynced !== true,
+      stopsAtFirst: true,
+    }),
     (seed, ran) => {
       if (found !== undefined) return true;
       hours += typeof ran === "string" ? plan.minutes / 60 : ran.figures.hours;

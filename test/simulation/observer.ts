@@ -196,6 +196,7 @@ export class Observer {
     this.stopped.clear();
     this.serving.forget();
     this.feeds.forget();
+    this.restarts.forget();
     this.revisions.clear();
     if (this.state.logId !== "") this.lastWanted = namesOfWanted(this.state);
     this.state = emptyState();

@@ -31,6 +31,8 @@ export class Refold {
   /** Records seen when each was last done. */
   private leaderAt = 0;
   private bucketsAt = 0;
+  /** Seen when buckets were compared last. */
+  private powerCuts = 0;
   /** Of the leader that was compared last. */
   private epoch = 0;
   /** `bucket key` → since when it differs. */
@@ -45,7 +47,13 @@ export class Refold {
       this.leaderAt = records;
       this.epoch = state.epoch;
     }
-    if (records - this.bucketsAt >= recordsPerRefold && this.compareBuckets(world)) this.bucketsAt = records;
+    // A power cut may take from a bucket what it leaves in the log.
+    const { powerCuts } = world.server.counters;
+    const isBucketsDue = records - this.bucketsAt >= recordsPerRefold || powerCuts > this.powerCuts;
+    if (isBucketsDue && this.compareBuckets(world)) {
+      this.bucketsAt = records;
+      this.powerCuts = powerCuts;
+    }
   }
 
   /**
@@ -62,6 +70,8 @@ export class Refold {
     for (const { controller, state } of views) {
       if (state.logId === "" || state.sequence < this.state.sequence) continue;
       this.foldTo(observer, state.sequence);
+      // It has read records since its last event that a power cut has taken.
+      if (this.state.sequence < state.sequence && observer.losses.length > 0) continue;
       if (this.isSameLog(state)) this.held(observer, controller, state);
       else if (controller.leads && observer.losses.length === 0) {
         observer.violate(

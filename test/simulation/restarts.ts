@@ -30,6 +30,8 @@ export class Restarts {
   private readonly violate: (message: string) => void;
   /** `node pod` → container → its last starts. */
   private readonly starts = new Map<string, Map<string, number[]>>();
+  /** When the log last lost something, and with it when pods began to run. */
+  private forgotAt = -Infinity;
   /** How long the container of a pod ran that has ended now, milliseconds; null when there is none. */
   lastRunMs: (node: string, pod: Key) => number | null = () => null;
 
@@ -39,12 +41,18 @@ export class Restarts {
     this.violate = violate;
   }
 
+  /** The log lost its end. */
+  forget(): void {
+    this.forgotAt = this.now();
+  }
+
   /** An event says something of a pod on that node. */
   onPod(item: Extract<EventItem, { kind: "pod" }>, node: string | null | undefined, key: Key, sequence: number): void {
     if (item.verb === "removed") this.starts.delete(`${node} ${key}`);
     if (item.verb !== "backoff" || !endings.has(item.observed.reason) || typeof node !== "string") return;
     const ran = this.lastRunMs(node, key);
     if (ran === null || ran < stableMs || !this.troubles.isClean(node, ran + stableMs, harmless)) return;
+    if (this.forgotAt > this.now() - ran - stableMs) return;
     this.violate(`event ${sequence}: ${key} waits to start again though it ran for ${Math.round(ran)} ms`);
   }
 

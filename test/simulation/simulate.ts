@@ -180,8 +180,8 @@ class Counting {
 /** No more faults: what was promised for then must hold. */
 async function end(world: World, injector: Injector): Promise<void> {
   const { observer } = world;
-  for (const operator of world.operators) operator.isResting = true;
   injector.heal();
+  for (const operator of world.operators) operator.isResting = true;
   world.trace.note("world", "no more faults");
   await waitFor(world, "a leader answers", () => world.controllers.some(({ leads }) => leads));
   for (const wish of settled()) {

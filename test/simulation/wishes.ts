@@ -28,6 +28,9 @@ export const surge = {
   down: (): Wish => scaled(1),
 } as const;
 
+/** That one of the services be gone. */
+export const unserved = (chance: Chance): Wish => change("service", "delete", { name: chance.pick(workloadNames) });
+
 /** One wish. The odds keep a cluster busy without emptying it. */
 export function wish(chance: Chance): Wish {
   const name = chance.pick(workloadNames);

@@ -8,7 +8,7 @@ import { TestCluster, workloadManifest } from "../support/core.ts";
 const observed = { reason: "EXITED", message: "", restarts: 2 };
 const item = { kind: "pod", verb: "backoff", namespace: "default", name: "web-1", observed } as const;
 
-it("blames a node that lets a pod wait which ran for a minute, unless the agent began anew meanwhile", () => {
+it("blames a node that lets a pod wait which ran for a minute, unless the agent or the log began anew meanwhile", () => {
   let now = 500_000;
   const troubles = new Troubles(() => now);
   const said: string[] = [];
@@ -33,6 +33,13 @@ it("blames a node that lets a pod wait which ran for a minute, unless the agent 
   now += 200_000;
   looks();
   expect(said).toHaveLength(3);
+  // What the log lost is not known to who leads now.
+  restarts.forget();
+  looks();
+  expect(said).toHaveLength(3);
+  now += 200_000;
+  looks();
+  expect(said).toHaveLength(4);
 });
 
 it("blames a node that starts a pod more than ten times within a minute", () => {

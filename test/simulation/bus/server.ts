@@ -45,6 +45,7 @@ export interface Counters {
   conflicts: number;
   connections: number;
   reconnects: number;
+  powerCuts: number;
 }
 
 const decoder = new TextDecoder();
@@ -65,6 +66,7 @@ export class SimServer {
     conflicts: 0,
     connections: 0,
     reconnects: 0,
+    powerCuts: 0,
   };
   private readonly options: ServerOptions;
   private readonly names: Subjects;
@@ -147,6 +149,7 @@ export class SimServer {
    * notice by their pings, or when the machine is back and knows nothing of them.
    */
   powerCut({ silently = false } = {}): void {
+    this.counters.powerCuts += 1;
     if (this.running) this.halt();
     this.js.powerCut();
     this.isOff = true;

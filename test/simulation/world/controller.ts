@@ -17,8 +17,10 @@ import type { Machine } from "./machine.ts";
 import { Process } from "./process.ts";
 import type { Run, Surroundings } from "./process.ts";
 
-/** Snapshots so often, and so little of the log kept, that an hour sees many of both. */
-const policy: SnapshotPolicy = { ...snapshotPolicy, events: 1500, kept: 200, retryMs: 5000, checkMs: 240_000 };
+/** Snapshots so often, and so little of the log kept, that an hour sees many of both … */
+const seldom: SnapshotPolicy = { ...snapshotPolicy, events: 1500, kept: 200, retryMs: 5000, checkMs: 240_000 };
+/** … and in every other world, minutes. */
+const often: SnapshotPolicy = { ...seldom, events: 300, kept: 100 };
 /** Between two tries to make the streams. */
 const retryMs = 1000;
 /** How long the last words may take to leave. */
@@ -60,7 +62,8 @@ export class ControllerProcess extends Process {
   protected async main(run: Run, log: Logger): Promise<void> {
     this.controller = undefined;
     this.bus = undefined;
-    const { cluster } = this.surroundings;
+    const { cluster, chance } = this.surroundings;
+    const policy = chance.stream("snapshots").hits(0.5) ? often : seldom;
     const bus = await run.connect(`controller ${this.name}`, this.machine.link());
     for (;;) {
       try {

@@ -4,7 +4,7 @@ import { subjectsOf } from "../../../services/bus/subjects.ts";
 import type { Chance } from "../chance.ts";
 import { fencedHost, leader } from "../faults.ts";
 import type { Fault } from "../faults.ts";
-import { surge } from "../wishes.ts";
+import { surge, unserved } from "../wishes.ts";
 import type { AgentProcess } from "./agent.ts";
 import type { ControllerProcess } from "./controller.ts";
 import type { Machine } from "./machine.ts";
@@ -247,10 +247,16 @@ export class Injector {
       case "everythingOff":
         return this.everything();
       case "surge": {
-        const { orders } = this.world.operators[0] as OperatorProcess;
-        orders.push(...surge.up());
-        return () => void orders.push(surge.down());
+        const operator = this.world.operators[0] as OperatorProcess;
+        void operator.order(surge.up());
+        return () => void operator.order([surge.down()]);
       }
+      case "quiet":
+        if (strength < 0.5) void this.world.operators[0]?.order([unserved(this.chance)]);
+        for (const operator of this.world.operators) operator.isResting = true;
+        return () => {
+          for (const operator of this.world.operators) operator.isResting = false;
+        };
       case "busWiped":
         return this.wiped(strength);
       default:
@@ -392,7 +398,7 @@ function stray(strength: number, chance: Chance, { state }: World["observer"]): 
 }
 
 /** These keep nobody from anything for longer than a moment. */
-const unnoticed: ReadonlySet<string> = new Set(["strayRecord", "handEdit", "newsLost", "surge"]);
+const unnoticed: ReadonlySet<string> = new Set(["strayRecord", "handEdit", "newsLost", "surge", "quiet"]);
 
 /** Where something is wrong while a fault lasts. When many nodes go at once, "maybe it is us" holds for all of them. */
 function placesOf({ kind, whom }: Fault): string[] {

@@ -37,8 +37,7 @@ export class OperatorProcess extends Process {
   /** Changes asked for. */
   asked = 0;
   isResting = false;
-  /** Asked for next, before what it wishes by itself. */
-  readonly orders: Wish[] = [];
+  private request: ((wanted: Wish, operation: string) => Promise<void>) | undefined;
 
   constructor(
     surroundings: Surroundings,
@@ -52,6 +51,11 @@ export class OperatorProcess extends Process {
     this.isPlain = isPlain;
     this.everyMs = everyMs;
     this.onAnswer = onAnswer;
+  }
+
+  /** Asks for these now, one after the other, whatever it wishes by itself. */
+  async order(wishes: readonly Wish[]): Promise<void> {
+    for (const wanted of wishes) if (this.run !== undefined) await this.request?.(wanted, this.run.ids.next());
   }
 
   /** Nobody stops people. */
@@ -68,19 +72,7 @@ export class OperatorProcess extends Process {
       const subject = subjectsOf(cluster).api(namespace, resource, verb);
       return answerOf(await bus.request(subject, whole, { timeoutMs: plainMs })) as unknown as Accepted;
     };
-    const luck = chance.stream(`wishes of ${this.name} ${this.asked}`);
-    const asked: { readonly wanted: Wish; readonly operation: string }[] = [
-      { wanted: wish(luck), operation: ids.next() },
-    ];
-    for (;;) {
-      await run.hop(luck.between(...this.everyMs));
-      if (this.isResting) continue;
-      const order = this.orders.shift();
-      const again = order === undefined && luck.hits(repeatShare) ? luck.pick(asked) : undefined;
-      const wanted = order ?? again?.wanted ?? wish(luck);
-      const operation = again?.operation ?? ids.next();
-      if (again === undefined) asked.push({ wanted, operation });
-      if (asked.length > remembered) asked.shift();
+    this.request = async (wanted, operation) => {
       this.asked += 1;
       log.info("wishes", { operation, verb: `${wanted.resource}.${wanted.verb}`, body: JSON.stringify(wanted.body) });
       const askedAt = this.surroundings.timeline.now;
@@ -90,6 +82,19 @@ export class OperatorProcess extends Process {
       if (!run.isAlive) return;
       log.info("is answered", { operation, outcome: typeof outcome === "string" ? outcome : outcome.sequence });
       this.onAnswer({ operation, wish: wanted, askedAt, outcome });
+    };
+    const luck = chance.stream(`wishes of ${this.name} ${this.asked}`);
+    const asked: { readonly wanted: Wish; readonly operation: string }[] = [
+      { wanted: wish(luck), operation: ids.next() },
+    ];
+    while (run.isAlive) {
+      await run.hop(luck.between(...this.everyMs));
+      if (this.isResting) continue;
+      const again = luck.hits(repeatShare) ? luck.pick(asked) : undefined;
+      const { wanted, operation } = again ?? { wanted: wish(luck), operation: ids.next() };
+      if (again === undefined) asked.push({ wanted, operation });
+      if (asked.length > remembered) asked.shift();
+      await this.request(wanted, operation);
     }
   }
 }
