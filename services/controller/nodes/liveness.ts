@@ -31,7 +31,8 @@ export class Liveness {
   private readonly startedAt: number;
   /** Milliseconds of own stalls and disconnects in this term. */
   private excused = 0;
-  private probing = false;
+  /** Nodes whose silence is being looked into. */
+  private readonly probing = new Set<string>();
   private cancel: Cancel | undefined;
 
   /** `onChange` is called when a node is confirmed silent, or a node held for unheard speaks. */
@@ -102,20 +103,21 @@ export class Liveness {
       const gone = !this.state.nodes.has(id) && this.silence(this.heard.get(id)) > 60_000;
       if (gone) this.heard.delete(id);
     }
-    if (this.probing || this.context.bus.state() !== "connected") return;
+    if (this.context.bus.state() !== "connected") return;
     const silent = [...this.state.nodes.values()].filter((node) => {
       const entry = this.heard.get(node.id);
-      return node.state === "ready" && entry?.confirmed !== true && this.silence(entry) >= limits.nodeUnheardMs;
+      if (node.state !== "ready" || entry?.confirmed === true || this.probing.has(node.id)) return false;
+      return this.silence(entry) >= limits.nodeUnheardMs;
     });
-    if (silent.length === 0) return;
-    this.probing = true;
-    const ids = silent.slice(0, pingsInFlight).map((node) => node.id);
+    const ids = silent.slice(0, pingsInFlight - this.probing.size).map((node) => node.id);
+    if (ids.length === 0) return;
+    for (const id of ids) this.probing.add(id);
     void this.probe(ids).finally(() => {
-      this.probing = false;
+      for (const id of ids) this.probing.delete(id);
     });
   }
 
-  /** One round trip for all, then a ping each; whoever stays silent through both is confirmed together with the others. */
+  /** One round trip for all of them, then a ping each; those that stay silent through both are confirmed together. */
   private async probe(ids: readonly string[]): Promise<void> {
     try {
       await this.context.bus.flush(pingMs);
