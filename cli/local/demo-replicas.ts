@@ -1,6 +1,7 @@
 // The demo's hand on single replicas, past Swain: it kills one as a crash would, and looks for what is left at the end.
-import type { ChildMark } from "./layout.ts";
-import { isAlive, processStart } from "./processes.ts";
+import { setTimeout as pause } from "node:timers/promises";
+import type { ChildMark, ProcessMark } from "./layout.ts";
+import { isAlive, markOf, processStart } from "./processes.ts";
 import { openEngine } from "./runtime.ts";
 import type { Chosen } from "./runtime.ts";
 
@@ -19,11 +20,17 @@ export interface Victim {
   readonly pid: number | undefined;
 }
 
-/** Ends one replica at once. */
+const lookMs = 5;
+/** The system takes moments to end a killed process, more where it is busy. */
+const endsWithinMs = 10_000;
+
+/** Ends one replica at once; resolves when it is gone, for until then it may take connections and answer none of them. */
 export async function killReplica(victim: Victim): Promise<void> {
   if (victim.chosen.runtime !== "docker") {
     if (victim.pid === undefined) throw new Error(`${victim.pod} did not tell its process id`);
+    const mark = markOf(victim.pid);
     process.kill(victim.pid, "SIGKILL");
+    if (mark !== null) await ended(mark);
     return;
   }
   const engine = await openEngine(victim.chosen.engine);
@@ -43,9 +50,19 @@ export async function killReplica(victim: Victim): Promise<void> {
       path: `/containers/${container.Id}/kill`,
       timeout: engineMs,
     });
+    await engine.ask({
+      what: `wait for the end of ${victim.pod}`,
+      method: "POST",
+      path: `/containers/${container.Id}/wait`,
+      timeout: engineMs,
+    });
   } finally {
     engine.close();
   }
+}
+
+async function ended(mark: ProcessMark): Promise<void> {
+  for (let waited = 0; isAlive(mark) && waited < endsWithinMs; waited += lookMs) await pause(lookMs);
 }
 
 export interface Traces {

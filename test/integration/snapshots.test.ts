@@ -269,6 +269,26 @@ describeServers("snapshots", (binary) => {
     expect((await cli("events", "--last", "3")).stderr).toBe("");
   });
 
+  it("and keys that were damaged where nobody is told are found by a verification, and made anew on request", async () => {
+    await cutLog();
+    await lead("c2", { events: 1_000_000 });
+    const bucket = subjects.buckets.desired;
+    const filter = `$KV.${bucket}.workload.default.web`;
+    const removal = await bus.request(`$JS.API.STREAM.PURGE.KV_${bucket}`, { filter }, { timeoutMs: 5000 });
+    expect(removal.json()).toMatchObject({ success: true });
+    await appendDamaged();
+    const found = await cli("state", "verify");
+    expect(found.code).toBe(1);
+    expect(found.stdout).toMatch(/1 key differs/);
+    expect(found.stdout).toMatch(/SNAPSHOT_BROKEN: snapshot damaged/);
+    expect(found.stdout).toMatch(/^desired workload\.default\.web\n {2}expected \{.+\n {2}found {4}no such key$/m);
+    const made = await cli("state", "rebuild");
+    expect(made.code, made.stdout + made.stderr).toBe(0);
+    expect(made.stdout).toMatch(/equal, byte for byte/);
+    expect((await whole()).map(({ id }) => id)).not.toContain("damaged");
+    expect((await cli("state", "verify")).code).toBe(0);
+  });
+
   it("let a standby whose place was cut away fold on from them", async () => {
     const leader = await lead("c1");
     // It hears beats and no records, until it is told that its place is gone.
