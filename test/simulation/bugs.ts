@@ -25,7 +25,7 @@ export const bugs: readonly Bug[] = [
     find: "expect: { streamName: this.stream, lastSequence }",
     replace: "expect: { streamName: this.stream }",
     invariants: ["8"],
-    hours: 4,
+    hours: 8,
   },
   {
     name: "ack before append",
@@ -102,7 +102,7 @@ export const bugs: readonly Bug[] = [
     find: "const leaving = ",
     replace: `if (pod.state === "lost") return [];
     const leaving = `,
-    invariants: ["liveness"],
+    invariants: ["liveness", "4"],
     hours: 4,
   },
   {
@@ -125,7 +125,7 @@ export const bugs: readonly Bug[] = [
         const options = { expectedSequence, messageId: draft.event.id, timeoutMs: 2000 };
         appender.log.append(draft.subject, data, options).catch(() => {});
         const settled = await ((first) => ({ kind: "committed", sequence: first, folded: early }))(expectedSequence + 1,`,
-    invariants: ["1"],
+    invariants: ["1", "8"],
     hours: 0.25,
   },
   {
@@ -137,7 +137,7 @@ export const bugs: readonly Bug[] = [
                         if (event?.items?.length > 1 && event.cause !== "election") event.items.pop();
                         this.fold(record.sequence, new TextEncoder().encode(JSON.stringify(event)));
                     }`,
-    invariants: ["3", "6", "10"],
+    invariants: ["3", "8"],
     hours: 1,
   },
   {
@@ -201,7 +201,7 @@ export const bugs: readonly Bug[] = [
     file: "agent/reporter",
     find: "if (this.waiting.get(key) === pod)\n                    this.waiting.delete(key);",
     replace: "this.waiting.delete(key);",
-    invariants: ["liveness"],
+    invariants: ["liveness", "4"],
     hours: 8,
   },
   {
@@ -218,7 +218,7 @@ export const bugs: readonly Bug[] = [
     find: "position.delivery !== this.received + 1",
     replace: "position.delivery < 0",
     invariants: ["7"],
-    hours: 4,
+    hours: 8,
   },
   {
     name: "a copy that is behind is believed",
