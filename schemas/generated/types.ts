@@ -781,6 +781,10 @@ logId: string
 parents?: string[]
 epoch: number
 /**
+ * Names the leader's term, new with each: two have the same epoch where the log lost an election.
+ */
+term?: string
+/**
  * Sequence of the last event that changed this node's assignment.
  */
 generation: number
@@ -1444,6 +1448,10 @@ generation: number
  */
 epoch?: number
 /**
+ * Of that leader, as it named its term.
+ */
+term?: string
+/**
  * Sequence of its last acknowledged report.
  */
 reported?: number
@@ -1575,6 +1583,10 @@ logId: string
  * Of the newest leader it followed.
  */
 epoch?: number
+/**
+ * Of that leader, as it named its term.
+ */
+term?: string
 /**
  * The assignment it holds.
  */

@@ -38,6 +38,8 @@ export interface Agent {
   stop(options?: { readonly stopPods?: boolean }): Promise<void>;
 }
 
+const nobody = { epoch: 0, term: "" } as const;
+
 /** Makes an agent; nothing happens before `start`. */
 export function createAgent(ports: AgentPorts, options: AgentOptions): Agent {
   return new NodeAgent(ports, options);
@@ -62,7 +64,8 @@ class NodeAgent implements Agent {
   private bus: Bus | null = null;
   /** Empty until the engine answered once in the life of this journal; before, the node is not announced. */
   private engine = "";
-  private epoch = 0;
+  /** The newest leader that an assignment came from. */
+  private followed: { readonly epoch: number; readonly term: string } = nobody;
   private foreign = "";
   private repeating: Cancel | null = null;
   private describing: Cancel | null = null;
@@ -113,7 +116,7 @@ class NodeAgent implements Agent {
       bootId: this.bootId,
       subject: subjects.lease(options.node),
       held: () => this.held,
-      epoch: () => this.newestEpoch,
+      newest: () => this.newest,
       isNeeded: () => this.hasFenced,
       onBehind: () => this.syncer.now(),
       onLost: (leading) => this.lost(leading),
@@ -164,7 +167,7 @@ class NodeAgent implements Agent {
         },
         credit: (credit) => this.sessions.credit(credit),
         exec: async (request) => {
-          this.heed(request.epoch ?? this.newestEpoch);
+          this.heed(request.epoch ?? this.newest.epoch);
           if (this.pods === null) return false;
           await this.programs.open(request, this.pods, bulk);
           return true;
@@ -257,10 +260,10 @@ class NodeAgent implements Agent {
   private beat(bus: Bus): void {
     if (this.engine === "") return;
     const facts: NodeFacts = { ...this.options.facts, engine: this.engine };
-    const { logId, epoch, generation } = this.held;
+    const { logId, epoch, term, generation } = this.held;
     const reported = this.reporter.reported;
     const time = this.ports.clock.wall();
-    const heartbeat: Heartbeat = { bootId: this.bootId, logId, epoch, generation, reported, time, facts };
+    const heartbeat: Heartbeat = { bootId: this.bootId, logId, epoch, term, generation, reported, time, facts };
     const trouble = this.pods?.lastingTrouble() ?? this.journal.lastingTrouble();
     if (trouble !== null) {
       heartbeat.trouble = { reason: trouble.code, message: trouble.message.slice(0, limits.troubleText) };
@@ -288,8 +291,9 @@ class NodeAgent implements Agent {
   private async judged(message: Assign, verdict: Verdict): Promise<void> {
     if ("take" in verdict) {
       const before = this.held;
-      const { logId, epoch, generation } = verdict.take;
-      const isNew = generation !== before.generation || epoch !== before.epoch || logId !== before.logId;
+      const { logId, epoch, term, generation } = verdict.take;
+      const isSameLeader = logId === before.logId && epoch === before.epoch && term === before.term;
+      const isNew = generation !== before.generation || !isSameLeader;
       if (isNew) await this.journal.writeAssignment(verdict.take);
       this.hold(verdict.take);
       for (const key of before.items.keys()) if (!this.held.items.has(key)) this.reporter.drop(key);
@@ -309,7 +313,9 @@ class NodeAgent implements Agent {
     } else if (verdict.keep === "gap") {
       this.syncer.now();
     }
-    this.follow(message.epoch);
+    // It came late, or the log lost the newest leader, and with it what was reported to that one.
+    if (message.epoch < this.newest.epoch) this.leaser.doubt();
+    this.follow(message);
   }
 
   private hold(held: Held): void {
@@ -319,13 +325,14 @@ class NodeAgent implements Agent {
 
   /** What is not in the log is done for the newest leader alone. Throws NO_LEADER. */
   private heed(epoch: number): void {
-    if (epoch >= this.newestEpoch) return;
+    if (epoch >= this.newest.epoch) return;
     this.leaser.doubt();
     throw new SwainError("NO_LEADER", `the leader of epoch ${epoch} was followed by another`);
   }
 
-  private get newestEpoch(): number {
-    return Math.max(this.epoch, this.held.epoch);
+  private get newest(): { readonly epoch: number; readonly term: string } {
+    const { epoch, term } = this.held;
+    return epoch >= this.followed.epoch ? { epoch, term } : this.followed;
   }
 
   /** The log lost its end with the election of the newest leader followed: nothing that was told compares with what comes. */
@@ -337,8 +344,8 @@ class NodeAgent implements Agent {
       epoch,
       generation,
     });
-    this.held = { ...this.held, epoch: 0, generation: 0 };
-    this.epoch = leading;
+    this.held = { ...this.held, epoch: 0, term: "", generation: 0 };
+    this.followed = { epoch: leading, term: "" };
     this.syncer.now();
     this.repeatSoon(bounds.repeatSpreadMs * this.ports.random.next());
   }
@@ -351,7 +358,7 @@ class NodeAgent implements Agent {
       if (items.has(pod) || item.desired === "stop") continue;
       this.ports.log.warn("a pod is not in the restored log and is stopped", { code: "RESTORED", pod });
     }
-    this.epoch = 0;
+    this.followed = nobody;
     this.foreign = "";
     // Records of another log are not read: they go on under this one's id.
     this.journal.saveSoon();
@@ -370,10 +377,10 @@ class NodeAgent implements Agent {
   }
 
   /** A new leader may have lost the end of the log with what was acknowledged, so it hears every state again. */
-  private follow(epoch: number): void {
-    if (epoch <= this.epoch) return;
-    const first = this.epoch === 0;
-    this.epoch = epoch;
+  private follow({ epoch, term = "" }: Assign): void {
+    if (epoch <= this.followed.epoch) return;
+    const first = this.followed.epoch === 0;
+    this.followed = { epoch, term };
     if (!first) this.repeatSoon(bounds.repeatSpreadMs * this.ports.random.next());
   }
 

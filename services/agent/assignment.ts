@@ -1,7 +1,7 @@
 // What this node was told to run, and what to do with a message that tells it anew. Pure.
 import type { Assign, AssignedPod } from "../../schemas/generated/types.ts";
 import type { Key } from "../core/model.ts";
-import { isOfLostEnd } from "../core/lease.ts";
+import { isOfLostEnd, isOtherTerm } from "../core/lease.ts";
 import { keyOf } from "../core/model.ts";
 
 /** The assignment an agent holds. */
@@ -11,18 +11,20 @@ export interface Held {
   readonly clusterUid: string;
   /** Of the leader that told it. */
   readonly epoch: number;
+  /** As that leader named its term; empty when it did not. */
+  readonly term: string;
   readonly generation: number;
   readonly items: ReadonlyMap<Key, AssignedPod>;
 }
 
-export const nothingHeld: Held = { logId: "", clusterUid: "", epoch: 0, generation: 0, items: new Map() };
+export const nothingHeld: Held = { logId: "", clusterUid: "", epoch: 0, term: "", generation: 0, items: new Map() };
 
 export type Verdict =
   /** Hold this from now on. `full`: it tells everything, so what is not in it is not wanted. */
   | { readonly take: Held; readonly full: boolean }
   /** It is what is held already. */
   | { readonly keep: "same" }
-  /** It is older than what is held. */
+  /** It is older than what is held, or the log lost what is held: a leader must be asked. */
   | { readonly keep: "stale" }
   /** It belongs to another log. */
   | { readonly keep: "foreign" }
@@ -39,6 +41,8 @@ export function judge(held: Held, message: Assign): Verdict {
     // A restored log counts anew: nothing it says compares with what is held.
     return full ? { take: holding(message, new Map(), message.items), full } : { keep: "gap" };
   }
+  // Numbers of another election at the same sequence do not compare, and which one was later is not seen from here.
+  if (isOtherTerm(held, message)) return { keep: "stale" };
   // A later leader knows all that earlier ones had acknowledged, unless the log lost its end, as in a power cut of a server
   // that does not sync each write. What was told from there never happened.
   const isLost = isOfLostEnd(held, message);
@@ -55,8 +59,8 @@ export function judge(held: Held, message: Assign): Verdict {
 
 function holding(message: Assign, rest: Map<Key, AssignedPod>, items: readonly AssignedPod[]): Held {
   for (const item of items) rest.set(keyOf(item.namespace, item.name), item);
-  const { logId, clusterUid, epoch, generation } = message;
-  return { logId, clusterUid, epoch, generation, items: rest };
+  const { logId, clusterUid, epoch, term = "", generation } = message;
+  return { logId, clusterUid, epoch, term, generation, items: rest };
 }
 
 /** Joins the pages of one sync into one message; null when they do not belong together. */

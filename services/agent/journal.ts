@@ -20,6 +20,7 @@ interface AssignmentFile {
   readonly clusterUid: string;
   /** Missing in files of early versions. */
   readonly epoch?: number;
+  readonly term?: string;
   readonly generation: number;
   readonly items: readonly AssignedPod[];
 }
@@ -71,10 +72,10 @@ export class Journal {
     const kept = await this.parse<RecordsFile>("pods.json");
     const engine = kept?.engine ?? "";
     if (assignment === null) return { held: nothingHeld, engine, records: new Map() };
-    const { logId, clusterUid, epoch = 0, generation } = assignment;
+    const { logId, clusterUid, epoch = 0, term = "", generation } = assignment;
     const items = new Map(assignment.items.map((item) => [keyOf(item.namespace, item.name), item]));
     const records = new Map(kept !== null && kept.logId === logId ? Object.entries(kept.records) : []);
-    return { held: { logId, clusterUid, epoch, generation, items }, engine, records };
+    return { held: { logId, clusterUid, epoch, term, generation, items }, engine, records };
   }
 
   /** Why nothing can be written, once that lasts: until then nothing new is taken on. Null while all is well. */

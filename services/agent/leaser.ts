@@ -18,8 +18,8 @@ interface LeaserPorts {
   readonly bootId: string;
   readonly subject: string;
   held(): { readonly logId: string; readonly epoch: number; readonly generation: number };
-  /** The newest leader's that was followed, or told what is held. */
-  epoch(): number;
+  /** The newest leader that was followed, or told what is held. */
+  newest(): { readonly epoch: number; readonly term: string };
   /** True while there are pods that need a lease. */
   isNeeded(): boolean;
   /** The assignment held is older than the one the leader speaks of. */
@@ -107,7 +107,7 @@ export class Leaser {
     const { logId, generation } = this.ports.held();
     if (bus?.state() !== "connected" || logId === "" || this.inFlight >= bounds.leasesInFlight) return;
     const sentAt = clock.mono();
-    const request: LeaseRequest = { bootId, logId, epoch: this.ports.epoch(), generation };
+    const request: LeaseRequest = { bootId, logId, ...this.ports.newest(), generation };
     this.inFlight += 1;
     try {
       const answer = await bus.request(subject, request, { timeoutMs: bounds.leaseTimeoutMs });
@@ -124,7 +124,7 @@ export class Leaser {
       this.missing(apiError(reply) ? `${reply.error.code}: ${reply.error.message}` : "the answer is no lease");
       return;
     }
-    const worth = leaseWorth(this.ports.held(), this.ports.epoch(), reply);
+    const worth = leaseWorth(this.ports.held(), this.ports.newest().epoch, reply);
     this.doubted = false;
     if (worth === "behind") this.ports.onBehind();
     if (worth === "lost") this.ports.onLost(reply.epoch);

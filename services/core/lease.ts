@@ -8,6 +8,8 @@ import type { ReadState } from "./model.ts";
 export interface Told {
   readonly epoch: number;
   readonly generation: number;
+  /** The leader's name for its term; empty where it is not known. */
+  readonly term?: string;
 }
 
 /**
@@ -18,12 +20,19 @@ export function isOfLostEnd(held: Told, told: Told): boolean {
   return told.epoch > held.epoch && (told.generation < held.generation || told.epoch <= held.generation);
 }
 
+/** True when two leaders were elected at the same sequence: the log has lost one of the elections. */
+export function isOtherTerm(one: Told, other: Told): boolean {
+  const { term = "" } = one;
+  return one.epoch === other.epoch && term !== "" && (other.term ?? "") !== "" && term !== other.term;
+}
+
 /**
  * True when the log has lost what a node was told, by what its leader knows once it has read the log after the node had asked:
  * another leader would be in it.
  */
 export function hasLost(own: Told, asked: Told): boolean {
-  return asked.epoch > own.epoch || (asked.epoch === own.epoch && asked.generation > own.generation);
+  if (asked.epoch > own.epoch || isOtherTerm(own, asked)) return true;
+  return asked.epoch === own.epoch && asked.generation > own.generation;
 }
 
 /** What a leader says to a node's request, by the state of its own term. */

@@ -9,9 +9,9 @@ export interface Kept {
 
 export const kept: readonly Kept[] = [
   {
-    seed: "f2-1",
-    minutes: 60,
+    seed: "tl-172",
+    minutes: 12,
     unsynced: true,
-    why: "a leader of before a power cut wrote again behind what the next one had written",
+    why: "an agent took what a leader of an earlier epoch said, and told it nothing again of what it runs",
   },
 ];

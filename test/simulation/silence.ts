@@ -9,6 +9,8 @@ import type { Troubles } from "./troubles.ts";
 const cleanMs = 12_000;
 /** A leader with no other trouble hears all that nodes send, if only after it stood still. */
 const still: ReadonlySet<string> = new Set(["slow", "pause", "clockJump"]);
+/** Those in which messages take no longer than usual. */
+const quick: ReadonlySet<string> = new Set(["pause", "clockJump"]);
 /**
  * A node with such troubles keeps its connection, and could answer a ping when they are over. One that hears nothing gives its
  * connection up after a while, and the server hears that: then nobody is there to be asked.
@@ -18,8 +20,12 @@ const late: ReadonlySet<string> = new Set(["slow", "pause", "clockJump", "cut", 
 const pingMs = 600;
 /** Two looks at a clock, and a message on its way. */
 const blurMs = 400;
-/** A heartbeat may cross the event that says its node is not heard. */
+/** A heartbeat may cross the event that says its node is not heard … */
 const crossingMs = 100;
+/** … or reach a leader this late which the event leaves as slowly. */
+const slowCrossingMs = 2000;
+/** Heartbeats that are remembered: those of `slowCrossingMs`, and the one before. */
+const mostBeats = 4;
 /** More nodes than this share silent at once may be a fault of ours, and are waited for this long (decision 5). */
 const massShare = 0.3;
 const massHoldMs = 290_000;
@@ -34,8 +40,8 @@ export class Silence {
   private readonly violate: (message: string) => void;
   /** Node → when it was first called unheard for itself. */
   private readonly unheardSince = new Map<string, { readonly at: number; readonly eventTime: number }>();
-  /** Node → when its last heartbeat came to the server, and the last one before those that came with it. */
-  private readonly beats = new Map<string, { readonly last: number; readonly before: number }>();
+  /** Node → when its last heartbeats came to the server, the latest first; what came together counts as one. */
+  private readonly beats = new Map<string, readonly number[]>();
   /** Nodes that are said to be unheard. */
   private readonly unheard = new Set<string>();
 
@@ -48,9 +54,10 @@ export class Silence {
   /** A heartbeat came to the server. */
   onBeat(node: string): void {
     const now = this.now();
-    const { last, before } = this.beats.get(node) ?? { last: -Infinity, before: -Infinity };
+    const [last = -Infinity, ...before] = this.beats.get(node) ?? [];
     // What a link held back comes all at once.
-    this.beats.set(node, { last: now, before: now - last < crossingMs ? before : last });
+    const others = now - last < crossingMs ? before : [last, ...before];
+    this.beats.set(node, [now, ...others].slice(0, mostBeats));
   }
 
   /** An event says something of a node. When it comes says nothing where records come again. */
@@ -75,7 +82,8 @@ export class Silence {
     }
     const beats = this.beats.get(node);
     if (beats === undefined || !troubles.isClean(leader, cleanMs, still)) return;
-    const heard = this.now() - beats.last < crossingMs ? beats.before : beats.last;
+    const crossing = troubles.isClean(leader, cleanMs, quick) ? crossingMs : slowCrossingMs;
+    const heard = beats.find((at) => this.now() - at >= crossing) ?? -Infinity;
     const stalled = troubles.lasted(leader, "pause", heard, stallMs);
     const silence = this.now() - heard - stalled;
     const least = limits.nodeUnheardMs + (troubles.isClean(node, cleanMs, late) ? pingMs : 0) - blurMs;

@@ -19,6 +19,7 @@ const held = (generation: number, ...names: string[]): Held => ({
   logId: "log",
   clusterUid: "uid",
   epoch: 1,
+  term: "one",
   generation,
   items: new Map(names.map((name) => [`default/${name}`, podNamed(name)])),
 });
@@ -77,6 +78,17 @@ describe("an assignment", () => {
       expect(names(verdict)).toEqual(["default/b-1"]);
     }
     expect(judge(ofLost, message({ epoch: 11, base: 10 }))).toEqual({ keep: "same" });
+  });
+
+  it("of another leader that was elected at the same sequence does not compare, whatever its generation", () => {
+    for (const generation of [9, 10, 11]) {
+      expect(judge(held(10, "a-1"), message({ term: "two", generation }))).toEqual({ keep: "stale" });
+    }
+    expect(judge(held(10, "a-1"), message({ term: "one" }))).toMatchObject({ full: true });
+    // One of before terms had names.
+    expect(judge(held(10, "a-1"), message({}))).toMatchObject({ full: true, take: { term: "" } });
+    const verdict = judge({ ...held(10, "a-1"), term: "" }, message({ term: "two" }));
+    expect(verdict).toMatchObject({ full: true, take: { term: "two" } });
   });
 
   it("of another log is refused whatever its generation", () => {

@@ -34,7 +34,7 @@ describe("the lease of a node", () => {
       bootId: "boot",
       subject: "lease",
       held: () => held,
-      epoch: () => 3,
+      newest: () => ({ epoch: 3, term: "" }),
       isNeeded: () => needed,
       onBehind: () => events.push("behind"),
       onLost: (epoch) => events.push(`lost ${epoch}`),

@@ -242,4 +242,14 @@ describe("an agent whose newest leader the log has lost", () => {
     expect(running()).toEqual(["default/web-1", "default/web-2"]);
     expect([...leader.states.keys()].toSorted()).toEqual(["default/web-1", "default/web-2"]);
   });
+
+  it("says all again to one whose log has grown past what is held, which looks like the next thing told", async () => {
+    Object.assign(leader, { lost: 50, generation: 70, items: [podNamed("web-1")] });
+    leader.states.clear();
+    await sim.time.until(leader.assign({ base: 70, items: [] }));
+    await sim.time.pass(bounds.repeatSpreadMs + 2000);
+    expect(leader.leases).toMatchObject([{ epoch: 50 }]);
+    expect([...leader.states.keys()]).toEqual(["default/web-1"]);
+    expect(running()).toEqual(["default/web-1"]);
+  });
 });

@@ -105,7 +105,7 @@ it("nothing is kept of the reports of those that were removed", () => {
 });
 
 it("the agent of one that was removed is told so for as long as it does not register anew", async () => {
-  const assigner = new Assigner(context, cluster.state, () => true);
+  const assigner = new Assigner(context, cluster.state, "term", () => true);
   const removed = async (node: string): Promise<void> => {
     cluster.join(node);
     remove(node);

@@ -56,7 +56,7 @@ beforeEach(async () => {
     policy: snapshotPolicy,
   };
   boots = new Boots(context);
-  leases = new Leases(context, cluster.state, boots, {
+  leases = new Leases(context, cluster.state, "own", boots, {
     trusted: () => Promise.resolve(trusted),
     reached: async (sequence) => {
       reached.push(sequence);
@@ -114,6 +114,9 @@ describe("a lease", () => {
     expect(await lost({ epoch, generation: generation + 1 })).toBe(epoch);
     expect(await lost({ epoch, generation })).toBeUndefined();
     expect(await lost({ epoch: epoch - 1, generation: generation + 1 })).toBeUndefined();
+    expect(await lost({ epoch, term: "own", generation })).toBeUndefined();
+    expect(await lost({ epoch, term: "other", generation })).toBe(epoch);
+    expect(await lost({ epoch: epoch - 1, term: "other", generation })).toBeUndefined();
   });
 
   it("says nothing of the kind where the log may have been read stale, before that would have ended", async () => {

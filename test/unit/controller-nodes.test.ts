@@ -252,7 +252,7 @@ describe("the assigner", () => {
   beforeEach(() => {
     registered = generation();
     held = registered;
-    assigner = new Assigner(context, cluster.state, () => true);
+    assigner = new Assigner(context, cluster.state, "own", () => true);
     bus.answer = async (_subject, value) => {
       const assign = value as Assign;
       if (assign.base === held) held = assign.generation;
@@ -304,6 +304,16 @@ describe("the assigner", () => {
       expect(assigns()).toHaveLength(epoch === cluster.state.epoch - 1 ? 1 : 0);
     }
     expect(assigns()[0]).toMatchObject({ base: held, generation: held, items: [] });
+  });
+
+  it("makes an agent pull that holds the same numbers of another leader, elected where this one was", async () => {
+    const { logId, epoch } = cluster.state;
+    for (const term of ["own", "", "other"]) {
+      assigner.onHeard("n1", { bootId: "b", logId, epoch, term, generation: held });
+      await settle();
+      expect(assigns(), term).toHaveLength(term === "other" ? 1 : 0);
+    }
+    expect(assigns()[0]).toMatchObject({ base: held, generation: held, term: "own", items: [] });
   });
 
   it("makes an agent that forgot everything pull, and goes on from there", async () => {

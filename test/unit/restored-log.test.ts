@@ -54,7 +54,7 @@ describe("the fold of a restored log", () => {
 });
 
 describe("an agent that followed the log which was restored", () => {
-  const held = { logId: "log1", clusterUid: "uid", epoch: 1, generation: 500, items: new Map() };
+  const held = { logId: "log1", clusterUid: "uid", epoch: 1, term: "", generation: 500, items: new Map() };
   const assign = (over: Partial<Assign>): Assign => ({
     clusterUid: "uid",
     logId: "log2",

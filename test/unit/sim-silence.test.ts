@@ -5,9 +5,11 @@ import { Troubles } from "../simulation/troubles.ts";
 import { TestCluster } from "../support/core.ts";
 
 it.each([
-  ["a node whose heartbeats came late, all at once", [0, 4700, 4701, 4702], 4703, []],
-  ["a node that spoke a second ago", [0, 1000, 2000, 3000], 4000, ["after 1000 ms"]],
-])("%s is judged by the last word that was not on its way", (_what, beats, at, blamed) => {
+  ["a node whose heartbeats came late, all at once", [0, 4700, 4701, 4702], 4703, "", []],
+  ["a node that spoke a second ago", [0, 1000, 2000, 3000], 4000, "", ["after 1000 ms"]],
+  ["a node whose word is on its way to a slow leader", [0, 4200, 4900], 5200, "slow", []],
+  ["a node that a slow leader has heard", [0, 1000, 2000, 3000, 4000], 5200, "slow", ["after 2200 ms"]],
+])("%s is judged by the last word that was not on its way", (_what, beats, at, trouble, blamed) => {
   let now = -60_000;
   const troubles = new Troubles(() => now);
   const messages: string[] = [];
@@ -18,6 +20,7 @@ it.each([
   );
   const { state } = new TestCluster({ n1: {} });
   now = 0;
+  if (trouble !== "") troubles.begin(state.leader, trouble);
   const over = troubles.begin("n1", "cut");
   for (const beat of beats) {
     now = beat;

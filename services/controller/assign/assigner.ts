@@ -6,7 +6,7 @@ import type { Assign, AssignedPod } from "../../../schemas/generated/types.ts";
 import { limits } from "../../bus/limits.ts";
 import type { BusMessage } from "../../bus/port.ts";
 import { assignedPod } from "../../core/assignment.ts";
-import { isOfLostEnd } from "../../core/lease.ts";
+import { isOfLostEnd, isOtherTerm } from "../../core/lease.ts";
 import type { Key, ReadState, Touched } from "../../core/model.ts";
 import { asSwainError } from "../../kernel/errors.ts";
 import { traced } from "../../kernel/trace.ts";
@@ -34,6 +34,7 @@ interface Line {
 export class Assigner {
   private readonly context: Context;
   private readonly state: ReadState;
+  private readonly term: string;
   /** True while commands may be sent. */
   private readonly mayCommand: () => boolean;
   private readonly lines = new Map<string, Line>();
@@ -41,9 +42,10 @@ export class Assigner {
   private inFlight = 0;
   private ended = false;
 
-  constructor(context: Context, state: ReadState, mayCommand: () => boolean) {
+  constructor(context: Context, state: ReadState, term: string, mayCommand: () => boolean) {
     this.context = context;
     this.state = state;
+    this.term = term;
     this.mayCommand = mayCommand;
   }
 
@@ -83,9 +85,13 @@ export class Assigner {
     if (heard.logId !== "" && heard.logId !== this.state.logId && !isHeir) return;
     const line = this.line(node);
     if (line.inFlight || line.queued) return;
-    const { epoch = Infinity, generation } = heard;
+    const { epoch = Infinity, term = "", generation } = heard;
     // The same number may be of an event that the log lost.
-    const isLost = isOfLostEnd({ epoch, generation }, { epoch: this.state.epoch, generation: record.assignment });
+    const [holds, tells] = [
+      { epoch, term, generation },
+      { epoch: this.state.epoch, term: this.term, generation: record.assignment },
+    ];
+    const isLost = isOfLostEnd(holds, tells) || isOtherTerm(holds, tells);
     if (
       !isHeir &&
       !isLost &&
@@ -208,7 +214,7 @@ export class Assigner {
     if (generation === null) return undefined;
     const { clusterUid, logId, epoch, parents } = this.state;
     const kin = parents.length === 0 ? {} : { parents: [...parents] };
-    const base = { clusterUid, logId, ...kin, epoch, generation };
+    const base = { clusterUid, logId, ...kin, epoch, term: this.term, generation };
     if (record === undefined) return { ...base, base: 0, items: [], gone: [] };
     line.farewell = null;
     const hint: Assign = { ...base, base: record.assignment, items: [], gone: [] };

@@ -12,7 +12,7 @@ import { jsonBytes } from "../record.ts";
 const envelopeBytes = 1024;
 
 /** A page of the node's assignment: base 0, all items after `after`. Throws INVALID_REQUEST, LOG_UNKNOWN or NOT_FOUND. */
-export function syncPage(state: ReadState, node: string, body: unknown): Assign {
+export function syncPage(state: ReadState, term: string, node: string, body: unknown): Assign {
   if (!isSync(body)) throw new SwainError("INVALID_REQUEST", "this is no sync request (schemas/messages/sync)");
   if (body.logId !== "" && body.logId !== state.logId && !state.parents.includes(body.logId)) {
     throw new SwainError("LOG_UNKNOWN", `node ${node} follows log "${body.logId}", this is "${state.logId}"`);
@@ -28,6 +28,7 @@ export function syncPage(state: ReadState, node: string, body: unknown): Assign 
     logId: state.logId,
     ...(state.parents.length === 0 ? {} : { parents: [...state.parents] }),
     epoch: state.epoch,
+    term,
     generation: record.assignment,
     base: 0,
     items,

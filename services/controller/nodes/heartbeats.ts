@@ -19,6 +19,8 @@ export interface Held {
   readonly logId: string;
   /** Of the leader that told it, where the agent says so. */
   readonly epoch?: number;
+  /** As that leader named its term, where the agent says so. */
+  readonly term?: string;
   readonly generation: number;
 }
 
@@ -160,11 +162,11 @@ export class Heartbeats {
       this.context.counters.dropped++;
       return undefined;
     }
-    const { bootId, logId, epoch, generation, facts } = body;
+    const { bootId, logId, epoch, term = "", generation, facts } = body;
     // An agent of another release may say more than ours does.
     const { reason, message: words } = body.trouble ?? { reason: "", message: "" };
     const trouble = reason === "" ? null : { reason, message: words.slice(0, limits.troubleText) };
-    return { bootId, logId, ...(epoch === undefined ? {} : { epoch }), generation, facts, trouble };
+    return { bootId, logId, ...(epoch === undefined ? {} : { epoch }), term, generation, facts, trouble };
   }
 
   private isLeaving(node: string): boolean {

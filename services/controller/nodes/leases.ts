@@ -44,6 +44,7 @@ export class Leases {
   private readonly hooks: LeaseHooks;
   /** The term's: once the state has another, somebody else leads. */
   private readonly epoch: number;
+  private readonly term: string;
   /** One per node: an agent that asks again has given up on the request before, or has two answers for one. */
   private waiting = new Map<string, Waiting>();
   /** Node → the epoch it asked with that is not in a log with several replicas, and since when. */
@@ -54,12 +55,13 @@ export class Leases {
   private replicated = true;
   private seen = false;
 
-  constructor(context: Context, state: ReadState, boots: Boots, hooks: LeaseHooks) {
+  constructor(context: Context, state: ReadState, term: string, boots: Boots, hooks: LeaseHooks) {
     this.context = context;
     this.state = state;
     this.boots = boots;
     this.hooks = hooks;
     this.epoch = state.epoch;
+    this.term = term;
   }
 
   /** True unless the log was seen to have one replica. */
@@ -142,8 +144,9 @@ export class Leases {
     if (!("generation" in verdict)) return this.refuse(one, new SwainError(verdict.code, verdict.message));
     this.hooks.onGranted(node);
     const own = { epoch: this.epoch, generation: verdict.generation };
-    const { epoch = 0, generation = 0 } = request;
-    const lost = hasLost(own, { epoch, generation }) && this.isSure(node, epoch) ? { lost: epoch } : {};
+    const { epoch = 0, term = "", generation = 0 } = request;
+    const isLost = hasLost({ ...own, term: this.term }, { epoch, term, generation });
+    const lost = isLost && this.isSure(node, epoch) ? { lost: epoch } : {};
     const reply: LeaseReply = { logId: this.state.logId, ...own, ...lost };
     respond(this.context.bus, one.message, this.context.subjects.node.inbox(node), reply);
   }
@@ -164,4 +167,5 @@ export class Leases {
   }
 }
 
-const notLeading = (): SwainError => new SwainError("NO_LEADER", "this controller does not lead any more");
+/** Said to whoever asked it while it led. */
+export const notLeading = (): SwainError => new SwainError("NO_LEADER", "this controller does not lead any more");

@@ -23,7 +23,7 @@ import { syncPage } from "../assign/sync.ts";
 import type { Ledger } from "../ledger.ts";
 import { Boots } from "../nodes/boots.ts";
 import { Heartbeats } from "../nodes/heartbeats.ts";
-import { Leases } from "../nodes/leases.ts";
+import { Leases, notLeading } from "../nodes/leases.ts";
 import { Liveness } from "../nodes/liveness.ts";
 import { Proxies } from "../nodes/proxies.ts";
 import { Reports } from "../nodes/reports.ts";
@@ -55,6 +55,8 @@ export interface Elected {
 
 export class Term {
   private readonly context: Context;
+  /** New with each term: two leaders have the same epoch where the log lost an election. */
+  private readonly name: string;
   private readonly ledger: Ledger;
   private readonly state: ReadState;
   private readonly appender: Appender;
@@ -87,6 +89,7 @@ export class Term {
     const state: ReadState = ledger.state;
     const wake = (): void => this.signal.wake();
     this.context = context;
+    this.name = context.ids.next();
     this.ledger = ledger;
     this.state = state;
     this.appender = appender;
@@ -125,14 +128,14 @@ export class Term {
       onTrouble: () => this.look(),
     });
     this.reports = new Reports(context, state, boots, wake);
-    this.leases = new Leases(context, state, boots, {
+    this.leases = new Leases(context, state, this.name, boots, {
       trusted: () => this.guard.trusted(),
       reached: (sequence) => this.sequences.reached(sequence),
       isAwake: () => !this.clock.mayHaveSlept(),
       onGranted: (node) => this.liveness.hear(node),
     });
     this.proxies = new Proxies(context, () => this.look());
-    this.assigner = new Assigner(context, state, () => this.guard.look());
+    this.assigner = new Assigner(context, state, this.name, () => this.guard.look());
     this.renewals = new Renewals(context, state);
     this.projector = new Projector(context, state, {
       mayWrite: () => this.guard.look(),
@@ -443,12 +446,10 @@ export class Term {
     const { bus, subjects, counters } = this.context;
     const node = idOf(message.subject);
     try {
-      respond(bus, message, subjects.node.inbox(node), syncPage(this.state, node, bodyOf(message)));
+      respond(bus, message, subjects.node.inbox(node), syncPage(this.state, this.name, node, bodyOf(message)));
     } catch (error) {
       counters.malformed++;
       respondError(bus, message, subjects.node.inbox(node), asSwainError(error));
     }
   }
 }
-
-const notLeading = (): SwainError => new SwainError("NO_LEADER", "this controller does not lead any more");
