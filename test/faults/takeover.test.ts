@@ -12,7 +12,9 @@ import type { TestServer } from "../support/nats.ts";
 import { Notes } from "./notes.ts";
 
 const times = Number(process.env["SWAIN_TAKEOVERS"] ?? 5);
-/** What the slowest percent may take, milliseconds. */
+/** Of a recording alone on its machine all but the slowest percent count; of a few, beside other tests, all but one. */
+const share = times < 30 ? 0.8 : 0.99;
+/** What that share may take, milliseconds. */
 const bounds = { SIGKILL: 5000, SIGTERM: 1000 } as const;
 /** Other tests end processes by the name of their pod: no other has pods of this name. */
 const workload = "unruffled";
@@ -112,8 +114,9 @@ describe("standbys", () => {
     for (let round = 0; round < times; round++) seen.push(await takeover(signal, 10_000 + 10 * round));
     for (const what of ["elected", "changed"] as const) {
       const samples = seen.map((one) => one[what]);
-      const [half, most] = [quantile(samples, 0.5), quantile(samples, 0.99)];
-      console.log(`${signal}, ms until ${what}, ${times} times: median ${half}, p99 ${most} (${samples.join(" ")})`);
+      const [half, most] = [quantile(samples, 0.5), quantile(samples, share)];
+      const figures = `median ${half}, of ${100 * share} % at most ${most} (${samples.join(" ")})`;
+      console.log(`${signal}, ms until ${what}, ${times} times: ${figures}`);
       expect(most, `${signal} ${what}`).toBeLessThan(bounds[signal]);
     }
   };
