@@ -9,6 +9,12 @@ export interface Kept {
 
 export const kept: readonly Kept[] = [
   {
+    seed: "k1-e-22",
+    minutes: 12,
+    unsynced: true,
+    why: "an agent took two leaders for one that were elected at one sequence, for the log had lost the first election",
+  },
+  {
     seed: "tl-172",
     minutes: 12,
     unsynced: true,
