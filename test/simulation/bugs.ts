@@ -194,7 +194,7 @@ export const bugs: readonly Bug[] = [
     find: "if (leaseMs === undefined)",
     replace: "if (leaseMs === undefined || lease.grantedAt === null)",
     invariants: ["fence"],
-    hours: 3,
+    hours: 5,
   },
   {
     name: "an old report counts",
