@@ -331,6 +331,11 @@ export class Recording {
         },
         withinMs,
       );
+    } catch (error) {
+      const { stdout, stderr } = await this.options.cluster.run("get", "pods");
+      throw new Error(`${this.wanted} of release ${this.release} are wanted; there are\n${stdout}${stderr}`, {
+        cause: error,
+      });
     } finally {
       await this.close();
     }
