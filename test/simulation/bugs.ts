@@ -264,7 +264,7 @@ export const bugs: readonly Bug[] = [
     find: "if (part.sequence === known.sequence && !this.removed.has(key))",
     replace: "if (part.sequence === known.sequence)",
     invariants: ["7"],
-    hours: 25,
+    hours: 60,
     unsynced: true,
   },
 ];

@@ -13,7 +13,8 @@ export const workloadNames = ["web", "api", "cart", "mail", "jobs"] as const;
 export const portOf = (workload: string): number => 8000 + workloadNames.findIndex((name) => name === workload);
 export const nodeNames = Array.from({ length: 10 }, (_, at) => `n${at + 1}`);
 
-const mostReplicas = 8;
+/** Of one workload, by world: where there are few, much more of what happens happens to each. */
+export const sizes = [2, 4, 8] as const;
 /** Workloads whose pods are mostly fenced. */
 const fencedNames: ReadonlySet<string> = new Set(["cart", "mail"]);
 
@@ -28,29 +29,31 @@ export const surge = {
   down: (): Wish => scaled(1),
 } as const;
 
-/** That one of the services be gone. */
-export const unserved = (chance: Chance): Wish => change("service", "delete", { name: chance.pick(workloadNames) });
+/** That the service of that name be gone. */
+export const unserved = (name: string): Wish => change("service", "delete", { name });
 
 /** One wish. The odds keep a cluster busy without emptying it. */
-export function wish(chance: Chance): Wish {
+export function wish(chance: Chance, mostReplicas: number): Wish {
   const name = chance.pick(workloadNames);
   const draw = chance.unit();
   if (draw < 0.3)
     return apply(
-      chance.hits(0.5) ? [workload(name, chance), service(name, front(name, chance))] : [workload(name, chance)],
+      chance.hits(0.5)
+        ? [workload(name, chance, mostReplicas), service(name, front(name, chance))]
+        : [workload(name, chance, mostReplicas)],
     );
   if (draw < 0.65) return change("workload", "scale", { name, replicas: chance.whole(0, mostReplicas) });
   if (draw < 0.69) return change("workload", "delete", { name });
   if (draw < 0.74) return apply([service(name, front(name, chance))]);
   if (draw < 0.76) return change("service", "delete", { name });
   if (draw < 0.8) return change("workload", "undo", { name });
-  if (draw < 0.84) return apply([autoscaler(name, chance)]);
+  if (draw < 0.84) return apply([autoscaler(name, chance, mostReplicas)]);
   if (draw < 0.86) return change("autoscaler", "delete", { name });
   if (draw < 0.88)
     return apply([
-      workload(name, chance),
+      workload(name, chance, mostReplicas),
       service(name, front(name, chance)),
-      workload(chance.pick(workloadNames), chance),
+      workload(chance.pick(workloadNames), chance, mostReplicas),
     ]);
   if (draw < 0.9) return { ...change("workload", "scale", { name, replicas: 1 }) };
   const node = chance.pick(nodeNames);
@@ -131,7 +134,7 @@ const plain = (name: string): object =>
     containers: [container(name, {}, 0), ...(name === "api" ? [beside({})] : [])],
   });
 
-function workload(name: string, chance: Chance): object {
+function workload(name: string, chance: Chance, mostReplicas: number): object {
   return document("Workload", name, {
     ...(chance.hits(0.5) ? { replicas: chance.whole(0, mostReplicas) } : {}),
     ...(chance.hits(0.2) ? { placement: "binpack" } : {}),
@@ -178,11 +181,11 @@ const service = (name: string, workload = name): object =>
 /** The workload of a service: mostly its own, and now and then another, as from blue to green. */
 const front = (name: string, chance: Chance): string => (chance.hits(0.15) ? chance.pick(workloadNames) : name);
 
-const autoscaler = (name: string, chance: Chance): object =>
+const autoscaler = (name: string, chance: Chance, mostReplicas: number): object =>
   document("Autoscaler", name, {
     workload: name,
     minReplicas: chance.whole(1, 2),
-    maxReplicas: chance.whole(3, mostReplicas),
+    maxReplicas: chance.whole(Math.min(3, mostReplicas), mostReplicas),
     cpu: 60,
     cooldown: "10s",
   });

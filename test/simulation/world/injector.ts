@@ -252,11 +252,7 @@ export class Injector {
         return () => void operator.order([surge.down()]);
       }
       case "quiet":
-        if (strength < 0.5) void this.world.operators[0]?.order([unserved(this.chance)]);
-        for (const operator of this.world.operators) operator.isResting = true;
-        return () => {
-          for (const operator of this.world.operators) operator.isResting = false;
-        };
+        return this.quiet(strength < 0.5);
       case "busWiped":
         return this.wiped(strength);
       default:
@@ -270,6 +266,17 @@ export class Injector {
     const founded = server.log().get(1)?.time ?? -Infinity;
     if (onlooker.clock.wall() - founded < foundedMs) server.sync();
     server.powerCut();
+  }
+
+  /** Nobody asks for anything, but that a service be deleted first. */
+  private quiet(isServiceDeleted: boolean): Undo {
+    const { operators, observer } = this.world;
+    const served = [...observer.state.services.values()].map(({ name }) => name);
+    if (isServiceDeleted && served.length > 0) void operators[0]?.order([unserved(this.chance.pick(served))]);
+    for (const operator of operators) operator.isResting = true;
+    return () => {
+      for (const operator of operators) operator.isResting = false;
+    };
   }
 
   /** The power of the whole room. */

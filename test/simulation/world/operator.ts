@@ -7,7 +7,7 @@ import { subjectsOf } from "../../../services/bus/subjects.ts";
 import { asSwainError, SwainError } from "../../../services/kernel/errors.ts";
 import type { Logger } from "../../../services/kernel/log.ts";
 import type { Wish } from "../wishes.ts";
-import { wish } from "../wishes.ts";
+import { sizes, wish } from "../wishes.ts";
 import type { Machine } from "./machine.ts";
 import { Process } from "./process.ts";
 import type { Run, Surroundings } from "./process.ts";
@@ -83,15 +83,16 @@ export class OperatorProcess extends Process {
       log.info("is answered", { operation, outcome: typeof outcome === "string" ? outcome : outcome.sequence });
       this.onAnswer({ operation, wish: wanted, askedAt, outcome });
     };
+    const size = chance.stream("sizes").pick(sizes);
     const luck = chance.stream(`wishes of ${this.name} ${this.asked}`);
     const asked: { readonly wanted: Wish; readonly operation: string }[] = [
-      { wanted: wish(luck), operation: ids.next() },
+      { wanted: wish(luck, size), operation: ids.next() },
     ];
     while (run.isAlive) {
       await run.hop(luck.between(...this.everyMs));
       if (this.isResting) continue;
       const again = luck.hits(repeatShare) ? luck.pick(asked) : undefined;
-      const { wanted, operation } = again ?? { wanted: wish(luck), operation: ids.next() };
+      const { wanted, operation } = again ?? { wanted: wish(luck, size), operation: ids.next() };
       if (again === undefined) asked.push({ wanted, operation });
       if (asked.length > remembered) asked.shift();
       await this.request(wanted, operation);
