@@ -1,5 +1,7 @@
 // The demo's hand on single replicas, past Swain: it kills one as a crash would, and looks for what is left at the end.
 import { setTimeout as pause } from "node:timers/promises";
+import type { Engine } from "../../services/agent/runtime/docker/engine.ts";
+import { SwainError } from "../../services/kernel/errors.ts";
 import type { ChildMark, ProcessMark } from "./layout.ts";
 import { isAlive, markOf, processStart } from "./processes.ts";
 import { openEngine } from "./runtime.ts";
@@ -10,6 +12,10 @@ const engineMs = 10_000;
 interface FoundContainer {
   readonly Id: string;
   readonly Names: readonly string[];
+}
+
+interface FoundProgram {
+  readonly State: { readonly Pid: number };
 }
 
 export interface Victim {
@@ -44,25 +50,42 @@ export async function killReplica(victim: Victim): Promise<void> {
       timeout: engineMs,
     });
     if (container === undefined) throw new Error(`${victim.pod} has no running container`);
-    await engine.ask({
-      what: `kill ${victim.pod}`,
-      method: "POST",
-      path: `/containers/${container.Id}/kill`,
-      timeout: engineMs,
-    });
-    await engine.ask({
-      what: `wait for the end of ${victim.pod}`,
-      method: "POST",
-      path: `/containers/${container.Id}/wait`,
-      timeout: engineMs,
-    });
+    await killContainer(engine, victim.pod, container.Id);
   } finally {
     engine.close();
   }
 }
 
+/** Podman answers a kill when it has seen the container stopped, which it misses where that is started again at once. */
+async function killContainer(engine: Engine, pod: string, id: string): Promise<void> {
+  const path = `/containers/${id}`;
+  const look = { what: `look at ${pod}`, method: "GET", path: `${path}/json`, timeout: engineMs } as const;
+  const programOf = (): Promise<number | null> =>
+    engine.ask<FoundProgram>(look).then(
+      ({ State }) => State.Pid,
+      (error: unknown) => {
+        // Made anew instead of started again.
+        if (error instanceof SwainError && error.details["status"] === 404) return null;
+        throw error;
+      },
+    );
+  const before = await programOf();
+  const kill = { what: `kill ${pod}`, method: "POST", path: `${path}/kill`, timeout: engineMs } as const;
+  const failed = engine.ask(kill).then(
+    () => null,
+    (error: unknown) => error,
+  );
+  const until = performance.now() + endsWithinMs;
+  do {
+    await pause(lookMs);
+    if ((await programOf()) !== before) return;
+  } while (performance.now() < until);
+  throw (await failed) ?? new Error(`${pod} was killed and runs on`);
+}
+
 async function ended(mark: ProcessMark): Promise<void> {
-  for (let waited = 0; isAlive(mark) && waited < endsWithinMs; waited += lookMs) await pause(lookMs);
+  const until = performance.now() + endsWithinMs;
+  while (isAlive(mark) && performance.now() < until) await pause(lookMs);
 }
 
 export interface Traces {
