@@ -36,7 +36,7 @@ export async function killReplica(victim: Victim): Promise<void> {
     if (victim.pid === undefined) throw new Error(`${victim.pod} did not tell its process id`);
     const mark = markOf(victim.pid);
     process.kill(victim.pid, "SIGKILL");
-    if (mark !== null) await ended(mark);
+    if (mark !== null && !(await ended(mark))) throw runsOn(victim.pod);
     return;
   }
   const engine = await openEngine(victim.chosen.engine);
@@ -80,13 +80,17 @@ async function killContainer(engine: Engine, pod: string, id: string): Promise<v
     await pause(lookMs);
     if ((await programOf()) !== before) return;
   } while (performance.now() < until);
-  throw (await failed) ?? new Error(`${pod} was killed and runs on`);
+  throw (await failed) ?? runsOn(pod);
 }
 
-async function ended(mark: ProcessMark): Promise<void> {
+/** False when it still runs after a while. */
+async function ended(mark: ProcessMark): Promise<boolean> {
   const until = performance.now() + endsWithinMs;
   while (isAlive(mark) && performance.now() < until) await pause(lookMs);
+  return !isAlive(mark);
 }
+
+const runsOn = (pod: string): SwainError => new SwainError("DEMO_FAILED", `${pod} was killed and runs on`);
 
 export interface Traces {
   readonly chosen: Chosen;
