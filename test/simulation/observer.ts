@@ -348,13 +348,17 @@ export class Observer {
     }
   }
 
-  /** True for a container of a pod that the log lost and whose name it gave again: the node does not know of that yet. */
+  /**
+   * True for a container of a pod that the log lost, or the one it was restored from, and whose name it gave again: the node does
+   * not know of that yet.
+   */
   private isOfLostPod(node: string, pod: ReadPod, { templateId }: ContainerInfo): boolean {
     const { eventId } = this.state.workloads.get(pod.workload)?.templates.get(pod.template) ?? {};
     if (!mayBeSameTemplate(eventId, templateId)) return true;
     const told = this.assignments.get(node);
-    const { logId } = this.state;
-    return told?.logId === logId && told.generation < pod.assignment && this.losses.some((one) => one.logId === logId);
+    const { logId, parents } = this.state;
+    const lost = this.losses.some((one) => one.logId === logId || parents.includes(one.logId));
+    return told?.logId === logId && told.generation < pod.assignment && lost;
   }
 
   /**

@@ -69,6 +69,10 @@ describe("a log that lost the order to stop a pod", () => {
     observer.onRecord({ sequence: kept + 1, data: encoder.encode(JSON.stringify(event)) });
     expect(observer.state.logId).toBe("log2");
     expect(blamed()).toEqual([]);
+    // Nor one that follows it, and was not told yet that it gave the name again.
+    const { assignment } = observer.state.pods.get(container.pod)!;
+    observer.onAssignment("n1", { logId: "log2", epoch: kept + 1, generation: assignment - 1, items: [] });
+    expect(blamed()).toEqual([]);
     observer.onAssignment("n1", { logId: "log2", epoch: kept + 1, generation: kept + 1, items: [] });
     tells(epoch, kept + 2, "stop");
     expect(blamed()).toEqual([blame()]);
