@@ -4,6 +4,8 @@ export interface Kept {
   readonly seed: string;
   readonly minutes: number;
   readonly unsynced?: boolean;
+  /** The share of the usual faults, where it was another than 1. */
+  readonly density?: number;
   readonly why: string;
 }
 
@@ -19,5 +21,12 @@ export const kept: readonly Kept[] = [
     minutes: 12,
     unsynced: true,
     why: "an agent took what a leader of an earlier epoch said, and told it nothing again of what it runs",
+  },
+  {
+    seed: "l1u-132",
+    minutes: 44,
+    unsynced: true,
+    density: 0.55,
+    why: "a slot counted twice that had a pod, and another on its way out at a node that is waited for: one pod too few",
   },
 ];

@@ -68,14 +68,9 @@ describe("the simulation", () => {
   it.each(kept)(
     "still holds where it once did not: $why",
     { timeout: 180_000 },
-    async ({ seed, minutes, unsynced }) => {
-      const { code, text } = await sim(
-        "--seed",
-        seed,
-        "--minutes",
-        String(minutes),
-        ...(unsynced ? ["--unsynced"] : []),
-      );
+    async ({ seed, minutes, unsynced = false, density = 1 }) => {
+      const mode = unsynced ? ["--unsynced"] : [];
+      const { code, text } = await sim("--seed", seed, "--minutes", `${minutes}`, "--density", `${density}`, ...mode);
       expect(code, text).toBe(0);
     },
   );

@@ -286,6 +286,30 @@ describe("onNodeLost: hold", () => {
     expect(only(cluster)).toMatchObject({ name: "web-2", state: "ready" });
   });
 
+  it("counts a slot once whose next pod was ready before its node fell silent", () => {
+    const cluster = running({ replicas: 1, onNodeLost: "hold" });
+    const { name, node } = only(cluster);
+    cluster.apply(
+      workloadManifest("web", { replicas: 1, onNodeLost: "hold", containers: [{ name: "main", image: "app:2" }] }),
+    );
+    cluster.report("default/web-2", "ready");
+    cluster.pass(3000);
+    expect(cluster.state.pods.get(`default/${name}`)?.desired).toBe("stop");
+    cluster.silent.add(node ?? "");
+    cluster.pass(60_000);
+    expect(cluster.pods().map(({ name: pod, unheard }) => [pod, unheard])).toEqual([
+      [name, true],
+      ["web-2", false],
+    ]);
+    cluster.write("api", admitScale(cluster.state, "default", "web", 2).items);
+    cluster.converge();
+    expect(cluster.pods().map(({ name: pod, slot, state }) => [pod, slot, state])).toEqual([
+      [name, 0, "stopping"],
+      ["web-2", 0, "ready"],
+      ["web-3", 1, "ready"],
+    ]);
+  });
+
   it("with a fence says that the pod is stopped, and sends nobody there before it says that it runs again", () => {
     const cluster = running({ ...fence, onNodeLost: "hold" });
     const { name, node } = only(cluster);

@@ -21,7 +21,10 @@ export interface Slots {
   readonly live: ReadonlyMap<number, readonly ReadPod[]>;
   /** Slots whose pod is still on its way out; not used again before it is gone. */
   readonly leaving: ReadonlySet<number>;
-  /** Those of them that count against the wished replicas: fenced pods never run beside their successors, whatever the slot. */
+  /**
+   * Those of them that count against the wished replicas, since no successor is made: fenced pods never run beside one, whatever
+   * the slot. A slot whose next pod is there already counts by that alone.
+   */
   readonly blocking: ReadonlySet<number>;
 }
 
@@ -40,6 +43,7 @@ export function slotsOf(state: ReadState, workload: ReadWorkload): Slots {
       if (mayNotBeJoined(state, workload, pod)) blocking.add(pod.slot);
     }
   }
+  for (const slot of live.keys()) blocking.delete(slot);
   return { live, leaving, blocking };
 }
 
