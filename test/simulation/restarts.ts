@@ -52,7 +52,9 @@ export class Restarts {
     if (item.verb !== "backoff" || !endings.has(item.observed.reason) || typeof node !== "string") return;
     const ran = this.lastRunMs(node, key);
     if (ran === null || ran < stableMs || !this.troubles.isClean(node, ran + stableMs, harmless)) return;
-    if (this.forgotAt > this.now() - ran - stableMs) return;
+    const since = this.now() - ran - stableMs;
+    // Noted for the bus alone: an agent that lost its power with all others does not know for how long its pods ran.
+    if (this.forgotAt > since || this.troubles.lasted("bus", "everythingOff", since) > 0) return;
     this.violate(`event ${sequence}: ${key} waits to start again though it ran for ${Math.round(ran)} ms`);
   }
 

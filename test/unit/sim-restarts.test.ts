@@ -33,13 +33,21 @@ it("blames a node that lets a pod wait which ran for a minute, unless the agent 
   now += 200_000;
   looks();
   expect(said).toHaveLength(3);
-  // What the log lost is not known to who leads now.
-  restarts.forget();
+  const on = troubles.begin("bus", "everythingOff");
+  now += 1000;
+  on();
   looks();
   expect(said).toHaveLength(3);
   now += 200_000;
   looks();
   expect(said).toHaveLength(4);
+  // What the log lost is not known to who leads now.
+  restarts.forget();
+  looks();
+  expect(said).toHaveLength(4);
+  now += 200_000;
+  looks();
+  expect(said).toHaveLength(5);
 });
 
 it("blames a node that starts a pod more than ten times within a minute", () => {
