@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { AssignedPod } from "../../schemas/generated/types.ts";
-import { adoptRecord, freshRecord } from "../../services/agent/pod/record.ts";
+import { adoptRecord, freshRecord, keptOf } from "../../services/agent/pod/record.ts";
 import type { PodRecord } from "../../services/agent/pod/record.ts";
 import { podReport } from "../../services/agent/pod/report.ts";
 import { foldFailure, foldSuccess, restartDelayMs } from "../../services/agent/pod/restart.ts";
@@ -90,6 +90,20 @@ describe("the next step of a pod", () => {
       step: { do: "start" },
       record: { spent: 1, restarts: 10 },
     });
+  });
+
+  it("notes when a pod has its budget back, for an agent that finds it ended later", () => {
+    const pod = podNamed("web-1");
+    const runs = [containerOf(pod, "web")];
+    const tired = { ...upRecord(pod, 0), restarts: 9, spent: 9 };
+    const early = look(pod, runs, tired, 59_999);
+    expect(early).toMatchObject({ record: { spent: 9 }, step: { do: "wait", until: 60_000 } });
+    const { record, step } = look(pod, runs, early.record, 60_000);
+    expect(record).toMatchObject({ spent: 0, restarts: 9 });
+    expect(step).toEqual({ do: "wait", until: null, probe: [] });
+    const cut = [containerOf(pod, "web", { state: "exited", exitCode: null })];
+    const found = adoptRecord(keptOf(record), cut, 0, restartDelayMs);
+    expect(look(pod, cut, found, 0).step).toMatchObject({ do: "start" });
   });
 
   it("tells a container killed for its memory from one that exited", () => {

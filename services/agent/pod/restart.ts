@@ -96,6 +96,10 @@ export function foldEndings(
   };
 }
 
+/** It has run for so long that its restart budget is full again. */
+export const isStable = ({ upSince }: PodRecord, now: number): boolean =>
+  upSince !== null && now - upSince >= bounds.stableMs;
+
 function restartRecord(
   pod: AssignedPod,
   containers: ReadonlyMap<string, ContainerInfo>,
@@ -103,8 +107,7 @@ function restartRecord(
   culprit: EndedContainer,
   now: number,
 ): PodRecord {
-  const stable = record.upSince !== null && now - record.upSince >= bounds.stableMs;
-  const spent = (stable ? 0 : record.spent) + 1;
+  const spent = (isStable(record, now) ? 0 : record.spent) + 1;
   const delay = restartDelayMs(spent);
   const ending = endingOf(culprit);
   const wait = delay === 0 ? "" : ` It starts again in ${delay / 1000} s.`;

@@ -2,12 +2,13 @@
 // and what is remembered, it says one step; the runner does it and asks again. At the fixed point it says `wait`.
 import type { AssignedPod } from "../../../schemas/generated/types.ts";
 import { mayBeSameTemplate } from "../../core/template.ts";
+import { bounds } from "../bounds.ts";
 import type { ContainerInfo } from "../runtime/driver.ts";
 import { fencedStep } from "./fence.ts";
 import type { Fence } from "./fence.ts";
 import { dueProbes, firstProbes } from "./readiness.ts";
 import type { PodRecord } from "./record.ts";
-import { endedBefore, endedOf, foldEndings } from "./restart.ts";
+import { endedBefore, endedOf, foldEndings, isStable } from "./restart.ts";
 
 export type Step =
   /** `index` is the container's place in the pod. */
@@ -148,6 +149,12 @@ function up(
   // A container that was started behind our back counts as started: its end is then noticed.
   const unseen = [...containers.values()].filter((one) => one.state === "running" && !next.started.includes(one.name));
   if (unseen.length > 0) next = { ...next, started: [...next.started, ...unseen.map((one) => one.name)] };
+  // Noted when it happens: an agent that finds the pod ended, as after a power cut, does not know for how long it ran.
+  if (next.spent > 0 && isStable(next, now)) next = { ...next, spent: 0 };
+  const stableAt = next.spent > 0 && next.upSince !== null ? next.upSince + bounds.stableMs : null;
   const { due, until } = dueProbes(next, now);
-  return { record: next, step: { do: "wait", until, probe: due } };
+  return { record: next, step: { do: "wait", until: earlier(until, stableAt), probe: due } };
 }
+
+const earlier = (a: number | null, b: number | null): number | null =>
+  a === null || b === null ? (a ?? b) : Math.min(a, b);
