@@ -177,11 +177,11 @@ export class Controller implements Running, Observed {
     this.keeper = undefined;
   }
 
-  private async lead({ appender, event, sequence }: Won): Promise<void> {
+  private async lead({ appender, event, sequence, before }: Won): Promise<void> {
     const { log } = this.context;
     const { logId } = this.ledger.state;
     log.info("leading", { epoch: sequence, logId });
-    this.term = new Term(this.context, this.ledger, appender);
+    this.term = new Term(this.context, this.ledger, appender, before);
     let end: TermEnd;
     try {
       if (this.stopping.signal.aborted) this.term.resign();
@@ -244,7 +244,7 @@ async function foldedLedger(context: Context): Promise<Ledger> {
     counters.snapshotsBroken++;
     log.warn("a snapshot cannot be used", { code, message });
   };
-  const { ledger, base } = await openLedger(context, { onForeign, onProblem });
+  const { ledger, base } = await openLedger(context, { onForeign, onProblem, clock });
   log.debug("the log is folded", { sequence: ledger.state.sequence, snapshot: base?.manifest.sequence ?? 0 });
   return ledger;
 }

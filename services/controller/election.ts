@@ -6,9 +6,16 @@ import type { Draft } from "./append.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Context } from "./ports.ts";
 import { refuseRemains } from "./remains.ts";
+import type { LastBefore } from "./term/clock.ts";
 
 export type Election =
-  | { readonly kind: "won"; readonly appender: Appender; readonly event: Event; readonly sequence: number }
+  | {
+      readonly kind: "won";
+      readonly appender: Appender;
+      readonly event: Event;
+      readonly sequence: number;
+      readonly before: LastBefore;
+    }
   /** lost: someone else leads. full: the log takes no more events. unsettled: fold anew before standing again. */
   | { readonly kind: "lost" | "full" | "unsettled" };
 
@@ -25,9 +32,13 @@ export async function stand(context: Context, ledger: Ledger, isLed: () => boole
   if (ledger.state.epoch !== epoch || isLed()) return { kind: "lost" };
   const appender = new Appender(context, ledger, tail, since);
   let last: Draft | undefined;
-  const settled = await appender.append((expected) => (last = draft(context, ledger, expected)));
-  if (settled.kind === "committed" && last !== undefined) {
-    return { kind: "won", appender, event: last.event, sequence: settled.sequence };
+  let before: LastBefore | undefined;
+  const settled = await appender.append((expected) => {
+    before = { time: ledger.state.time, foldedAt: ledger.foldedAt ?? context.clock.mono() };
+    return (last = draft(context, ledger, expected));
+  });
+  if (settled.kind === "committed" && last !== undefined && before !== undefined) {
+    return { kind: "won", appender, event: last.event, sequence: settled.sequence, before };
   }
   if (settled.kind === "committed" || settled.kind === "tooLarge") return { kind: "unsettled" };
   return { kind: settled.kind === "deposed" ? "lost" : settled.kind };

@@ -3,6 +3,7 @@
 import type { LogRecord, LogStore } from "../bus/port.ts";
 import { emptyState, extendsChain, foldRecord } from "../core/fold/fold.ts";
 import type { State, Touched } from "../core/model.ts";
+import type { Clock } from "../kernel/clock.ts";
 import { SwainError } from "../kernel/errors.ts";
 import { parseJson, stringField } from "./record.ts";
 
@@ -14,15 +15,25 @@ export interface Folded {
 export class Ledger {
   readonly state: State;
   private readonly onForeign: (sequence: number) => void;
+  private readonly clock: Clock | undefined;
+  private acceptedAt: number | undefined;
 
-  constructor(onForeign: (sequence: number) => void, state: State = emptyState()) {
+  /** With a clock it notes when events are folded. */
+  constructor(onForeign: (sequence: number) => void, state: State = emptyState(), clock?: Clock) {
     this.state = state;
     this.onForeign = onForeign;
+    this.clock = clock;
+  }
+
+  /** Monotonic time at which the last event was folded here; undefined when none was, or nobody noted it. */
+  get foldedAt(): number | undefined {
+    return this.acceptedAt;
   }
 
   /** Folds one record. Throws LOG_UNKNOWN_EVENT when it is of this log but of a type this version does not know. */
   fold(sequence: number, data: Uint8Array): Folded {
     const { outcome, touched } = foldRecord(this.state, { sequence, event: parseJson(data) });
+    if (outcome === "accepted") this.acceptedAt = this.clock?.mono();
     if (outcome === "foreign") this.onForeign(sequence);
     if (outcome === "unknown") {
       throw new SwainError(

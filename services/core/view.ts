@@ -13,6 +13,8 @@ export interface ProxyView {
   readonly applied: ReadonlyMap<Key, ReadonlyMap<string, number>>;
   /** Pods that are no endpoints any more → connections still open. */
   readonly open: ReadonlyMap<Key, number>;
+  /** Milliseconds in which it could read what was written: since it was first heard in this term, or the bus was last away. */
+  readonly reachableMs: number;
 }
 
 export interface View {
@@ -20,6 +22,7 @@ export interface View {
   readonly now: number;
   /** Milliseconds since this controller took the lead. */
   readonly termAgeMs: number;
+  readonly before: Before;
   /** Node → milliseconds since it was last heard, own stalls and disconnects taken off; left out while it was not heard this term. */
   readonly heardAgoMs: ReadonlyMap<string, number>;
   /** Node → why it cannot start pods, as its agent says; null when it can, left out while it was not heard this term. */
@@ -31,12 +34,26 @@ export interface View {
   readonly renewedAgoMs: ReadonlyMap<string, number>;
 }
 
-/** The leader's clock. */
-export type TermTime = Pick<View, "now" | "termAgeMs">;
+/** The last event before this term. */
+export interface Before {
+  /** By the clock of the leader that wrote it; 0 when there was none. */
+  readonly time: number;
+  /** Milliseconds since it was folded here, by the clock of this controller. */
+  readonly agoMs: number;
+}
 
-/** Milliseconds since an event time. One that lies ahead was stamped by an earlier leader: at least this term has passed. */
-export const elapsedMs = (since: number, { now, termAgeMs }: TermTime): number =>
-  since <= now ? now - since : termAgeMs;
+/** The leader's clock. */
+export type TermTime = Pick<View, "now" | "termAgeMs" | "before">;
+
+/**
+ * Milliseconds since an event time, or less. One that an earlier leader may have stamped is compared with what that leader
+ * wrote last, and the rest is measured here, so that two clocks that differ do not make it older. One that lies ahead is of an
+ * earlier leader in any case: at least this term has passed.
+ */
+export function elapsedMs(since: number, { now, termAgeMs, before }: TermTime): number {
+  const here = since <= now ? now - since : termAgeMs;
+  return since > before.time ? here : Math.min(here, before.time - since + before.agoMs);
+}
 
 /** A plan: items of one event, why, and when to look again if nothing happens. */
 export interface Plan {

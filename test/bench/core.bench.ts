@@ -40,6 +40,7 @@ function placementsPerSecond(nodes: number): number {
   const view: View = {
     now: 1_000_000,
     termAgeMs: 60_000,
+    before: { time: 0, agoMs: 60_000 },
     heardAgoMs: new Map(ids.map((id) => [id, 0])),
     troubles: new Map(ids.map((id) => [id, null])),
     proxies: [],

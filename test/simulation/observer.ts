@@ -225,7 +225,8 @@ export class Observer {
     if (!Array.isArray(items) || prev !== this.state.lastEventId || this.state.logId === "") return [];
     try {
       // The clock that its leader had, and since when it had it: the first event of a term is stamped before the term begins.
-      const clock = { now: time, termAgeMs: time - this.electedAt };
+      // Of a log nothing is known but event times: that a clock is ahead of the one before it is not seen here.
+      const clock = { now: time, termAgeMs: time - this.electedAt, before: { time: 0, agoMs: 0 } };
       return check(this.state, items, clock).map(({ code, message }) => `${code} ${message}`);
     } catch (error) {
       return [`the checker failed: ${String(error)}`];

@@ -69,6 +69,9 @@ export class TestCluster {
   readonly log: { sequence: number; event: unknown }[] = [];
   now = 1_000_000;
   termAgeMs = 60_000;
+  /** The last event before this term, and how long before it that was folded by who leads now. */
+  beforeTime = 0;
+  silentMs = 0;
   proxies: ProxyView[] = [];
   logReplicated = false;
   /** Node → when it was last heard. */
@@ -86,6 +89,7 @@ export class TestCluster {
   }
 
   elect(name: string): void {
+    this.beforeTime = this.state.time;
     const sequence = this.state.sequence + 1;
     const items: EventItem[] = [{ kind: "leader", verb: "elected", name }];
     if (this.state.logId === "") items.unshift({ kind: "cluster", verb: "created", name: "uid" });
@@ -164,6 +168,7 @@ export class TestCluster {
     return {
       now: this.now,
       termAgeMs: this.termAgeMs,
+      before: { time: this.beforeTime, agoMs: this.silentMs + this.termAgeMs },
       heardAgoMs,
       troubles: new Map([...this.heardAt.keys()].map((id) => [id, this.troubles.get(id) ?? null])),
       proxies: this.proxies,
@@ -200,7 +205,9 @@ export class TestCluster {
   /** Lets time pass in small steps, heartbeats included. */
   pass(ms: number): void {
     for (const end = this.now + ms; this.now < end;) {
-      this.now = Math.min(end, this.now + 500);
+      const step = Math.min(end - this.now, 500);
+      this.now += step;
+      this.termAgeMs += step;
       for (const id of this.heardAt.keys()) if (!this.silent.has(id)) this.heardAt.set(id, this.now);
       this.settle();
     }

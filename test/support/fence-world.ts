@@ -203,6 +203,7 @@ class TestLeader {
     const view = {
       now: Math.round(this.mono),
       termAgeMs: this.mono - this.startedAt,
+      before: { time: 0, agoMs: 0 },
       heardAgoMs: new Map([...this.state.nodes.keys()].map((id) => [id, this.silence(id)])),
       troubles: new Map(),
       proxies: [],

@@ -200,7 +200,9 @@ export function run(cluster: TestCluster, step: Command): void {
       break;
     case "watched":
       // A proxy that never confirms anything: pods drain until it is waited for no longer.
-      cluster.proxies = [{ id: "p1", heardAgoMs: 0, whole: true, applied: new Map(), open: new Map() }];
+      cluster.proxies = [
+        { id: "p1", heardAgoMs: 0, reachableMs: 60_000, whole: true, applied: new Map(), open: new Map() },
+      ];
       return;
     case "unwatched":
       cluster.proxies = [];

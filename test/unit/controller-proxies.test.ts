@@ -57,6 +57,19 @@ describe("two proxies under one id", () => {
 });
 
 describe("a proxy", () => {
+  it("is heard, and could be told, from its first word on, and anew when nobody could be", () => {
+    hear("a", ["default/a"]);
+    now += 3000;
+    expect(proxies.view()).toMatchObject([{ heardAgoMs: 3000, reachableMs: 3000 }]);
+    hear("a", ["default/a"]);
+    now += 8000;
+    proxies.excuse(7500);
+    expect(proxies.view()).toMatchObject([{ heardAgoMs: 500, reachableMs: 0 }]);
+    now += 400;
+    proxies.excuse(5000);
+    expect(proxies.view()).toMatchObject([{ heardAgoMs: 0, reachableMs: 0 }]);
+  });
+
   it("that starts anew is the one shown, without a word, and its last run is forgotten in time", () => {
     hear("a", ["default/a"]);
     hear("b", ["default/a", "default/b"]);

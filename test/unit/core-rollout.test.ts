@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { limits } from "../../services/bus/limits.ts";
 import { admitDelete } from "../../services/core/admit/change.ts";
 import type { PodRecord } from "../../services/core/model.ts";
@@ -36,7 +36,14 @@ function unchecked(): TestCluster {
 
 /** One proxy that serves the service and has applied everything up to `sequence`. */
 const proxy = (sequence: number, open: Map<string, number> = new Map()): TestCluster["proxies"] => [
-  { id: "p1", heardAgoMs: 100, whole: true, applied: new Map([["default/web", new Map([["0", sequence]])]]), open },
+  {
+    id: "p1",
+    heardAgoMs: 100,
+    reachableMs: 60_000,
+    whole: true,
+    applied: new Map([["default/web", new Map([["0", sequence]])]]),
+    open,
+  },
 ];
 
 describe("a workload that its service left for another", () => {
@@ -168,16 +175,83 @@ describe("a template change", () => {
 
   it("takes a proxy it has not heard whole to hold every pod", () => {
     const cluster = running();
-    cluster.proxies = [{ id: "p1", heardAgoMs: 100, whole: false, applied: new Map(), open: new Map() }];
+    cluster.proxies = [
+      { id: "p1", heardAgoMs: 100, reachableMs: 60_000, whole: false, applied: new Map(), open: new Map() },
+    ];
     cluster.apply(workloadManifest("web", image("app:2")));
     cluster.report("default/web-4", "ready");
     const old = cluster.pods().find((pod) => pod.desired === "drain")?.key ?? "";
     cluster.pass(5000);
     expect(cluster.state.pods.get(old)?.desired).toBe("drain");
     // Whole now, and it does not serve the service.
-    cluster.proxies = [{ id: "p1", heardAgoMs: 100, whole: true, applied: new Map(), open: new Map() }];
+    cluster.proxies = [
+      { id: "p1", heardAgoMs: 100, reachableMs: 60_000, whole: true, applied: new Map(), open: new Map() },
+    ];
     cluster.settle();
     expect(cluster.state.pods.get(old)).toMatchObject({ desired: "stop", reason: "DRAINED" });
+  });
+
+  describe("with five connections to a pod that leaves, and two minutes for them", () => {
+    const spec = { ...image("app:1"), drainTimeout: "120s" };
+    let cluster: TestCluster;
+    let leaving: string;
+    const first = (): TestCluster["proxies"] => proxy(cluster.state.sequence, new Map([[leaving, 5]]));
+    const is = (): object | undefined => cluster.state.pods.get(leaving);
+
+    beforeEach(() => {
+      cluster = running();
+      cluster.proxies = proxy(0);
+      cluster.apply(workloadManifest("web", { ...spec, replicas: 2 }));
+      leaving = cluster.pods().find(({ desired }) => desired === "drain")?.key ?? "";
+      cluster.proxies = first();
+      cluster.pass(15_000);
+      expect(is()).toMatchObject({ desired: "drain" });
+    });
+
+    it("waits for the proxies that a new leader has not heard yet", () => {
+      cluster.elect("c2");
+      cluster.silentMs = 15_000;
+      cluster.termAgeMs = 100;
+      cluster.proxies = [];
+      cluster.settle();
+      expect(is()).toMatchObject({ desired: "drain" });
+      cluster.termAgeMs = 2500;
+      cluster.proxies = first();
+      cluster.pass(100_000);
+      expect(is()).toMatchObject({ desired: "drain" });
+      cluster.pass(10_000);
+      expect(is()).toMatchObject({ desired: "stop", message: expect.stringContaining("5 open connections are cut") });
+    });
+
+    it("lets a proxy that has just begun read before it counts", () => {
+      const second = (reachableMs: number) => ({ ...proxy(0)[0]!, id: "p2", reachableMs });
+      cluster.proxies = [...first(), second(0)];
+      cluster.settle();
+      cluster.proxies = [...first(), second(9999)];
+      cluster.settle();
+      expect(is()).toMatchObject({ desired: "drain" });
+      cluster.proxies = [...first(), second(10_000)];
+      cluster.settle();
+      expect(is()).toMatchObject({ desired: "stop", reason: "PROXY_NOT_ACKED" });
+    });
+
+    it("waits for proxies that begin again and again no longer than connections may take", () => {
+      cluster.proxies = [...first(), { ...proxy(0)[0]!, id: "p2", reachableMs: 0 }];
+      cluster.pass(114_000);
+      expect(is()).toMatchObject({ desired: "drain" });
+      cluster.pass(1000);
+      expect(is()).toMatchObject({ desired: "stop", reason: "PROXY_NOT_ACKED" });
+    });
+  });
+
+  it("waits for no proxy about a pod that had left the endpoints before, since nothing tells of it any more", () => {
+    const cluster = running();
+    cluster.report("default/web-1", "backoff", { restarts: 3, reason: "EXITED" });
+    const { sequence } = cluster.state;
+    cluster.apply(workloadManifest("other", image("app:1")));
+    cluster.proxies = proxy(sequence);
+    cluster.apply(workloadManifest("web", { ...image("app:1"), replicas: 2 }));
+    expect(cluster.state.pods.get("default/web-1")).toMatchObject({ desired: "stop", reason: "DRAINED" });
   });
 
   it("does not wait for a mute proxy for ever, and says so", () => {

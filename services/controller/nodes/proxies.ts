@@ -51,8 +51,10 @@ export function heardAfter(known: Heard | undefined, heartbeat: ProxyHeartbeat):
 /** One run of a proxy. */
 interface Boot {
   at: number;
+  /** Since when it could be told. */
+  since: number;
   heard: Heard;
-  view: Omit<ProxyView, "heardAgoMs">;
+  view: Omit<ProxyView, "heardAgoMs" | "reachableMs">;
 }
 
 /** What is heard under one id. Mostly that is one run; two at a time are told of, and pods wait for both. */
@@ -99,7 +101,7 @@ export class Proxies {
       heard.whole !== known.heard.whole ||
       !same(heard.open, known.heard.open);
     const view = known === undefined || changed ? viewOf(id, heard) : known.view;
-    if (known === undefined) this.add(id, bootId, { at, heard, view });
+    if (known === undefined) this.add(id, bootId, { at, since: at, heard, view });
     else Object.assign(known, { at, heard, view });
     this.speaks(id, bootId, known !== undefined);
     if (changed) this.onChange();
@@ -115,14 +117,22 @@ export class Proxies {
     proxy.metrics = message.data.slice();
   }
 
+  /** This process was away for so long: nobody could be heard, nor be told anything. */
+  excuse(ms: number): void {
+    const now = this.context.clock.mono();
+    for (const { boots } of this.proxies.values()) {
+      for (const boot of boots.values()) Object.assign(boot, { at: Math.min(now, boot.at + ms), since: now });
+    }
+  }
+
   /** Each run of each proxy. */
   view(): ProxyView[] {
     const now = this.context.clock.mono();
     const views: ProxyView[] = [];
     for (const [id, { boots }] of this.proxies) {
-      for (const [bootId, { at, view }] of boots) {
+      for (const [bootId, { at, since, view }] of boots) {
         if (now - at > forgetMs) this.forget(id, bootId);
-        else views.push({ ...view, heardAgoMs: now - at });
+        else views.push({ ...view, heardAgoMs: now - at, reachableMs: now - since });
       }
     }
     return views;

@@ -1,6 +1,7 @@
 // How everybody who folds the log begins: from the newest snapshot that is whole and belongs to the log, and from there
 // through the rest of the log; from the log's own beginning where no snapshot helps.
 import { limits } from "../../bus/limits.ts";
+import type { Clock } from "../../kernel/clock.ts";
 import { SwainError, asSwainError } from "../../kernel/errors.ts";
 import { Ledger } from "../ledger.ts";
 import { loadSnapshot, storedSnapshots } from "./store.ts";
@@ -17,6 +18,8 @@ export interface OpenOptions {
    * its beginning, else on the older one.
    */
   readonly order?: "newest" | "oldest";
+  /** To note when events are folded, where somebody asks for that. */
+  readonly clock?: Clock;
 }
 
 export interface Opened {
@@ -68,11 +71,11 @@ async function candidates(ports: SnapshotPorts, order: OpenOptions["order"]): Pr
 async function fromSnapshot(
   ports: SnapshotPorts,
   stored: StoredSnapshot,
-  { onForeign, onProblem, upTo }: OpenOptions,
+  { onForeign, onProblem, upTo, clock }: OpenOptions,
 ): Promise<Opened | null> {
   if (upTo !== undefined && stored.manifest.sequence > upTo) return null;
   try {
-    const ledger = new Ledger(onForeign, await loadSnapshot(ports, stored));
+    const ledger = new Ledger(onForeign, await loadSnapshot(ports, stored), clock);
     await ledger.catchUp(ports.bus.log(ports.subjects.stream), upTo);
     return { ledger, base: stored };
   } catch (error) {
@@ -93,7 +96,7 @@ export function unfit({ id, manifest }: StoredSnapshot, why: string): SwainError
 }
 
 async function fromBeginning({ bus, subjects }: SnapshotPorts, options: OpenOptions): Promise<Opened> {
-  const ledger = new Ledger(options.onForeign);
+  const ledger = new Ledger(options.onForeign, undefined, options.clock);
   await ledger.catchUp(bus.log(subjects.stream), options.upTo);
   return { ledger, base: null };
 }

@@ -1,4 +1,5 @@
 // The clock of one term: wall time when it began plus what has passed since, so that event times of a term never go back.
+import type { TermTime } from "../../core/view.ts";
 import type { Clock } from "../../kernel/clock.ts";
 
 /** NTP moves a clock by less than this without setting it. */
@@ -6,16 +7,29 @@ const mostWrongMs = 5000;
 /** A clock that is set forth and back at once is left alone. */
 const wrongLooks = 3;
 
+/** The last event before the term: its time, and the monotonic time at which it was folded here. */
+export interface LastBefore {
+  readonly time: number;
+  readonly foldedAt: number;
+}
+
 export class TermClock {
   private readonly clock: Clock;
+  private readonly before: LastBefore;
   private readonly wall: number;
   private readonly mono: number;
   private looksWrong = 0;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, before: LastBefore) {
     this.clock = clock;
+    this.before = before;
     this.wall = clock.wall();
     this.mono = clock.mono();
+  }
+
+  time(): TermTime {
+    const { time, foldedAt } = this.before;
+    return { now: this.now(), termAgeMs: this.age(), before: { time, agoMs: this.clock.mono() - foldedAt } };
   }
 
   /** Milliseconds since this term began. */

@@ -14,6 +14,8 @@ import type { Committed, TermEnd, Writer } from "./writer.ts";
  * then nothing is given up for lost.
  */
 const graceMs = 2500;
+/** What is decided by silence. */
+const hasty: ReadonlySet<string> = new Set(["lost", "held", "drained"]);
 /** Between two looks at what was refused or could not be written. */
 const restMs = 1000;
 /** More plans than this without one that finds nothing to do, and the planner is taken to be going in circles: it rests. */
@@ -139,9 +141,10 @@ export class Planner {
     this.rest(restMs);
   }
 
+  /** Who cannot hear anybody, or could not a moment ago, gives neither pods up nor what proxies carry to them. */
   private withoutHasty(view: View, items: readonly EventItem[]): EventItem[] {
-    const isEarly = view.termAgeMs < graceMs || this.sources.sinceExcuse() < graceMs;
-    const givesUp = (item: EventItem): boolean => item.kind === "pod" && (item.verb === "lost" || item.verb === "held");
-    return items.filter((item) => !(isEarly && givesUp(item)));
+    const isDeaf = this.context.bus.state() !== "connected";
+    const isEarly = isDeaf || view.termAgeMs < graceMs || this.sources.sinceExcuse() < graceMs;
+    return isEarly ? items.filter((item) => item.kind !== "pod" || !hasty.has(item.verb)) : [...items];
   }
 }

@@ -8,7 +8,7 @@ import { respond, respondError } from "../../bus/respond.ts";
 import { idOf } from "../../bus/subjects.ts";
 import { feedEvents } from "../../core/feed.ts";
 import type { ReadState } from "../../core/model.ts";
-import type { TermTime, View } from "../../core/view.ts";
+import type { View } from "../../core/view.ts";
 import type { Cancel } from "../../kernel/clock.ts";
 import { asSwainError, SwainError } from "../../kernel/errors.ts";
 import type { ApiHost } from "../api/request.ts";
@@ -36,6 +36,7 @@ import { SnapshotKeeper } from "../snapshot/keeper.ts";
 import { isOfLater, publishBeat } from "./beat.ts";
 import { Changes } from "./changes.ts";
 import { TermClock } from "./clock.ts";
+import type { LastBefore } from "./clock.ts";
 import { Guard } from "./guard.ts";
 import { Planner } from "./planner.ts";
 import { Sequences } from "./sequences.ts";
@@ -85,7 +86,7 @@ export class Term {
   private restsUntil = -Infinity;
 
   /** Takes over the ledger and the appender that won the election. */
-  constructor(context: Context, ledger: Ledger, appender: Appender) {
+  constructor(context: Context, ledger: Ledger, appender: Appender, before: LastBefore) {
     const state: ReadState = ledger.state;
     const wake = (): void => this.signal.wake();
     this.context = context;
@@ -93,7 +94,7 @@ export class Term {
     this.ledger = ledger;
     this.state = state;
     this.appender = appender;
-    this.clock = new TermClock(context.clock);
+    this.clock = new TermClock(context.clock, before);
     this.guard = new Guard(context, {
       onExcuse: (ms) => this.excuse(ms),
       onSuspect: wake,
@@ -114,8 +115,7 @@ export class Term {
       isAwake: () => !this.clock.mayHaveSlept(),
     });
     this.usage = new UsageStore(context, state);
-    const time = (): TermTime => ({ now: this.clock.now(), termAgeMs: this.clock.age() });
-    this.autoscaling = new Autoscaling(context, state, this.usage, time, wake);
+    this.autoscaling = new Autoscaling(context, state, this.usage, () => this.clock.time(), wake);
     this.sequences = new Sequences(context, state, () => this.guard.suspect());
     this.liveness = new Liveness(context, state, () => this.look());
     const boots = new Boots(context);
@@ -185,8 +185,7 @@ export class Term {
 
   private view(): View {
     return {
-      now: this.clock.now(),
-      termAgeMs: this.clock.age(),
+      ...this.clock.time(),
       heardAgoMs: this.liveness.heardAgo(),
       troubles: this.heartbeats.troubles(),
       proxies: this.proxies.view(),
@@ -399,6 +398,7 @@ export class Term {
 
   private excuse(ms: number): void {
     this.liveness.excuse(ms);
+    this.proxies.excuse(ms);
     this.renewals.excuse(ms);
   }
 

@@ -62,7 +62,7 @@ export class Writer {
 
   /** Items the checker has nothing against. What it refuses is counted and said: it is always a defect. */
   passed(cause: string, items: readonly EventItem[]): EventItem[] {
-    const time = { now: this.clock.now(), termAgeMs: this.clock.age() };
+    const time = this.clock.time();
     const violations = check(this.state, items, time);
     if (violations.length === 0) return [...items];
     this.context.counters.refused += violations.length;

@@ -32,19 +32,22 @@ type Verdict = { reason: Code; message: string };
 
 /** Why the pod may be stopped now, or how many milliseconds it may still have to wait. */
 function judge(state: ReadState, pod: ReadPod, view: View): Verdict | number {
+  // Proxies that were not heard yet may carry connections.
+  if (view.termAgeMs < proxiesKnownMs) return proxiesKnownMs - view.termAgeMs;
   const elapsed = elapsedMs(pod.since, view);
+  const timeout = parseDurationMs(state.workloads.get(pod.workload)?.spec.drainTimeout ?? "10s");
   const behind = view.proxies.filter((proxy) => isHeard(proxy) && !hasLetGo(state, pod, proxy));
-  const unsure = view.termAgeMs < proxiesKnownMs;
-  if (behind.length > 0 || unsure) {
-    if (elapsed < limits.proxyAckMs) {
-      return Math.max(1, Math.min(limits.proxyAckMs - elapsed, unsure ? proxiesKnownMs - view.termAgeMs : Infinity));
-    }
-    const message = `Proxy ${behind[0]?.id ?? "(unknown)"} did not confirm within ${limits.proxyAckMs / 1000} s that it let go.`;
+  if (behind.length > 0) {
+    // Proxies that start one after the other hold nobody up for ever.
+    const most = timeout + limits.proxyAckMs - elapsed;
+    const left = behind.map(({ reachableMs }) => limits.proxyAckMs - Math.min(elapsed, reachableMs));
+    const wait = Math.min(most, Math.max(...left));
+    if (wait > 0) return wait;
+    const message = `Proxy ${behind[0]?.id} did not confirm within ${limits.proxyAckMs / 1000} s that it let go.`;
     return { reason: "PROXY_NOT_ACKED", message };
   }
   const open = view.proxies.reduce((sum, proxy) => sum + (isHeard(proxy) ? (proxy.open.get(pod.key) ?? 0) : 0), 0);
   if (open === 0) return { reason: "DRAINED", message: "Every proxy has let go." };
-  const timeout = parseDurationMs(state.workloads.get(pod.workload)?.spec.drainTimeout ?? "10s");
   if (elapsed < timeout) return timeout - elapsed;
   return {
     reason: "DRAINED",
@@ -57,8 +60,11 @@ const isHeard = (proxy: ProxyView): boolean => proxy.heardAgoMs < limits.proxyHe
 /** Whether the proxy sends nobody to the pod any more, neither for a service that names its workload nor for one that did. */
 function hasLetGo(state: ReadState, pod: ReadPod, proxy: ProxyView): boolean {
   for (const service of state.servicesOf.get(pod.workload) ?? []) {
-    const part = String(shardOf(pod.key, state.services.get(service)?.shardCount ?? 1));
-    if (!hasApplied(state, proxy, service, [part], pod.leftAt)) return false;
+    const { shardCount = 1, shards } = state.services.get(service) ?? {};
+    const shard = shardOf(pod.key, shardCount);
+    // A pod that was not ready when it was stopped had left its shard before, and nothing told of it since.
+    const leftAt = Math.min(pod.leftAt, shards?.get(shard)?.seq ?? pod.leftAt);
+    if (!hasApplied(state, proxy, service, [String(shard)], leftAt)) return false;
   }
   for (const [service, leftAt] of state.workloads.get(pod.workload)?.formerServices ?? []) {
     // Since then it may have another number of shards: the change that left the workload is in all of them.
