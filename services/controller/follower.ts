@@ -44,7 +44,9 @@ export class Follower {
       try {
         this.ledger.fold(record.sequence, record.data);
       } catch (error) {
-        this.block(asSwainError(error));
+        const known = asSwainError(error);
+        // What is missing may have been cut away: a snapshot stands in for it then.
+        this.block(known.code === "LOG_INCOMPLETE" ? new SwainError("LOG_UNKNOWN", known.message) : known);
       }
       if (state.epoch !== epoch) this.events.onElected();
     };

@@ -1,7 +1,7 @@
 // The one owner of a folded state: every record of the log goes through here, whoever reads or writes it. Used by the
 // follower, the election, the term and the verifier, which hand it on; no two of them hold it at a time.
 import type { LogRecord, LogStore } from "../bus/port.ts";
-import { emptyState, extendsChain, foldRecord } from "../core/fold/fold.ts";
+import { breaksChain, emptyState, extendsChain, foldRecord } from "../core/fold/fold.ts";
 import type { State, Touched } from "../core/model.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { SwainError } from "../kernel/errors.ts";
@@ -17,6 +17,8 @@ export class Ledger {
   private readonly onForeign: (sequence: number) => void;
   private readonly clock: Clock | undefined;
   private acceptedAt: number | undefined;
+  /** The first of some records that are not there, until it is known what they were. */
+  private missing: number | null = null;
 
   /** With a clock it notes when events are folded. */
   constructor(onForeign: (sequence: number) => void, state: State = emptyState(), clock?: Clock) {
@@ -30,10 +32,20 @@ export class Ledger {
     return this.acceptedAt;
   }
 
-  /** Folds one record. Throws LOG_UNKNOWN_EVENT when it is of this log but of a type this version does not know. */
+  /**
+   * Folds one record. Throws LOG_UNKNOWN_EVENT when it is of this log but of a type this version does not know, LOG_INCOMPLETE when
+   * an event before it is missing: it was deleted, or lost with a part of a damaged file. Strays may be missing.
+   */
   fold(sequence: number, data: Uint8Array): Folded {
-    const { outcome, touched } = foldRecord(this.state, { sequence, event: parseJson(data) });
-    if (outcome === "accepted") this.acceptedAt = this.clock?.mono();
+    const event = parseJson(data);
+    const follows = this.state.sequence + 1;
+    if (follows > 1 && sequence > follows) this.missing ??= follows;
+    const { outcome, touched } = foldRecord(this.state, { sequence, event });
+    if (outcome === "accepted") {
+      this.missing = null;
+      this.acceptedAt = this.clock?.mono();
+    }
+    if (this.missing !== null && breaksChain(this.state, sequence, event)) throw incomplete(this.missing, sequence);
     if (outcome === "foreign") this.onForeign(sequence);
     if (outcome === "unknown") {
       throw new SwainError(
@@ -46,7 +58,7 @@ export class Ledger {
 
   /**
    * Folds all up to the log's tail, or to `upTo` if that is before it, and returns where that is.
-   * Throws LOG_UNKNOWN when what was folded before, or what follows it, is not in the log any more, LOG_UNKNOWN_EVENT,
+   * Throws LOG_UNKNOWN when what was folded before, or what follows it, is not in the log any more, and what `fold` throws;
    * TIMEOUT, JETSTREAM_ERROR.
    */
   async catchUp(log: LogStore, upTo = Infinity): Promise<number> {
@@ -64,11 +76,11 @@ export class Ledger {
         }
       };
       await log.read(from, onRecord, upTo);
-      if (failure !== undefined) throw failure as Error;
-      // Records cut away while they were read would have been folded over in silence.
+      // Records cut away while they were read are missing, or would have been folded over in silence.
       const { first } = await log.tail();
       if (first > from)
         throw new SwainError("LOG_UNKNOWN", `the log begins at ${first} now, and was read from ${from} on`);
+      if (failure !== undefined) throw failure as Error;
       // So would others than those before them, had the log lost its end meanwhile and grown again.
       await this.confirm(log);
     }
@@ -100,4 +112,12 @@ export class Ledger {
 function lost(sequence: number, last: number | null): SwainError {
   const found = last === null ? "it is not there any more" : `the log ends at ${last}`;
   return new SwainError("LOG_UNKNOWN", `the log was followed up to sequence ${sequence}, but ${found}`);
+}
+
+function incomplete(missing: number, next: number): SwainError {
+  const what = missing === next - 1 ? `record ${missing} is` : `records between ${missing} and ${next} are`;
+  return new SwainError(
+    "LOG_INCOMPLETE",
+    `${what} missing in the log, and the event at ${next} does not follow the one before`,
+  );
 }

@@ -26,7 +26,7 @@ export const meanings: Readonly<Partial<Record<Code, string>>> = {
   LOG_UNKNOWN_EVENT: "The log holds an event that only a newer version understands.",
   LOG_CUT: "The log's older events were cut away, so they cannot be listed.",
   LOG_INCOMPLETE:
-    "The log's beginning is cut away and no snapshot stands in for it, it is empty while snapshots or buckets hold what it said, or a restore into it did not end.",
+    "The log's beginning is cut away and no snapshot stands in for it, an event is missing in its middle, it is empty while snapshots or buckets hold what it said, or a restore into it did not end.",
   SNAPSHOT_MISSING: "The log's beginning is cut away, and fewer than two good snapshots stand in for it.",
   SNAPSHOT_FAILED: "A snapshot of the log could not be made.",
   SNAPSHOT_BROKEN: "A snapshot of the log cannot be used: it is damaged, or does not belong to the log.",

@@ -38,12 +38,26 @@ const tries = 3;
 export async function openLedger(ports: SnapshotPorts, options: OpenOptions): Promise<Opened> {
   const log = ports.bus.log(ports.subjects.stream);
   for (let attempt = 1; ; attempt++) {
+    /** An event is missing behind what was begun with; a newer snapshot may stand in for it. */
+    let incomplete: SwainError | undefined;
+    const tried = async (open: () => Promise<Opened | null>): Promise<Opened | null> => {
+      try {
+        return await open();
+      } catch (error) {
+        const known = asSwainError(error);
+        if (known.code !== "LOG_INCOMPLETE") throw error;
+        incomplete = known;
+        return null;
+      }
+    };
     const { first } = await log.tail();
-    if (options.order === "oldest" && first === 1) return fromBeginning(ports, options);
+    const whole = options.order === "oldest" && first === 1 ? await tried(() => fromBeginning(ports, options)) : null;
+    if (whole !== null) return whole;
     for (const stored of await candidates(ports, options.order)) {
-      const opened = await fromSnapshot(ports, stored, options);
+      const opened = await tried(() => fromSnapshot(ports, stored, options));
       if (opened !== null) return opened;
     }
+    if (incomplete !== undefined) throw incomplete;
     const now = await log.tail();
     if (now.first > 1 && (now.first === first || attempt === tries)) {
       const message = `the log begins at sequence ${now.first}, and there is no good snapshot of what was before`;

@@ -392,7 +392,7 @@ export class Term {
       const failure = asSwainError(error);
       if (failure.code === "BUS_CLOSED" || failure.code === "LOG_UNKNOWN_EVENT") throw failure;
       log.warn("the log's tail could not be verified", { code: failure.code, message: failure.message });
-      return failure.code === "LOG_UNKNOWN" ? "refold" : undefined;
+      return failure.code === "LOG_UNKNOWN" || failure.code === "LOG_INCOMPLETE" ? "refold" : undefined;
     }
   }
 

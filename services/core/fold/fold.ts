@@ -77,10 +77,19 @@ const electionOf = (items: readonly EventItem[]): EventItem | undefined => items
  * sequence, so that only a writer who stated the expected sequence can have made it.
  */
 export function extendsChain(state: State, sequence: number, value: unknown): boolean {
+  return isOfTerm(state, sequence, value) && (value as Partial<Event>).prev === state.lastEventId;
+}
+
+/** True for one that would, if only it followed the last event: where a record is missing before it, that was an event. */
+export function breaksChain(state: State, sequence: number, value: unknown): boolean {
+  return state.logId !== "" && isOfTerm(state, sequence, value) && !extendsChain(state, sequence, value);
+}
+
+/** An event of the current epoch, or an election, of this log or of one restored from it. */
+function isOfTerm(state: State, sequence: number, value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
-  const { logId, epoch, id, prev, items } = value as Partial<Event>;
+  const { logId, epoch, id, items } = value as Partial<Event>;
   if (typeof logId !== "string" || typeof id !== "string" || id === "" || !Array.isArray(items)) return false;
-  if (prev !== state.lastEventId) return false;
   const election = electionOf(items.filter((item) => typeof item === "object" && item !== null)) !== undefined;
   if (state.logId === "") return election && epoch === sequence && logId !== "";
   // A restored log continues the one it names, under an id of its own; its first event is an election like any other.
