@@ -193,17 +193,17 @@ async function nodes(client: Client): Promise<Finding[]> {
   const all = (await client.list("_", "node")) as unknown as NodeObject[];
   if (all.length === 0) return [warn("nodes", "NO_NODES", "there are none")];
   const sorted = all.toSorted((a, b) => naturally(a.metadata.name, b.metadata.name));
-  const unheard = sorted.filter(({ status }) => status.state === "unknown");
-  const findings = unheard.length === 0 ? [] : [bad("nodes", "NODE_UNHEARD", nodesText(unheard, all.length))];
-  const heard = sorted.filter(({ status }) => status.state === "ready");
-  const reasons = new Set(heard.map(({ status }) => status.reason));
-  // A node that was emptied on purpose has a reason, too.
-  for (const reason of reasons) {
-    if (reason === "" || reason === "DRAINED") continue;
-    const known = isCode(reason) ? reason : "INTERNAL";
-    const same = heard.filter(({ status }) => status.reason === reason);
-    findings.push(warn("nodes", known, nodesText(same, all.length)));
-  }
+  const of = (state: string, finding: typeof bad): Finding[] => {
+    const those = sorted.filter(({ status }) => status.state === state);
+    const reasons = new Set(those.map(({ status }) => status.reason));
+    // A node that was emptied on purpose has a reason, too.
+    for (const harmless of ["", "DRAINED"]) reasons.delete(harmless);
+    return [...reasons].map((reason) => {
+      const same = those.filter(({ status }) => status.reason === reason);
+      return finding("nodes", isCode(reason) ? reason : "INTERNAL", nodesText(same, all.length));
+    });
+  };
+  const findings = [...of("unknown", bad), ...of("ready", warn)];
   return findings.length > 0 ? findings : [ok("nodes", `${all.length} ready`)];
 }
 

@@ -1003,7 +1003,7 @@ memoryBytes: number
 pods: number
 }
 /**
- * unknown: not heard in time, or held while a mass loss is waited out. ready: heard; with a reason, why it cannot start pods all the same.
+ * unknown: not heard in time, held while a mass loss is waited out, or its agent follows another log. ready: heard; with a reason, why it cannot start pods all the same.
  */
 export interface NodeChanged {
 kind: "node"

@@ -25,7 +25,7 @@ export interface View {
   readonly before: Before;
   /** Node → milliseconds since it was last heard, own stalls and disconnects taken off; left out while it was not heard this term. */
   readonly heardAgoMs: ReadonlyMap<string, number>;
-  /** Node → why it cannot start pods, as its agent says; null when it can, left out while it was not heard this term. */
+  /** Node → why it cannot start pods, as its agent says, or that this follows another log; null when it can, left out while it was not heard this term. */
   readonly troubles: ReadonlyMap<string, Trouble | null>;
   readonly proxies: readonly ProxyView[];
   /** True unless the log is known to have one replica: then a leader that was followed by another may read it stale for a while. */

@@ -82,7 +82,7 @@ export const errorKinds = {
   LOG_UNKNOWN: kind(
     1,
     false,
-    "The bus holds another log than the one followed; restore the old one or confirm the new one.",
+    "The bus holds another log than the one followed: restore the old one, or confirm the new one. An agent follows that when it is started with an empty data folder.",
   ),
   LOG_NOT_EMPTY: kind(
     1,

@@ -6,12 +6,15 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, it, onTestFinished } from "vitest";
 import { BackupWriter, checkBackup, partsOf } from "../../cli/backup-file.ts";
-import type { Event, Feed, PodObject } from "../../schemas/generated/types.ts";
+import type { Event, Feed, NodeObject, PodObject } from "../../schemas/generated/types.ts";
+import { startAgent } from "../../services/agent/main.ts";
 import { ensureStreams } from "../../services/bus/streams.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
 import { restoreLog } from "../../services/controller/restore.ts";
 import type { SavedPart } from "../../services/controller/restore.ts";
 import { verifyState } from "../../services/controller/verify.ts";
+import { silent } from "../../services/kernel/log.ts";
+import type { Running } from "../../services/kernel/running.ts";
 import { openWorld } from "../support/bus.ts";
 import type { RealWorld } from "../support/bus.ts";
 import { runCli, startCli } from "../support/cli.ts";
@@ -47,6 +50,8 @@ describeServers("backup and restore", (binary) => {
     cleanups.push(() => started.stop());
     return () => started.stop();
   };
+  const anew = async (): Promise<unknown> =>
+    (await world.connect()).request(`$JS.API.STREAM.DELETE.${stream}`, undefined, { timeoutMs: 5000 });
   const restore = async () => {
     const bus = await world.connect();
     const { clusterUid: uid } = await checkBackup(file);
@@ -173,8 +178,6 @@ describeServers("backup and restore", (binary) => {
     await cli("backup", file);
     await stop();
     const log = client.bus.log(stream);
-    const anew = (): Promise<unknown> =>
-      client.bus.request(`$JS.API.STREAM.DELETE.${stream}`, undefined, { timeoutMs: 5000 });
     await anew();
     async function* half(): AsyncGenerator<SavedPart> {
       let left = 2;
@@ -205,6 +208,53 @@ describeServers("backup and restore", (binary) => {
     expect(whole.code, whole.stderr).toBe(0);
     const outcomes = (await ensureStreams(client.bus, world.cluster, { replicas: 1 })).map(({ outcome }) => outcome);
     expect(new Set(outcomes)).toEqual(new Set(["unchanged"]));
+  });
+
+  it("that is made twice: a node whose agent followed the first is unheard, until that begins with an empty folder", async () => {
+    let stop = await controller("c1");
+    const client = new TestClient(await world.connect(), world.cluster);
+    await client.leader();
+    const agent = async (data: string): Promise<Running> => {
+      const options = { server: world.server.url, cluster: world.cluster, log: silent, advertise: "127.0.0.1" };
+      const started = await startAgent({ ...options, id: "n1", runtime: "sim", data: join(folder, data) });
+      cleanups.push(() => started.stop());
+      return started;
+    };
+    const first = await agent("first");
+    const isReady = (name: string) => async () => {
+      const pods = await client.list<PodObject>("pod");
+      return pods.some(({ metadata, status }) => metadata.name.startsWith(`${name}-`) && status.state === "ready");
+    };
+    const node = async () => (await client.list<NodeObject>("node"))[0]?.status;
+    const run = (name: string) => client.apply([workloadManifest(name, { replicas: 1, lostAfter: "5s" })]);
+    await until("the node", async () => (await node()) !== undefined);
+    await run("one");
+    await until("a pod", isReady("one"));
+    await cli("backup", file);
+    for (const [index, name] of ["two", "three"].entries()) {
+      await stop();
+      await anew();
+      await restore();
+      stop = await controller(`c${index + 2}`);
+      await client.leader();
+      await run(name);
+      if (name === "two") await until("a pod of the first restored log", isReady(name));
+    }
+    // As it answers pings, it was ready for ever, and so were its pods to start.
+    const unheard = await until("nobody counts on the node", async () => {
+      const status = await node();
+      return status?.state === "unknown" ? status : undefined;
+    });
+    expect(unheard).toMatchObject({ reason: "LOG_UNKNOWN" });
+    expect(await client.status()).toMatchObject({ strangers: ["n1"] });
+    await until("no pod waits for it", async () => {
+      const pods = await client.list<PodObject>("pod");
+      return pods.every(({ status }) => ["lost", "pending"].includes(status.state));
+    });
+    await first.stop();
+    await agent("second");
+    for (const name of ["one", "three"]) await until(`a pod of ${name}`, isReady(name));
+    expect(await node()).toMatchObject({ state: "ready", reason: "" });
   });
 
   it("refuses a damaged file before it writes anything, and never replaces one", async () => {

@@ -46,7 +46,7 @@ class Fleet {
       request: (subject: string): Promise<BusMessage> =>
         this.dead.has(subject.split(".")[3] ?? "")
           ? new Promise((_, reject) => this.clock.after(600, () => reject(new SwainError("TIMEOUT", "dead"))))
-          : Promise.resolve({} as BusMessage),
+          : Promise.resolve({ json: () => ({}) } as BusMessage),
     };
     const context: Context = {
       clock: this.clock,

@@ -106,6 +106,16 @@ describe("liveness", () => {
     expect(changes).toBe(2);
   });
 
+  it("takes no answer of an agent that follows another log for a word of its node", async () => {
+    const { logId } = cluster.state;
+    cluster.restore("log2");
+    const logs: Record<string, string> = { n1: "another", n2: logId, n3: "" };
+    bus.answer = async (subject) => ({ logId: logs[subject.split(".")[3] ?? ""], held: 0 });
+    await clock.advance(limits.nodeUnheardMs + 1000);
+    expect(["n1", "n2", "n3"].filter((node) => silence(node) >= limits.nodeUnheardMs)).toEqual(["n1"]);
+    expect(changes).toBe(1);
+  });
+
   it("blames nobody while the server does not answer", async () => {
     bus.flushes = false;
     await clock.advance(10 * limits.nodeUnheardMs);
@@ -151,10 +161,11 @@ describe("two agents under one node id", () => {
 describe("heartbeats", () => {
   it("register a new node once, and count on no agent that follows another log", () => {
     const heard: string[] = [];
+    let news = 0;
     const heartbeats = new Heartbeats(context, cluster.state, new Boots(context), {
       onHeard: (node) => heard.push(node),
       onFacts: () => {},
-      onTrouble: () => {},
+      onTrouble: () => (news += 1),
     });
     const beat = (node: string, logId: string): void => {
       const body = { bootId: "b", logId, generation: 0, facts: facts({ hostname: node }) };
@@ -171,10 +182,12 @@ describe("heartbeats", () => {
     beat("n8", "another");
     expect(heard).toEqual(["n9", "n9"]);
     expect(heartbeats.strangers()).toEqual(["n8"]);
+    expect([news, heartbeats.troubles().get("n8")?.reason]).toEqual([1, "LOG_UNKNOWN"]);
     expect(heartbeats.take().map(({ name }) => name)).toEqual(["n9"]);
     expect(heartbeats.hasFacts).toBe(false);
     beat("n8", cluster.state.logId);
     expect(heartbeats.strangers()).toEqual([]);
+    expect([news, heartbeats.troubles().get("n8")]).toEqual([1, null]);
     expect(heard).toContain("n8");
     beat("n7", `l${" ".repeat(limits.heartbeatBytes)}`);
     expect([heard.includes("n7"), context.counters.dropped]).toEqual([false, 1]);

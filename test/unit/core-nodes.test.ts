@@ -113,6 +113,47 @@ describe("a node whose engine does not answer", () => {
   });
 });
 
+describe("a node whose agent follows another log", () => {
+  const trouble = { reason: "LOG_UNKNOWN", message: "Its agent follows another log." };
+
+  it("gets no pods from the moment it says so, and is unheard for that until it follows this one", () => {
+    const cluster = running({ replicas: 3 }, { n1: {}, n2: {} });
+    cluster.troubles.set("n1", trouble);
+    cluster.silent.add("n1");
+    cluster.settle();
+    expect(mode(cluster, "n1")).toMatchObject({ state: "ready", ...trouble });
+    const before = on(cluster, "n1");
+    cluster.apply(workloadManifest("web", { replicas: 6 }));
+    cluster.converge();
+    expect(on(cluster, "n1")).toEqual(before);
+    set(cluster, "n2", "cordoned");
+    cluster.apply(workloadManifest("web", { replicas: 7 }));
+    const pending = (): unknown => cluster.pods().find((pod) => pod.state === "pending")?.message;
+    expect(pending()).toBe("No node fits (0 of 2): 1 unheard, 1 cordoned.");
+    cluster.pass(5000);
+    expect(mode(cluster, "n1")).toMatchObject({ state: "unknown", ...trouble });
+    // The next leader has not heard of it yet.
+    expect(plan(cluster.state, { ...cluster.view(), troubles: new Map() }, "all").items).toEqual([]);
+    cluster.pass(15_000);
+    expect(cluster.pods().filter(({ state }) => state === "lost")).toHaveLength(before.length);
+    cluster.troubles.clear();
+    cluster.silent.clear();
+    cluster.pass(1000);
+    expect(mode(cluster, "n1")).toMatchObject({ state: "ready", reason: "" });
+  });
+
+  it("says so also where many do, and is waited for as in any loss of many", () => {
+    const cluster = running();
+    for (const id of ["n1", "n2"]) {
+      cluster.troubles.set(id, trouble);
+      cluster.silent.add(id);
+    }
+    cluster.pass(60_000);
+    expect(mode(cluster, "n1")).toMatchObject({ state: "unknown", ...trouble });
+    expect([on(cluster, "n1").length, cluster.pods().length]).toEqual([2, 6]);
+  });
+});
+
 describe("a draining node", () => {
   it("keeps a pod whose copy nothing checks until the copy has stayed up for a while", () => {
     const cluster = new TestCluster({ n1: {} });

@@ -7,7 +7,7 @@ import type { BusMessage } from "../../bus/port.ts";
 import { idOf } from "../../bus/subjects.ts";
 import { admitFacts } from "../../core/admit/node.ts";
 import type { ReadState } from "../../core/model.ts";
-import { isNews } from "../../core/plan/liveness.ts";
+import { isNews, isOtherLog } from "../../core/plan/liveness.ts";
 import type { Context } from "../ports.ts";
 import { bodyOf } from "../record.ts";
 import type { Boots } from "./boots.ts";
@@ -45,6 +45,11 @@ interface Leaving {
   readonly until: number;
 }
 
+/** What a node suffers from whose agent follows another log. */
+const otherLog: Trouble = {
+  reason: "LOG_UNKNOWN",
+  message: "Its agent follows another log: it takes nothing from the leader of this one, and keeps what it runs.",
+};
 /** Agents of another log that are named in cluster.status. */
 const strangersMost = 100;
 /** What is known of nodes is looked through this often: machines with ids of their own may come and go for months. */
@@ -73,10 +78,9 @@ export class Heartbeats {
     return [...this.others].slice(0, strangersMost);
   }
 
-  /** Node → what it says it suffers from, for all whose word counts. */
+  /** Node → what it says it suffers from, or that its word does not count. */
   troubles(): ReadonlyMap<string, Trouble | null> {
-    const heard = [...this.known].filter(([node]) => !this.others.has(node));
-    return new Map(heard.map(([node, { trouble }]) => [node, trouble]));
+    return new Map([...this.known].map(([node, { trouble }]) => [node, this.others.has(node) ? otherLog : trouble]));
   }
 
   onMessage(message: BusMessage): void {
@@ -141,7 +145,7 @@ export class Heartbeats {
   }
 
   private isStranger(node: string, { logId }: Held): boolean {
-    if (logId === "" || logId === this.state.logId || this.state.parents.includes(logId)) {
+    if (!isOtherLog(this.state, logId)) {
       this.others.delete(node);
       return false;
     }
@@ -152,6 +156,7 @@ export class Heartbeats {
         node,
         logId,
       });
+      this.events.onTrouble();
     }
     return true;
   }

@@ -1,10 +1,14 @@
 // Who was heard, and when. A node is called unheard only after the server has delivered all it had for us and the node
-// did not answer a ping either; until then it passes for heard a moment ago. What follows from it is the planner's affair.
+// did not answer a ping either, or answered that it follows another log; until then it passes for heard a moment ago. What
+// follows from it is the planner's affair.
+import { assignReply } from "../../../schemas/generated/messages.js";
 import { limits } from "../../bus/limits.ts";
 import type { ReadState } from "../../core/model.ts";
+import { isOtherLog } from "../../core/plan/liveness.ts";
 import type { Cancel } from "../../kernel/clock.ts";
 import { asSwainError } from "../../kernel/errors.ts";
 import type { Context } from "../ports.ts";
+import { bodyOf } from "../record.ts";
 
 /** How often the table is looked through. */
 const sweepMs = 250;
@@ -142,7 +146,10 @@ export class Liveness {
 
   private async ping(id: string): Promise<boolean> {
     try {
-      await this.context.bus.request(this.context.subjects.node.command(id, "ping"), {}, { timeoutMs: pingMs });
+      const subject = this.context.subjects.node.command(id, "ping");
+      const answer = bodyOf(await this.context.bus.request(subject, {}, { timeoutMs: pingMs }));
+      // An agent whose heartbeats count for nothing is not heard by this either.
+      if (assignReply(answer) && isOtherLog(this.state, answer.logId)) return false;
       this.hear(id);
       return true;
     } catch (error) {

@@ -72,23 +72,30 @@ export function isNews(node: ReadNode, trouble: Trouble | null | undefined): boo
   return trouble !== undefined && node.state === "ready" && node.reason !== (trouble?.reason ?? "");
 }
 
+/** True when an agent that follows that log takes nothing from this one's leader; one that follows none yet takes all. */
+export const isOtherLog = ({ logId, parents }: ReadState, followed: string): boolean =>
+  followed !== "" && followed !== logId && !parents.includes(followed);
+
 function nodeItem(node: ReadNode, view: View, heldCount: number, total: number): EventItem | null {
-  const silence = silenceOf(node, view);
-  if (silence < limits.nodeUnheardMs) {
-    const trouble = view.troubles.get(node.id);
+  const trouble = view.troubles.get(node.id);
+  if (silenceOf(node, view) < limits.nodeUnheardMs) {
     if (node.state === "ready" && !isNews(node, trouble)) return null;
     const why = trouble ? { reason: trouble.reason, message: trouble.message } : {};
     return { kind: "node", verb: "ready", name: node.id, ...why };
   }
-  if (heldCount > 0) {
-    const message = `${heldCount} of ${total} nodes are unheard at once: their pods are not replaced for ${massHoldMs / 60_000} minutes, because the fault may be ours.`;
-    // Said once: the count of nodes in the message may change, the reason does not.
-    if (node.state === "unknown" && node.reason === "MASS_LOSS_HELD") return null;
-    return { kind: "node", verb: "unknown", name: node.id, reason: "MASS_LOSS_HELD", message };
-  }
-  if (node.state === "unknown" && node.reason === "NODE_UNHEARD") return null;
-  const message = `Not heard for ${limits.nodeUnheardMs / 1000} s.`;
-  return { kind: "node", verb: "unknown", name: node.id, reason: "NODE_UNHEARD", message };
+  const { reason, message } = whyUnknown(node, trouble, heldCount, total);
+  // Said once: the count of nodes in the message may change, the reason does not.
+  if (node.state === "unknown" && node.reason === reason) return null;
+  return { kind: "node", verb: "unknown", name: node.id, reason, message };
+}
+
+function whyUnknown(node: ReadNode, trouble: Trouble | null | undefined, heldCount: number, total: number): Trouble {
+  // Its agent speaks, and only the operator can help. A new leader that has not heard it yet believes the one before it.
+  const said = trouble === undefined ? node : trouble;
+  if (said?.reason === "LOG_UNKNOWN") return said;
+  if (heldCount === 0) return { reason: "NODE_UNHEARD", message: `Not heard for ${limits.nodeUnheardMs / 1000} s.` };
+  const message = `${heldCount} of ${total} nodes are unheard at once: their pods are not replaced for ${massHoldMs / 60_000} minutes, because the fault may be ours.`;
+  return { reason: "MASS_LOSS_HELD", message };
 }
 
 /**

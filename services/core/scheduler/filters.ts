@@ -15,7 +15,8 @@ export interface Filter {
 const healthy: Filter = {
   name: "healthy",
   applies: () => true,
-  check: (_template, { node }) => node.state === "ready",
+  // One whose agent follows another log is unheard as soon as that is sure.
+  check: (_template, { node }) => node.state === "ready" && node.reason !== "LOG_UNKNOWN",
   explain: () => "unheard",
 };
 
