@@ -40,6 +40,10 @@ export const limits = {
   leaderlessMs: 10_000,
   /** A node unheard for this long is unknown: four heartbeats missed, and under the 5 s of DESIGN section 5. */
   nodeUnheardMs: 4000,
+  /** How often a leader looks whom it has not heard for so long … */
+  silenceLookMs: 250,
+  /** … and how long the server, and then the node, have to answer before that counts: together it stays under those 5 s. */
+  silencePingMs: 600,
   /**
    * A server that leads the log has heard most of those that keep it within this, or another may lead: they answer each second (1.0 s at most was seen
    * of an idle log), and none is elected sooner than 4 s after it heard its leader (nats-server, `minElectionTimeoutDefault`).

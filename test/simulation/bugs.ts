@@ -83,7 +83,7 @@ export const bugs: readonly Bug[] = [
   {
     name: "expiry without flush",
     file: "controller/nodes/liveness",
-    find: "await this.context.bus.flush(pingMs);",
+    find: "await this.context.bus.flush(limits.silencePingMs);",
     replace: "await Promise.resolve();",
     invariants: ["liveness"],
     hours: 8,

@@ -15,7 +15,7 @@ import { liveness as judge } from "../../services/core/plan/liveness.ts";
 import { SwainError } from "../../services/kernel/errors.ts";
 import { silent } from "../../services/kernel/log.ts";
 import { ManualClock } from "../support/agent.ts";
-import { TestCluster } from "../support/core.ts";
+import { TestCluster, workloadManifest } from "../support/core.ts";
 
 const tickMs = 50;
 
@@ -26,6 +26,8 @@ class Fleet {
   readonly dead = new Set<string>();
   /** Node → how long after the start it was called unheard. */
   readonly unheard = new Map<string, number>();
+  /** When each pod was given up, likewise. */
+  readonly lost: number[] = [];
   looks = 0;
   lookMs = 0;
   /** The server or this controller stands still: what is sent meanwhile comes afterwards. */
@@ -35,6 +37,7 @@ class Fleet {
   private readonly guard: Guard;
   private readonly ids: readonly string[];
   private readonly beginning: number;
+  private readonly startedAt: number;
 
   constructor(nodes: number) {
     this.ids = Array.from({ length: nodes }, (_, at) => `n${at}`);
@@ -72,18 +75,22 @@ class Fleet {
     this.liveness.start();
     this.guard.start();
     this.beginning = this.clock.mono();
+    this.startedAt = this.cluster.now;
   }
 
-  /** As the planner does when something changed. */
-  private look(): void {
+  /** As the planner does when something changed, or its time has come. */
+  look(): void {
     const { cluster } = this;
+    const passed = this.clock.mono() - this.beginning;
+    cluster.now = this.startedAt + passed;
     const view = { ...cluster.view(), heardAgoMs: this.liveness.heardAgo() };
     const started = performance.now();
     const { items } = judge(cluster.state, view);
     this.lookMs = Math.max(this.lookMs, performance.now() - started);
     this.looks += 1;
     for (const item of items) {
-      if (item.verb === "unknown") this.unheard.set(item.name, this.clock.mono() - this.beginning);
+      if (item.verb === "unknown") this.unheard.set(item.name, passed);
+      if (item.verb === "lost") this.lost.push(passed);
     }
     cluster.write("liveness", [...items].slice(0, limits.eventItems));
   }
@@ -159,6 +166,38 @@ describe("a dead node", () => {
       fleet.close();
     }
   }, 60_000);
+});
+
+describe("nodes that fall silent at one moment", () => {
+  const fallSilent = async (lostAfter: string, count: number, from: number): Promise<Fleet> => {
+    fleet = new Fleet(20);
+    fleet.cluster.apply(workloadManifest("web", { replicas: 20, lostAfter }));
+    fleet.cluster.converge();
+    await fleet.pass(from);
+    for (let at = 0; at < count; at++) fleet.dead.add(`n${2 * at}`);
+    for (let passed = 0; passed < 20_000; passed += tickMs) {
+      await fleet.pass(tickMs);
+      fleet.look();
+    }
+    return fleet;
+  };
+
+  it.each(["1s", "4s", "5s", "6s", "15s"])("lose no pod where they are half, with lostAfter: %s", async (lostAfter) => {
+    for (let from = 3000; from < 4000; from += 150) {
+      const { lost, unheard, cluster } = await fallSilent(lostAfter, 10, from);
+      expect([lost, unheard.size], `after ${from} ms`).toEqual([[], 10]);
+      expect(cluster.state.nodes.get("n18")).toMatchObject({ state: "unknown", reason: "MASS_LOSS_HELD" });
+      fleet?.close();
+    }
+  });
+
+  it("lose theirs no later than that where it is but one", async () => {
+    const { lost, unheard } = await fallSilent("1s", 1, 3000);
+    const [at = 0] = unheard.values();
+    expect(lost).toHaveLength(1);
+    expect((lost[0] ?? 0) - at).toBeGreaterThanOrEqual(limits.heartbeatMs + limits.silenceLookMs);
+    expect((lost[0] ?? 0) - 3000).toBeLessThan(7500);
+  });
 });
 
 describe("a stall of 2.5 s", () => {

@@ -10,10 +10,6 @@ import { asSwainError } from "../../kernel/errors.ts";
 import type { Context } from "../ports.ts";
 import { bodyOf } from "../record.ts";
 
-/** How often the table is looked through. */
-const sweepMs = 250;
-/** A node that has an agent answers within this; together with `nodeUnheardMs` it stays under the 5 s of the design. */
-const pingMs = 600;
 /** Pings in flight: a whole rack may fall silent at once, and each costs one timer. */
 const pingsInFlight = 512;
 /** An unconfirmed silence is shown to the planner as this much less than the limit. */
@@ -48,7 +44,7 @@ export class Liveness {
   }
 
   start(): void {
-    this.cancel = this.context.clock.every(sweepMs, () => this.sweep());
+    this.cancel = this.context.clock.every(limits.silenceLookMs, () => this.sweep());
   }
 
   stop(): void {
@@ -124,10 +120,10 @@ export class Liveness {
   /** One round trip for all of them, then a ping each; those that stay silent through both are confirmed together. */
   private async probe(ids: readonly string[]): Promise<void> {
     try {
-      await this.context.bus.flush(pingMs);
+      await this.context.bus.flush(limits.silencePingMs);
     } catch {
       // The server does not answer us: the silence is ours.
-      this.excuse(sweepMs);
+      this.excuse(limits.silenceLookMs);
       return;
     }
     // What the server had for us before the flush has been handled; heartbeats among it count.
@@ -147,7 +143,7 @@ export class Liveness {
   private async ping(id: string): Promise<boolean> {
     try {
       const subject = this.context.subjects.node.command(id, "ping");
-      const answer = bodyOf(await this.context.bus.request(subject, {}, { timeoutMs: pingMs }));
+      const answer = bodyOf(await this.context.bus.request(subject, {}, { timeoutMs: limits.silencePingMs }));
       // An agent whose heartbeats count for nothing is not heard by this either.
       if (assignReply(answer) && isOtherLog(this.state, answer.logId)) return false;
       this.hear(id);

@@ -11,6 +11,11 @@ import { elapsedMs, type View } from "../view.ts";
 const massShare = 0.3;
 /** … for this long; then the pods are replaced all the same. */
 const massHoldMs = 300_000;
+/**
+ * Nodes that fall silent at one moment are called so up to this long one after another: each is missed from its last heartbeat
+ * on, at the next look, after a round trip to the server and a ping. Before that one may be the first of many.
+ */
+const massToldMs = limits.heartbeatMs + limits.silenceLookMs + 2 * limits.silencePingMs;
 /** Pods given up in a second: one for each node that could take it, and so many in a small cluster. */
 const replacedPerNode = 1;
 const replacedLeast = 20;
@@ -138,7 +143,7 @@ function remaining(state: ReadState, pod: ReadPod, node: ReadNode, view: View, h
 /** The same by the policy alone. The node fell silent `nodeUnheardMs` before its event. */
 function silentFor(state: ReadState, pod: ReadPod, node: ReadNode, view: View, held: boolean): number {
   const lostAfter = parseDurationMs(state.workloads.get(pod.workload)?.spec.lostAfter ?? "15s");
-  const full = Math.max(lostAfter - limits.nodeUnheardMs, 0);
+  const full = Math.max(lostAfter - limits.nodeUnheardMs, massToldMs);
   const wait = held ? Math.max(full, massHoldMs) : full;
   return Math.max(0, wait - elapsedMs(node.since, view));
 }
