@@ -1,5 +1,6 @@
 // Leases as the leader grants them: after a look at the log that began later than the request came.
 import { beforeEach, describe, expect, it } from "vitest";
+import { leaseReply } from "../../schemas/generated/messages.js";
 import type { Bus, BusMessage } from "../../services/bus/port.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
 import { noCounts } from "../../services/controller/counters.ts";
@@ -12,6 +13,7 @@ import { Leases } from "../../services/controller/nodes/leases.ts";
 import type { Context } from "../../services/controller/ports.ts";
 import { TermClock } from "../../services/controller/term/clock.ts";
 import { fencing } from "../../services/core/fence.ts";
+import { leaseWorth } from "../../services/core/lease.ts";
 import { SwainError } from "../../services/kernel/errors.ts";
 import { silent } from "../../services/kernel/log.ts";
 import { ManualClock, settle } from "../support/agent.ts";
@@ -119,22 +121,39 @@ describe("a lease", () => {
     expect(await lost({ epoch: epoch - 1, term: "other", generation })).toBeUndefined();
   });
 
-  it("says nothing of the kind where the log may have been read stale, before that would have ended", async () => {
+  it("is refused where that may only have been read stale, before that would have ended", async () => {
     const { logId, epoch } = cluster.state;
     const lost = async (node: string, more: number): Promise<unknown> => {
       ask(node, { bootId: "b", logId, epoch: epoch + more, generation: 0 });
       await clock.advance(100);
       await look({ replicas: 3 });
-      return answers.at(-1)?.body["lost"];
+      return answers.at(-1)?.body["lost"] ?? codes().at(-1);
     };
-    expect(await lost("n1", 7)).toBeUndefined();
+    expect(await lost("n1", 7)).toBe("NO_LEADER");
     await clock.advance(fencing.staleReadMs * fencing.drift);
-    expect(await lost("n1", 8)).toBeUndefined();
-    expect(await lost("n2", 7)).toBeUndefined();
+    expect(await lost("n1", 8)).toBe("NO_LEADER");
+    expect(await lost("n2", 7)).toBe("NO_LEADER");
     await clock.advance(fencing.staleReadMs * fencing.drift - 1000);
-    expect(await lost("n1", 8)).toBeUndefined();
+    expect(await lost("n1", 8)).toBe("NO_LEADER");
+    expect(granted).toEqual([]);
     await clock.advance(1000);
     expect(await lost("n1", 8)).toBe(epoch + 8);
+  });
+
+  it("of the other leader of one epoch does not count before that leader is sure to be lost", async () => {
+    const { logId, epoch } = cluster.state;
+    const generation = cluster.state.nodes.get("n1")?.assignment ?? 0;
+    const held = { logId, epoch, term: "other", generation };
+    const worth = async (): Promise<unknown> => {
+      ask("n1", { bootId: "b", ...held });
+      await clock.advance(100);
+      await look({ replicas: 3 });
+      const body = answers.at(-1)?.body;
+      return leaseReply(body) ? leaseWorth(held, epoch, body) : codes().at(-1);
+    };
+    expect(await worth()).toBe("NO_LEADER");
+    await clock.advance(fencing.staleReadMs * fencing.drift);
+    expect(await worth()).toBe("lost");
   });
 
   it("waits for a look that began after it was asked for", async () => {

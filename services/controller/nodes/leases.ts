@@ -142,11 +142,13 @@ export class Leases {
     }
     const verdict = leaseVerdict(this.state, node, request.logId);
     if (!("generation" in verdict)) return this.refuse(one, new SwainError(verdict.code, verdict.message));
-    this.hooks.onGranted(node);
     const own = { epoch: this.epoch, generation: verdict.generation };
     const { epoch = 0, term = "", generation = 0 } = request;
     const isLost = hasLost({ ...own, term: this.term }, { epoch, term, generation });
-    const lost = isLost && this.isSure(node, epoch) ? { lost: epoch } : {};
+    // The answer names no term: an agent that holds what another leader of this epoch told would count it.
+    if (isLost && !this.isSure(node, epoch)) return this.refuse(one, notSure(node));
+    this.hooks.onGranted(node);
+    const lost = isLost ? { lost: epoch } : {};
     const reply: LeaseReply = { logId: this.state.logId, ...own, ...lost };
     respond(this.context.bus, one.message, this.context.subjects.node.inbox(node), reply);
   }
@@ -166,6 +168,9 @@ export class Leases {
     respondError(this.context.bus, message, this.context.subjects.node.inbox(node), error);
   }
 }
+
+const notSure = (node: string): SwainError =>
+  new SwainError("NO_LEADER", `node ${node} follows a leader that is not in the log, or not to be read yet; ask again`);
 
 /** Said to whoever asked it while it led. */
 export const notLeading = (): SwainError => new SwainError("NO_LEADER", "this controller does not lead any more");
