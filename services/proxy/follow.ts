@@ -150,7 +150,7 @@ export class Follower {
       }
       if (absent.length === 0) return;
       const revisions = absent.map((key) => [key, this.table.revisionOf(key)] as const);
-      if (this.service !== undefined && this.isOwnLog(await bucket.load())) {
+      if (this.service !== undefined && !this.table.hasUnconfirmed && this.isOwnLog(await bucket.load())) {
         for (const [key, revision = 0] of revisions) this.entry({ key, value: null, revision: revision + 1 });
       } else {
         const fields = { keys: absent.length };

@@ -60,6 +60,8 @@ export class EndpointTable {
   private readonly hinted = new Set<string>();
   private toldRevision = 0;
   private unconfirmed = false;
+  /** Full loads in a row that left out keys told at a revision above all that they told. */
+  private shortLoads = 0;
 
   /** The log the endpoints belong to; undefined before the first full load. */
   get logId(): string | undefined {
@@ -71,8 +73,8 @@ export class EndpointTable {
   }
 
   /**
-   * Whether a hint alone told of something later than all of the last full load. It came meanwhile, or the bucket has lost
-   * it: the next load tells.
+   * Whether something was told that is later than all of the last full load. A hint came meanwhile, the bucket has lost it, or
+   * it was removed so long ago that nothing tells of it: the next loads tell.
    */
   get hasUnconfirmed(): boolean {
     return this.unconfirmed;
@@ -142,7 +144,8 @@ export class EndpointTable {
   /**
    * A full load has been told: `keys` are all live ones. Takes the log most of them belong to, and lets go what is not
    * among them. Where no live key is of a known log, only keys told as deleted go: an empty bucket is more often a lost
-   * one. Gives the services that changed.
+   * one. What was told later than all of them is kept for some loads, for a leader may have to write anew what a power cut took.
+   * Gives the services that changed.
    */
   loaded(keys: ReadonlySet<string>): ReadonlySet<string> {
     const touched = new Set<string>();
@@ -153,15 +156,24 @@ export class EndpointTable {
       if (!keys.has(key)) this.aside.delete(key);
       else if (part.logId === log) this.take(key, part, touched);
     }
+    const last = this.lastOf(keys);
+    const mayBeShort = this.shortLoads < proxyLimits.shortLoads;
+    let isShort = false;
     for (const [service, parts] of this.parts) {
       for (const [name, part] of parts) {
         const key = keyOf(service, name);
         if (keys.has(key)) continue;
-        if (!this.deletions.has(key) && (log === undefined || this.isAhead(key, part, this.toldRevision))) continue;
+        const isAbove = part.revision > last && (log === undefined || part.logId === log);
+        if (!this.deletions.has(key) && (log === undefined || (isAbove && mayBeShort))) {
+          isShort ||= isAbove;
+          continue;
+        }
         this.remove(key, { service, part: name }, part.revision);
         touched.add(service);
       }
     }
+    this.shortLoads = isShort ? this.shortLoads + 1 : 0;
+    this.unconfirmed ||= isShort && mayBeShort;
     this.removed.clear();
     this.deletions.clear();
     this.hinted.clear();
@@ -253,6 +265,17 @@ export class EndpointTable {
         break;
       }
     }
+  }
+
+  /** The highest revision of those keys. */
+  private lastOf(keys: ReadonlySet<string>): number {
+    let last = 0;
+    for (const key of keys) {
+      const at = partKeyOf(key);
+      const part = this.aside.get(key) ?? (at && this.parts.get(at.service)?.get(at.part));
+      last = Math.max(last, part?.revision ?? 0);
+    }
+    return last;
   }
 
   private majorityLog(keys: ReadonlySet<string>): string | undefined {

@@ -9,6 +9,8 @@ import { names, SimWorld } from "../support/sim-bus-world.ts";
 const shard = (logId: string): string => JSON.stringify({ logId, sequence: 1, endpoints: [] });
 const keys = ["default.api.0", "default.web.0"];
 const slackMs = 500;
+/** For so long something is kept that is later than all that the bucket tells. */
+const shortMs = 3 * proxyLimits.otherLogFirstMs;
 
 it.each([undefined, "default/web"])(
   "lets go what was deleted long ago while it was away, following %s",
@@ -33,7 +35,7 @@ it.each([undefined, "default/web"])(
     const again = new EndpointTable();
     again.restore(first.save());
     const after = follow(again);
-    await world.time.pass(slackMs);
+    await world.time.pass(shortMs + slackMs);
     expect(again.partsOf("default/web").size).toBe(0);
     after.stop();
   },
@@ -58,6 +60,38 @@ it("gives up what it heard of alone, once the bucket was read twice without it: 
   expect(table.appliedOf("default/web")).toEqual({ head: 0, 0: 5 });
   follower.stop();
 });
+
+it.each([undefined, "default/web"])(
+  "keeps what a power cut took from the bucket alone until a leader writes it anew, or time enough passed, following %s",
+  async (narrow) => {
+    const world = await SimWorld.open({ synced: false });
+    const { bus } = await world.client();
+    const { bus: proxy, clock } = await world.client();
+    const bucket = bus.bucket(names.buckets.endpoints);
+    const put = (key: string): Promise<number> => world.time.until(bucket.put(key, shard("a"), 0));
+    const table = new EndpointTable();
+    const events = { changed: () => {}, loaded: () => {} };
+    const follower = new Follower({ clock, bus: proxy, log: silent }, "test", narrow, table, events);
+    await put("default.api.0");
+    world.server.sync();
+    const cut = async (): Promise<void> => {
+      world.server.powerCut();
+      world.server.start();
+      await world.time.pass(shortMs - slackMs);
+      expect(table.partsOf("default/web").size).toBe(1);
+    };
+    await put("default.web.0");
+    await world.time.pass(2 * proxyLimits.otherLogFirstMs);
+    await cut();
+    await put("default.web.0");
+    await world.time.pass(proxyLimits.otherLogMaxMs + shortMs);
+    expect(table.partsOf("default/web").size).toBe(1);
+    await cut();
+    await world.time.pass(2 * shortMs);
+    expect(table.partsOf("default/web").size).toBe(0);
+    follower.stop();
+  },
+);
 
 it("keeps the one service it follows where the bucket has nothing else of its log", async () => {
   const world = await SimWorld.open();
