@@ -72,6 +72,26 @@ describe("after a takeover by a controller whose clock is an hour behind", () =>
   });
 });
 
+describe("after a takeover from a leader that called one node unheard and ended", () => {
+  it("no pod is given up before the others that fell silent with it are seen", () => {
+    cluster.apply(workloadManifest("web", { replicas: 4, lostAfter: "5s" }));
+    cluster.converge();
+    // All fall silent; the first is found.
+    for (const id of ["n1", "n2", "n3"]) cluster.silent.add(id);
+    cluster.heardAt.set("n1", cluster.now - 4000);
+    cluster.settle();
+    expect([...cluster.state.nodes.values()].filter(({ state }) => state === "unknown")).toHaveLength(1);
+    cluster.now += 3000;
+    cluster.elect("c2");
+    cluster.silentMs = 3000;
+    cluster.termAgeMs = 0;
+    for (const id of cluster.silent) cluster.heardAt.delete(id);
+    cluster.pass(10_000);
+    expect(cluster.pods().filter(({ state }) => state === "lost")).toEqual([]);
+    expect(cluster.state.nodes.get("n2")?.reason).toBe("MASS_LOSS_HELD");
+  });
+});
+
 describe.each([0, 20_000, 400_000])("after a takeover by a controller whose clock is %i ms ahead", (aheadMs) => {
   const tookMs = 3000;
 

@@ -145,7 +145,16 @@ function silentFor(state: ReadState, pod: ReadPod, node: ReadNode, view: View, h
   const lostAfter = parseDurationMs(state.workloads.get(pod.workload)?.spec.lostAfter ?? "15s");
   const full = Math.max(lostAfter - limits.nodeUnheardMs, massToldMs);
   const wait = held ? Math.max(full, massHoldMs) : full;
-  return Math.max(0, wait - elapsedMs(node.since, view));
+  return Math.max(0, wait - elapsedMs(node.since, view), untilTold(node, view));
+}
+
+/**
+ * Milliseconds until a new leader would have called others unheard that fell silent with the node, where the one before it may have
+ * ended before it could: it counts all of them from the start of its term.
+ */
+function untilTold({ since }: ReadNode, { termAgeMs, before }: View): number {
+  const isLate = since > before.time || before.time - since >= massToldMs;
+  return isLate ? 0 : limits.nodeUnheardMs + massToldMs - termAgeMs;
 }
 
 function lostItem(state: ReadState, pod: ReadPod, node: ReadNode): EventItem {
