@@ -167,6 +167,8 @@ export class Client {
     const { clock, random, signal, onWaiting } = this.parts;
     const subject = this.subjects.api(namespace, resource, verb);
     const until = clock.mono() + limits.clientRetryMs;
+    /** What became of a change that was sent then is not known, whatever later tries say: it may be carried out yet. */
+    let unanswered: SwainError | undefined;
     for (let attempt = 0; ; attempt++) {
       const left = until - clock.mono();
       try {
@@ -174,9 +176,10 @@ export class Client {
         return answerOf(await untilAborted(this.bus.request(subject, body, { timeoutMs }), signal));
       } catch (error) {
         if (!(error instanceof SwainError) || !waitedFor.has(error.code)) throw error;
+        if (error.code === "TIMEOUT" && "operation" in body) unanswered = error;
         const asked = error.details.retryAfterMs;
         const wait = Math.max(typeof asked === "number" ? asked : 0, jitteredMs(retry, attempt, random));
-        if (clock.mono() + wait >= until) throw error;
+        if (clock.mono() + wait >= until) throw unanswered ?? error;
         if (attempt === 3) onWaiting?.(error.code);
         await sleep(clock, wait, signal);
       }

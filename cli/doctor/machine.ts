@@ -89,6 +89,7 @@ function roomOf(folder: string, about: string): Finding {
   const free = bavail * bsize;
   const message = `${about}: ${memoryText(free)} free of ${memoryText(blocks * bsize)}`;
   const enough = free >= leastFreeBytes && bavail >= blocks * leastFreeShare;
+  if (bavail === 0) return bad("data", "DISK_ERROR", `no room in ${message}`);
   return enough ? ok("data", message) : warn("data", "DISK_ERROR", `little room in ${message}`);
 }
 
