@@ -63,12 +63,17 @@ function holding(message: Assign, rest: Map<Key, AssignedPod>, items: readonly A
   return { logId, clusterUid, epoch, term, generation, items: rest };
 }
 
+/** True for pages of one sync that may be joined: one leader says them of one generation. */
+export function isSameTelling(one: Assign, other: Assign): boolean {
+  const { logId, epoch, term = "", generation } = one;
+  const isSameLeader = logId === other.logId && epoch === other.epoch && term === (other.term ?? "");
+  return isSameLeader && generation === other.generation;
+}
+
 /** Joins the pages of one sync into one message; null when they do not belong together. */
 export function joinPages(pages: readonly Assign[]): Assign | null {
   const first = pages[0];
-  if (first === undefined) return null;
-  const fits = pages.every((page) => page.logId === first.logId && page.generation === first.generation);
-  if (!fits) return null;
+  if (first === undefined || !pages.every((page) => isSameTelling(page, first))) return null;
   const { next: _, ...rest } = first;
   return { ...rest, base: 0, items: pages.flatMap((page) => page.items), gone: [] };
 }

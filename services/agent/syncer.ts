@@ -9,7 +9,7 @@ import type { Cancel, Clock } from "../kernel/clock.ts";
 import { asSwainError, isCode, SwainError } from "../kernel/errors.ts";
 import type { Random } from "../kernel/ids.ts";
 import type { Logger } from "../kernel/log.ts";
-import { joinPages } from "./assignment.ts";
+import { isSameTelling, joinPages } from "./assignment.ts";
 import { bounds, requestBackoff } from "./bounds.ts";
 
 interface SyncerPorts {
@@ -99,7 +99,7 @@ export class Syncer {
     throw new SwainError("BUSY", "the assignment changed while its pages were read");
   }
 
-  /** All pages of one generation; stops early when the generation changes between two. */
+  /** All pages of one generation; stops early when the generation, or the leader, changes between two. */
   private async pages(bus: Bus): Promise<Assign[]> {
     const pages: Assign[] = [];
     let after: string | undefined;
@@ -110,7 +110,7 @@ export class Syncer {
       const page = answer.json();
       if (!isAssign(page)) throw refusalOf(page);
       pages.push(page);
-      if (page.next === undefined || page.generation !== pages[0]?.generation) return pages;
+      if (page.next === undefined || !isSameTelling(page, pages[0] ?? page)) return pages;
       after = page.next;
     }
     throw new SwainError("INVALID_REQUEST", "the assignment has no last page");

@@ -105,13 +105,15 @@ describe("an assignment", () => {
     expect(judge(held(10, "a-1"), message({ base: 4, gone: ["default/a-1"] }))).toEqual({ keep: "same" });
   });
 
-  it("in pages is joined only when all pages are of one generation", () => {
-    const first = message({ items: [podNamed("a-1")], next: "default/a-1" });
-    const second = message({ items: [podNamed("b-1")] });
+  it("in pages is joined only when all pages are of one generation, and one leader said them", () => {
+    const first = message({ term: "one", items: [podNamed("a-1")], next: "default/a-1" });
+    const second = message({ term: "one", items: [podNamed("b-1")] });
     expect(joinPages([first, second])?.items).toHaveLength(2);
     expect(joinPages([first, second])).not.toHaveProperty("next");
     expect(joinPages([first, { ...second, generation: 11 }])).toBeNull();
     expect(joinPages([first, { ...second, logId: "other" }])).toBeNull();
+    expect(joinPages([first, { ...second, epoch: 2 }])).toBeNull();
+    expect(joinPages([first, { ...second, term: "two" }])).toBeNull();
     expect(joinPages([])).toBeNull();
   });
 });
