@@ -1555,7 +1555,7 @@ resigned?: boolean
 [k: string]: unknown
 }
 /**
- * Granted: the log was read after the request came, and nobody else leads. It counts only for an agent that holds this generation of its assignment or a later one.
+ * Granted: the log was read after the request came, and nobody else leads. It counts only for an agent that was told this generation of its assignment or a later one, and for pods that are to run in that.
  */
 export interface LeaseReply {
 logId: string
@@ -1588,7 +1588,7 @@ epoch?: number
  */
 term?: string
 /**
- * The assignment it holds.
+ * The assignment it was told last.
  */
 generation?: number
 [k: string]: unknown

@@ -8,7 +8,7 @@ import { subjectsOf } from "../bus/subjects.ts";
 import type { Cancel } from "../kernel/clock.ts";
 import { asSwainError, SwainError } from "../kernel/errors.ts";
 import type { Held, Verdict } from "./assignment.ts";
-import { judge, nothingHeld } from "./assignment.ts";
+import { judge, nothingHeld, withdrawn } from "./assignment.ts";
 import { bounds } from "./bounds.ts";
 import { serveCommands } from "./commands.ts";
 import type { AgentView } from "./figures.ts";
@@ -56,7 +56,10 @@ class NodeAgent implements Agent {
   private readonly leaser: Leaser;
   private readonly sessions: LogSessions;
   private readonly programs: ExecSessions;
+  /** What is in the journal, and acted on. */
   private held: Held = nothingHeld;
+  /** What was told last: the same, but for the moment it takes to write it, or as long as the disk takes no writes. */
+  private told: Held = nothingHeld;
   /** Some pod of those held is fenced. */
   private hasFenced = false;
   private kept: ReadonlyMap<string, KeptRecord> = new Map();
@@ -115,7 +118,7 @@ class NodeAgent implements Agent {
       log,
       bootId: this.bootId,
       subject: subjects.lease(options.node),
-      held: () => this.held,
+      told: () => this.told,
       newest: () => this.newest,
       isNeeded: () => this.hasFenced,
       onBehind: () => this.syncer.now(),
@@ -230,7 +233,7 @@ class NodeAgent implements Agent {
         onEngine: (description) => this.engineIs(description),
         saveSoon: () => this.journal.saveSoon(),
         save: () => this.journal.saveRecords(),
-        lease: () => this.leaser.lease,
+        lease: (key) => this.leaser.lease(key),
       },
       this.kept,
     );
@@ -281,7 +284,7 @@ class NodeAgent implements Agent {
   /** Judges an assignment and, if it is to be taken, acts on it once it is safely in the journal. Rejects with DISK_ERROR. */
   private assign(message: Assign): Promise<Held> {
     const work = this.line.then(async () => {
-      if (!this.stopped) await this.judged(message, judge(this.held, message));
+      if (!this.stopped) await this.judged(message, judge(this.told, message));
       return this.held;
     });
     this.line = work.catch(() => {});
@@ -290,24 +293,19 @@ class NodeAgent implements Agent {
 
   private async judged(message: Assign, verdict: Verdict): Promise<void> {
     if ("take" in verdict) {
-      const before = this.held;
-      const { logId, epoch, term, generation } = verdict.take;
-      const isSameLeader = logId === before.logId && epoch === before.epoch && term === before.term;
-      const isNew = generation !== before.generation || !isSameLeader;
-      if (isNew) await this.journal.writeAssignment(verdict.take);
-      this.hold(verdict.take);
-      for (const key of before.items.keys()) if (!this.held.items.has(key)) this.reporter.drop(key);
-      const isHeir = before.logId !== "" && before.logId !== this.held.logId;
-      if (isHeir) this.inherit(before);
-      (this.pods ?? this.openPods()).take(this.held.items, verdict.full, isHeir);
-      if (isNew) this.leaser.now();
-      if (before.logId === "") this.reporter.soon();
+      this.told = verdict.take;
+      // A lease counts for what was told already, whether or not the disk takes it. What is to stop has none from now on.
+      this.leaser.except(withdrawn(this.held, this.told));
+      await this.obey(verdict.full);
+    } else if (verdict.keep === "same") {
+      // The disk may have room again.
+      if (this.told !== this.held) await this.obey(false);
     } else if (verdict.keep === "foreign") {
-      this.refuse(`an assignment of log "${message.logId}" came, the log followed is "${this.held.logId}"`);
+      this.refuse(`an assignment of log "${message.logId}" came, the log followed is "${this.told.logId}"`);
       return;
     } else if (verdict.keep === "stale") {
       const { generation } = message;
-      this.ports.log.info("an older assignment was refused", { generation, held: this.held.generation });
+      this.ports.log.info("an older assignment was refused", { generation, told: this.told.generation });
       this.leaser.doubt();
       return;
     } else if (verdict.keep === "gap") {
@@ -318,8 +316,26 @@ class NodeAgent implements Agent {
     this.follow(message);
   }
 
+  /** Acts on what was told last, once it is safely in the journal; `full`: it was told whole. Rejects with DISK_ERROR. */
+  private async obey(full: boolean): Promise<void> {
+    const [before, told] = [this.held, this.told];
+    const { logId, epoch, term, generation } = told;
+    const isSameLeader = logId === before.logId && epoch === before.epoch && term === before.term;
+    const isNew = generation !== before.generation || !isSameLeader;
+    if (isNew) await this.journal.writeAssignment(told);
+    this.hold(told);
+    for (const key of before.items.keys()) if (!told.items.has(key)) this.reporter.drop(key);
+    const isHeir = before.logId !== "" && before.logId !== logId;
+    if (isHeir) this.inherit(before);
+    (this.pods ?? this.openPods()).take(told.items, full, isHeir);
+    if (isNew) this.leaser.now();
+    if (before.logId === "") this.reporter.soon();
+  }
+
   private hold(held: Held): void {
     this.held = held;
+    this.told = held;
+    this.leaser.except(new Set());
     this.hasFenced = [...held.items.values()].some((pod) => pod.fence !== undefined);
   }
 
@@ -331,20 +347,21 @@ class NodeAgent implements Agent {
   }
 
   private get newest(): { readonly epoch: number; readonly term: string } {
-    const { epoch, term } = this.held;
+    const { epoch, term } = this.told;
     return epoch >= this.followed.epoch ? { epoch, term } : this.followed;
   }
 
   /** The log lost its end with the election of the newest leader followed: nothing that was told compares with what comes. */
   private lost(leading: number): void {
     if (this.stopped) return;
-    const { epoch, generation } = this.held;
+    const { epoch, generation } = this.told;
     this.ports.log.warn("the log lost what this node was told last: all is asked for anew", {
       code: "LOG_UNKNOWN",
       epoch,
       generation,
     });
     this.held = { ...this.held, epoch: 0, term: "", generation: 0 };
+    this.told = this.held;
     this.followed = { epoch: leading, term: "" };
     this.syncer.now();
     this.repeatSoon(bounds.repeatSpreadMs * this.ports.random.next());

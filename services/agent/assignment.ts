@@ -3,6 +3,7 @@ import type { Assign, AssignedPod } from "../../schemas/generated/types.ts";
 import type { Key } from "../core/model.ts";
 import { isOfLostEnd, isOtherTerm } from "../core/lease.ts";
 import { keyOf } from "../core/model.ts";
+import { mayBeSameTemplate } from "../core/template.ts";
 
 /** The assignment an agent holds. */
 export interface Held {
@@ -61,6 +62,15 @@ function holding(message: Assign, rest: Map<Key, AssignedPod>, items: readonly A
   for (const item of items) rest.set(keyOf(item.namespace, item.name), item);
   const { logId, clusterUid, epoch, term = "", generation } = message;
   return { logId, clusterUid, epoch, term, generation, items: rest };
+}
+
+/** Pods of those held that are not to run on, by what was told since: leases of the leader that told it are not for them. */
+export function withdrawn(held: Held, told: Held): Set<Key> {
+  const goesOn = ([key, { templateId }]: readonly [Key, AssignedPod]): boolean => {
+    const next = told.items.get(key);
+    return next?.desired === "run" && mayBeSameTemplate(templateId, next.templateId);
+  };
+  return new Set([...held.items].filter((item) => !goesOn(item)).map(([key]) => key));
 }
 
 /** True for pages of one sync that may be joined: one leader says them of one generation. */

@@ -6,6 +6,7 @@ import { apiError, leaseReply } from "../../schemas/generated/messages.js";
 import type { LeaseRequest } from "../../schemas/generated/types.ts";
 import type { Bus } from "../bus/port.ts";
 import { leaseWorth } from "../core/lease.ts";
+import type { Key } from "../core/model.ts";
 import type { Cancel, Clock } from "../kernel/clock.ts";
 import { asSwainError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
@@ -17,12 +18,13 @@ interface LeaserPorts {
   readonly log: Logger;
   readonly bootId: string;
   readonly subject: string;
-  held(): { readonly logId: string; readonly epoch: number; readonly generation: number };
-  /** The newest leader that was followed, or told what is held. */
+  /** What was told last. */
+  told(): { readonly logId: string; readonly epoch: number; readonly generation: number };
+  /** The newest leader that was followed, or told that. */
   newest(): { readonly epoch: number; readonly term: string };
   /** True while there are pods that need a lease. */
   isNeeded(): boolean;
-  /** The assignment held is older than the one the leader speaks of. */
+  /** The assignment told last is older than the one the leader speaks of. */
   onBehind(): void;
   /** The log lost what is held, and the newest leader that was followed: that one leads now. */
   onLost(epoch: number): void;
@@ -38,6 +40,8 @@ export class Leaser {
   private bus: Bus | null = null;
   private inFlight = 0;
   private current: Lease;
+  /** Pods for which nothing that is granted now counts, and what was granted before. */
+  private excepted: ReadonlyMap<Key, Lease> = new Map();
   private lookedAt: { readonly mono: number; readonly wall: number };
   /** Monotonic time at which the machine was seen to have slept. */
   private wokeAt = -Infinity;
@@ -54,8 +58,15 @@ export class Leaser {
     this.cancel = clock.every(bounds.leaseMs, () => this.tick());
   }
 
-  get lease(): Lease {
-    return this.current;
+  /** What was granted that counts for this pod. */
+  lease(pod: Key): Lease {
+    return this.excepted.get(pod) ?? this.current;
+  }
+
+  /** From now on nothing that is granted counts for these pods, and for them alone. */
+  except(pods: ReadonlySet<Key>): void {
+    const before = this.excepted;
+    this.excepted = new Map([...pods].map((pod) => [pod, before.get(pod) ?? this.current]));
   }
 
   attach(bus: Bus): void {
@@ -98,13 +109,15 @@ export class Leaser {
     if (jumped <= bounds.sleptMs) return;
     this.wokeAt = now.mono;
     // The first one counts: a clock that keeps jumping must not keep a pod running.
-    this.current = { ...this.current, sleptAt: this.current.sleptAt ?? now.mono };
+    const slept = (lease: Lease): Lease => ({ ...lease, sleptAt: lease.sleptAt ?? now.mono });
+    this.current = slept(this.current);
+    this.excepted = new Map([...this.excepted].map(([pod, lease]) => [pod, slept(lease)]));
   }
 
   private async ask(): Promise<void> {
     const { clock, subject, bootId } = this.ports;
     const bus = this.bus;
-    const { logId, generation } = this.ports.held();
+    const { logId, generation } = this.ports.told();
     if (bus?.state() !== "connected" || logId === "" || this.inFlight >= bounds.leasesInFlight) return;
     const sentAt = clock.mono();
     const request: LeaseRequest = { bootId, logId, ...this.ports.newest(), generation };
@@ -124,7 +137,7 @@ export class Leaser {
       this.missing(apiError(reply) ? `${reply.error.code}: ${reply.error.message}` : "the answer is no lease");
       return;
     }
-    const worth = leaseWorth(this.ports.held(), this.ports.newest().epoch, reply);
+    const worth = leaseWorth(this.ports.told(), this.ports.newest().epoch, reply);
     this.doubted = false;
     if (worth === "behind") this.ports.onBehind();
     if (worth === "lost") this.ports.onLost(reply.epoch);

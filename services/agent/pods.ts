@@ -28,8 +28,8 @@ export interface PodsHooks {
   onEngine(description: string): void;
   saveSoon(): void;
   save(): Promise<void>;
-  /** What leaders have granted this node. */
-  lease(): Lease;
+  /** What leaders have granted this node that counts for that pod. */
+  lease(key: Key): Lease;
 }
 
 export class Pods {
@@ -81,7 +81,7 @@ export class Pods {
         remove: new Gate(bounds.removesInFlight),
         probe: new Gate(bounds.probesInFlight),
       },
-      lease: () => hooks.lease(),
+      lease: (key) => hooks.lease(key),
       networkOf: (namespace, workload) => networkOwner(this.runners.values(), namespace, workload),
       outage: () => this.outageError,
       onOutage: (error) => this.outage(error),

@@ -57,16 +57,16 @@ export function leaseVerdict(
 }
 
 /**
- * What an answer is worth to the agent. behind: what was decided since its assignment may be that pods of it run elsewhere
- * by now, so that must be read first. lost: what it holds, and the leader it followed last, went with the end of the log.
+ * What an answer is worth to an agent that was told this. behind: what was decided since may be that pods of it run elsewhere
+ * by now, so that must be read first. lost: what it was told, and the leader it followed last, went with the end of the log.
  */
 export function leaseWorth(
-  held: Told & { readonly logId: string },
+  told: Told & { readonly logId: string },
   epoch: number,
   reply: LeaseReply,
 ): "granted" | "behind" | "lost" | "foreign" {
-  if (reply.logId !== held.logId) return "foreign";
+  if (reply.logId !== told.logId) return "foreign";
   if (reply.lost === epoch) return "lost";
   if (reply.epoch < epoch) return "foreign";
-  return isOfLostEnd(held, reply) || reply.generation > held.generation ? "behind" : "granted";
+  return isOfLostEnd(told, reply) || reply.generation > told.generation ? "behind" : "granted";
 }

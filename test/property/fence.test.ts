@@ -5,8 +5,8 @@ import { FenceWorld, type Kind } from "../support/fence-world.ts";
 
 type Command =
   | { readonly do: "pass"; readonly ms: number }
-  | { readonly do: "cut" | "restart"; readonly node: number }
-  | { readonly do: "cutHost" | "restartHost" | "side" | "elect" | "mend" }
+  | { readonly do: "cut" | "restart" | "fill"; readonly node: number }
+  | { readonly do: "cutHost" | "restartHost" | "fillHost" | "side" | "elect" | "scale" | "mend" }
   | { readonly do: "freeze"; readonly leader: number; readonly ms: number }
   | { readonly do: "slow"; readonly kind: Kind; readonly ms: number };
 
@@ -19,15 +19,20 @@ const command: fc.Arbitrary<Command> = fc.oneof(
       ms: fc.oneof(fc.integer({ min: 250, max: 5000 }), fc.integer({ min: 5000, max: 30_000 })),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("cut" as const, "restart" as const), node }) },
   {
-    weight: 5,
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constantFrom("cut" as const, "restart" as const, "fill" as const), node }),
+  },
+  {
+    weight: 6,
     arbitrary: fc.record({
       do: fc.constantFrom(
         "cutHost" as const,
         "restartHost" as const,
+        "fillHost" as const,
         "side" as const,
         "elect" as const,
+        "scale" as const,
         "mend" as const,
       ),
     }),
@@ -65,6 +70,14 @@ function run(world: FenceWorld, step: Command): void {
       return world.nodes[step.node]?.restart();
     case "restartHost":
       return world.host?.restart();
+    case "scale":
+      return world.scale();
+    case "fill":
+    case "fillHost": {
+      const found = step.do === "fill" ? world.nodes[step.node] : world.host;
+      if (found !== undefined) found.isFull = true;
+      return;
+    }
     case "freeze": {
       const leader = world.leaders[step.leader % world.leaders.length];
       if (leader !== undefined) leader.frozenUntil = world.now + step.ms;
@@ -113,7 +126,7 @@ describe("a fenced pod", () => {
         expect(world.nodes.flatMap(({ running }) => running)).toHaveLength(1);
         if (world.ran.length > 1) moved += 1;
       }),
-      { numRuns: 60 },
+      { numRuns: 80 },
     );
     // Without replacements nothing would be shown.
     expect(moved).toBeGreaterThan(3);
@@ -190,13 +203,46 @@ describe("a fenced pod", () => {
       const host = cutHost(world);
       world.pass(8000);
       world.slowest.append = 6000;
-      for (let quarter = 0; quarter < 80 && !world.leaders.some(({ isGivingUp }) => isGivingUp); quarter++) {
+      for (let quarter = 0; quarter < 160 && !world.leaders.some(({ isGivingUp }) => isGivingUp); quarter++) {
         world.pass(250);
       }
       host.deaf.clear();
       // It is late to hear that it is over, and others are not late to hear that it is theirs.
       Object.assign(world.slowest, { append: 50, sync: 15_000 });
       moves(world);
+    });
+  });
+
+  it("is not let run again by its agent that heard that it is to stop and cannot write that down, and that starts anew", () => {
+    for (const seconds of [0, 5, 20]) {
+      each((world) => {
+        const host = cutHost(world);
+        host.isFull = true;
+        world.pass(seconds * 1000);
+        world.scale();
+        moves(world);
+        host.deaf.clear();
+        for (let round = 0; round < 3; round++) {
+          world.pass(12_000);
+          host.restart();
+        }
+        world.pass(12_000);
+      });
+    }
+  });
+
+  it("goes on for leaders though its agent cannot write down what it hears of other pods", () => {
+    each((world) => {
+      const { host } = world;
+      if (host === undefined) throw new Error("it runs nowhere");
+      host.isFull = true;
+      for (let round = 0; round < 4; round++) {
+        world.scale();
+        for (let second = 0; second < 15; second++) {
+          world.pass(1000);
+          expect(host.running).toHaveLength(1);
+        }
+      }
     });
   });
 

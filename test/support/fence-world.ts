@@ -1,13 +1,14 @@
 // Leaders, agents and the way between them, with everything that may go wrong in between: messages late or lost, clocks
-// that run fast or slow, leaders that were followed by others and do not know it, agents that start anew. Whatever decides
-// is the code that ships; only time, the wire, the log's store and the engine are played here.
+// that run fast or slow, leaders that were followed by others and do not know it, agents that start anew, disks that are
+// full. Whatever decides is the code that ships; only time, the wire, the log's store, disks and the engine are played here.
 import type { Assign, AssignedPod, Event, EventItem, LeaseReply } from "../../schemas/generated/types.ts";
-import { type Held, judge, nothingHeld } from "../../services/agent/assignment.ts";
+import { type Held, judge, nothingHeld, withdrawn } from "../../services/agent/assignment.ts";
 import { fenceOf, graceLeft, type Lease } from "../../services/agent/pod/fence.ts";
 import { adoptRecord, freshRecord, keptOf, type PodRecord } from "../../services/agent/pod/record.ts";
 import { restartDelayMs } from "../../services/agent/pod/restart.ts";
 import { nextStep } from "../../services/agent/pod/step.ts";
 import type { ContainerInfo } from "../../services/agent/runtime/driver.ts";
+import { admitScale } from "../../services/core/admit/change.ts";
 import { nodeAssignment } from "../../services/core/assignment.ts";
 import { check } from "../../services/core/check.ts";
 import { emptyState, foldRecord } from "../../services/core/fold/fold.ts";
@@ -51,6 +52,7 @@ export class FenceWorld {
     const cluster = new TestCluster(Object.fromEntries(ids.map((id) => [id, {}])));
     const spec = { replicas: 1, fence: true, lostAfter: "10s", stopGracePeriod: "2s" };
     cluster.apply(workloadManifest("db", { ...spec, containers: [{ name: "main", image: "db:1" }] }));
+    cluster.apply(workloadManifest("web", { replicas: nodes, containers: [{ name: "main", image: "web:1" }] }));
     this.log = cluster.log;
     this.nodes = ids.map((id) => new TestNode(this, id, this.rate()));
     this.leaders.push(new TestLeader(this, this.rate()));
@@ -66,10 +68,13 @@ export class FenceWorld {
     this.later(Math.min(1, this.random() * 2) * this.slowest[kind], deliver);
   }
 
-  /** Nothing is slow and everybody hears everybody. */
+  /** Nothing is slow, everybody hears everybody, and disks have room. */
   mend(): void {
     this.slowest = { ...quick };
-    for (const node of this.nodes) node.deaf.clear();
+    for (const node of this.nodes) {
+      node.deaf.clear();
+      node.isFull = false;
+    }
   }
 
   cut(node: TestNode, leaders: readonly TestLeader[] = this.leaders): void {
@@ -82,6 +87,11 @@ export class FenceWorld {
 
   later(ms: number, deliver: () => void): void {
     this.wire.push({ at: this.now + ms, deliver });
+  }
+
+  /** Somebody changes the number of pods that are not fenced: nodes are told something that does not touch the fenced one. */
+  scale(): void {
+    for (const leader of this.leaders) leader.scale(this.nodes.length);
   }
 
   elect(): void {
@@ -152,9 +162,9 @@ class TestLeader {
     this.muted.add(node);
   }
 
-  /** An event is on its way into the log that gives a pod up. */
+  /** An event is on its way into the log that gives a fenced pod up. */
   get isGivingUp(): boolean {
-    return this.under?.items.some((item) => item.kind === "pod" && item.verb === "lost") === true;
+    return this.under?.items.some((item) => item.kind === "pod" && item.verb === "lost" && isFenced(item)) === true;
   }
 
   hear(node: string): void {
@@ -196,6 +206,17 @@ class TestLeader {
     if (!("generation" in verdict)) return;
     this.heard.set(node, this.mono);
     answer({ logId: this.state.logId, epoch: this.epoch, generation: verdict.generation });
+  }
+
+  /** Twice as many pods of the other workload, or as many as at first. */
+  scale(replicas: number): void {
+    this.awake(() => {
+      if (!this.leads || this.under !== null) return;
+      const isFirst = this.state.workloads.get("default/web")?.spec.replicas === replicas;
+      this.append(
+        this.envelope("api", admitScale(this.state, "default", "web", isFirst ? 2 * replicas : replicas).items),
+      );
+    });
   }
 
   tick(): void {
@@ -255,8 +276,13 @@ class TestNode {
   readonly deaf = new Set<TestLeader>();
   private readonly world: FenceWorld;
   private readonly rate: number;
+  /** The disk takes no writes. */
+  isFull = false;
+  /** On the disk. */
   private held: Held = nothingHeld;
+  private told: Held = nothingHeld;
   private lease: Lease = { grantedAt: null, adoptedAt: 0, sleptAt: null };
+  private excepted = new Map<string, Lease>();
   private epoch = 0;
   private pods = new Map<string, Pod>();
   private readonly phase: number;
@@ -272,12 +298,17 @@ class TestNode {
     return this.world.now * this.rate;
   }
 
+  /** Fenced pods. */
   get running(): string[] {
-    return [...this.pods].flatMap(([key, pod]) => (pod.containers.some(isRunning) ? [key] : []));
+    return [...this.pods].flatMap(([key, pod]) =>
+      isFenced({ name: key.replace("default/", "") }) && pod.containers.some(isRunning) ? [key] : [],
+    );
   }
 
   /** Killed and started again: it knows its journal and what the engine shows, and nothing of any lease. */
   restart(): void {
+    this.told = this.held;
+    this.excepted.clear();
     this.lease = { grantedAt: null, adoptedAt: this.mono, sleptAt: null };
     this.epoch = 0;
     this.pods = new Map(
@@ -298,7 +329,7 @@ class TestNode {
   }
 
   private talk(): void {
-    const { logId } = this.held;
+    const { logId } = this.told;
     const sentAt = this.mono;
     for (const leader of this.world.leaders) {
       const reach = (kind: Kind, deliver: () => void): void => this.reach(leader, kind, deliver);
@@ -318,13 +349,17 @@ class TestNode {
   }
 
   private assign(message: Assign): void {
-    const verdict = judge(this.held, message);
-    if ("take" in verdict) this.held = verdict.take;
+    const verdict = judge(this.told, message);
+    if (!("take" in verdict)) return;
+    this.told = verdict.take;
+    if (!this.isFull) this.held = this.told;
+    const before = this.excepted;
+    this.excepted = new Map([...withdrawn(this.held, this.told)].map((key) => [key, before.get(key) ?? this.lease]));
     this.epoch = Math.max(this.epoch, message.epoch);
   }
 
   private granted(sentAt: number, reply: LeaseReply): void {
-    if (leaseWorth(this.held, this.epoch, reply) !== "granted") return;
+    if (leaseWorth(this.told, this.epoch, reply) !== "granted") return;
     const { grantedAt, adoptedAt } = this.lease;
     // What was asked by an earlier start of the agent is not answered to this one.
     if (sentAt >= Math.max(grantedAt ?? 0, adoptedAt)) this.lease = { grantedAt: sentAt, adoptedAt, sleptAt: null };
@@ -339,7 +374,7 @@ class TestNode {
       pod.work = null;
     }
     for (let round = 0; round < 10; round++) {
-      const fence = fenceOf(item, pod.record, this.lease);
+      const fence = fenceOf(item, pod.record, this.excepted.get(key) ?? this.lease);
       const { containers } = pod;
       const { record, step } = nextStep({ pod: item, containers, record: pod.record, fence, now: this.mono });
       pod.record = record;
@@ -369,4 +404,5 @@ interface Pod {
   work: { readonly until: number; readonly after: ContainerInfo[] } | null;
 }
 
+const isFenced = ({ name }: { readonly name: string }): boolean => name.startsWith("db-");
 const isRunning = ({ state }: ContainerInfo): boolean => state === "running";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Assign } from "../../schemas/generated/types.ts";
 import type { Held } from "../../services/agent/assignment.ts";
-import { joinPages, judge, nothingHeld } from "../../services/agent/assignment.ts";
+import { joinPages, judge, nothingHeld, withdrawn } from "../../services/agent/assignment.ts";
 import { podNamed } from "../support/agent.ts";
 
 const message = (more: Partial<Assign>): Assign => ({
@@ -103,6 +103,18 @@ describe("an assignment", () => {
 
   it("of the generation that is held changes nothing as a difference", () => {
     expect(judge(held(10, "a-1"), message({ base: 4, gone: ["default/a-1"] }))).toEqual({ keep: "same" });
+  });
+
+  it("withdraws what it does not let run on as it is", () => {
+    const told = held(6, "a-1", "b-1", "c-1", "d-1");
+    const next = new Map(told.items);
+    next.delete("default/a-1");
+    next.set("default/b-1", podNamed("b-1", { desired: "stop" }));
+    next.set("default/c-1", podNamed("c-1", { templateId: "b" }));
+    const before = new Map(told.items).set("default/c-1", podNamed("c-1", { templateId: "a" }));
+    const keys = withdrawn({ ...told, items: before }, { ...told, items: next.set("default/e-1", podNamed("e-1")) });
+    expect([...keys]).toEqual(["default/a-1", "default/b-1", "default/c-1"]);
+    expect(withdrawn(told, told).size).toBe(0);
   });
 
   it("in pages is joined only when all pages are of one generation, and one leader said them", () => {

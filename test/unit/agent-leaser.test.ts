@@ -12,6 +12,7 @@ import { silent } from "../../services/kernel/log.ts";
 import { ManualClock, podNamed, settle } from "../support/agent.ts";
 
 const leaseMs = 10_000;
+const key = "default/db-1";
 
 describe("the lease of a node", () => {
   let clock: ManualClock;
@@ -19,7 +20,7 @@ describe("the lease of a node", () => {
   let asked: ((reply: unknown) => void)[];
   let needed: boolean;
   let events: string[];
-  let held: { logId: string; epoch: number; generation: number };
+  let told: { logId: string; epoch: number; generation: number };
   const reply = (more: Partial<LeaseReply> = {}): LeaseReply => ({ logId: "log", epoch: 3, generation: 7, ...more });
 
   beforeEach(() => {
@@ -27,13 +28,13 @@ describe("the lease of a node", () => {
     asked = [];
     needed = true;
     events = [];
-    held = { logId: "log", epoch: 3, generation: 7 };
+    told = { logId: "log", epoch: 3, generation: 7 };
     leaser = new Leaser({
       clock,
       log: { ...silent, warn: (message) => events.push(message) },
       bootId: "boot",
       subject: "lease",
-      held: () => held,
+      told: () => told,
       newest: () => ({ epoch: 3, term: "" }),
       isNeeded: () => needed,
       onBehind: () => events.push("behind"),
@@ -57,12 +58,12 @@ describe("the lease of a node", () => {
     await clock.advance(3000);
     asked[0]?.(reply());
     await settle();
-    expect(leaser.lease.grantedAt).toBe(sentAt);
+    expect(leaser.lease(key).grantedAt).toBe(sentAt);
     expect(events.filter((event) => event === "regained")).toHaveLength(1);
     asked[2]?.(reply());
     asked[1]?.(reply());
     await settle();
-    expect(leaser.lease.grantedAt).toBe(sentAt + 2000);
+    expect(leaser.lease(key).grantedAt).toBe(sentAt + 2000);
   });
 
   it("counts nothing of another log, an earlier leader, or before what was decided since is known", async () => {
@@ -74,12 +75,12 @@ describe("the lease of a node", () => {
     await clock.advance(1000);
     asked[3]?.({ error: { code: "NODE_UNHEARD", message: "not yet", action: "" } });
     await clock.advance(1000);
-    expect(leaser.lease.grantedAt).toBeNull();
+    expect(leaser.lease(key).grantedAt).toBeNull();
     expect(events.filter((event) => event !== "tick")).toEqual(["behind"]);
-    held = { logId: "log", epoch: 3, generation: 8 };
+    told = { logId: "log", epoch: 3, generation: 8 };
     asked[4]?.(reply({ generation: 8 }));
     await settle();
-    expect(leaser.lease.grantedAt).not.toBeNull();
+    expect(leaser.lease(key).grantedAt).not.toBeNull();
   });
 
   it("is none from a leader that says that the log lost the one it followed, which it says of the newest alone", async () => {
@@ -87,7 +88,7 @@ describe("the lease of a node", () => {
     await clock.advance(1000);
     asked[1]?.(reply({ epoch: 2, lost: 2 }));
     await settle();
-    expect(leaser.lease.grantedAt).toBeNull();
+    expect(leaser.lease(key).grantedAt).toBeNull();
     expect(events.filter((event) => event !== "tick")).toEqual(["lost 2"]);
   });
 
@@ -123,15 +124,39 @@ describe("the lease of a node", () => {
     expect(clock.pending).toBe(0);
   });
 
+  it("counts for no pod that is to stop, beyond what was granted before, and after the machine slept less", async () => {
+    const answer = async (): Promise<void> => {
+      asked.at(-1)?.(reply());
+      await settle();
+      await clock.advance(1000);
+    };
+    await answer();
+    const { grantedAt } = leaser.lease(key);
+    leaser.except(new Set([key]));
+    await answer();
+    leaser.except(new Set([key, "default/db-2"]));
+    await answer();
+    const granted = (...keys: string[]): unknown[] => keys.map((one) => leaser.lease(one).grantedAt);
+    const start = grantedAt ?? 0;
+    expect(granted(key, "default/db-2", "default/db-3")).toEqual([start, start + 1000, start + 2000]);
+    clock.sleep(3_600_000);
+    await clock.advance(1000);
+    const sleptAt = clock.mono();
+    await answer();
+    expect(leaser.lease(key)).toMatchObject({ grantedAt: start, sleptAt });
+    leaser.except(new Set());
+    expect(leaser.lease(key)).toMatchObject({ grantedAt: sleptAt, sleptAt: null });
+  });
+
   it("is worth a moment more after the machine slept, until something that was asked since is granted", async () => {
     asked[0]?.(reply());
     await settle();
-    const { grantedAt } = leaser.lease;
+    const { grantedAt } = leaser.lease(key);
     clock.sleep(3_600_000);
     await clock.advance(1000);
-    expect(leaser.lease).toMatchObject({ grantedAt, sleptAt: clock.mono() });
+    expect(leaser.lease(key)).toMatchObject({ grantedAt, sleptAt: clock.mono() });
     const until = (): number | undefined =>
-      fenceOf(podNamed("db-1", { fence: { leaseMs } }), freshRecord, leaser.lease)?.runUntil;
+      fenceOf(podNamed("db-1", { fence: { leaseMs } }), freshRecord, leaser.lease(key))?.runUntil;
     const sleptUntil = clock.mono() + fencing.adoptMs;
     expect(until()).toBe(Math.min((grantedAt ?? 0) + leaseMs, sleptUntil));
     clock.sleep(3_600_000);
@@ -139,9 +164,9 @@ describe("the lease of a node", () => {
     expect(until()).toBeLessThanOrEqual(sleptUntil);
     asked[1]?.(reply());
     await settle();
-    expect(leaser.lease.sleptAt).not.toBeNull();
+    expect(leaser.lease(key).sleptAt).not.toBeNull();
     asked.at(-1)?.(reply());
     await settle();
-    expect(leaser.lease).toMatchObject({ grantedAt: clock.mono(), sleptAt: null });
+    expect(leaser.lease(key)).toMatchObject({ grantedAt: clock.mono(), sleptAt: null });
   });
 });

@@ -1,19 +1,14 @@
 // What was told from the end of a log that was lost, and a pod that bears its name.
 import { beforeEach, describe, expect, it } from "vitest";
-import { createAgent } from "../../services/agent/agent.ts";
-import type { Agent } from "../../services/agent/agent.ts";
 import { bounds } from "../../services/agent/bounds.ts";
 import type { Outcome } from "../../services/agent/prober.ts";
-import { newMeter } from "../../services/agent/figures.ts";
-import type { ContainerInfo, DriverIdentity } from "../../services/agent/runtime/driver.ts";
-import { createSimDriver, simProber } from "../../services/agent/runtime/sim/driver.ts";
-import { SimEngine } from "../../services/agent/runtime/sim/engine.ts";
+import type { ContainerInfo } from "../../services/agent/runtime/driver.ts";
 import { SwainError } from "../../services/kernel/errors.ts";
-import { silent } from "../../services/kernel/log.ts";
 import { TestLeader } from "../support/agent-leader.ts";
-import { httpPort, MemoryDisk, podNamed } from "../support/agent.ts";
+import { httpPort, podNamed } from "../support/agent.ts";
 import { PodsWorld } from "../support/agent-world.ts";
-import { names, SimWorld } from "../support/sim-bus-world.ts";
+import { SimAgent } from "../support/sim-agent.ts";
+import { SimWorld } from "../support/sim-bus-world.ts";
 
 let world: PodsWorld;
 beforeEach(async () => {
@@ -22,18 +17,6 @@ beforeEach(async () => {
 });
 
 const key = "default/web-1";
-const facts = {
-  hostname: "machine",
-  host: "0123456789abcdef",
-  advertise: "127.0.0.1",
-  runtime: "sim" as const,
-  capacity: { cpuMillis: 1, memoryBytes: 1, pods: 100 },
-  labels: {},
-  version: "0.1.0",
-  arch: "x64",
-  os: "Linux",
-};
-
 describe("the containers of a pod", () => {
   it("make way for a pod that was given the name of one the log lost, each with its grace period", async () => {
     const lost = podNamed("web-1", {
@@ -188,33 +171,15 @@ describe("a pod that was given the name of one the log lost", () => {
 describe("an agent whose newest leader the log has lost", () => {
   let sim: SimWorld;
   let leader: TestLeader;
-  let engine: SimEngine;
-  let agent: Agent | undefined;
-  let disk: MemoryDisk;
-  const running = (): string[] => engine.all().flatMap(({ spec, state }) => (state === "running" ? spec.pod : []));
-
-  const startAgent = async (): Promise<void> => {
-    await agent?.stop();
-    const { bus, clock } = await sim.client(undefined, "agent", names.node.inbox("n1"));
-    if (agent === undefined) [engine, disk] = [new SimEngine(clock), new MemoryDisk()];
-    const ports = { clock, ids: { next: () => "boot" }, random: { next: () => 0.5 }, disk, log: silent };
-    const drivers = { openDriver: (identity: () => DriverIdentity | null) => createSimDriver(engine, identity) };
-    agent = createAgent(
-      { ...ports, ...drivers, meter: newMeter(), prober: simProber(engine), machineUsage: null },
-      { cluster: "test", node: "n1", data: "/data", facts },
-    );
-    await agent.start();
-    agent.attach(bus, bus);
-    await sim.time.pass(5000);
-  };
+  let agent: SimAgent;
 
   beforeEach(async () => {
     sim = await SimWorld.open();
-    agent = undefined;
+    agent = new SimAgent(sim);
     leader = new TestLeader((await sim.client()).bus, "test", "n1");
     Object.assign(leader, { epoch: 50, generation: 60, items: [podNamed("web-1")] });
-    await startAgent();
-    expect(running()).toEqual(["default/web-1"]);
+    await agent.start();
+    expect(agent.running).toEqual(["default/web-1"]);
     Object.assign(leader, { epoch: 40, generation: 45, items: [podNamed("web-2", { fence: { leaseMs: 10_000 } })] });
   });
 
@@ -223,12 +188,12 @@ describe("an agent whose newest leader the log has lost", () => {
     expect(await sim.time.until(leader.assign(hint))).toMatchObject({ held: 60 });
     await sim.time.pass(5000);
     expect(leader.leases).toMatchObject([{ epoch: 50, generation: 60 }]);
-    await startAgent();
-    expect(running()).toEqual(["default/web-1"]);
+    await agent.start();
+    expect(agent.running).toEqual(["default/web-1"]);
     leader.lost = 50;
     await sim.time.until(leader.assign(hint));
     await sim.time.pass(5000);
-    expect(running()).toEqual(["default/web-2"]);
+    expect(agent.running).toEqual(["default/web-2"]);
   });
 
   it("asks for it also when it is only to run a program, and says again what the log may have lost", async () => {
@@ -239,7 +204,7 @@ describe("an agent whose newest leader the log has lost", () => {
     const answer = await sim.time.until(leader.command("exec", request));
     expect(answer.json()).toMatchObject({ error: { code: "NO_LEADER" } });
     await sim.time.pass(bounds.repeatSpreadMs);
-    expect(running()).toEqual(["default/web-1", "default/web-2"]);
+    expect(agent.running).toEqual(["default/web-1", "default/web-2"]);
     expect([...leader.states.keys()].toSorted()).toEqual(["default/web-1", "default/web-2"]);
   });
 
@@ -250,6 +215,6 @@ describe("an agent whose newest leader the log has lost", () => {
     await sim.time.pass(bounds.repeatSpreadMs + 2000);
     expect(leader.leases).toMatchObject([{ epoch: 50 }]);
     expect([...leader.states.keys()]).toEqual(["default/web-1"]);
-    expect(running()).toEqual(["default/web-1"]);
+    expect(agent.running).toEqual(["default/web-1"]);
   });
 });

@@ -37,8 +37,8 @@ export interface RunnerContext {
     readonly remove: Gate;
     readonly probe: Gate;
   };
-  /** What leaders have granted this node. */
-  lease(): Lease;
+  /** What leaders have granted this node that counts for that pod. */
+  lease(key: Key): Lease;
   /** Id of the running container that owns the network of a pod of that workload on this node, or null. */
   networkOf(namespace: string, workload: string): string | null;
   /** Set while the engine does not answer. */
@@ -155,7 +155,7 @@ export class PodRunner {
   }
 
   private fence(): Fence | null {
-    return fenceOf(this.pod, this.record, this.context.lease());
+    return fenceOf(this.pod, this.record, this.context.lease(this.key));
   }
 
   /**
@@ -169,9 +169,12 @@ export class PodRunner {
       this.wake();
       this.repeat();
     }
-    if (this.context.clock.mono() < fence.runUntil) return;
-    if (this.busy) this.stopBeside();
-    this.wake();
+    const now = this.context.clock.mono();
+    const isOver = now >= fence.runUntil;
+    if (isOver && this.busy) this.stopBeside();
+    // It was to stop for a while, so that leases of that time were not for it.
+    const waits = this.record.fenced || this.record.unleasedSince !== null;
+    if (isOver || (waits && now < fence.startUntil)) this.wake();
   }
 
   /** Stops what runs beside the step under way, if that is what comes next. */
