@@ -51,6 +51,8 @@ export class Journal {
   /** Counts the wishes to write; `written` is the last one that is served. */
   private wanted = 0;
   private written = 0;
+  /** The last one that is on disk. */
+  private saved = 0;
   private writing: Promise<void> | null = null;
   private timer: Cancel | null = null;
   /** Files that could not be written when that was last tried: since when (monotonic), and why. */
@@ -98,9 +100,12 @@ export class Journal {
     this.records = records;
   }
 
-  /** Resolves when the records, as they are now or newer, are on disk or could not be written. One write runs at a time. */
-  async saveRecords(): Promise<void> {
-    if (this.folder === null) return;
+  /**
+   * Resolves when the records, as they are now or newer, are on disk, or with false when they could not be written. One write
+   * runs at a time.
+   */
+  async saveRecords(): Promise<boolean> {
+    if (this.folder === null) return true;
     this.timer?.();
     this.timer = null;
     this.wanted += 1;
@@ -109,6 +114,7 @@ export class Journal {
       this.writing ??= this.writeOnce();
       await this.writing;
     }
+    return this.saved >= ticket;
   }
 
   /** Has the records written in a moment, together with what else changes until then. */
@@ -137,6 +143,7 @@ export class Journal {
     try {
       const file: RecordsFile = { schema: 1, ...this.records() };
       await this.write("pods.json", file);
+      this.saved = ticket;
     } catch (error) {
       const { code, message } = asSwainError(error);
       // Once is enough: the node goes on saying so until it is over.

@@ -27,7 +27,7 @@ export interface PodsHooks {
   /** The engine answered, and what it is. */
   onEngine(description: string): void;
   saveSoon(): void;
-  save(): Promise<void>;
+  save(): Promise<boolean>;
   /** What leaders have granted this node that counts for that pod. */
   lease(key: Key): Lease;
 }

@@ -170,14 +170,17 @@ describe("a fenced pod", () => {
         moves(world);
       });
     }
-    each((world) => {
-      const host = cutHost(world);
-      for (let second = 0; second < 60; second++) {
-        world.pass(1000);
-        if (second % 4 === 3) host.restart();
-      }
-      moves(world);
-    });
+    for (const isFull of [false, true]) {
+      each((world) => {
+        const host = cutHost(world);
+        host.isFull = isFull;
+        for (let second = 0; second < 60; second++) {
+          world.pass(1000);
+          if (second % 4 === 3) host.restart();
+        }
+        moves(world);
+      });
+    }
   });
 
   it("gains nothing by a leader that was followed by another and does not know it", () => {

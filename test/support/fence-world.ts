@@ -4,7 +4,7 @@
 import type { Assign, AssignedPod, Event, EventItem, LeaseReply } from "../../schemas/generated/types.ts";
 import { type Held, judge, nothingHeld, withdrawn } from "../../services/agent/assignment.ts";
 import { fenceOf, graceLeft, type Lease } from "../../services/agent/pod/fence.ts";
-import { adoptRecord, freshRecord, keptOf, type PodRecord } from "../../services/agent/pod/record.ts";
+import { adoptRecord, freshRecord, type KeptRecord, keptOf, type PodRecord } from "../../services/agent/pod/record.ts";
 import { restartDelayMs } from "../../services/agent/pod/restart.ts";
 import { nextStep } from "../../services/agent/pod/step.ts";
 import type { ContainerInfo } from "../../services/agent/runtime/driver.ts";
@@ -278,8 +278,9 @@ class TestNode {
   private readonly rate: number;
   /** The disk takes no writes. */
   isFull = false;
-  /** On the disk. */
+  /** On the disk, as are records of pods. */
   private held: Held = nothingHeld;
+  private kept = new Map<string, KeptRecord>();
   private told: Held = nothingHeld;
   private lease: Lease = { grantedAt: null, adoptedAt: 0, sleptAt: null };
   private excepted = new Map<string, Lease>();
@@ -312,9 +313,13 @@ class TestNode {
     this.lease = { grantedAt: null, adoptedAt: this.mono, sleptAt: null };
     this.epoch = 0;
     this.pods = new Map(
-      [...this.pods].map(([key, { record, containers }]) => [
+      [...this.pods].map(([key, { containers }]) => [
         key,
-        { containers, record: adoptRecord(keptOf(record), containers, this.mono, restartDelayMs), work: null },
+        {
+          containers,
+          record: adoptRecord(this.kept.get(key) ?? null, containers, this.mono, restartDelayMs),
+          work: null,
+        },
       ]),
     );
   }
@@ -326,6 +331,7 @@ class TestNode {
       this.step(key, item);
     }
     for (const key of this.pods.keys()) if (!this.held.items.has(key)) this.step(key, null);
+    if (!this.isFull) this.kept = new Map([...this.pods].map(([key, { record }]) => [key, keptOf(record)]));
   }
 
   private talk(): void {
@@ -380,7 +386,8 @@ class TestNode {
       pod.record = record;
       if (step.do === "wait" || step.do === "done") return;
       const info: ContainerInfo = { id: key, pod: key, name: "main", state: "created", oomKilled: false, ports: [] };
-      if (step.do === "pull") pod.record = { ...record, pulled: ["main"] };
+      if (step.do === "note") pod.record = { ...record, ...(this.isFull ? { adoptable: false } : { noted: true }) };
+      else if (step.do === "pull") pod.record = { ...record, pulled: ["main"] };
       else if (step.do === "create") pod.containers = [info];
       else if (step.do === "remove") pod.containers = [];
       else {

@@ -124,6 +124,53 @@ describe("a fenced pod on its node", () => {
     expect(runs()).toBe(false);
   });
 
+  it.each([false, true])("gains nothing by an agent that keeps starting anew, disk full: %s", async (isFull) => {
+    grant();
+    await world.tell([fenced()]);
+    world.disk.fail = isFull;
+    await world.clock.advance(leaseMs - 2000);
+    for (let round = 0; round < 5; round++) {
+      await restart();
+      await world.clock.advance(4000);
+      if (isFull || round > 0) expect(runs()).toBe(false);
+    }
+  });
+
+  it("is begun anew by a start of the agent whose disk is full, as soon as a leader answers", async () => {
+    grant();
+    await world.tell([fenced(), podNamed("web-2")]);
+    world.disk.fail = true;
+    await restart();
+    await world.clock.advance(500);
+    expect([runs(), ...(reason() as string[])]).toEqual([false, "backoff", "FENCED"]);
+    grant();
+    await settle();
+    expect([runs(), ...(reason() as string[])]).toEqual([true, "ready", ""]);
+    expect(world.calls.filter(({ verb }) => verb === "stop")).toHaveLength(1);
+  });
+
+  it("is stopped at the end of the time of a start also while the disk neither takes the note of it nor refuses it", async () => {
+    grant();
+    await world.tell([fenced()]);
+    const write = world.disk.writeAtomic.bind(world.disk);
+    let written = (): void => {};
+    world.disk.writeAtomic = (path, content) =>
+      new Promise((resolve, reject) => {
+        written = () => void write(path, content).then(resolve, reject);
+      });
+    await restart();
+    await world.clock.advance(fencing.adoptMs - 1);
+    expect(runs()).toBe(true);
+    await world.clock.advance(bounds.leaseMs);
+    expect(runs()).toBe(false);
+    written();
+    await world.clock.advance(60_000);
+    expect(runs()).toBe(false);
+    grant();
+    await settle();
+    expect(runs()).toBe(true);
+  });
+
   it("is touched by no start of the agent while leaders answer", async () => {
     grant();
     await world.tell([fenced()]);

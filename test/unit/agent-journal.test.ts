@@ -34,6 +34,9 @@ describe("a journal whose disk is full", () => {
     await clock.advance(bounds.journalRetryMs);
     expect(journal.lastingTrouble()).toBeNull();
     expect([...disk.files.keys()]).toEqual(["/data/pods.json"]);
+    expect(await journal.saveRecords()).toBe(true);
+    disk.fail = true;
+    expect(await journal.saveRecords()).toBe(false);
   });
 
   it("goes on saying so while an assignment cannot be taken, though records can be written", async () => {

@@ -77,7 +77,10 @@ export function fencedStep(
     const { record: next, step } = run({ ...record, fenced: false, unleased: false, unleasedSince: null });
     return { record: next, step: before(step, fence.runUntil) };
   }
-  const { record: next, step } = run({ ...record, unleased: !fence.isKnown });
+  const adopted = { ...record, unleased: !fence.isKnown };
+  // It has the time of a start once the next start will know that, or restarts would add up.
+  if (adopted.unleased && !record.noted && running.length > 0) return { record: adopted, step: { do: "note" } };
+  const { record: next, step } = run(adopted);
   const until = isOver ? null : fence.runUntil;
   if (step.do !== "start") return { record: next, step: before(step, until) };
   return waiting(next, now, until);

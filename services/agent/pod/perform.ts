@@ -31,7 +31,8 @@ export interface StepTarget {
   see(id: string, info: ContainerInfo | null): void;
 }
 
-type Action = Exclude<Step, { do: "wait" | "done" }>;
+/** A step that asks something of the engine. */
+export type Action = Exclude<Step, { do: "wait" | "done" | "note" }>;
 
 /** Rejects with what the driver said, or STOPPED when the pod is no longer wanted. */
 export async function perform(step: Action, context: RunnerContext, target: StepTarget): Promise<void> {

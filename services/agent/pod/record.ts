@@ -67,8 +67,13 @@ export interface PodRecord extends KeptRecord {
   readonly retryAt: number | null;
   /** Since when all containers run, monotonic. */
   readonly upSince: number | null;
-  /** False for a fenced pod that an earlier start of the agent let run on, or was stopping: it has no time left. */
+  /**
+   * False for a fenced pod that an earlier start of the agent let run on, or was stopping, or of which the next one would not
+   * know that this one does: it has no time left.
+   */
   readonly adoptable: boolean;
+  /** That it is `unleased` is in the journal. */
+  readonly noted: boolean;
   /** Since when a fenced pod could start and has no lease, monotonic; null when it does not wait for one. */
   readonly unleasedSince: number | null;
   /** By container, of those that have to show that they are ready; empty until all containers run. */
@@ -95,6 +100,7 @@ export const freshRecord: PodRecord = {
   retryAt: null,
   upSince: null,
   adoptable: true,
+  noted: false,
   unleasedSince: null,
   probes: {},
   adopted: false,

@@ -13,7 +13,7 @@ import type { ContainerInfo, Driver } from "../runtime/driver.ts";
 import { fenceOf, graceLeft } from "./fence.ts";
 import type { Fence, Lease } from "./fence.ts";
 import { perform } from "./perform.ts";
-import type { StepTarget } from "./perform.ts";
+import type { Action, StepTarget } from "./perform.ts";
 import { foldProbe, targetsOf } from "./readiness.ts";
 import type { PodRecord } from "./record.ts";
 import { sameKept } from "./record.ts";
@@ -48,8 +48,8 @@ export interface RunnerContext {
   onReport(key: Key, report: PodReport): void;
   /** The pod's part of the journal changed: it is written in a moment. */
   saveSoon(): void;
-  /** Resolves when the journal is written. */
-  save(): Promise<void>;
+  /** Resolves when the journal is written, or with false when it could not be. */
+  save(): Promise<boolean>;
   /** Nothing is wanted of the pod and nothing is left of it. */
   onGone(key: Key): void;
 }
@@ -258,6 +258,9 @@ export class PodRunner {
         this.closed = true;
         this.context.onGone(this.key);
       }
+    } else if (step.do === "note") {
+      await this.note();
+      this.again = true;
     } else if (this.context.outage() === null || (step.do === "stop" && this.record.fenced)) {
       await (step.do === "stop" ? this.stop(step) : this.act(step));
       this.again = true;
@@ -304,7 +307,13 @@ export class PodRunner {
     return stopping;
   }
 
-  private async act(step: Exclude<Step, { do: "wait" | "done" }>): Promise<void> {
+  /** Lets the next start of the agent know that a fenced pod ran on in this one. Where it cannot know, there is no time for that. */
+  private async note(): Promise<void> {
+    const isKept = await this.context.save();
+    this.keep({ ...this.record, ...(isKept ? { noted: true } : { adoptable: false }) });
+  }
+
+  private async act(step: Action): Promise<void> {
     try {
       await perform(step, this.context, this.target);
     } catch (error) {

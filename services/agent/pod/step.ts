@@ -15,6 +15,8 @@ export type Step =
   | { readonly do: "pull" | "create"; readonly index: number }
   | { readonly do: "start"; readonly id: string; readonly name: string }
   | { readonly do: "stop" | "remove"; readonly ids: readonly string[] }
+  /** Writes down what is remembered before the pod goes on. */
+  | { readonly do: "note" }
   /** Nothing before this monotonic time; null = until something changes. Containers in `probe` are checked now. */
   | { readonly do: "wait"; readonly until: number | null; readonly probe: readonly string[] }
   /** It is not wanted, and nothing is left of it. */
