@@ -72,7 +72,11 @@ export function fencedStep(
   const running = containers.filter((container) => container.state === "running").map((container) => container.id);
   // One that was never started has nothing to be stopped; it may be made, and waits.
   const begun = running.length > 0 || record.started.length > 0 || record.fenced;
-  if (isOver && begun) return stopped(pod, running, record);
+  if (isOver && begun) {
+    // What ran to its end while nobody looked, or the engine did not answer, ended by itself.
+    const ended = running.length === 0 ? run(record) : null;
+    return ended !== null && ended.record.finished !== null ? ended : stopped(pod, running, record);
+  }
   if (mayStart) {
     const { record: next, step } = run({ ...record, fenced: false, unleased: false, unleasedSince: null });
     return { record: next, step: before(step, fence.runUntil) };
@@ -99,22 +103,27 @@ function waiting(record: PodRecord, now: number, until: number | null): Next {
 }
 
 function stopped(pod: AssignedPod, running: readonly string[], record: PodRecord): Next {
-  const next = record.fenced ? record : fenceRecord(pod, record, running.length > 0);
+  const fenced = record.fenced ? record : fenceRecord(pod, record);
+  const next = running.length === 0 && fenced.started.length > 0 ? { ...fenced, started: [] } : fenced;
   if (running.length === 0) return { record: next, step: { do: "wait", until: null, probe: [] } };
   const mustWait = next.failure?.step === "stop" && next.retryAt !== null;
   if (mustWait) return { record: next, step: { do: "wait", until: next.retryAt, probe: [] } };
   return { record: next, step: { do: "stop", ids: running } };
 }
 
-/** Its containers did not end by themselves: that they do not run any more is no failure of theirs. */
-function fenceRecord(pod: AssignedPod, record: PodRecord, ran: boolean): PodRecord {
+/** The engine is asked to stop a pod that it shows running: that it runs no more is no end or failure of its own from now on. */
+export function stopAsked(record: PodRecord): PodRecord {
+  if (!record.fenced || record.started.length === 0) return record;
+  return { ...record, restarts: record.restarts + 1, started: [] };
+}
+
+/** What was started stays noted until the stop is asked: while the engine does not answer, it may end by itself. */
+function fenceRecord(pod: AssignedPod, record: PodRecord): PodRecord {
   const seconds = (pod.fence?.leaseMs ?? 0) / 1000;
   const message = `No leader has answered this node for ${seconds} s: the pod is stopped here, so that it may run elsewhere.`;
   return {
     ...record,
     fenced: true,
-    restarts: record.restarts + (ran ? 1 : 0),
-    started: [],
     ended: { code: "FENCED", message },
     halting: false,
     failure: null,

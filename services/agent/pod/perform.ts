@@ -4,6 +4,7 @@ import type { Key } from "../../core/model.ts";
 import { asSwainError, SwainError } from "../../kernel/errors.ts";
 import { bounds } from "../bounds.ts";
 import type { ContainerInfo } from "../runtime/driver.ts";
+import { stopAsked } from "./fence.ts";
 import type { PodRecord } from "./record.ts";
 import { foldSuccess } from "./restart.ts";
 import type { RunnerContext } from "./runner.ts";
@@ -153,14 +154,25 @@ async function start(
 }
 
 async function stop(ids: readonly string[], context: RunnerContext, target: StepTarget): Promise<void> {
+  const look = async (id: string): Promise<ContainerInfo | null> => {
+    const info = await context.driver.inspect(id);
+    target.see(id, info);
+    return info;
+  };
   const stopAll = async (): Promise<void> => {
     const outage = context.outage();
     if (outage !== null && !target.isUrgent()) throw outage;
-    await Promise.all(ids.map((id) => context.driver.stop(id, target.graceMs())));
+    const stopOne = async (id: string): Promise<void> => {
+      // It may have ended by itself while the engine did not answer.
+      if (target.record().fenced && (await look(id))?.state !== "running") return;
+      target.keep(stopAsked(target.record()));
+      await context.driver.stop(id, target.graceMs());
+    };
+    await Promise.all(ids.map(stopOne));
   };
   if (target.isUrgent()) await stopAll();
   else await context.gates.stop.run(stopAll);
-  for (const id of ids) target.see(id, await context.driver.inspect(id));
+  for (const id of ids) await look(id);
 }
 
 async function remove(ids: readonly string[], context: RunnerContext, target: StepTarget): Promise<void> {

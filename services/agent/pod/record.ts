@@ -109,8 +109,8 @@ export const freshRecord: PodRecord = {
 /**
  * The record of a pod found at the start of an agent: `kept` from the journal, null when there is none.
  * A running container counts as started, whatever the journal says, so that its end is noticed; so does one that has ended
- * if the pod was never started again, so that what runs once does not run twice. A pod that was waiting
- * to be started again waits the same time anew (`waitMs`).
+ * if the pod was never started again, so that what runs once does not run twice. What was stopped for want of a leader has not
+ * ended by itself. A pod that was waiting to be started again waits the same time anew (`waitMs`).
  */
 export function adoptRecord(
   kept: KeptRecord | null,
@@ -121,7 +121,8 @@ export function adoptRecord(
   // In its first round, what has exited had been started, whether or not the journal had room to say so.
   const isFirst = kept === null || kept.restarts === 0;
   const begun = containers.filter(({ state }) => state === "running" || (isFirst && state === "exited"));
-  const started = [...new Set([...(kept?.started ?? []), ...begun.map(({ name }) => name)])];
+  const seen = kept?.fenced === true ? [] : begun.map(({ name }) => name);
+  const started = [...new Set([...(kept?.started ?? []), ...seen])];
   const waiting = kept !== null && kept.finished === null && started.length === 0 && kept.spent > 0;
   return {
     ...freshRecord,
