@@ -18,7 +18,7 @@ export interface RestoreOptions {
   readonly signal: AbortSignal;
 }
 
-/** Rejects with BACKUP_BROKEN, OTHER_CLUSTER, LOG_NOT_EMPTY or CONTROLLER_RUNS; nothing was written then. */
+/** Rejects with BACKUP_BROKEN or OTHER_CLUSTER before anything is written, and like `restoreLog`. */
 export async function restoreBackup({ file, server, cluster, creds, say, signal }: RestoreOptions): Promise<void> {
   const header = await checkBackup(file);
   if (header.cluster !== cluster) {

@@ -9,6 +9,7 @@ import { readToEnd } from "./heal.ts";
 import { apiCall, apiCodes, conflicts, failed, isLed, valueOf } from "./jetstream-api.ts";
 import type { ApiFailure } from "./jetstream-api.ts";
 import type { LogRecord, LogStore, LogTail } from "./port.ts";
+import { refuseMarked } from "./restoring.ts";
 import type { Wire } from "./wire.ts";
 
 /** The server or the account has no room left, whatever the stream's own limits. */
@@ -60,6 +61,7 @@ export class JetStreamLog implements LogStore {
   async tail(): Promise<LogTail> {
     const info = await this.info();
     const { state, config } = info;
+    refuseMarked(this.stream, config);
     // An empty stream's first sequence differs between servers.
     const first = state.messages === 0 ? state.last_seq + 1 : state.first_seq;
     return { first, last: state.last_seq, replicas: config.num_replicas, heardAgoMs: heardAgoMs(info) };

@@ -114,11 +114,14 @@ export interface LogStore {
     data: Uint8Array,
     options: { expectedSequence: number; messageId: string; timeoutMs: number },
   ): Promise<number>;
-  /** Asked of the stream's leader. */
+  /**
+   * Asked of the stream's leader. Rejects with TIMEOUT, JETSTREAM_ERROR, or LOG_RESTORING while a backup is being written into the log,
+   * or when that was broken off: asked after reading, it tells whether what was read is a part of a backup.
+   */
   tail(): Promise<LogTail>;
   /** The record at that sequence, or null when there is none (yet). Asked of the stream's leader. */
   get(sequence: number): Promise<LogRecord | null>;
-  /** All records from `from` to the tail as it is when called, or to `upTo` if that is before it, in order. */
+  /** All records from `from` to the tail as it is when called, or to `upTo` if that is before it, in order. Rejects like `tail`. */
   read(from: number, onRecord: (record: LogRecord) => void, upTo?: number): Promise<void>;
   /**
    * Removes all records up to that sequence; of one subject when it is given. Later records keep their sequences. An empty

@@ -6,9 +6,10 @@
 // these same three requests, with an update that reads and merges once more by itself.
 import { SwainError } from "../kernel/errors.ts";
 import { productionFloor, featuresOf } from "./features.ts";
-import { apiCall, apiCodes, apiResult, failed } from "./jetstream-api.ts";
+import { apiCall, apiCodes, apiResult, failed, isLed } from "./jetstream-api.ts";
 import type { ApiFailure, StreamInfo } from "./jetstream-api.ts";
 import type { Bus } from "./port.ts";
+import { isMarked, refuseMarked } from "./restoring.ts";
 import { bucketOrder, subjectsOf } from "./subjects.ts";
 import type { BucketName } from "./subjects.ts";
 
@@ -17,6 +18,8 @@ export interface EnsureOptions {
   readonly replicas: number;
   /** Room of a new log, 10 GiB by default. */
   readonly logBytes?: number;
+  /** A backup is to be written into the log, which must be empty: marks it. */
+  readonly restores?: boolean;
 }
 
 /** What became of one stream. */
@@ -67,7 +70,8 @@ const recordBytes = MiB;
 /**
  * Makes what is not there and updates what differs, as far as servers allow; idempotent. The room of an existing
  * stream is kept and its replicas are only ever raised, because an operator may have chosen them. Rejects with SERVER_TOO_OLD when more than one
- * replica is asked of a server below the production floor, LOG_INCOMPLETE where a restore into the log did not end, or JETSTREAM_ERROR.
+ * replica is asked of a server below the production floor, LOG_RESTORING where the log is marked, but not to a restore that can begin; to a
+ * restore LOG_NOT_EMPTY; TIMEOUT or JETSTREAM_ERROR.
  */
 export async function ensureStreams(bus: Bus, cluster: string, options: EnsureOptions): Promise<EnsuredStream[]> {
   if (options.replicas > 1 && !bus.features.production) {
@@ -76,7 +80,7 @@ export async function ensureStreams(bus: Bus, cluster: string, options: EnsureOp
       `${options.replicas} replicas need nats-server ${productionFloor} or newer; this one is ${bus.features.version}`,
     );
   }
-  await refuseRestoring(bus, cluster);
+  await refuseLog(bus, cluster, options);
   const wanted = [
     logConfig(bus, cluster, options),
     snapshotsConfig(bus, cluster, options),
@@ -99,26 +103,28 @@ export async function ensureStreams(bus: Bus, cluster: string, options: EnsureOp
     }
     ensured.push(result);
   }
+  // Marked now: what a controller began until then is found here, and what it begins from now on it does not lead.
+  if (options.restores === true) await refuseLog(bus, cluster, options);
   return ensured;
 }
 
-/**
- * Marks the log as one into which a backup is being written, or no longer. No controller starts on one that is marked and
- * not empty: it would take a part of the backup for all of it. Rejects with JETSTREAM_ERROR.
- */
-export async function markRestoring(bus: Bus, cluster: string, isRestoring: boolean): Promise<void> {
-  const { stream, eventAll, restoring } = subjectsOf(cluster);
-  const { config } = await apiCall<StreamInfo>(bus, `STREAM.INFO.${stream}`, undefined, apiMs);
-  const marked = { ...config, subjects: isRestoring ? [eventAll, restoring] : [eventAll] };
-  await apiCall<StreamInfo>(bus, `STREAM.UPDATE.${stream}`, marked, apiMs);
+/** Nobody but a restore touches a log that is marked, and a restore none in which there is anything. */
+async function refuseLog(bus: Bus, cluster: string, { restores = false }: EnsureOptions): Promise<void> {
+  const { stream } = subjectsOf(cluster);
+  const found = await apiResult<StreamInfo>(bus, `STREAM.INFO.${stream}`, undefined, apiMs);
+  if (!("ok" in found)) return;
+  const { config, state } = found.ok;
+  if (restores && !isLed(found.ok)) throw new SwainError("JETSTREAM_ERROR", `stream ${stream} has no leader`);
+  if (restores && state.last_seq === 0) return;
+  refuseMarked(stream, config);
+  if (restores) throw new SwainError("LOG_NOT_EMPTY", `stream ${stream} ends at sequence ${state.last_seq}`);
 }
 
-async function refuseRestoring(bus: Bus, cluster: string): Promise<void> {
-  const { stream, restoring } = subjectsOf(cluster);
-  const found = await apiResult<StreamInfo>(bus, `STREAM.INFO.${stream}`, undefined, apiMs);
-  if (!("ok" in found) || found.ok.state.last_seq === 0) return;
-  if ((found.ok.config["subjects"] as readonly string[] | undefined)?.includes(restoring) !== true) return;
-  throw new SwainError("LOG_INCOMPLETE", `a restore into stream ${stream} did not end: delete it and restore again`);
+/** Takes the mark away: all of the backup is in the log. Rejects with TIMEOUT or JETSTREAM_ERROR. */
+export async function unmarkLog(bus: Bus, cluster: string): Promise<void> {
+  const { stream, eventAll } = subjectsOf(cluster);
+  const { config } = await apiCall<StreamInfo>(bus, `STREAM.INFO.${stream}`, undefined, apiMs);
+  await apiCall<StreamInfo>(bus, `STREAM.UPDATE.${stream}`, { ...config, subjects: [eventAll] }, apiMs);
 }
 
 /**
@@ -151,7 +157,7 @@ function logConfig(bus: Bus, cluster: string, options: EnsureOptions): Config {
     ...common(bus, cluster, options),
     name: names.stream,
     description: `The log of the Swain cluster ${cluster}: every change, in order. Only the leading controller writes.`,
-    subjects: [names.eventAll],
+    subjects: options.restores === true ? [names.eventAll, names.restoring] : [names.eventAll],
     max_bytes: options.logBytes ?? defaultLogBytes,
     max_msg_size: recordBytes,
     max_msgs_per_subject: -1,
@@ -259,6 +265,8 @@ function changes(bus: Bus, current: Config, wanted: Config): Config | undefined 
     // Servers and people keep their own entries there.
     next["metadata"] = { ...(current["metadata"] as Config | undefined), ...(wanted["metadata"] as Config) };
   }
+  // A restore has begun since this was looked for.
+  if (isMarked(current)) next["subjects"] = current["subjects"];
   if (!featuresOf(bus.features.version).editMaxConsumers) next["max_consumers"] = current["max_consumers"];
   const differs = Object.keys(wanted).some((field) => !same(current[field], next[field]));
   return differs ? next : undefined;

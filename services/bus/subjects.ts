@@ -14,7 +14,7 @@ export function subjectsOf(cluster: string) {
       `${root}.event.${kind}.${namespace ?? "_"}.${name}.${verb}`,
     eventBatch: `${root}.event.cluster._.${cluster}.batch`,
     eventAll: `${root}.event.>`,
-    /** Of the log while a backup is written into it. Nobody publishes on it. */
+    /** Of the log while a backup is written into it (`restoring.ts`). Nobody publishes on it. */
     restoring: `${root}.restoring`,
     feed: (namespace: string | undefined, kind: string, name: string, verb: string): string =>
       `${root}.feed.${namespace ?? "_"}.${kind}.${name}.${verb}`,
@@ -86,6 +86,9 @@ export function snapshotPartOf(subject: string): { id: string; part: string } {
   const [, , , id = "", part = ""] = subject.split(".");
   return { id, part };
 }
+
+/** True for the subject `restoring` of any cluster. */
+export const isRestoring = (subject: string): boolean => /^swain\.[^.]+\.restoring$/.test(subject);
 
 /** The token's id in `swain.c.join.ask.<id>`. */
 export function tokenIdOf(subject: string): string {

@@ -2,6 +2,7 @@
 // starts no containers and listens on no port of its own. main.ts runs it on real adapters, a simulation on its own.
 import { sleep } from "../kernel/clock.ts";
 import { SwainError, asSwainError } from "../kernel/errors.ts";
+import type { Code } from "../kernel/errors.ts";
 import type { Insight, Observed } from "../kernel/insight.ts";
 import type { Running } from "../kernel/running.ts";
 import { BeatWatch } from "./beats.ts";
@@ -20,6 +21,8 @@ import type { TermEnd } from "./term/writer.ts";
 
 /** Before the next try after the log gave no answer. */
 const retryMs = 1000;
+/** What ends by itself; a restore, too, takes the log with whoever followed it before. */
+const passing: ReadonlySet<Code> = new Set(["TIMEOUT", "JETSTREAM_ERROR", "LOG_RESTORING"]);
 /** Of many foreign records only one in this time is worth a line. */
 const foreignLogMs = 1000;
 
@@ -50,7 +53,8 @@ export class Controller implements Running, Observed {
 
   /**
    * Reads the log to its end and begins to follow it. `ensureStreams` has been called. Rejects with TIMEOUT,
-   * JETSTREAM_ERROR, LOG_INCOMPLETE when neither log nor snapshots tell the state or the log alone is gone, or LOG_UNKNOWN_EVENT when the log is newer than this version.
+   * JETSTREAM_ERROR, LOG_INCOMPLETE when neither log nor snapshots tell the state or the log alone is gone, LOG_RESTORING while a backup is
+   * being written into it, or LOG_UNKNOWN_EVENT when the log is newer than this version.
    */
   static async start(context: Context): Promise<Controller> {
     const ledger = await foldedLedger(context);
@@ -125,8 +129,8 @@ export class Controller implements Running, Observed {
       if (error instanceof LogReplaced || this.stopping.signal.aborted) throw error;
       if (code === "LOG_UNKNOWN_EVENT") await this.idle();
       else if (code === "LOG_UNKNOWN") this.mustRefold = true;
-      else if (code === "TIMEOUT" || code === "JETSTREAM_ERROR") {
-        this.context.log.warn("the log does not answer", { code, message });
+      else if (passing.has(code)) {
+        this.context.log.warn("the log cannot be followed or led now", { code, message });
         await sleep(this.context.clock, retryMs, this.stopping.signal);
         this.beats.heard();
       } else throw error;

@@ -22,12 +22,14 @@ export type Election =
 /**
  * Stands once. The ledger must be owned by the caller: nobody else may fold meanwhile. Reading the log may take its time;
  * when that is over and `isLed`, nobody is missing.
- * Throws what `Ledger.catchUp` throws, and LOG_INCOMPLETE where the log is empty and something else is left of a cluster.
+ * Throws what `Ledger.catchUp` throws, also after its election is in the log, and LOG_INCOMPLETE where that is empty and something else is left of
+ * a cluster.
  */
 export async function stand(context: Context, ledger: Ledger, isLed: () => boolean): Promise<Election> {
   const { epoch } = ledger.state;
   const since = momentOf(context.clock);
-  const tail = await ledger.catchUp(context.bus.log(context.subjects.stream));
+  const log = context.bus.log(context.subjects.stream);
+  const tail = await ledger.catchUp(log);
   await refuseRemains(context, ledger);
   if (ledger.state.epoch !== epoch || isLed()) return { kind: "lost" };
   const appender = new Appender(context, ledger, tail, since);
@@ -38,6 +40,8 @@ export async function stand(context: Context, ledger: Ledger, isLed: () => boole
     return (last = draft(context, ledger, expected));
   });
   if (settled.kind === "committed" && last !== undefined && before !== undefined) {
+    // A restore that began since may have taken the log for empty. One that begins later finds the election.
+    await log.tail();
     return { kind: "won", appender, event: last.event, sequence: settled.sequence, before };
   }
   if (settled.kind === "committed" || settled.kind === "tooLarge") return { kind: "unsettled" };

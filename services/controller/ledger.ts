@@ -58,8 +58,8 @@ export class Ledger {
 
   /**
    * Folds all up to the log's tail, or to `upTo` if that is before it, and returns where that is.
-   * Throws LOG_UNKNOWN when what was folded before, or what follows it, is not in the log any more, and what `fold` throws;
-   * TIMEOUT, JETSTREAM_ERROR.
+   * Throws LOG_UNKNOWN when what was folded before, or what follows it, is not in the log any more, LOG_RESTORING when it may be a part of
+   * a backup, and what `fold` throws; TIMEOUT, JETSTREAM_ERROR.
    */
   async catchUp(log: LogStore, upTo = Infinity): Promise<number> {
     await this.confirm(log);
@@ -76,7 +76,7 @@ export class Ledger {
         }
       };
       await log.read(from, onRecord, upTo);
-      // Records cut away while they were read are missing, or would have been folded over in silence.
+      // Records cut away while they were read are missing, or would have been folded over in silence. A restore may have begun meanwhile, too.
       const { first } = await log.tail();
       if (first > from)
         throw new SwainError("LOG_UNKNOWN", `the log begins at ${first} now, and was read from ${from} on`);

@@ -44,7 +44,7 @@ const retry: Backoff = { firstMs: 100, maxMs: 2000, factor: 2 };
 
 /**
  * Starts a controller; resolves when it follows the log or leads. Rejects with NATS_DENIED, BUS_CLOSED, SERVER_TOO_OLD,
- * JETSTREAM_ERROR, TIMEOUT, LOG_INCOMPLETE or LOG_UNKNOWN_EVENT.
+ * JETSTREAM_ERROR, TIMEOUT, LOG_INCOMPLETE, LOG_RESTORING or LOG_UNKNOWN_EVENT.
  */
 export async function startController(options: ControllerOptions): Promise<Running & Observed> {
   const { cluster, id, creds, signal } = options;

@@ -11,7 +11,7 @@ import type { SnapshotPorts } from "./snapshot/store.ts";
 const lookedAt: readonly BucketName[] = ["nodes", "desired", "endpoints", "workloads", "pods"];
 
 /**
- * Rejects with LOG_INCOMPLETE where the log is empty, or holds nothing that a leader wrote, and something else is left of a cluster; with TIMEOUT or
+ * Rejects with LOG_INCOMPLETE where the log is empty, or holds nothing that a leader wrote, and something else is left of a cluster; with LOG_RESTORING, TIMEOUT or
  * JETSTREAM_ERROR where that cannot be told. The ledger has been brought up to the log's tail.
  */
 export async function refuseRemains(ports: SnapshotPorts, ledger: Ledger): Promise<void> {

@@ -4,14 +4,14 @@
 import type { Event } from "../../schemas/generated/types.ts";
 import { limits } from "../bus/limits.ts";
 import type { Bus, LogStore } from "../bus/port.ts";
-import { ensureStreams, markRestoring } from "../bus/streams.ts";
+import { ensureStreams, unmarkLog } from "../bus/streams.ts";
 import { subjectsOf } from "../bus/subjects.ts";
 import type { State } from "../core/model.ts";
 import { Decoder } from "../core/snapshot/decode.ts";
 import { encodeState } from "../core/snapshot/encode.ts";
 import type { Clock } from "../kernel/clock.ts";
 import { sleep } from "../kernel/clock.ts";
-import { SwainError } from "../kernel/errors.ts";
+import { asSwainError, SwainError } from "../kernel/errors.ts";
 import type { Ids } from "../kernel/ids.ts";
 import type { Packing } from "../kernel/packing.ts";
 import { version } from "../kernel/version.ts";
@@ -59,8 +59,9 @@ const listenMs = 3 * limits.leaderBeatMs;
 const filler = new TextEncoder().encode('{"filler":true}');
 
 /**
- * Throws CONTROLLER_RUNS, LOG_NOT_EMPTY, LOG_INCOMPLETE after one that did not end, OTHER_CLUSTER, BACKUP_BROKEN when the parts make no
- * log, LOG_UNKNOWN_EVENT, and what an append throws: then the log is written in part and has to be deleted before the next try.
+ * Throws CONTROLLER_RUNS, LOG_NOT_EMPTY, LOG_RESTORING after one that was broken off when something was written, OTHER_CLUSTER, BACKUP_BROKEN
+ * when the parts make no log, LOG_UNKNOWN_EVENT, and what an append throws. Whatever it throws once the log is marked, nobody leads that until
+ * a restore came to its end: the next goes on in an empty log, and one that was written in part has to be deleted before.
  */
 export async function restoreLog(
   ports: RestorePorts,
@@ -70,15 +71,9 @@ export async function restoreLog(
   const { bus, cluster, clock } = ports;
   const subjects = subjectsOf(cluster);
   await refuseLeader(ports);
-  await ensureStreams(bus, cluster, { replicas: 1 });
-  const log = bus.log(subjects.stream);
-  const { last } = await log.tail();
-  if (last !== 0) {
-    throw new SwainError("LOG_NOT_EMPTY", `stream ${subjects.stream} ends at sequence ${last}`);
-  }
+  await ensureStreams(bus, cluster, { replicas: 1, restores: true });
   if (!options.force) await refuseOther({ ...ports, subjects }, cluster, options.of.uid);
-  await markRestoring(bus, cluster, true);
-  const writer = new LogWriter({ ...ports, subjects }, log);
+  const writer = new LogWriter({ ...ports, subjects }, bus.log(subjects.stream));
   const decoder = new Decoder();
   let lines = 0;
   for await (const part of parts) {
@@ -96,7 +91,7 @@ export async function restoreLog(
   const uid = options.of.name === cluster ? state.clusterUid : ports.ids.next();
   const event = beginning(ports, ledger, uid, writer.tail, Math.round(clock.wall()));
   await writer.append(subjects.eventBatch, encodeEvent(event));
-  await markRestoring(bus, cluster, false);
+  await unmarkLog(bus, cluster);
   if (state.logId !== event.logId) throw new SwainError("INTERNAL", "the new log was not begun");
   return { logId: state.logId, parent: state.parents.at(-1) ?? "", sequence: writer.tail, pods: state.pods.size };
 }
@@ -148,8 +143,17 @@ class LogWriter {
   async append(subject: string, data: Uint8Array): Promise<void> {
     const messageId = `restore-${this.ports.ids.next()}`;
     const options = { expectedSequence: this.tail, messageId, timeoutMs: limits.settleMs };
-    this.tail = await this.log.append(subject, data, options);
+    this.tail = await this.log.append(subject, data, options).catch((error: unknown) => {
+      throw asSwainError(error).code === "APPEND_CONFLICT" ? this.interrupted() : error;
+    });
     if (this.tail > this.ledger.state.sequence) this.ledger.fold(this.tail, data);
+  }
+
+  /** Most likely a controller, which does not lead what it wrote into (`stand`). */
+  private interrupted(): SwainError {
+    const { stream } = this.ports.subjects;
+    const message = `somebody else wrote into stream ${stream} behind sequence ${this.tail}: delete it before the backup is restored again`;
+    return new SwainError("CONTROLLER_RUNS", message);
   }
 }
 

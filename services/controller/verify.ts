@@ -71,8 +71,8 @@ const needed = 2;
 const tries = 5;
 
 /**
- * Verifies until log and KV agree, or the tries are used up. Rejects with TIMEOUT, JETSTREAM_ERROR, LOG_INCOMPLETE or
- * LOG_UNKNOWN_EVENT.
+ * Verifies until log and KV agree, or the tries are used up. Rejects with TIMEOUT, JETSTREAM_ERROR, LOG_INCOMPLETE,
+ * LOG_RESTORING or LOG_UNKNOWN_EVENT.
  */
 export async function verifyState(ports: VerifyPorts): Promise<Verification> {
   for (let attempt = 1; ; attempt++) {

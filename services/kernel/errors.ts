@@ -89,6 +89,11 @@ export const errorKinds = {
     false,
     "Restore into a fresh store; or, if nothing in it is needed, delete the stream with `nats stream rm` and stop all controllers first.",
   ),
+  LOG_RESTORING: kind(
+    1,
+    false,
+    "Wait until `swain restore` has ended. Where it was broken off, restore again; if there is anything in the log's stream by then, delete that first with `nats stream rm`. Pods and proxies go on meanwhile.",
+  ),
   CONTROLLER_RUNS: kind(1, false, "Stop all controllers of the cluster, then restore; start them afterwards."),
   BACKUP_BROKEN: kind(2, false, "Use another backup, or make this one again; nothing was written."),
   OTHER_CLUSTER: kind(2, false, "Name the right cluster with --cluster, or restore a copy of it with --force."),

@@ -22,11 +22,12 @@ export const meanings: Readonly<Partial<Record<Code, string>>> = {
   SERVER_TOO_OLD: "The NATS server lacks what is needed.",
   LOG_FULL: "The log has used up its room.",
   LOG_UNKNOWN: "The log on the bus is not the one that was followed until now.",
+  LOG_RESTORING: "A backup is being written into the log, or that was broken off: nobody else reads or leads it.",
   LOG_FOREIGN: "A record in the log was not written by a leader.",
   LOG_UNKNOWN_EVENT: "The log holds an event that only a newer version understands.",
   LOG_CUT: "The log's older events were cut away, so they cannot be listed.",
   LOG_INCOMPLETE:
-    "The log's beginning is cut away and no snapshot stands in for it, an event is missing in its middle, it is empty while snapshots or buckets hold what it said, or a restore into it did not end.",
+    "The log's beginning is cut away and no snapshot stands in for it, an event is missing in its middle, or it is empty while snapshots or buckets hold what it said.",
   SNAPSHOT_MISSING: "The log's beginning is cut away, and fewer than two good snapshots stand in for it.",
   SNAPSHOT_FAILED: "A snapshot of the log could not be made.",
   SNAPSHOT_BROKEN: "A snapshot of the log cannot be used: it is damaged, or does not belong to the log.",

@@ -1,7 +1,7 @@
 // What the streams of a cluster are made with, and what a full or a foreign server says.
 import { afterEach, expect, it } from "vitest";
 import type { Bus } from "../../services/bus/port.ts";
-import { ensureStreams } from "../../services/bus/streams.ts";
+import { ensureStreams, unmarkLog } from "../../services/bus/streams.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
 import { connectTo } from "../support/bus.ts";
 import { codeOf, fresh, waitMs } from "../support/bus-world.ts";
@@ -80,6 +80,56 @@ describeServers("the streams", (binary) => {
     const [log] = await ensureStreams(bus, "test", { replicas: 1, logBytes: 1024 * 1024 });
     expect(log).toMatchObject({ outcome: "updated", maxBytes: 2 * 1024 * 1024 });
     expect((await config(names.stream))["description"]).toBe(before["description"]);
+  });
+
+  it("are marked for a restore, which nobody else takes away: the log is refused to all but another restore while empty", async () => {
+    await open();
+    const subjects = async () => (await config(names.stream))["subjects"];
+    const mark = () => ensureStreams(bus, "test", { replicas: 1, restores: true });
+    await ensureStreams(bus, "test", { replicas: 1 });
+    // A restore begins while a controller that has looked brings the settings up to date.
+    let begun = false;
+    const request: Bus["request"] = async (...args) => {
+      const answer = await bus.request(...args);
+      if (!begun) {
+        begun = true;
+        await mark();
+        await api(`STREAM.UPDATE.${names.stream}`, { ...(await config(names.stream)), description: "mine" });
+      }
+      return answer;
+    };
+    const [log] = await ensureStreams(Object.create(bus, { request: { value: request } }) as Bus, "test", {
+      replicas: 1,
+    });
+    expect(log?.outcome).toBe("updated");
+    expect(await subjects()).toEqual([names.eventAll, names.restoring]);
+
+    const tail = () => codeOf(bus.log(names.stream).tail());
+    expect(await codeOf(ensureStreams(bus, "test", { replicas: 1 }))).toBe("LOG_RESTORING");
+    expect(await tail()).toBe("LOG_RESTORING");
+    await mark();
+    await append(10, 0);
+    expect(await tail()).toBe("LOG_RESTORING");
+    expect(await codeOf(mark())).toBe("LOG_RESTORING");
+    expect(await subjects()).toEqual([names.eventAll, names.restoring]);
+    await unmarkLog(bus, "test");
+    expect(await tail()).toBe("none");
+    expect(await codeOf(mark())).toBe("LOG_NOT_EMPTY");
+    expect(await subjects()).toEqual([names.eventAll]);
+  });
+
+  it("are not marked for a restore in silence where a controller writes a moment before", async () => {
+    await open();
+    await ensureStreams(bus, "test", { replicas: 1 });
+    let written = 0;
+    const request: Bus["request"] = async (...args) => {
+      const answer = await bus.request(...args);
+      if (written === 0) written = await append(10, 0);
+      return answer;
+    };
+    const via = Object.create(bus, { request: { value: request } }) as Bus;
+    expect(await codeOf(ensureStreams(via, "test", { replicas: 1, restores: true }))).toBe("LOG_RESTORING");
+    expect(written).toBe(1);
   });
 
   it("are not made with replicas on a server below the production floor", async () => {

@@ -12,6 +12,8 @@ export class ScriptedLog implements LogStore {
   readonly sent: { expected: number; data: Uint8Array }[] = [];
   faults: Fault[] = [];
   getFaults: Code[] = [];
+  /** A backup is being written into it. */
+  isMarked = false;
 
   async append(_subject: string, data: Uint8Array, options: { expectedSequence: number }): Promise<number> {
     const expected = options.expectedSequence;
@@ -28,6 +30,7 @@ export class ScriptedLog implements LogStore {
   }
 
   async tail(): Promise<LogTail> {
+    if (this.isMarked) throw new SwainError("LOG_RESTORING", "as told");
     return { first: 1, last: this.records.length, replicas: 1, heardAgoMs: 0 };
   }
 

@@ -393,6 +393,21 @@ describe("an election", () => {
     expect(ledger.state.leader).toBe("c2");
   });
 
+  it("is not held where a restore has begun, and not won where one begins before its append is in", async () => {
+    log.isMarked = true;
+    await expect(stand(context, ledger, () => false)).rejects.toMatchObject({ code: "LOG_RESTORING" });
+    expect(log.sent).toEqual([]);
+    log.isMarked = false;
+    log.faults = [
+      (at, data, expected) => {
+        at.isMarked = true;
+        return at.store(data, expected);
+      },
+    ];
+    await expect(stand(context, ledger, () => false)).rejects.toMatchObject({ code: "LOG_RESTORING" });
+    expect(log.records).toHaveLength(1);
+  });
+
   it("looks for nothing but a log where there is one", async () => {
     await elected();
     load = () => expect.fail("a bucket is loaded");
