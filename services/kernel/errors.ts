@@ -112,7 +112,7 @@ export const errorKinds = {
   LOG_INCOMPLETE: kind(
     1,
     false,
-    "While a controller leads, `swain state rebuild` has it write down all it knows. Else, with a file of `swain backup` at hand, delete the log stream and bring the cluster back with `swain restore FILE`; pods and proxies go on meanwhile. To begin anew without one, delete all streams of the cluster: SWAIN_<cluster>_… and KV_swain_<cluster>_….",
+    "While a controller leads, `swain state rebuild` has it write down all it knows. Else, with a file of `swain backup` at hand, delete the log stream and bring the cluster back with `swain restore FILE` (with `swain up --restore FILE` where that runs the server); pods and proxies go on meanwhile. To begin anew without one, delete all streams of the cluster: SWAIN_<cluster>_… and KV_swain_<cluster>_….",
   ),
   SNAPSHOT_MISSING: kind(
     1,
