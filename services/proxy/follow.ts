@@ -38,6 +38,8 @@ export class Follower {
   private reloadAt = Infinity;
   /** Loads asked for anew, of those that followed each other closely. */
   private reloads = 0;
+  /** Loads asked for anew in a row because something was told that they do not reach up to. */
+  private confirms = 0;
   private reloadedAt = -Infinity;
   private loadedEmpty = false;
   private saidAt = -Infinity;
@@ -127,7 +129,9 @@ export class Follower {
       this.reloads = 0;
       this.ports.log.warn("following another log from here on", { before, now: this.table.logId });
     }
-    if (this.table.hasUnconfirmed) this.reloadLater(this.paceMs());
+    // At a pace of its own: values of another log that come then are not to wait longer for it.
+    if (this.table.hasUnconfirmed) this.reloadLater(delayMs(otherLog, this.confirms), true);
+    else this.confirms = 0;
     void this.confirmGone(keys).finally(() => this.events.loaded());
   }
 
@@ -170,7 +174,7 @@ export class Follower {
   }
 
   /** Values of another log count once a full load tells them; so one is asked for, at a falling pace while they go on. */
-  private reloadLater(waitMs: number): void {
+  private reloadLater(waitMs: number, isConfirming = false): void {
     const { clock } = this.ports;
     const at = clock.mono() + waitMs;
     if (this.cancelReload !== undefined && this.reloadAt <= at) return;
@@ -178,7 +182,8 @@ export class Follower {
     this.reloadAt = at;
     this.cancelReload = clock.after(waitMs, () => {
       this.cancelReload = undefined;
-      this.reloads += 1;
+      if (isConfirming) this.confirms += 1;
+      else this.reloads += 1;
       this.reloadedAt = clock.mono();
       this.watch();
     });

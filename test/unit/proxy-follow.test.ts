@@ -179,3 +179,28 @@ it("takes what a log says that lost its end again and again as soon as the first
   expect(table.appliedOf("default/web")).toEqual({ head: 0, 0: 5 });
   follower.stop();
 });
+
+it("follows another log as soon, however often it has looked for what the bucket lost", async () => {
+  const world = await SimWorld.open();
+  const { bus } = await world.client();
+  const { bus: proxy, clock } = await world.client();
+  const bucket = bus.bucket(names.buckets.endpoints);
+  const put = (logId: string): Promise<number[]> =>
+    world.time.until(Promise.all(keys.map((key) => bucket.put(key, shard(logId), 0))));
+  await put("a");
+  const table = new EndpointTable();
+  const events = { changed: () => {}, loaded: () => {} };
+  const follower = new Follower({ clock, bus: proxy, log: silent }, "test", undefined, table, events);
+  await world.time.pass(slackMs);
+  expect(table.logId).toBe("a");
+  world.server.wipe();
+  await world.ensure();
+  world.server.dropConsumers();
+  // It has read the empty bucket, and twice more.
+  await world.time.pass(20_000);
+  expect(table.partsOf("default/web").size).toBe(1);
+  await put("b");
+  await world.time.pass(proxyLimits.otherLogFirstMs + slackMs);
+  expect(table.logId).toBe("b");
+  follower.stop();
+});
