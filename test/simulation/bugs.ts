@@ -143,8 +143,8 @@ export const bugs: readonly Bug[] = [
   {
     name: "drained before proxies acked",
     file: "core/plan/drain",
-    find: "if (elapsed < limits.proxyAckMs) {",
-    replace: "if (elapsed < 0) {",
+    find: "if (wait > 0)",
+    replace: "if (wait > Infinity)",
     invariants: ["7"],
     hours: 0.25,
   },

@@ -8,6 +8,10 @@ import type { Carried } from "./world/network.ts";
 
 /** A proxy with which, and with what it heard of, nothing was wrong for this long is heard, and hears. */
 const cleanMs = 15_000;
+/** From one leader to the next nobody's connections are cut; one that hears nobody, and does not know it, may take proxies for gone. */
+const followed: ReadonlySet<string> = new Set(["kill", "stop", "pause", "wipe", "upgrade", "resign"]);
+/** Between the time in the event that stops a pod and the moment in which it is in the log. */
+const writtenMs = 1000;
 
 type PodItem = Extract<EventItem, { kind: "pod" }>;
 
@@ -57,10 +61,10 @@ export class Serving {
     if (item.verb !== "drained") return;
     const pod = state.pods.get(key);
     if (item.reason === "DRAINED" && pod !== undefined) {
-      const waited = state.time - pod.since;
-      // A leader whose clock is behind the one before it counts the time of its own term: event times say nothing then.
+      // Clocks of leaders may differ, so event times say nothing.
+      const waited = Math.round(this.now() - (this.leftAt.get(key) ?? -Infinity));
       const timeout = parseDurationMs(state.workloads.get(pod.workload)?.spec.drainTimeout ?? "10s");
-      if (waited >= 0 && waited < timeout) {
+      if (waited < timeout - writtenMs) {
         this.ends(key, `event ${sequence}: ${key} is drained after ${waited} ms of ${timeout}`);
       }
     }
@@ -71,8 +75,9 @@ export class Serving {
   private ends(key: Key, what: string): void {
     const leftAt = this.leftAt.get(key);
     if (leftAt === undefined) return;
-    const isClean = (place: string): boolean => this.troubles.isClean(place, cleanMs + this.now() - leftAt);
-    if (!["bus", ...controllerNames].every(isClean)) return;
+    const ms = cleanMs + this.now() - leftAt;
+    const isClean = (place: string): boolean => this.troubles.isClean(place, ms);
+    if (!isClean("bus") || !controllerNames.every((name) => this.troubles.isClean(name, ms, followed))) return;
     const open = this.carriedTo(key).filter(({ proxy, since }) => since < leftAt && isClean(proxy));
     if (open.length === 0) return;
     this.violate(`${what} while ${open[0]?.proxy} carries ${open.length} requests to it`);

@@ -57,9 +57,13 @@ describe("a pod of a service", () => {
 
   describe("that drains", () => {
     let key: string;
+    const stopping = () => {
+      const { namespace, name } = cluster.state.pods.get(key)!;
+      const why = { reason: "SCALED", message: "" } as const;
+      return { kind: "pod", verb: "stopping", namespace, name, drain: true, ...why } as const;
+    };
     const drained = (ms: number): void => {
       now += ms;
-      cluster.state.time = cluster.state.pods.get(key)!.since + ms;
       const { namespace, name } = cluster.state.pods.get(key)!;
       const item = { kind: "pod", verb: "drained", namespace, name, reason: "DRAINED", message: "" } as const;
       serving.onPod(cluster.state, item, key, 7);
@@ -69,33 +73,41 @@ describe("a pod of a service", () => {
       cluster.converge();
       key = cluster.pods()[0]!.key;
       cluster.apply(workloadManifest("web", { replicas: 0, drainTimeout: "10s" }));
-      const { namespace, name } = cluster.state.pods.get(key)!;
-      const item = {
-        kind: "pod",
-        verb: "stopping",
-        namespace,
-        name,
-        drain: true,
-        reason: "SCALED",
-        message: "",
-      } as const;
-      serving.onPod(cluster.state, item, key, 6);
+      serving.onPod(cluster.state, stopping(), key, 6);
     });
 
     it("is blamed for what was open before and still is", () => {
       carried = [{ proxy: "p1", since: now - 1 }];
-      drained(9000);
-      expect(said).toEqual([`event 7: ${key} is drained after 9000 ms of 10000 while p1 carries 1 requests to it`]);
+      drained(8000);
+      expect(said).toEqual([`event 7: ${key} is drained after 8000 ms of 10000 while p1 carries 1 requests to it`]);
+    });
+
+    it("is blamed also where leaders died meanwhile, and not where one could not hear", () => {
+      carried = [{ proxy: "p1", since: now - 1 }];
+      troubles.begin("c1", "kill")();
+      troubles.begin("c2", "pause")();
+      drained(8000);
+      expect(said).toHaveLength(1);
+      serving.onPod(cluster.state, stopping(), key, 8);
+      carried = [{ proxy: "p1", since: now - 1 }];
+      troubles.begin("c2", "cutDown")();
+      drained(8000);
+      expect(said).toHaveLength(1);
     });
 
     it("is not where nothing is open, or came later, or the timeout is over, or the proxy may not have been heard", () => {
+      const again = (since: number): void => {
+        serving.onPod(cluster.state, stopping(), key, 8);
+        carried = [{ proxy: "p1", since }];
+      };
+      drained(8000);
+      again(now + 1);
+      drained(8000);
+      again(0);
       drained(9000);
-      carried = [{ proxy: "p1", since: now + 1 }];
-      drained(9000);
-      carried = [{ proxy: "p1", since: 0 }];
-      drained(10_000);
+      again(0);
       troubles.begin("p1", "pause")();
-      drained(9000);
+      drained(8000);
       expect(said).toEqual([]);
     });
   });
