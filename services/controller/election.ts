@@ -1,6 +1,7 @@
 // Standing for election: catch up to the log's tail and append `leader.elected`, stating the sequence expected. Whoever
 // gets that sequence leads; no clock and no lease is involved.
 import type { Event, EventItem } from "../../schemas/generated/types.ts";
+import { asSwainError, SwainError } from "../kernel/errors.ts";
 import { Appender, momentOf } from "./append.ts";
 import type { Draft } from "./append.ts";
 import type { Ledger } from "./ledger.ts";
@@ -29,7 +30,11 @@ export async function stand(context: Context, ledger: Ledger, isLed: () => boole
   const { epoch } = ledger.state;
   const since = momentOf(context.clock);
   const log = context.bus.log(context.subjects.stream);
-  const tail = await ledger.catchUp(log);
+  const tail = await ledger.catchUp(log).catch((error: unknown) => {
+    const { code, message } = asSwainError(error);
+    // What was missed while it was followed may have been cut away: a snapshot stands in for it then.
+    throw code === "LOG_INCOMPLETE" ? new SwainError("LOG_UNKNOWN", message) : error;
+  });
   await refuseRemains(context, ledger);
   if (ledger.state.epoch !== epoch || isLed()) return { kind: "lost" };
   const appender = new Appender(context, ledger, tail, since);

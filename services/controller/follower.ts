@@ -44,9 +44,7 @@ export class Follower {
       try {
         this.ledger.fold(record.sequence, record.data);
       } catch (error) {
-        const known = asSwainError(error);
-        // What is missing may have been cut away: a snapshot stands in for it then.
-        this.block(known.code === "LOG_INCOMPLETE" ? new SwainError("LOG_UNKNOWN", known.message) : known);
+        this.block(asSwainError(error));
       }
       if (state.epoch !== epoch) this.events.onElected();
     };

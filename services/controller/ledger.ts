@@ -19,6 +19,8 @@ export class Ledger {
   private acceptedAt: number | undefined;
   /** The first of some records that are not there, until it is known what they were. */
   private missing: number | null = null;
+  /** A record behind them that shows that one of them was an event, unless a later one extends the chain. */
+  private broken: number | null = null;
 
   /** With a clock it notes when events are folded. */
   constructor(onForeign: (sequence: number) => void, state: State = emptyState(), clock?: Clock) {
@@ -32,20 +34,17 @@ export class Ledger {
     return this.acceptedAt;
   }
 
-  /**
-   * Folds one record. Throws LOG_UNKNOWN_EVENT when it is of this log but of a type this version does not know, LOG_INCOMPLETE when
-   * an event before it is missing: it was deleted, or lost with a part of a damaged file. Strays may be missing.
-   */
+  /** Folds one record. Throws LOG_UNKNOWN_EVENT when it is of this log but of a type this version does not know. */
   fold(sequence: number, data: Uint8Array): Folded {
     const event = parseJson(data);
     const follows = this.state.sequence + 1;
     if (follows > 1 && sequence > follows) this.missing ??= follows;
     const { outcome, touched } = foldRecord(this.state, { sequence, event });
     if (outcome === "accepted") {
-      this.missing = null;
+      this.missing = this.broken = null;
       this.acceptedAt = this.clock?.mono();
     }
-    if (this.missing !== null && breaksChain(this.state, sequence, event)) throw incomplete(this.missing, sequence);
+    if (this.missing !== null && breaksChain(this.state, this.missing, sequence, event)) this.broken ??= sequence;
     if (outcome === "foreign") this.onForeign(sequence);
     if (outcome === "unknown") {
       throw new SwainError(
@@ -58,8 +57,9 @@ export class Ledger {
 
   /**
    * Folds all up to the log's tail, or to `upTo` if that is before it, and returns where that is.
-   * Throws LOG_UNKNOWN when what was folded before, or what follows it, is not in the log any more, LOG_RESTORING when it may be a part of
-   * a backup, and what `fold` throws; TIMEOUT, JETSTREAM_ERROR.
+   * Throws LOG_UNKNOWN when what was folded before, or what follows it, is not in the log any more, LOG_INCOMPLETE when an event is missing
+   * between others, deleted or lost with a part of a damaged file (strays may be), LOG_RESTORING when it may be a part of a backup, and
+   * what `fold` throws; TIMEOUT, JETSTREAM_ERROR.
    */
   async catchUp(log: LogStore, upTo = Infinity): Promise<number> {
     await this.confirm(log);
@@ -84,6 +84,7 @@ export class Ledger {
       // So would others than those before them, had the log lost its end meanwhile and grown again.
       await this.confirm(log);
     }
+    if (this.missing !== null && this.broken !== null) throw incomplete(this.missing, this.broken);
     // Records may be missing at the very end (deleted by hand): what counts for the next append is the tail.
     return Math.max(last, this.state.sequence);
   }

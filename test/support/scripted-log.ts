@@ -12,6 +12,8 @@ export class ScriptedLog implements LogStore {
   readonly sent: { expected: number; data: Uint8Array }[] = [];
   faults: Fault[] = [];
   getFaults: Code[] = [];
+  /** Sequences of records that are not there any more. */
+  readonly missing = new Set<number>();
   /** A backup is being written into it. */
   isMarked = false;
 
@@ -43,6 +45,7 @@ export class ScriptedLog implements LogStore {
 
   async read(from: number, onRecord: (record: LogRecord) => void, upTo = Infinity): Promise<void> {
     for (const [index, data] of this.records.entries()) {
+      if (this.missing.has(index + 1)) continue;
       if (index + 1 >= from && index < upTo) onRecord({ sequence: index + 1, subject: "s", data, time: 0 });
     }
   }

@@ -80,9 +80,15 @@ export function extendsChain(state: State, sequence: number, value: unknown): bo
   return isOfTerm(state, sequence, value) && (value as Partial<Event>).prev === state.lastEventId;
 }
 
-/** True for one that would, if only it followed the last event: where a record is missing before it, that was an event. */
-export function breaksChain(state: State, sequence: number, value: unknown): boolean {
-  return state.logId !== "" && isOfTerm(state, sequence, value) && !extendsChain(state, sequence, value);
+/**
+ * True for one that shows that an event is missing, where records from `missing` up to it are: it would extend the chain if only it
+ * followed the last event, or is of a term that began there. A copy of an event may look like the first; what follows tells.
+ */
+export function breaksChain(state: State, missing: number, sequence: number, value: unknown): boolean {
+  if (state.logId === "" || extendsChain(state, sequence, value)) return false;
+  const { id, epoch = 0 } = (value ?? {}) as Partial<Event>;
+  const isOfMissingTerm = typeof epoch === "number" && epoch >= missing && epoch < sequence;
+  return id !== state.lastEventId && (isOfMissingTerm || isOfTerm(state, sequence, value));
 }
 
 /** An event of the current epoch, or an election, of this log or of one restored from it. */
