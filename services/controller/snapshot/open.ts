@@ -32,8 +32,8 @@ export interface Opened {
 const tries = 3;
 
 /**
- * A ledger folded up to the log's tail. Rejects with LOG_INCOMPLETE when the beginning is gone and no snapshot stands in for
- * it, LOG_RESTORING, LOG_UNKNOWN_EVENT, TIMEOUT or JETSTREAM_ERROR.
+ * A ledger folded up to the log's tail. Rejects with LOG_INCOMPLETE when the beginning is gone, or an event is missing,
+ * and no snapshot stands in for it, LOG_RESTORING, LOG_UNKNOWN_EVENT, TIMEOUT or JETSTREAM_ERROR.
  */
 export async function openLedger(ports: SnapshotPorts, options: OpenOptions): Promise<Opened> {
   const log = ports.bus.log(ports.subjects.stream);
