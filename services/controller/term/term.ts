@@ -6,7 +6,6 @@ import { limits } from "../../bus/limits.ts";
 import type { BusMessage } from "../../bus/port.ts";
 import { respond, respondError } from "../../bus/respond.ts";
 import { idOf } from "../../bus/subjects.ts";
-import { feedEvents } from "../../core/feed.ts";
 import type { ReadState } from "../../core/model.ts";
 import type { View } from "../../core/view.ts";
 import type { Cancel } from "../../kernel/clock.ts";
@@ -37,6 +36,7 @@ import { isOfLater, publishBeat } from "./beat.ts";
 import { Changes } from "./changes.ts";
 import { TermClock } from "./clock.ts";
 import type { LastBefore } from "./clock.ts";
+import { publishFeed } from "./feed.ts";
 import { Guard } from "./guard.ts";
 import { Planner } from "./planner.ts";
 import { Sequences } from "./sequences.ts";
@@ -173,7 +173,7 @@ export class Term {
   async run(elected: Elected): Promise<TermEnd> {
     this.context.counters.terms++;
     this.start();
-    this.publishFeed(elected);
+    publishFeed(this.context, elected);
     try {
       const end = await this.loop();
       this.finish(end);
@@ -263,13 +263,8 @@ export class Term {
 
   private async loop(): Promise<TermEnd> {
     while (!this.stopping) {
-      if (this.guard.isSuspect) {
-        const end = await this.verifyTail();
-        if (end !== undefined) return end;
-      } else {
-        const end = await this.turn();
-        if (end !== undefined) return end;
-      }
+      const end = this.guard.look() ? await this.turn() : await this.verifyTail();
+      if (end !== undefined) return end;
       if (!this.stopping) await this.signal.wait(this.context.clock, this.waitMs());
     }
     return "resigned";
@@ -298,9 +293,11 @@ export class Term {
       if (end === undefined) await this.changes.settle(this.appender.tail);
       if (end === undefined && !this.isResting) end = await this.autoscaling.step(this.writer);
       if (end !== undefined) return end;
+      // Its timer may be due before the guard's: it plans nothing out of the time in which this loop stood still.
+      if (!this.guard.look()) return undefined;
       const planned = await this.planner.step(this.writer);
       if (typeof planned === "string") return planned;
-      if (this.stopping || this.guard.isSuspect || this.isResting) return undefined;
+      if (this.stopping || !this.guard.look() || this.isResting) return undefined;
       if (this.context.counters.appended === before && !this.hasInput) return undefined;
     }
   }
@@ -356,19 +353,8 @@ export class Term {
     }
     this.projector.onTouched(touched);
     this.sequences.onSequence();
-    this.publishFeed(committed);
+    publishFeed(this.context, committed);
     this.keeper.onCommitted(committed.bytes);
-  }
-
-  private publishFeed({ event, sequence }: Elected): void {
-    const { bus, subjects, cluster, log } = this.context;
-    for (const { kind, namespace, name, verb, value } of feedEvents(cluster, sequence, event)) {
-      try {
-        bus.publish(subjects.feed(namespace, kind, name, verb), value);
-      } catch (error) {
-        log.warn("an event could not be told on the feed", { sequence, code: asSwainError(error).code });
-      }
-    }
   }
 
   /** Looks at the log's end before anything else is answered or commanded. */
