@@ -167,8 +167,8 @@ export const bugs: readonly Bug[] = [
   {
     name: "the own stall is the nodes' fault",
     file: "controller/term/guard",
-    find: "this.excuse(gap - tickMs);",
-    replace: "void gap;",
+    find: "if (ms > 0)\n            this.events.onExcuse(ms);",
+    replace: "void ms;",
     invariants: ["liveness"],
     hours: 5,
   },

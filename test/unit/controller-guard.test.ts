@@ -18,6 +18,8 @@ describe("the guard", () => {
   let context: Context;
   let enter: (state: BusState) => void;
   let askTail: () => Promise<object>;
+  /** What the server does with a question: it answers at once, later when told, or not in time. */
+  let flush: () => Promise<void>;
   const events: GuardEvents = {
     onExcuse: (ms) => excused.push(ms),
     onSuspect: () => {},
@@ -26,6 +28,7 @@ describe("the guard", () => {
 
   beforeEach(() => {
     [excused, replicated] = [[], false];
+    flush = () => Promise.resolve();
     clock = new ManualClock();
     const bus = {
       state: () => "connected",
@@ -34,6 +37,7 @@ describe("the guard", () => {
         return () => {};
       },
       log: () => ({ tail: () => askTail() }),
+      flush: () => flush(),
     };
     const parts = { clock, bus, log: silent, counters: noCounts(), subjects: subjectsOf("test") };
     context = parts as unknown as Context;
@@ -45,6 +49,7 @@ describe("the guard", () => {
     await clock.advance(5000);
     expect(guard.look()).toBe(true);
     // Without its timer it is as if nothing had run for three seconds.
+    guard.stop();
     guard = new Guard(context, events);
     await clock.advance(3000);
     expect(guard.look()).toBe(false);
@@ -67,6 +72,40 @@ describe("the guard", () => {
     enter("connected");
     expect(guard.isSuspect).toBe(true);
     expect(excused).toEqual([7000]);
+  });
+
+  it("takes the time off in which the server did not answer, however that ends, and doubts itself after it", async () => {
+    const late = (): Promise<void> => Promise.reject(new SwainError("TIMEOUT", "late"));
+    flush = late;
+    await clock.advance(750);
+    expect(guard.isDeaf).toBe(false);
+    await clock.advance(5250);
+    expect([guard.isDeaf, guard.isSuspect, excused]).toEqual([true, false, []]);
+    flush = () => Promise.resolve();
+    await clock.advance(250);
+    expect([guard.isDeaf, guard.isSuspect, excused]).toEqual([false, true, [6000]]);
+    guard.clear();
+    // The same, and the connection breaks on top: nothing is taken off twice.
+    flush = late;
+    await clock.advance(4000);
+    enter("disconnected");
+    await clock.advance(1000);
+    enter("connected");
+    expect(excused).toEqual([6000, 4750]);
+    flush = () => Promise.resolve();
+    await clock.advance(250);
+    expect(excused.reduce((sum, ms) => sum + ms, 0)).toBe(6000 + 5000);
+    expect(guard.sinceExcuse()).toBe(0);
+  });
+
+  it("takes no answers for missing that are slow, and come", async () => {
+    flush = () => new Promise((resolve) => clock.after(900, resolve));
+    // At first none came for longer than a second.
+    await clock.advance(5000);
+    guard.clear();
+    excused = [];
+    await clock.advance(60_000);
+    expect([guard.isDeaf, guard.isSuspect, excused]).toEqual([false, false, []]);
   });
 
   it("doubts itself once a log of several servers has had no leader for longer than one is elected in", async () => {

@@ -1,12 +1,14 @@
 // A leader that cannot hear anybody for a while takes nobody's silence for an answer: a whole controller over the simulated bus.
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Bus } from "../../services/bus/port.ts";
+import { respond } from "../../services/bus/respond.ts";
 import { Controller } from "../../services/controller/controller.ts";
 import { noCounts } from "../../services/controller/counters.ts";
 import { noMeasures } from "../../services/controller/figures.ts";
 import { snapshotPolicy } from "../../services/controller/snapshot/policy.ts";
 import { systemPacking } from "../../services/kernel/node/packing.ts";
 import { silent } from "../../services/kernel/log.ts";
+import { facts, serviceManifest, workloadManifest } from "../support/core.ts";
 import { fresh } from "../support/bus-world.ts";
 import { names, SimWorld } from "../support/sim-bus-world.ts";
 import type { Client } from "../support/sim-bus-world.ts";
@@ -24,6 +26,7 @@ const alone = {
 let world: SimWorld;
 let leader: Client;
 let other: Client;
+let node: Bus;
 let controller: Controller;
 beforeEach(async () => {
   world = await SimWorld.open();
@@ -75,6 +78,101 @@ async function events(text: string): Promise<string[]> {
   await world.time.until(bus.log(names.stream).read(1, ({ data }) => void found.push(decoder.decode(data))));
   return found.filter((event) => event.includes(text));
 }
+
+/** A node whose agent answers. */
+async function startNode(): Promise<void> {
+  const { bus } = await world.client(undefined, "agent n1", names.node.inbox("n1"));
+  node = bus;
+  const [first = "{}"] = await events("");
+  const { logId } = JSON.parse(first) as { logId: string };
+  const beat = { bootId: "b", logId, generation: 0, facts: facts() };
+  const say = (): void => bus.publish(names.node.heartbeat("n1"), beat);
+  other.clock.every(500, say);
+  bus.subscribe(names.node.command("n1", "ping"), (message) => {
+    respond(bus, message, names.node.inbox("n1"), { logId, held: 0 });
+  });
+  say();
+  await world.time.pass(1000);
+}
+
+/** Says that these pods are ready. */
+async function report(...pods: readonly string[]): Promise<void> {
+  const addresses = [{ name: "http", containerPort: 80, host: "127.0.0.1", hostPort: 30_000 }];
+  const observed = { reason: "", message: "", restarts: 0, addresses };
+  const [first = "{}"] = await events("");
+  const { logId } = JSON.parse(first) as { logId: string };
+  const items = pods.map((name) => ({ namespace: "default", name, state: "ready", observed }));
+  const body = { bootId: "b", sequence: 1, logId, pods: items };
+  await world.time.until(node.request(names.node.report("n1"), body, { timeoutMs: 5000 }));
+}
+
+/** A proxy that has read the whole log half a second ago. */
+function startProxy(open: Readonly<Record<string, number>>): void {
+  let sequence = 0;
+  const read = async (): Promise<void> => {
+    sequence = (await other.bus.log(names.stream).tail()).last;
+  };
+  other.clock.every(500, () => {
+    const services = { "default/web": { head: sequence, 0: sequence } };
+    other.bus.publish(names.proxy.heartbeat("p1"), { bootId: "b", services, open });
+    void read().catch(() => {});
+  });
+}
+
+/** What keeps the leader from hearing anybody for eight seconds. */
+const outages: Record<string, () => Promise<void>> = {
+  "the server is killed": async () => {
+    world.server.kill();
+    await world.time.pass(8000);
+    world.server.start();
+  },
+  "the server stands still, and no connection breaks": async () => {
+    world.server.freeze();
+    await world.time.pass(8000);
+    world.server.thaw();
+  },
+  "nothing reaches the leader": async () => {
+    leader.link.down = false;
+    await world.time.pass(8000);
+    leader.link.down = true;
+  },
+  "nothing that the leader sends arrives": async () => {
+    leader.link.up = false;
+    await world.time.pass(8000);
+    leader.link.up = true;
+  },
+};
+
+describe.each(Object.entries(outages))("while %s", (_, outage) => {
+  it("an external endpoint stays that renews each half second", async () => {
+    await apply(alone);
+    await world.time.until(register());
+    const stop = other.clock.every(500, () => void register().catch(() => {}));
+    await world.time.pass(2000);
+    await outage();
+    await world.time.pass(6000);
+    expect(await events("EXPIRED")).toEqual([]);
+    stop();
+    await world.time.pass(9000);
+    expect(await events("EXPIRED")).toHaveLength(1);
+  });
+
+  it("a pod that drains keeps its connections", async () => {
+    const web = (replicas: number): unknown => workloadManifest("web", { replicas, drainTimeout: "120s" });
+    await startNode();
+    startProxy({ "default/web-1": 5, "default/web-2": 5 });
+    await apply(web(2), serviceManifest("web"));
+    await world.time.pass(1000);
+    await report("web-1", "web-2");
+    await world.time.pass(2000);
+    await apply(web(1));
+    await world.time.pass(2000);
+    expect(await events('"drain":true')).toHaveLength(1);
+    await outage();
+    await world.time.pass(6000);
+    expect(await events('"drained"')).toEqual([]);
+  });
+});
 
 it("a leader that stood still takes that time off before it plans, whichever of its timers comes first", async () => {
   await apply(alone);

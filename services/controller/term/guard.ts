@@ -1,9 +1,12 @@
-// Whether this process may trust that it still leads. A loop that stood still, a lost connection or another leader's beat
-// are reasons to look at the log's tail before the next answer or command; time lost that way is nobody else's fault.
+// Whether this process may trust that it still leads, and what it hears. A loop or a server that stood still, a lost connection
+// or another leader's beat are reasons to look at the log's tail before the next answer or command; time lost that way is
+// nobody else's fault.
+import { limits } from "../../bus/limits.ts";
 import type { Cancel } from "../../kernel/clock.ts";
 import type { Context } from "../ports.ts";
 
 const tickMs = 250;
+/** The own loop or the server stood still when nothing was seen of it for so long. */
 const stallMs = 1000;
 /** Of a log of several servers the end is asked for also where nothing else is: the own server may have lost the others … */
 const askMs = 5000;
@@ -29,6 +32,8 @@ export class Guard {
   private suspected = false;
   private ended = false;
   private excusedAt = -Infinity;
+  /** Monotonic time at which the server last answered: what it had for this process before that was handled. */
+  private reachedAt: number;
   /** Monotonic time at which the log was last heard to have a leader. */
   private answeredAt: number;
 
@@ -37,18 +42,20 @@ export class Guard {
     this.events = events;
     this.lookedAt = context.clock.mono();
     this.answeredAt = this.lookedAt;
+    this.reachedAt = this.lookedAt;
   }
 
   start(): void {
     const { bus, clock } = this.context;
     this.cancels.push(
       clock.every(tickMs, () => this.look()),
+      clock.every(limits.silenceLookMs, () => void this.reach()),
       clock.every(askMs, () => void this.ask()),
       bus.onState((state) => {
         const now = clock.mono();
         if (state !== "connected") this.disconnectedAt ??= now;
         else if (this.disconnectedAt !== undefined) {
-          this.excuse(now - this.disconnectedAt);
+          this.excuseSince(this.disconnectedAt);
           this.disconnectedAt = undefined;
           this.suspect();
         }
@@ -72,13 +79,18 @@ export class Guard {
       this.context.counters.stalls++;
       this.context.log.warn("the own loop stood still", { ms: Math.round(gap) });
       // While disconnected the whole time counts anyway, once.
-      if (this.disconnectedAt === undefined) this.excuse(gap - tickMs);
+      if (this.disconnectedAt === undefined) this.excuseSince(now - gap + tickMs);
       this.suspect();
     }
     return !this.suspected && !this.ended;
   }
 
-  /** Milliseconds since a stall or a reconnect last moved deadlines. */
+  /** True while nothing may be heard of anybody, whose silence says nothing then. */
+  get isDeaf(): boolean {
+    return this.disconnectedAt !== undefined || this.context.clock.mono() - this.reachedAt > stallMs;
+  }
+
+  /** Milliseconds since a stall, of this process or of the server, or a reconnect last moved deadlines. */
   sinceExcuse(): number {
     return this.context.clock.mono() - this.excusedAt;
   }
@@ -117,9 +129,34 @@ export class Guard {
     }
   }
 
-  private excuse(ms: number): void {
-    this.excusedAt = this.context.clock.mono();
-    this.events.onExcuse(ms);
+  /**
+   * A server that stands still breaks no connection, nor does a network that takes only one way: they are seen by this alone. It waits for
+   * no earlier answer, so that those of a slow network come as often as they are asked for.
+   */
+  private async reach(): Promise<void> {
+    try {
+      await this.context.bus.flush(limits.leaderSilentMs);
+      if (!this.ended) this.onReached();
+    } catch {
+      // What is missed meanwhile is taken off once there is an answer.
+    }
+  }
+
+  private onReached(): void {
+    const now = this.context.clock.mono();
+    const isLate = now - this.reachedAt > stallMs;
+    if (isLate) this.excuseSince(this.reachedAt + tickMs);
+    this.reachedAt = now;
+    if (isLate) this.suspect();
+  }
+
+  /** Takes off the time since then, or since the server fell silent if that was sooner; nothing is taken off twice. */
+  private excuseSince(at: number): void {
+    const now = this.context.clock.mono();
+    const since = at - this.reachedAt > stallMs ? this.reachedAt + tickMs : at;
+    const ms = now - Math.max(since, this.excusedAt);
+    this.excusedAt = now;
+    if (ms > 0) this.events.onExcuse(ms);
   }
 
   private release(trusted: boolean): void {

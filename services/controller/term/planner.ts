@@ -2,6 +2,7 @@
 import { keyOf } from "../../core/model.ts";
 import type { Key, ReadState } from "../../core/model.ts";
 import { plan } from "../../core/plan/plan.ts";
+import { isOfSilence } from "../../core/plan/silence.ts";
 import type { View } from "../../core/view.ts";
 import type { EventItem } from "../../../schemas/generated/types.ts";
 import { activeTrace, inTrace } from "../../kernel/trace.ts";
@@ -11,11 +12,9 @@ import type { Committed, TermEnd, Writer } from "./writer.ts";
 
 /**
  * After the start of a term, a stall or a reconnect, every living agent and proxy is heard within two heartbeats: until
- * then nothing is given up for lost.
+ * then nothing is given up for its silence.
  */
 const graceMs = 2500;
-/** What is decided by silence. */
-const hasty: ReadonlySet<string> = new Set(["lost", "held", "drained"]);
 /** Between two looks at what was refused or could not be written. */
 const restMs = 1000;
 /** More plans than this without one that finds nothing to do, and the planner is taken to be going in circles: it rests. */
@@ -28,7 +27,9 @@ const tracesMost = 1000;
 
 export interface PlannerSources {
   view(): View;
-  /** Milliseconds since deadlines were last moved for an own stall. */
+  /** True while nobody may be heard. */
+  isDeaf(): boolean;
+  /** Milliseconds since deadlines were last moved because nobody could be heard. */
   sinceExcuse(): number;
 }
 
@@ -141,10 +142,9 @@ export class Planner {
     this.rest(restMs);
   }
 
-  /** Who cannot hear anybody, or could not a moment ago, gives neither pods up nor what proxies carry to them. */
+  /** Who cannot hear anybody, or could not a moment ago, gives nothing up for its silence. */
   private withoutHasty(view: View, items: readonly EventItem[]): EventItem[] {
-    const isDeaf = this.context.bus.state() !== "connected";
-    const isEarly = isDeaf || view.termAgeMs < graceMs || this.sources.sinceExcuse() < graceMs;
-    return isEarly ? items.filter((item) => item.kind !== "pod" || !hasty.has(item.verb)) : [...items];
+    const isEarly = this.sources.isDeaf() || view.termAgeMs < graceMs || this.sources.sinceExcuse() < graceMs;
+    return isEarly ? items.filter((item) => !isOfSilence(item)) : [...items];
   }
 }

@@ -107,6 +107,7 @@ export class Term {
     });
     this.planner = new Planner(context, state, {
       view: () => this.view(),
+      isDeaf: () => this.guard.isDeaf,
       sinceExcuse: () => this.guard.sinceExcuse(),
     });
     this.changes = new Changes(context, state, {
