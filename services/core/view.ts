@@ -28,6 +28,11 @@ export interface View {
   /** Node → why it cannot start pods, as its agent says, or that this follows another log; null when it can, left out while it was not heard this term. */
   readonly troubles: ReadonlyMap<string, Trouble | null>;
   readonly proxies: readonly ProxyView[];
+  /**
+   * Service → milliseconds since what proxies read of it was written, where that was late: 0 while a part of it waits. Undefined for
+   * one that is written in time, and for one whose writing came late long ago.
+   */
+  readonly writtenAgoMs: Pick<ReadonlyMap<Key, number>, "get">;
   /** True unless the log is known to have one replica: then a leader that was followed by another may read it stale for a while. */
   readonly logReplicated: boolean;
   /** External endpoint (by id) → milliseconds since it was last renewed; left out while it was not in this term. */

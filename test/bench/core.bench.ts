@@ -44,6 +44,7 @@ function placementsPerSecond(nodes: number): number {
     heardAgoMs: new Map(ids.map((id) => [id, 0])),
     troubles: new Map(ids.map((id) => [id, null])),
     proxies: [],
+    writtenAgoMs: new Map(),
     logReplicated: false,
     renewedAgoMs: new Map(),
   };

@@ -73,6 +73,8 @@ export class TestCluster {
   beforeTime = 0;
   silentMs = 0;
   proxies: ProxyView[] = [];
+  /** Service whose endpoints were written late → milliseconds since then. */
+  readonly writtenAgoMs = new Map<Key, number>();
   logReplicated = false;
   /** Node → when it was last heard. */
   readonly heardAt = new Map<string, number>();
@@ -172,6 +174,7 @@ export class TestCluster {
       heardAgoMs,
       troubles: new Map([...this.heardAt.keys()].map((id) => [id, this.troubles.get(id) ?? null])),
       proxies: this.proxies,
+      writtenAgoMs: this.writtenAgoMs,
       logReplicated: this.logReplicated,
       renewedAgoMs: this.renewedAgoMs(),
     };

@@ -228,6 +228,7 @@ class TestLeader {
       heardAgoMs: new Map([...this.state.nodes.keys()].map((id) => [id, this.silence(id)])),
       troubles: new Map(),
       proxies: [],
+      writtenAgoMs: new Map(),
       logReplicated: false,
       renewedAgoMs: new Map(),
     };

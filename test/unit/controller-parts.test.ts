@@ -68,6 +68,17 @@ describe("the set of dirty keys", () => {
     dirty.mark(taken.bucket, taken.key, taken.since);
     expect(dirty.oldestMs(100)).toBe(90);
   });
+
+  it("names those that have waited since before a time, in the midst of their write as well", () => {
+    const dirty = new Dirty();
+    dirty.mark("endpoints", "a", 10);
+    dirty.take(() => true);
+    dirty.mark("endpoints", "b", 20);
+    dirty.mark("endpoints", "c", 30);
+    dirty.mark("pods", "p", 10);
+    expect(dirty.olderThan("endpoints", 30)).toEqual(["b", "a"]);
+    expect(dirty.olderThan("endpoints", 10)).toEqual([]);
+  });
 });
 
 describe("items of one event", () => {

@@ -193,3 +193,34 @@ it("writes into a bucket at once while another gives no answer", async () => {
   expect(late).toHaveLength(1);
   projector.stop();
 });
+
+it("says which services' endpoints are not written yet, and how long ago late ones were", async () => {
+  const { world, projector, write } = await projecting();
+  const ago = (name = "web"): number | undefined => projector.writtenAgoMs().get(`default/${name}`);
+  const tell = (name: string): void =>
+    projector.onTouched({ ...nothingTouched(), endpoints: new Set([`default.${name}.head`]) });
+  write(applied);
+  write({ ...applied, name: "other" });
+  tell("web");
+  await world.time.pass(200);
+  expect(ago()).toBeUndefined();
+  world.server.fill(true);
+  tell("web");
+  await world.time.pass(500);
+  // It may be written in time yet.
+  expect(ago()).toBeUndefined();
+  await world.time.pass(20_000);
+  expect([ago(), ago("other")]).toEqual([0, undefined]);
+  world.server.fill(false);
+  await world.time.pass(6000);
+  expect(ago()).toBeGreaterThan(0);
+  expect(ago()).toBeLessThan(6000);
+  await world.time.pass(limits.proxyAckMs);
+  expect(ago()).toBeUndefined();
+  projector.reload();
+  // What an earlier leader wrote is not known before all is told.
+  expect([ago(), ago("other")]).toEqual([0, 0]);
+  await world.time.pass(1000);
+  expect(ago()).toBeUndefined();
+  projector.stop();
+});

@@ -106,17 +106,22 @@ async function report(...pods: readonly string[]): Promise<void> {
   await world.time.until(node.request(names.node.report("n1"), body, { timeoutMs: 5000 }));
 }
 
-/** A proxy that has read the whole log half a second ago. */
-function startProxy(open: Readonly<Record<string, number>>): void {
+/** A proxy that has read half a second ago what the whole log says; returns what keeps it from reading more. */
+function startProxy(open: Readonly<Record<string, number>>): () => void {
   let sequence = 0;
+  let isTold = true;
   const read = async (): Promise<void> => {
-    sequence = (await other.bus.log(names.stream).tail()).last;
+    const { last } = await other.bus.log(names.stream).tail();
+    if (isTold) sequence = last;
   };
   other.clock.every(500, () => {
     const services = { "default/web": { head: sequence, 0: sequence } };
     other.bus.publish(names.proxy.heartbeat("p1"), { bootId: "b", services, open });
     void read().catch(() => {});
   });
+  return () => {
+    isTold = false;
+  };
 }
 
 /** What keeps the leader from hearing anybody for eight seconds. */
@@ -172,6 +177,32 @@ describe.each(Object.entries(outages))("while %s", (_, outage) => {
     await world.time.pass(6000);
     expect(await events('"drained"')).toEqual([]);
   });
+});
+
+it("a proxy that could not be told keeps the pods it knows, and has its time once it was", async () => {
+  await startNode();
+  const stopReading = startProxy({});
+  await apply(workloadManifest("web", { replicas: 2 }), serviceManifest("web"));
+  await world.time.pass(1000);
+  await report("web-1", "web-2");
+  await world.time.pass(2000);
+  stopReading();
+  // Ten writes are lost and get no answer, each for some seconds.
+  for (let count = 0; count < 10; count++) world.server.hideOutcome("lost", `KV_${names.buckets.endpoints}`);
+  await apply(workloadManifest("web", { replicas: 1 }));
+  await world.time.pass(40_000);
+  expect(await events('"drain":true')).toHaveLength(1);
+  expect(await events('"drained"')).toEqual([]);
+  let waited = 0;
+  while ((await events('"drained"')).length === 0 && waited < 120_000) {
+    await world.time.pass(1000);
+    waited += 1000;
+  }
+  expect(await events('"PROXY_NOT_ACKED"')).toHaveLength(1);
+  const [value = ""] = [...world.server.values(names.buckets.endpoints)].flatMap(([key, each]) =>
+    key === "default.web.0" ? [each] : [],
+  );
+  expect(value).not.toContain("web-2");
 });
 
 it("a leader that stood still takes that time off before it plans, whichever of its timers comes first", async () => {

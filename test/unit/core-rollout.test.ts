@@ -225,12 +225,12 @@ describe("a template change", () => {
 
     it("lets a proxy that has just begun read before it counts", () => {
       const second = (reachableMs: number) => ({ ...proxy(0)[0]!, id: "p2", reachableMs });
-      cluster.proxies = [...first(), second(0)];
+      cluster.proxies = [...proxy(cluster.state.sequence), second(0)];
       cluster.settle();
-      cluster.proxies = [...first(), second(9999)];
+      cluster.proxies = [...proxy(cluster.state.sequence), second(9999)];
       cluster.settle();
       expect(is()).toMatchObject({ desired: "drain" });
-      cluster.proxies = [...first(), second(10_000)];
+      cluster.proxies = [...proxy(cluster.state.sequence), second(10_000)];
       cluster.settle();
       expect(is()).toMatchObject({ desired: "stop", reason: "PROXY_NOT_ACKED" });
     });
@@ -242,6 +242,66 @@ describe("a template change", () => {
       cluster.pass(1000);
       expect(is()).toMatchObject({ desired: "stop", reason: "PROXY_NOT_ACKED" });
     });
+  });
+
+  describe("with one proxy that does not let go", () => {
+    let cluster: TestCluster;
+    let leaving: string;
+    const is = (): object | undefined => cluster.state.pods.get(leaving);
+    const serve = (connections: number): void => {
+      const good = proxy(cluster.state.sequence, new Map([[leaving, connections]]));
+      cluster.proxies = [{ ...proxy(0)[0]!, id: "stuck" }, ...good];
+    };
+
+    beforeEach(() => {
+      cluster = running();
+      cluster.proxies = proxy(0);
+      cluster.apply(workloadManifest("web", { ...image("app:1"), drainTimeout: "120s", replicas: 2 }));
+      leaving = cluster.pods().find(({ desired }) => desired === "drain")?.key ?? "";
+    });
+
+    it("leaves the connections of the others their time", () => {
+      serve(5);
+      cluster.pass(100_000);
+      expect(is()).toMatchObject({ desired: "drain" });
+      serve(0);
+      cluster.settle();
+      expect(is()).toMatchObject({ desired: "stop", reason: "PROXY_NOT_ACKED" });
+    });
+
+    it("cuts them when the drain timeout is over", () => {
+      serve(5);
+      cluster.pass(119_000);
+      expect(is()).toMatchObject({ desired: "drain" });
+      cluster.pass(1000);
+      expect(is()).toMatchObject({ desired: "stop", reason: "PROXY_NOT_ACKED" });
+    });
+
+    it("blames no proxy for what it could not read: its time begins when that is written", () => {
+      serve(0);
+      cluster.writtenAgoMs.set("default/web", 0);
+      cluster.pass(600_000);
+      expect(is()).toMatchObject({ desired: "drain" });
+      cluster.writtenAgoMs.set("default/web", 9999);
+      cluster.settle();
+      expect(is()).toMatchObject({ desired: "drain" });
+      cluster.writtenAgoMs.clear();
+      cluster.settle();
+      expect(is()).toMatchObject({ desired: "stop", reason: "PROXY_NOT_ACKED" });
+    });
+  });
+
+  it("blames no proxy for a service that let go of the pod and could not be written", () => {
+    const cluster = running();
+    cluster.proxies = proxy(cluster.state.sequence);
+    cluster.apply(workloadManifest("other", image("app:1")), serviceManifest("web", "other"));
+    cluster.writtenAgoMs.set("default/web", 0);
+    cluster.apply(workloadManifest("web", { ...image("app:1"), replicas: 0 }));
+    cluster.pass(60_000);
+    expect(cluster.pods().filter(({ desired }) => desired === "drain")).toHaveLength(3);
+    cluster.proxies = proxy(cluster.state.sequence);
+    cluster.settle();
+    expect(cluster.pods().filter(({ desired }) => desired === "drain")).toEqual([]);
   });
 
   it("waits for no proxy about a pod that had left the endpoints before, since nothing tells of it any more", () => {

@@ -12,8 +12,8 @@ export interface DirtyKey {
 export class Dirty {
   /** Per bucket: key → when it was first marked. In the order in which they are to be written. */
   private readonly marked = new Map<BucketName, Map<string, number>>(bucketOrder.map((bucket) => [bucket, new Map()]));
-  /** Keys being written now: they wait for their write to end. */
-  private readonly writing = new Map<BucketName, Set<string>>(bucketOrder.map((bucket) => [bucket, new Set()]));
+  /** Keys being written now, likewise: they wait for their write to end. */
+  private readonly writing = new Map<BucketName, Map<string, number>>(bucketOrder.map((bucket) => [bucket, new Map()]));
 
   mark(bucket: BucketName, key: string, now: number): void {
     const keys = this.marked.get(bucket);
@@ -37,7 +37,7 @@ export class Dirty {
       for (const [key, since] of keys ?? []) {
         if (writing?.has(key) === true) continue;
         keys?.delete(key);
-        writing?.add(key);
+        writing?.set(key, since);
         return { bucket, key, since };
       }
     }
@@ -55,6 +55,12 @@ export class Dirty {
     for (const keys of this.marked.values()) size += keys.size;
     for (const keys of this.writing.values()) size += keys.size;
     return size;
+  }
+
+  /** Keys of the bucket that have waited since before that time, those being written as well. */
+  olderThan(bucket: BucketName, time: number): string[] {
+    const all = [...(this.marked.get(bucket) ?? []), ...(this.writing.get(bucket) ?? [])];
+    return all.filter(([, since]) => since < time).map(([key]) => key);
   }
 
   /** Milliseconds the longest waiting key has waited. */

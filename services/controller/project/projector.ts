@@ -5,7 +5,7 @@ import { limits } from "../../bus/limits.ts";
 import type { Bucket, BucketEntry } from "../../bus/port.ts";
 import type { BucketName } from "../../bus/subjects.ts";
 import { bucketOrder } from "../../bus/subjects.ts";
-import type { ReadState, Touched } from "../../core/model.ts";
+import type { Key, ReadState, Touched } from "../../core/model.ts";
 import { projection, projectionKeys, touchedKeys } from "../../core/project.ts";
 import { delayMs } from "../../kernel/backoff.ts";
 import type { Backoff } from "../../kernel/backoff.ts";
@@ -21,6 +21,8 @@ import { judge } from "./found.ts";
 const retry: Backoff = { firstMs: 100, maxMs: 5000, factor: 2 };
 /** An object that its bucket does not take is tried again this often: it may have become smaller, or the bucket larger. */
 const asideMs = 5000;
+/** Proxies have seconds to read what is written: an endpoints key that waits no longer than this does not count against that. */
+const lateMs = 1000;
 /** Failures in a row after which it is no hiccup: by then some seconds have passed. */
 const failuresSaid = 5;
 /** Deletion markers of pods that are gone pile up otherwise, one per pod that ever was. */
@@ -76,6 +78,8 @@ export class Projector {
     desired: newLane(),
     workloads: newLane(),
   };
+  /** Service → when an endpoints key of it was written late. Left out once proxies have had the time to read it. */
+  private readonly lateAt = new Map<Key, number>();
   private asideAgain: Cancel | undefined;
   private purging: Cancel | undefined;
   private ended = false;
@@ -147,6 +151,22 @@ export class Projector {
     return { keys, ms: Math.round(oldestMs) };
   }
 
+  /** Service → milliseconds since what proxies read of it was written, where that was late; 0 while it waits. */
+  writtenAgoMs(): Pick<ReadonlyMap<Key, number>, "get"> {
+    const shelf = this.shelves.get("endpoints");
+    // What is in the bucket is not known: an earlier leader may have been unable to write it.
+    if (shelf?.loaded !== true) return { get: () => 0 };
+    const now = this.context.clock.mono();
+    const ago = new Map<Key, number>();
+    for (const [service, at] of this.lateAt) {
+      if (now - at > limits.proxyAckMs) this.lateAt.delete(service);
+      else ago.set(service, now - at);
+    }
+    const waiting = [...this.dirty.olderThan("endpoints", now - lateMs), ...shelf.aside.keys()];
+    for (const key of waiting) ago.set(serviceOf(key), 0);
+    return ago;
+  }
+
   private onEntry(name: BucketName, shelf: Shelf, entry: BucketEntry): void {
     const { key, value, revision } = entry;
     if (this.ended) return;
@@ -201,11 +221,17 @@ export class Projector {
         lane.inFlight--;
         this.dirty.release(taken);
         if (outcome === "tooLarge") this.setAside(taken);
-        else if (outcome === "written") this.shelves.get(taken.bucket)?.aside.delete(taken.key);
+        else if (outcome === "written") this.onWritten(taken);
         this.conclude(taken, outcome !== "failed");
         this.pump();
       });
     }
+  }
+
+  private onWritten({ bucket, key, since }: DirtyKey): void {
+    const now = this.context.clock.mono();
+    const wasAside = this.shelves.get(bucket)?.aside.delete(key) === true;
+    if (bucket === "endpoints" && (wasAside || now - since > lateMs)) this.lateAt.set(serviceOf(key), now);
   }
 
   private isFree(bucket: BucketName): boolean {
@@ -351,6 +377,9 @@ export class Projector {
     });
   }
 }
+
+/** The service that a key of the endpoints' bucket belongs to. */
+const serviceOf = (key: string): Key => key.split(".").slice(0, 2).join("/");
 
 function newLane(): Lane {
   return { inFlight: 0, failures: 0, pause: undefined };

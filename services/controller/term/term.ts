@@ -190,6 +190,7 @@ export class Term {
       heardAgoMs: this.liveness.heardAgo(),
       troubles: this.heartbeats.troubles(),
       proxies: this.proxies.view(),
+      writtenAgoMs: this.projector.writtenAgoMs(),
       logReplicated: this.leases.logReplicated,
       renewedAgoMs: this.renewals.ago(),
     };

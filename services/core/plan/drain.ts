@@ -36,19 +36,27 @@ function judge(state: ReadState, pod: ReadPod, view: View): Verdict | number {
   if (view.termAgeMs < proxiesKnownMs) return proxiesKnownMs - view.termAgeMs;
   const elapsed = elapsedMs(pod.since, view);
   const timeout = parseDurationMs(state.workloads.get(pod.workload)?.spec.drainTimeout ?? "10s");
-  const behind = view.proxies.filter((proxy) => isHeard(proxy) && !hasLetGo(state, pod, proxy));
+  const heard = view.proxies.filter(isHeard);
+  const behind = heard.filter((proxy) => !hasLetGo(state, pod, proxy));
   if (behind.length > 0) {
+    const told = Math.min(
+      elapsed,
+      ...servicesOf(state, pod).map((service) => view.writtenAgoMs.get(service) ?? Infinity),
+    );
     // Proxies that start one after the other hold nobody up for ever.
-    const most = timeout + limits.proxyAckMs - elapsed;
-    const left = behind.map(({ reachableMs }) => limits.proxyAckMs - Math.min(elapsed, reachableMs));
+    const most = timeout + limits.proxyAckMs - told;
+    const left = behind.map(({ reachableMs }) => limits.proxyAckMs - Math.min(told, reachableMs));
     const wait = Math.min(most, Math.max(...left));
     if (wait > 0) return wait;
+  }
+  // One proxy that does not let go ends no connections of those that did.
+  const open = heard.reduce((sum, proxy) => sum + (proxy.open.get(pod.key) ?? 0), 0);
+  if (open > 0 && elapsed < timeout) return timeout - elapsed;
+  if (behind.length > 0) {
     const message = `Proxy ${behind[0]?.id} did not confirm within ${limits.proxyAckMs / 1000} s that it let go.`;
     return { reason: "PROXY_NOT_ACKED", message };
   }
-  const open = view.proxies.reduce((sum, proxy) => sum + (isHeard(proxy) ? (proxy.open.get(pod.key) ?? 0) : 0), 0);
   if (open === 0) return { reason: "DRAINED", message: "Every proxy has let go." };
-  if (elapsed < timeout) return timeout - elapsed;
   return {
     reason: "DRAINED",
     message: `${open} open connections are cut: the drain timeout of ${timeout / 1000} s is over.`,
@@ -56,6 +64,12 @@ function judge(state: ReadState, pod: ReadPod, view: View): Verdict | number {
 }
 
 const isHeard = (proxy: ProxyView): boolean => proxy.heardAgoMs < limits.proxyHeardMs;
+
+/** The services that send somebody to the pod, or did. */
+function servicesOf(state: ReadState, pod: ReadPod): Key[] {
+  const former = state.workloads.get(pod.workload)?.formerServices ?? new Map<Key, number>();
+  return [...(state.servicesOf.get(pod.workload) ?? []), ...former.keys()];
+}
 
 /** Whether the proxy sends nobody to the pod any more, neither for a service that names its workload nor for one that did. */
 function hasLetGo(state: ReadState, pod: ReadPod, proxy: ProxyView): boolean {
