@@ -46,6 +46,8 @@ export const bounds = {
   sleptMs: 2000,
   /** A stop of a fenced pod that failed is tried again this soon: another copy may be about to start. */
   fenceRetryMs: 1000,
+  /** So long the stop of a fenced task waits for the journal: a disk that works syncs in less, and of the time for a kill most is left. */
+  stopNoteMs: 500,
   reportPods: 500,
   logSessions: 50,
   logCredit: 64,

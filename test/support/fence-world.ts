@@ -3,7 +3,7 @@
 // full. Whatever decides is the code that ships; only time, the wire, the log's store, disks and the engine are played here.
 import type { Assign, AssignedPod, Event, EventItem, LeaseReply } from "../../schemas/generated/types.ts";
 import { type Held, judge, nothingHeld, withdrawn } from "../../services/agent/assignment.ts";
-import { fenceOf, graceLeft, type Lease } from "../../services/agent/pod/fence.ts";
+import { fenceOf, graceLeft, noted, stopAsked, type Lease } from "../../services/agent/pod/fence.ts";
 import { adoptRecord, freshRecord, type KeptRecord, keptOf, type PodRecord } from "../../services/agent/pod/record.ts";
 import { restartDelayMs } from "../../services/agent/pod/restart.ts";
 import { nextStep } from "../../services/agent/pod/step.ts";
@@ -387,14 +387,14 @@ class TestNode {
       pod.record = record;
       if (step.do === "wait" || step.do === "done") return;
       const info: ContainerInfo = { id: key, pod: key, name: "main", state: "created", oomKilled: false, ports: [] };
-      if (step.do === "note") pod.record = { ...record, ...(this.isFull ? { adoptable: false } : { noted: true }) };
+      if (step.do === "note") pod.record = noted(record, !this.isFull);
       else if (step.do === "pull") pod.record = { ...record, pulled: ["main"] };
       else if (step.do === "create") pod.containers = [info];
       else if (step.do === "remove") pod.containers = [];
       else {
         // While it starts or stops, it may be running all the time.
         const result: ContainerInfo = { ...info, state: step.do === "start" ? "running" : "exited", exitCode: 143 };
-        if (step.do === "start") pod.record = { ...record, started: ["main"], adopted: false };
+        pod.record = step.do === "start" ? { ...record, started: ["main"], adopted: false } : stopAsked(record);
         pod.containers = [{ ...info, state: "running" }];
         const graceMs = item?.stopGraceMs ?? 0;
         const left = fence === null ? graceMs : graceLeft(fence, graceMs, this.mono);

@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { AssignedPod } from "../../schemas/generated/types.ts";
 import { bounds } from "../../services/agent/bounds.ts";
+import { sleep } from "../../services/kernel/clock.ts";
 import { podNamed, settle } from "../support/agent.ts";
 import { PodsWorld } from "../support/agent-world.ts";
 
@@ -120,5 +121,99 @@ describe("a fenced task", () => {
     grant();
     await settle();
     expect([runs(), ...outcome()]).toEqual([true, 2, "ready", "", 1]);
+  });
+
+  describe("that its agent stopped", () => {
+    /** It exits like that when it is asked to stop. */
+    const endsWith = (exitCode: number): void => {
+      const ended = world.engine.ended.bind(world.engine);
+      world.engine.ended = (container, code, oomKilled) => ended(container, code === 143 ? exitCode : code, oomKilled);
+    };
+    const shown = (): unknown[] => world.of(key).map(({ state, exitCode }) => [state, exitCode]);
+    /** It was stopped; the agent ends and another begins, and then leaders answer. */
+    const isRunAgain = async (exitCode: number): Promise<void> => {
+      expect([...reason(), shown()]).toEqual(["backoff", "FENCED", [["exited", exitCode]]]);
+      await restart();
+      await world.clock.advance(1000);
+      grant();
+      await settle();
+      await world.clock.advance(2000);
+      expect([runs(), ...outcome()]).toEqual([true, 2, "ready", "", 1]);
+    };
+
+    it.each([0, 143])(
+      "is run again, though the agent was killed once the engine was asked (exit code %s)",
+      async (exitCode) => {
+        endsWith(exitCode);
+        grant();
+        await world.tell([fenced({ restartPolicy: "Never" })]);
+        await world.clock.advance(leaseMs - 500);
+        let answer = (): void => {};
+        world.inspecting = new Promise((resolve) => {
+          answer = resolve;
+        });
+        await world.clock.advance(1500);
+        // The journal has had time to say that its lease is over, and not yet to say more.
+        const write = world.disk.writeAtomic.bind(world.disk);
+        let isKilled = false;
+        world.disk.writeAtomic = async (path, content) => {
+          await sleep(world.clock, 100);
+          if (!isKilled) await write(path, content);
+        };
+        answer();
+        world.inspecting = null;
+        await settle();
+        for (let ms = 0; runs() && ms < 1000; ms += 10) await world.clock.advance(10);
+        isKilled = true;
+        await world.crash();
+        world.disk.writeAtomic = write;
+        await isRunAgain(exitCode);
+      },
+    );
+
+    it.each([0, 143])("is run again, though the disk was full (exit code %s)", async (exitCode) => {
+      endsWith(exitCode);
+      grant();
+      await world.tell([fenced({ restartPolicy: "Never" })]);
+      await world.clock.advance(leaseMs - 500);
+      world.disk.fail = true;
+      await world.clock.advance(3500);
+      await isRunAgain(exitCode);
+    });
+
+    it("is stopped in time by a disk that hangs", async () => {
+      grant();
+      await world.tell([fenced({ restartPolicy: "Never" })]);
+      await world.clock.advance(leaseMs - 500);
+      world.disk.writeAtomic = () => new Promise(() => {});
+      await world.clock.advance(1500 + bounds.stopNoteMs);
+      expect([runs(), ...reason()]).toEqual([false, "backoff", "FENCED"]);
+    });
+
+    it.each(["Never", "OnFailure"] as const)(
+      "is run again, though a power cut met its next start (%s)",
+      async (restartPolicy) => {
+        endsWith(0);
+        grant();
+        await world.tell([fenced({ restartPolicy })]);
+        await world.clock.advance(leaseMs + 3000);
+        // The engine takes the start, and has not begun with it when the power goes.
+        const delay = world.engine.delay.bind(world.engine);
+        world.engine.delay = () => new Promise(() => {});
+        grant();
+        await settle();
+        await world.clock.advance(100);
+        expect(starts()).toBe(2);
+        await world.crash();
+        world.engine.delay = delay;
+        await start();
+        await world.clock.advance(1000);
+        expect([runs(), world.reports.get(key)?.state]).toEqual([false, "starting"]);
+        grant();
+        await settle();
+        await world.clock.advance(2000);
+        expect([runs(), ...outcome()]).toEqual([true, 3, "ready", "", 1]);
+      },
+    );
   });
 });

@@ -70,6 +70,9 @@ export function fencedStep(
   // What was stopped once is not let go on by the time an agent has after its start.
   const isOver = now >= fence.runUntil || (record.fenced && !mayStart);
   const running = containers.filter((container) => container.state === "running").map((container) => container.id);
+  // The agent before may have stopped it and found no room to say so: then this note finds none either.
+  const isUnsure = record.found.length > 0 && pod.restartPolicy !== "Always";
+  if (isUnsure && !(isOver && running.length > 0)) return { record, step: { do: "note" } };
   // One that was never started has nothing to be stopped; it may be made, and waits.
   const begun = running.length > 0 || record.started.length > 0 || record.fenced;
   if (isOver && begun) {
@@ -104,7 +107,7 @@ function waiting(record: PodRecord, now: number, until: number | null): Next {
 
 function stopped(pod: AssignedPod, running: readonly string[], record: PodRecord): Next {
   const fenced = record.fenced ? record : fenceRecord(pod, record);
-  const next = running.length === 0 && fenced.started.length > 0 ? { ...fenced, started: [] } : fenced;
+  const next = running.length === 0 ? notEnded(fenced, fenced.started) : fenced;
   if (running.length === 0) return { record: next, step: { do: "wait", until: null, probe: [] } };
   const mustWait = next.failure?.step === "stop" && next.retryAt !== null;
   if (mustWait) return { record: next, step: { do: "wait", until: next.retryAt, probe: [] } };
@@ -114,7 +117,28 @@ function stopped(pod: AssignedPod, running: readonly string[], record: PodRecord
 /** The engine is asked to stop a pod that it shows running: that it runs no more is no end or failure of its own from now on. */
 export function stopAsked(record: PodRecord): PodRecord {
   if (!record.fenced || record.started.length === 0) return record;
-  return { ...record, restarts: record.restarts + 1, started: [] };
+  return { ...notEnded(record, record.started), restarts: record.restarts + 1 };
+}
+
+/**
+ * The record was written, or could not be. Whether the pod was found ended, or runs on without a lease, the next agent knows only
+ * what is written: what it cannot know is not made use of.
+ */
+export function noted(record: PodRecord, isWritten: boolean): PodRecord {
+  const { found, restarts } = record;
+  if (found.length === 0) return { ...record, ...(isWritten ? { noted: true } : { adoptable: false }) };
+  return isWritten ? { ...record, found: [] } : { ...notEnded(record, found), restarts: restarts + 1 };
+}
+
+/** That these containers do not run is taken for the agent's doing, until each was seen to run again. */
+function notEnded(record: PodRecord, names: readonly string[]): PodRecord {
+  if (names.length === 0) return record;
+  return {
+    ...record,
+    started: record.started.filter((name) => !names.includes(name)),
+    found: record.found.filter((name) => !names.includes(name)),
+    stopped: [...new Set([...record.stopped, ...names])],
+  };
 }
 
 /** What was started stays noted until the stop is asked: while the engine does not answer, it may end by itself. */

@@ -4,8 +4,10 @@ import type { Key } from "../../core/model.ts";
 import { asSwainError, SwainError } from "../../kernel/errors.ts";
 import { bounds } from "../bounds.ts";
 import type { ContainerInfo } from "../runtime/driver.ts";
+import { within } from "../stop.ts";
 import { stopAsked } from "./fence.ts";
 import type { PodRecord } from "./record.ts";
+import { seenRunning } from "./record.ts";
 import { foldSuccess } from "./restart.ts";
 import type { RunnerContext } from "./runner.ts";
 import { containerSpec } from "./spec.ts";
@@ -144,6 +146,7 @@ async function start(
       return await context.driver.start(step.id);
     }, urgent);
     target.see(step.id, info);
+    target.keep(seenRunning(target.record(), [step.name]));
   } catch (error) {
     // An engine that does not answer may have started it. Whether one that never ran before did so, it shows afterwards.
     const shown = asked && neverRan && asSwainError(error).code === "ENGINE_UNREACHABLE";
@@ -159,13 +162,22 @@ async function stop(ids: readonly string[], context: RunnerContext, target: Step
     target.see(id, info);
     return info;
   };
+  let noted: Promise<void> | null = null;
+  const note = async (): Promise<void> => {
+    target.keep(stopAsked(target.record()));
+    if (target.pod()?.restartPolicy === "Always") return;
+    await (noted ??= within(context.clock, bounds.stopNoteMs, context.save()));
+  };
   const stopAll = async (): Promise<void> => {
     const outage = context.outage();
     if (outage !== null && !target.isUrgent()) throw outage;
     const stopOne = async (id: string): Promise<void> => {
-      // It may have ended by itself while the engine did not answer.
-      if (target.record().fenced && (await look(id))?.state !== "running") return;
-      target.keep(stopAsked(target.record()));
+      if (target.record().fenced) {
+        // It may have ended by itself while the engine did not answer.
+        if ((await look(id))?.state !== "running") return;
+        // The next agent must not take the exit for its own. A disk that hangs or is full does not keep the pod running.
+        await note();
+      }
       await context.driver.stop(id, target.graceMs());
     };
     await Promise.all(ids.map(stopOne));

@@ -38,6 +38,8 @@ export interface KeptRecord {
   readonly spent: number;
   /** Containers that were told to start in this round; one of them that does not run has ended. */
   readonly started: readonly string[];
+  /** Containers that were stopped here for want of a leader and not seen to run since: the exit they show is no end of their own. */
+  readonly stopped?: readonly string[];
   /** Exit code of the container that ended last. */
   readonly exitCode: number | null;
   readonly ended: Ending | null;
@@ -52,6 +54,9 @@ export interface KeptRecord {
 }
 
 export interface PodRecord extends KeptRecord {
+  readonly stopped: readonly string[];
+  /** Containers that had ended when this agent began, of which it does not know yet whether its journal was up to date then. */
+  readonly found: readonly string[];
   /** The pod is taken down as a whole before it starts again. */
   readonly halting: boolean;
   /** It is not wanted any more: its containers are stopped and removed. */
@@ -86,6 +91,8 @@ export const freshRecord: PodRecord = {
   restarts: 0,
   spent: 0,
   started: [],
+  stopped: [],
+  found: [],
   exitCode: null,
   ended: null,
   finished: null,
@@ -110,7 +117,7 @@ export const freshRecord: PodRecord = {
  * The record of a pod found at the start of an agent: `kept` from the journal, null when there is none.
  * A running container counts as started, whatever the journal says, so that its end is noticed; so does one that has ended
  * if the pod was never started again, so that what runs once does not run twice. What was stopped for want of a leader has not
- * ended by itself. A pod that was waiting to be started again waits the same time anew (`waitMs`).
+ * ended by itself, also where the journal says that it was to be started again. A pod that was waiting to be started again waits the same time anew (`waitMs`).
  */
 export function adoptRecord(
   kept: KeptRecord | null,
@@ -122,22 +129,33 @@ export function adoptRecord(
   const isFirst = kept === null || kept.restarts === 0;
   const begun = containers.filter(({ state }) => state === "running" || (isFirst && state === "exited"));
   const seen = kept?.fenced === true ? [] : begun.map(({ name }) => name);
-  const started = [...new Set([...(kept?.started ?? []), ...seen])];
+  const running = new Set(containers.filter(({ state }) => state === "running").map(({ name }) => name));
+  const stopped = kept?.stopped ?? [];
+  const all = [...new Set([...(kept?.started ?? []), ...seen])];
+  const started = all.filter((name) => running.has(name) || !stopped.includes(name));
   const waiting = kept !== null && kept.finished === null && started.length === 0 && kept.spent > 0;
   return {
     ...freshRecord,
     ...kept,
     started,
+    stopped,
+    found: containers.filter(({ name, state }) => state === "exited" && started.includes(name)).map(({ name }) => name),
     adopted: begun.some(({ state }) => state === "running"),
     adoptable: kept === null || !(kept.fenced || kept.unleased),
     retryAt: waiting ? now + waitMs(kept.spent) : null,
   };
 }
 
+/** These containers run: what they show from now on is of this run. */
+export function seenRunning(record: PodRecord, names: readonly string[]): PodRecord {
+  const stopped = record.stopped.filter((name) => !names.includes(name));
+  return stopped.length === record.stopped.length ? record : { ...record, stopped };
+}
+
 /** The part that goes into the journal. */
 export function keptOf(record: PodRecord): KeptRecord {
-  const { restarts, spent, started, exitCode, ended, finished, fenced, unleased } = record;
-  return { restarts, spent, started, exitCode, ended, finished, fenced, unleased };
+  const { restarts, spent, started, stopped, exitCode, ended, finished, fenced, unleased } = record;
+  return { restarts, spent, started, stopped, exitCode, ended, finished, fenced, unleased };
 }
 
 /** True when the journal would say the same of both. */
@@ -146,6 +164,7 @@ export function sameKept(a: PodRecord, b: PodRecord): boolean {
     a.restarts === b.restarts &&
     a.spent === b.spent &&
     a.started === b.started &&
+    a.stopped === b.stopped &&
     a.exitCode === b.exitCode &&
     a.ended === b.ended &&
     a.finished === b.finished &&

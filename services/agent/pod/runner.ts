@@ -10,7 +10,7 @@ import { bounds } from "../bounds.ts";
 import type { Gate } from "../gate.ts";
 import type { Outcome, Prober } from "../prober.ts";
 import type { ContainerInfo, Driver } from "../runtime/driver.ts";
-import { fenceOf, graceLeft } from "./fence.ts";
+import { fenceOf, graceLeft, noted } from "./fence.ts";
 import type { Fence, Lease } from "./fence.ts";
 import { perform } from "./perform.ts";
 import type { Action, StepTarget } from "./perform.ts";
@@ -307,10 +307,10 @@ export class PodRunner {
     return stopping;
   }
 
-  /** Lets the next start of the agent know that a fenced pod ran on in this one. Where it cannot know, there is no time for that. */
+  /** Lets the next start of the agent know what this one makes of a fenced pod. */
   private async note(): Promise<void> {
-    const isKept = await this.context.save();
-    this.keep({ ...this.record, ...(isKept ? { noted: true } : { adoptable: false }) });
+    const isWritten = await this.context.save();
+    this.keep(noted(this.record, isWritten));
   }
 
   private async act(step: Action): Promise<void> {

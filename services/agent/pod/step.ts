@@ -8,6 +8,7 @@ import { fencedStep } from "./fence.ts";
 import type { Fence } from "./fence.ts";
 import { dueProbes, firstProbes } from "./readiness.ts";
 import type { PodRecord } from "./record.ts";
+import { seenRunning } from "./record.ts";
 import { endedBefore, endedOf, foldEndings, isStable } from "./restart.ts";
 
 export type Step =
@@ -151,6 +152,7 @@ function up(
   // A container that was started behind our back counts as started: its end is then noticed.
   const unseen = [...containers.values()].filter((one) => one.state === "running" && !next.started.includes(one.name));
   if (unseen.length > 0) next = { ...next, started: [...next.started, ...unseen.map((one) => one.name)] };
+  if (next.stopped.length > 0) next = seenRunning(next, next.started);
   // Noted when it happens: an agent that finds the pod ended, as after a power cut, does not know for how long it ran.
   if (next.spent > 0 && isStable(next, now)) next = { ...next, spent: 0 };
   const stableAt = next.spent > 0 && next.upSince !== null ? next.upSince + bounds.stableMs : null;
