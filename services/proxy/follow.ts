@@ -124,7 +124,7 @@ export class Follower {
   private loaded(keys: ReadonlySet<string>): void {
     const before = this.table.logId;
     this.loadedEmpty = keys.size === 0;
-    for (const service of this.table.loaded(keys)) this.events.changed(service);
+    for (const service of this.table.loaded(keys, this.ports.clock.mono())) this.events.changed(service);
     if (before !== undefined && this.table.logId !== before) {
       this.reloads = 0;
       this.ports.log.warn("following another log from here on", { before, now: this.table.logId });

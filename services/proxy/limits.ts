@@ -49,8 +49,8 @@ export const proxyLimits = {
   otherLogMaxMs: 30_000,
   /** A value of before is of the log that is followed: what is used meanwhile never was, so this is the slowest pace for it. */
   behindMaxMs: 4000,
-  /** Loads in a row that may end below what was told before: with their pace 6 s, in which a leader is elected and writes what is missing. */
-  shortLoads: 2,
+  /** What is missing from a bucket that went back is kept this long: a leader is elected and writes it anew meanwhile. */
+  wentBackMs: 6000,
   /** Removed keys remembered between two full loads, against messages that come late. */
   removedKeys: 10_000,
   /** How long start waits for the first load of endpoints. */

@@ -60,8 +60,10 @@ export class EndpointTable {
   private readonly hinted = new Set<string>();
   private toldRevision = 0;
   private unconfirmed = false;
-  /** Full loads in a row that left out keys told at a revision above all that they told. */
-  private shortLoads = 0;
+  /** Since the last full load a key was told below a revision that it was told at. */
+  private toldBelow = false;
+  /** When the bucket was seen to have gone back, monotonic; null while it has all that is known. */
+  private wentBackAt: number | null = null;
 
   /** The log the endpoints belong to; undefined before the first full load. */
   get logId(): string | undefined {
@@ -118,7 +120,10 @@ export class EndpointTable {
     if (source === "watch") this.toldRevision = Math.max(this.toldRevision, revision);
     const known = this.parts.get(at.service)?.get(at.part) ?? this.removed.get(key);
     if (known?.logId === part.logId) {
-      if (source === "watch") this.aside.delete(key);
+      if (source === "watch") {
+        this.aside.delete(key);
+        this.heed(key, known, revision);
+      }
       return this.putNewer(key, at, part, known, source);
     }
     if (part.logId === this.log) return this.set(key, at, part, source);
@@ -136,6 +141,7 @@ export class EndpointTable {
       this.aside.delete(key);
     }
     const known = this.parts.get(at.service)?.get(at.part);
+    if (known !== undefined && source === "watch") this.heed(key, known, revision);
     if (known === undefined || known.revision >= revision) return "older";
     this.remove(key, at, revision);
     return "applied";
@@ -144,10 +150,10 @@ export class EndpointTable {
   /**
    * A full load has been told: `keys` are all live ones. Takes the log most of them belong to, and lets go what is not
    * among them. Where no live key is of a known log, only keys told as deleted go: an empty bucket is more often a lost
-   * one. What was told later than all of them is kept for some loads, for a leader may have to write anew what a power cut took.
-   * Gives the services that changed.
+   * one. Where the bucket went back, a power cut took its end, and a leader writes anew what was in it, at revisions that others had:
+   * what it does not hold is kept for a while. Gives the services that changed.
    */
-  loaded(keys: ReadonlySet<string>): ReadonlySet<string> {
+  loaded(keys: ReadonlySet<string>, now: number): ReadonlySet<string> {
     const touched = new Set<string>();
     this.unconfirmed = this.runsAhead(keys);
     const log = this.majorityLog(keys);
@@ -156,24 +162,23 @@ export class EndpointTable {
       if (!keys.has(key)) this.aside.delete(key);
       else if (part.logId === log) this.take(key, part, touched);
     }
-    const last = this.lastOf(keys);
-    const mayBeShort = this.shortLoads < proxyLimits.shortLoads;
-    let isShort = false;
+    const mayKeep = this.isBack(keys, log, now);
+    let isKept = false;
     for (const [service, parts] of this.parts) {
       for (const [name, part] of parts) {
         const key = keyOf(service, name);
         if (keys.has(key)) continue;
-        const isAbove = part.revision > last && (log === undefined || part.logId === log);
-        if (!this.deletions.has(key) && (log === undefined || (isAbove && mayBeShort))) {
-          isShort ||= isAbove;
+        if (!this.deletions.has(key) && (log === undefined || (part.logId === log && mayKeep))) {
+          isKept ||= mayKeep;
           continue;
         }
         this.remove(key, { service, part: name }, part.revision);
         touched.add(service);
       }
     }
-    this.shortLoads = isShort ? this.shortLoads + 1 : 0;
-    this.unconfirmed ||= isShort && mayBeShort;
+    if (!isKept) this.wentBackAt = null;
+    this.unconfirmed ||= isKept;
+    this.toldBelow = false;
     this.removed.clear();
     this.deletions.clear();
     this.hinted.clear();
@@ -221,6 +226,11 @@ export class EndpointTable {
     return isHinted && known.revision > revision;
   }
 
+  /** A bucket that tells a key below the revision it was told at went back. */
+  private heed(key: string, known: Version, revision: number): void {
+    this.toldBelow ||= revision < known.revision && !this.isAhead(key, known, revision);
+  }
+
   private runsAhead(keys: ReadonlySet<string>): boolean {
     for (const [service, parts] of this.parts) {
       for (const [name, part] of parts) if (this.isAhead(keyOf(service, name), part, this.toldRevision)) return true;
@@ -265,6 +275,23 @@ export class EndpointTable {
         break;
       }
     }
+  }
+
+  /** True for a while from when the bucket told a key, or all its keys, below a revision that is known. */
+  private isBack(keys: ReadonlySet<string>, log: string | undefined, now: number): boolean {
+    if (this.toldBelow) this.wentBackAt = now;
+    else if (this.endsBelow(keys, log)) this.wentBackAt ??= now;
+    return this.wentBackAt !== null && now - this.wentBackAt < proxyLimits.wentBackMs;
+  }
+
+  private endsBelow(keys: ReadonlySet<string>, log: string | undefined): boolean {
+    const last = this.lastOf(keys);
+    for (const [service, parts] of this.parts) {
+      for (const [name, { revision, logId }] of parts) {
+        if (revision > last && (log === undefined || logId === log) && !keys.has(keyOf(service, name))) return true;
+      }
+    }
+    return false;
   }
 
   /** The highest revision of those keys. */

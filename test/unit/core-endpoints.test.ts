@@ -55,7 +55,7 @@ function partsOf({ state }: TestCluster): Parts {
     expect(Buffer.byteLength(value), key).toBeLessThanOrEqual(valueBytes);
     expect(table.put(key, JSON.parse(value), 1, "watch"), key).toBe("foreign");
   }
-  table.loaded(new Set(keys));
+  table.loaded(new Set(keys), 0);
   return table.partsOf("default/web");
 }
 

@@ -108,7 +108,7 @@ function setUp(pods: readonly string[]) {
     }));
     table.put("default.web.head", { logId: "a", sequence: 1, ...head }, 1, "watch");
     table.put("default.web.0", { logId: "a", sequence: 1, endpoints: list }, 2, "watch");
-    table.loaded(new Set(["default.web.head", "default.web.0"]));
+    table.loaded(new Set(["default.web.head", "default.web.0"]), 0);
     connections.left(route, route.update(table.partsOf("default/web"), "elsewhere"));
   };
   endpoints(pods);

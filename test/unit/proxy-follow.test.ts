@@ -9,8 +9,8 @@ import { names, SimWorld } from "../support/sim-bus-world.ts";
 const shard = (logId: string): string => JSON.stringify({ logId, sequence: 1, endpoints: [] });
 const keys = ["default.api.0", "default.web.0"];
 const slackMs = 500;
-/** For so long something is kept that is later than all that the bucket tells. */
-const shortMs = 3 * proxyLimits.otherLogFirstMs;
+/** For so long something is kept that a bucket lost that went back. */
+const shortMs = proxyLimits.wentBackMs;
 
 it.each([undefined, "default/web"])(
   "lets go what was deleted long ago while it was away, following %s",

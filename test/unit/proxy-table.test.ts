@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { backendsOf, servicePortOf } from "../../services/proxy/backends.ts";
+import { proxyLimits } from "../../services/proxy/limits.ts";
 import { EndpointTable, partKeyOf } from "../../services/proxy/table.ts";
 import { shardOf } from "../../services/core/endpoints.ts";
 
@@ -31,7 +32,7 @@ const shard = (sequence: number, pods: string[], logId = "log-a") => ({
 const loadedTable = (entries: [string, unknown, number][]): EndpointTable => {
   const table = new EndpointTable();
   for (const [key, value, revision] of entries) table.put(key, value, revision, "watch");
-  table.loaded(new Set(entries.map(([key]) => key)));
+  table.loaded(new Set(entries.map(([key]) => key)), 0);
   return table;
 };
 const web = (): EndpointTable =>
@@ -63,7 +64,7 @@ describe("the endpoint table", () => {
     const table = new EndpointTable();
     expect(table.put("default.web.head", head(5), 1, "watch")).toBe("foreign");
     expect(table.partsOf("default/web").size).toBe(0);
-    expect([...table.loaded(new Set(["default.web.head"]))]).toEqual(["default/web"]);
+    expect([...table.loaded(new Set(["default.web.head"]), 0)]).toEqual(["default/web"]);
     expect(table.logId).toBe("log-a");
     expect(table.partsOf("default/web").size).toBe(1);
   });
@@ -82,7 +83,7 @@ describe("the endpoint table", () => {
     expect(table.appliedOf("default/web")).toEqual({ head: 5, 0: 0 });
     table.put("default.web.0", shard(6, ["web-1"]), 4, "watch");
     expect(table.appliedOf("default/web")).toEqual({ head: 5, 0: 6 });
-    table.loaded(new Set(["default.web.head", "default.web.0"]));
+    table.loaded(new Set(["default.web.head", "default.web.0"]), 0);
     expect(podsOf(table)).toEqual(["default/web-1"]);
   });
 
@@ -92,7 +93,7 @@ describe("the endpoint table", () => {
       const table = web();
       expect(table.put("default.web.0", shard(4, ["web-0"]), revision, "watch")).toBe("behind");
       table.put("default.web.head", head(5), 1, "watch");
-      expect([...table.loaded(new Set(["default.web.head", "default.web.0"]))]).toEqual(["default/web"]);
+      expect([...table.loaded(new Set(["default.web.head", "default.web.0"]), 0)]).toEqual(["default/web"]);
       expect(podsOf(table)).toEqual(["default/web-0"]);
       expect(table.appliedOf("default/web")).toEqual({ head: 5, 0: 4 });
       // Revisions count on from there.
@@ -107,7 +108,7 @@ describe("the endpoint table", () => {
     expect(table.put("default.web.0", shard(8, ["web-2"]), 3, "watch")).toBe("older");
     expect(table.appliedOf("default/web")).toEqual({ head: 5, 0: 9 });
     table.put("default.web.0", shard(4, ["web-0"]), 3, "watch");
-    table.loaded(new Set(["default.web.head", "default.web.0"]));
+    table.loaded(new Set(["default.web.head", "default.web.0"]), 0);
     expect(podsOf(table)).toEqual(["default/web-3"]);
     table.delete("default.web.0", 6, "hint");
     expect(table.put("default.web.0", shard(8, ["web-2"]), 3, "watch")).toBe("older");
@@ -118,7 +119,7 @@ describe("the endpoint table", () => {
     table.put("default.web.0", shard(9, ["web-1"]), 3, "watch");
     table.delete("default.web.0", 4, "watch");
     expect(table.put("default.web.0", shard(6, ["web-1"]), revision, "watch")).toBe("behind");
-    table.loaded(new Set(["default.web.head", "default.web.0"]));
+    table.loaded(new Set(["default.web.head", "default.web.0"]), 0);
     expect(podsOf(table)).toEqual(["default/web-1"]);
   });
 
@@ -127,7 +128,7 @@ describe("the endpoint table", () => {
     table.delete("default.web.0", 3, "watch");
     table.put("default.web.head", head(5), 1, "watch");
     expect(table.put("default.web.0", shard(6, ["web-1"]), 2, "watch")).toBe("behind");
-    table.loaded(new Set(["default.web.head", "default.web.0"]));
+    table.loaded(new Set(["default.web.head", "default.web.0"]), 0);
     expect(podsOf(table)).toEqual(["default/web-1"]);
   });
 
@@ -139,10 +140,12 @@ describe("the endpoint table", () => {
     const table = web();
     expect(table.hasUnconfirmed).toBe(false);
     hint(table);
+    let now = 0;
     const load = (): void => {
+      now += proxyLimits.wentBackMs / 2;
       table.put("default.web.head", head(5), 1, "watch");
       table.put("default.web.0", shard(6, ["web-1", "web-2"]), 2, "watch");
-      table.loaded(new Set(["default.web.head", "default.web.0"]));
+      table.loaded(new Set(["default.web.head", "default.web.0"]), now);
     };
     for (let count = 1; count < loads; count += 1) {
       load();
@@ -187,7 +190,7 @@ describe("the endpoint table", () => {
     const table = web();
     table.put("default.web.head", head(2, { logId: "log-b" }), 11, "watch");
     table.put("default.web.0", shard(3, ["web-9"], "log-b"), 12, "watch");
-    expect([...table.loaded(new Set(["default.web.head", "default.web.0"]))]).toEqual(["default/web"]);
+    expect([...table.loaded(new Set(["default.web.head", "default.web.0"]), 0)]).toEqual(["default/web"]);
     expect(table.logId).toBe("log-b");
     expect(podsOf(table)).toEqual(["default/web-9"]);
     expect(table.put("default.web.0", shard(7, ["web-1"], "log-a"), 13, "hint")).toBe("foreign");
@@ -201,7 +204,7 @@ describe("the endpoint table", () => {
       ["default.api.head", head(7, { service: "api" }), 3],
     ]);
     table.put("default.web.0", shard(99, [], "log-b"), 9, "watch");
-    table.loaded(new Set(["default.web.head", "default.web.0", "default.api.head"]));
+    table.loaded(new Set(["default.web.head", "default.web.0", "default.api.head"]), 0);
     expect(table.logId).toBe("log-a");
     expect(podsOf(table)).toEqual(["default/web-1"]);
   });
@@ -211,7 +214,7 @@ describe("the endpoint table", () => {
     expect(table.delete("default.web.0", 3, "hint")).toBe("applied");
     expect(podsOf(table)).toEqual([]);
     expect(table.put("default.web.0", shard(6, ["web-1"]), 2, "watch")).toBe("older");
-    table.loaded(new Set(["default.web.head"]));
+    table.loaded(new Set(["default.web.head"]), 0);
     expect(podsOf(table)).toEqual([]);
     expect(table.put("default.web.0", shard(12, ["web-7"]), 4, "watch")).toBe("applied");
     expect(podsOf(table)).toEqual(["default/web-7"]);
@@ -227,13 +230,13 @@ describe("the endpoint table", () => {
   it("lets a service go whose keys are not in a full load that holds others of the same log", () => {
     const table = web();
     table.put("default.api.head", head(9, { service: "api" }), 9, "watch");
-    expect([...table.loaded(new Set(["default.api.head"]))]).toEqual(["default/web"]);
+    expect([...table.loaded(new Set(["default.api.head"]), 0)]).toEqual(["default/web"]);
     expect([...table.services()]).toEqual(["default/api"]);
   });
 
   it("keeps everything when a full load is empty: a lost bucket looks the same", () => {
     const table = web();
-    expect(table.loaded(new Set()).size).toBe(0);
+    expect(table.loaded(new Set(), 0).size).toBe(0);
     expect(podsOf(table)).toHaveLength(2);
   });
 
@@ -243,37 +246,94 @@ describe("the endpoint table", () => {
       const table = web();
       table.delete("default.web.head", revision, "watch");
       table.delete("default.web.0", revision, "watch");
-      table.loaded(new Set());
+      table.loaded(new Set(), 0);
       expect([...table.services()]).toEqual([]);
     }
   });
 
-  it("keeps a service that was told later than all of a full load, for some loads: a power cut may have taken its keys", () => {
-    const table = loadedTable([
-      ["default.api.head", head(5, { service: "api" }), 1],
-      ["default.web.head", head(6), 2],
-    ]);
-    const load = (revision: number): string[] => {
-      table.put("default.api.head", head(5, { service: "api" }), revision, "watch");
-      table.loaded(new Set(["default.api.head"]));
-      return [...table.services()];
-    };
+  describe("of a bucket that went back", () => {
+    const api = ["default.api.head", head(5, { service: "api" }), 1] as const;
     const both = ["default/api", "default/web"];
-    expect([load(1), table.hasUnconfirmed, load(1), table.hasUnconfirmed]).toEqual([both, true, both, true]);
-    table.put("default.web.head", head(6), 3, "watch");
-    table.loaded(new Set(["default.api.head", "default.web.head"]));
-    expect(table.hasUnconfirmed).toBe(false);
-    // Counted anew; and what is not there any more when later ones are was removed.
-    expect([load(1), load(1), load(1), table.hasUnconfirmed]).toEqual([both, both, ["default/api"], false]);
-    table.put("default.web.head", head(6), 4, "watch");
-    expect([load(5), table.hasUnconfirmed]).toEqual([["default/api"], false]);
+    const { wentBackMs } = proxyLimits;
+    /** What the bucket tells, and then that this is all; gives the services after that. */
+    const load = (
+      table: EndpointTable,
+      now: number,
+      entries: readonly (readonly [string, unknown, number])[],
+    ): string[] => {
+      for (const [key, value, revision] of entries) table.put(key, value, revision, "watch");
+      table.loaded(new Set(entries.map(([key]) => key)), now);
+      return [...table.services()].toSorted();
+    };
+
+    it("are kept for a while, however often it is loaded, where all it tells is below them", () => {
+      const table = new EndpointTable();
+      const web = ["default.web.head", head(6), 2] as const;
+      load(table, 0, [api, web]);
+      for (const now of [10, 20, 30, 40, wentBackMs]) {
+        expect([load(table, now, [api]), table.hasUnconfirmed]).toEqual([both, true]);
+      }
+      expect([load(table, wentBackMs + 10, [api, web]), table.hasUnconfirmed]).toEqual([both, false]);
+      // Counted anew.
+      expect(load(table, 3 * wentBackMs, [api])).toEqual(both);
+      expect([load(table, 4 * wentBackMs, [api]), table.hasUnconfirmed]).toEqual([["default/api"], false]);
+    });
+
+    it("are kept while a leader writes others anew at the revisions that they had", () => {
+      const table = new EndpointTable();
+      const db = ["default.db.head", head(4, { service: "db" })] as const;
+      load(table, 0, [
+        [...db, 1],
+        ["default.api.head", api[1], 2],
+        ["default.web.head", head(6), 3],
+      ]);
+      const all = ["default/api", "default/db", "default/web"];
+      // Web has api's revision.
+      expect(
+        load(table, 0, [
+          [...db, 1],
+          ["default.web.head", head(6), 2],
+        ]),
+      ).toEqual(all);
+      expect(
+        load(table, wentBackMs - 1, [
+          [...db, 1],
+          ["default.web.head", head(6), 2],
+        ]),
+      ).toEqual(all);
+      expect(
+        load(table, wentBackMs, [
+          [...db, 1],
+          ["default.web.head", head(6), 2],
+        ]),
+      ).toEqual(["default/db", "default/web"]);
+    });
+
+    it("are kept also where it shows only by a value told between two loads", () => {
+      const table = new EndpointTable();
+      load(table, 0, [api, ["default.web.head", head(6), 2], ["default.db.head", head(7, { service: "db" }), 3]]);
+      table.put("default.db.head", head(7, { service: "db" }), 2, "watch");
+      expect(load(table, 0, [api, ["default.db.head", head(7, { service: "db" }), 2]])).toHaveLength(3);
+    });
+
+    it("are let go at once where it did not: what it tells is later", () => {
+      const table = new EndpointTable();
+      load(table, 0, [api, ["default.web.head", head(6), 4]]);
+      expect([load(table, 0, [[api[0], api[1], 5]]), table.hasUnconfirmed]).toEqual([["default/api"], false]);
+      // As after a hint that came before what the watch had to tell.
+      const late = new EndpointTable();
+      load(late, 0, [api, ["default.web.head", head(6), 2]]);
+      late.put("default.api.head", head(8, { service: "api" }), 5, "hint");
+      late.put("default.api.head", head(7, { service: "api" }), 4, "watch");
+      expect(load(late, 0, [["default.api.head", head(8, { service: "api" }), 5]])).toEqual(["default/api"]);
+    });
   });
 
   it("keeps a service that a hint told after the load was taken", () => {
     const table = web();
     table.put("default.new.head", head(20, { service: "new" }), 30, "hint");
     table.put("default.web.head", head(5), 1, "watch");
-    table.loaded(new Set(["default.web.head", "default.web.0"]));
+    table.loaded(new Set(["default.web.head", "default.web.0"]), 0);
     expect([...table.services()]).toEqual(["default/web", "default/new"]);
   });
 
