@@ -80,7 +80,7 @@ export async function ensureStreams(bus: Bus, cluster: string, options: EnsureOp
       `${options.replicas} replicas need nats-server ${productionFloor} or newer; this one is ${bus.features.version}`,
     );
   }
-  await refuseLog(bus, cluster, options);
+  const wasMarked = await refuseLog(bus, cluster, options);
   const wanted = [
     logConfig(bus, cluster, options),
     snapshotsConfig(bus, cluster, options),
@@ -104,21 +104,45 @@ export async function ensureStreams(bus: Bus, cluster: string, options: EnsureOp
     ensured.push(result);
   }
   // Marked now: what a controller began until then is found here, and what it begins from now on it does not lead.
-  if (options.restores === true) await refuseLog(bus, cluster, options);
+  if (options.restores === true) await refuseBegun(bus, cluster, wasMarked);
   return ensured;
 }
 
-/** Nobody but a restore touches a log that is marked, and a restore none in which there is anything. */
-async function refuseLog(bus: Bus, cluster: string, { restores = false }: EnsureOptions): Promise<void> {
+/** Nobody but a restore touches a log that is marked, and a restore none in which there is anything. True where it is marked. */
+async function refuseLog(bus: Bus, cluster: string, { restores = false }: EnsureOptions): Promise<boolean> {
   const { stream } = subjectsOf(cluster);
   const found = await apiResult<StreamInfo>(bus, `STREAM.INFO.${stream}`, undefined, apiMs);
-  if (!("ok" in found)) return;
+  if (!("ok" in found)) return false;
   const { config, state } = found.ok;
-  if (restores && !isLed(found.ok)) throw new SwainError("JETSTREAM_ERROR", `stream ${stream} has no leader`);
-  if (restores && state.last_seq === 0) return;
+  if (restores) refuseUnled(stream, found.ok);
+  if (restores && state.last_seq === 0) return isMarked(config);
   refuseMarked(stream, config);
-  if (restores) throw new SwainError("LOG_NOT_EMPTY", `stream ${stream} ends at sequence ${state.last_seq}`);
+  if (restores) throw notEmpty(stream, state.last_seq);
+  return false;
 }
+
+/**
+ * Refuses the log to a restore that has marked it and finds it begun: whose it is must not be left with the mark. One that had
+ * it before is being restored by another.
+ */
+async function refuseBegun(bus: Bus, cluster: string, wasMarked: boolean): Promise<void> {
+  const { stream } = subjectsOf(cluster);
+  const info = await apiCall<StreamInfo>(bus, `STREAM.INFO.${stream}`, undefined, apiMs);
+  const { config, state } = info;
+  refuseUnled(stream, info);
+  if (state.last_seq === 0) return;
+  if (wasMarked) refuseMarked(stream, config);
+  await unmarkLog(bus, cluster);
+  throw notEmpty(stream, state.last_seq);
+}
+
+/** Of a copy that hears no leader nobody knows the end. */
+function refuseUnled(stream: string, info: StreamInfo): void {
+  if (!isLed(info)) throw new SwainError("JETSTREAM_ERROR", `stream ${stream} has no leader`);
+}
+
+const notEmpty = (stream: string, last: number): SwainError =>
+  new SwainError("LOG_NOT_EMPTY", `stream ${stream} ends at sequence ${last}`);
 
 /** Takes the mark away: all of the backup is in the log. Rejects with TIMEOUT or JETSTREAM_ERROR. */
 export async function unmarkLog(bus: Bus, cluster: string): Promise<void> {

@@ -118,19 +118,29 @@ describeServers("the streams", (binary) => {
     expect(await subjects()).toEqual([names.eventAll]);
   });
 
-  it("are not marked for a restore in silence where a controller writes a moment before", async () => {
-    await open();
-    await ensureStreams(bus, "test", { replicas: 1 });
-    let written = 0;
-    const request: Bus["request"] = async (...args) => {
-      const answer = await bus.request(...args);
-      if (written === 0) written = await append(10, 0);
-      return answer;
-    };
-    const via = Object.create(bus, { request: { value: request } }) as Bus;
-    expect(await codeOf(ensureStreams(via, "test", { replicas: 1, restores: true }))).toBe("LOG_RESTORING");
-    expect(written).toBe(1);
-  });
+  it.each([
+    ["no mark", "LOG_NOT_EMPTY", false],
+    ["the mark of another, which it leaves", "LOG_RESTORING", true],
+  ])(
+    "are left to whom begins the log between a restore's look and its mark, with %s",
+    async (_what, code, isMarked) => {
+      await open();
+      const mark = (from: Bus) => codeOf(ensureStreams(from, "test", { replicas: 1, restores: true }));
+      await ensureStreams(bus, "test", { replicas: 1 });
+      if (isMarked) expect(await mark(bus)).toBe("none");
+      let written = 0;
+      const request: Bus["request"] = async (...args) => {
+        const answer = await bus.request(...args);
+        if (written === 0) written = await append(10, 0);
+        return answer;
+      };
+      expect(await mark(Object.create(bus, { request: { value: request } }) as Bus)).toBe(code);
+      expect(written).toBe(1);
+      const { subjects } = await config(names.stream);
+      expect(subjects).toEqual(isMarked ? [names.eventAll, names.restoring] : [names.eventAll]);
+      expect(await codeOf(bus.log(names.stream).tail())).toBe(isMarked ? "LOG_RESTORING" : "none");
+    },
+  );
 
   it("are not made with replicas on a server below the production floor", async () => {
     await open();
