@@ -1,13 +1,23 @@
 // Standing for election: catch up to the log's tail and append `leader.elected`, stating the sequence expected. Whoever
 // gets that sequence leads; no clock and no lease is involved.
 import type { Event, EventItem } from "../../schemas/generated/types.ts";
+import type { LogStore } from "../bus/port.ts";
+import { delayMs } from "../kernel/backoff.ts";
+import type { Backoff } from "../kernel/backoff.ts";
+import { sleep } from "../kernel/clock.ts";
 import { asSwainError, SwainError } from "../kernel/errors.ts";
+import type { Code } from "../kernel/errors.ts";
 import { Appender, momentOf } from "./append.ts";
 import type { Draft } from "./append.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Context } from "./ports.ts";
 import { refuseRemains } from "./remains.ts";
 import type { LastBefore } from "./term/clock.ts";
+
+/** From the first look at the log that failed, so long it is looked at again: then others stand. */
+const lookMs = 2000;
+const retry: Backoff = { firstMs: 50, maxMs: 500, factor: 2 };
+const unanswered: ReadonlySet<Code> = new Set<Code>(["TIMEOUT", "JETSTREAM_ERROR"]);
 
 export type Election =
   | {
@@ -45,12 +55,29 @@ export async function stand(context: Context, ledger: Ledger, isLed: () => boole
     return (last = draft(context, ledger, expected));
   });
   if (settled.kind === "committed" && last !== undefined && before !== undefined) {
-    // A restore that began since may have taken the log for empty. One that begins later finds the election.
-    await log.tail();
+    await refuseRestore(context, log);
     return { kind: "won", appender, event: last.event, sequence: settled.sequence, before };
   }
   if (settled.kind === "committed" || settled.kind === "tooLarge") return { kind: "unsettled" };
   return { kind: settled.kind === "deposed" ? "lost" : settled.kind };
+}
+
+/**
+ * A restore that began since may have taken the log for empty. One that begins later finds the election. Nobody else stands as
+ * long as that is young, so a look that fails is taken again for a while. Rejects with LOG_RESTORING, TIMEOUT or JETSTREAM_ERROR.
+ */
+async function refuseRestore({ clock }: Context, log: LogStore): Promise<void> {
+  let since: number | undefined;
+  for (let tries = 0; ; tries++) {
+    try {
+      await log.tail();
+      return;
+    } catch (error) {
+      since ??= clock.mono();
+      if (!unanswered.has(asSwainError(error).code) || clock.mono() - since >= lookMs) throw error;
+    }
+    await sleep(clock, delayMs(retry, tries));
+  }
 }
 
 /** The event that begins a term: its epoch is its own sequence. */

@@ -14,6 +14,8 @@ export class ScriptedLog implements LogStore {
   getFaults: Code[] = [];
   /** Sequences of records that are not there any more. */
   readonly missing = new Set<number>();
+  /** What looks at its end meet from the next one on; null = nothing. */
+  tailFaults: (Code | null)[] = [];
   /** A backup is being written into it. */
   isMarked = false;
 
@@ -32,6 +34,8 @@ export class ScriptedLog implements LogStore {
   }
 
   async tail(): Promise<LogTail> {
+    const fault = this.tailFaults.shift() ?? null;
+    if (fault !== null) throw new SwainError(fault, "as told");
     if (this.isMarked) throw new SwainError("LOG_RESTORING", "as told");
     return { first: 1, last: this.records.length, replicas: 1, heardAgoMs: 0 };
   }

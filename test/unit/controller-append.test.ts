@@ -408,6 +408,16 @@ describe("an election", () => {
     expect(log.records).toHaveLength(1);
   });
 
+  it("is won though looks at the log fail once it is in, for as long as nobody else stands", async () => {
+    log.tailFaults = [null, "TIMEOUT", "JETSTREAM_ERROR", "TIMEOUT"];
+    expect(await stand(context, ledger, () => false)).toMatchObject({ kind: "won", sequence: 1 });
+    expect(context.clock.mono()).toBeLessThan(2500);
+    log.tailFaults = [null, "TIMEOUT", "LOG_RESTORING"];
+    await expect(stand(context, ledger, () => false)).rejects.toMatchObject({ code: "LOG_RESTORING" });
+    log.tailFaults = [null, ...Array.from({ length: 20 }, () => "TIMEOUT" as const)];
+    await expect(stand(context, ledger, () => false)).rejects.toMatchObject({ code: "TIMEOUT" });
+  });
+
   it("looks for nothing but a log where there is one", async () => {
     await elected();
     load = () => expect.fail("a bucket is loaded");
