@@ -6,7 +6,7 @@ import { SwainError } from "../kernel/errors.ts";
 import { openConsumer } from "./consumer.ts";
 import type { Delivered } from "./consumer.ts";
 import { keepOpen, readToEnd } from "./heal.ts";
-import { apiCodes, conflicts, failed, valueOf } from "./jetstream-api.ts";
+import { apiCodes, conflicts, failed, isMissing, valueOf } from "./jetstream-api.ts";
 import type { ApiResult } from "./jetstream-api.ts";
 import type { Bucket, BucketEntry, WatchHandlers } from "./port.ts";
 import type { Wire } from "./wire.ts";
@@ -106,7 +106,10 @@ export class JetStreamBucket implements Bucket {
           for (const entry of live.values()) handlers.onEntry(entry);
           handlers.onLoaded(new Set(live.keys()), live);
         },
-        onLost,
+        onLost: (error) => {
+          if (isMissing(error)) handlers.onMissing?.();
+          onLost(error);
+        },
       });
     });
   }

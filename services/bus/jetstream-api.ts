@@ -92,6 +92,11 @@ export function failed(what: string, failure: ApiFailure): SwainError {
   });
 }
 
+/** True when the stream itself is not there. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof SwainError && error.details["errCode"] === apiCodes.streamNotFound;
+}
+
 /** What `STREAM.INFO` and the answers to creating and updating a stream hold, as far as it is used. */
 export interface StreamInfo {
   /** Undefined on a server alone. */

@@ -175,4 +175,6 @@ export interface WatchHandlers {
   onEntry(entry: BucketEntry): void;
   /** `told`: the live keys with the revisions just told. */
   onLoaded(keys: ReadonlySet<string>, told: ReadonlyMap<string, BucketEntry>): void;
+  /** The bucket itself is not there; told at each try until it is, after which everything is told again. */
+  onMissing?(): void;
 }

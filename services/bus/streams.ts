@@ -152,18 +152,28 @@ export async function unmarkLog(bus: Bus, cluster: string): Promise<void> {
 }
 
 /**
- * Makes the stream of the snapshots again when somebody deleted it, with as many copies as the log has. Rejects with
+ * Makes the stream of the snapshots again when somebody deleted it, with as many copies as the log has. Rejects with TIMEOUT or
  * JETSTREAM_ERROR.
  */
 export async function ensureSnapshots(bus: Bus, cluster: string): Promise<void> {
-  const { stream, snapshots } = subjectsOf(cluster);
-  const { config } = await apiCall<StreamInfo>(bus, `STREAM.INFO.${stream}`, undefined, apiMs);
-  const options = { replicas: Math.max(1, Number(config["num_replicas"] ?? 1)) };
+  await makeAgain(bus, cluster, (options) => snapshotsConfig(bus, cluster, options));
+}
+
+/** The same of a bucket. */
+export async function ensureBucket(bus: Bus, cluster: string, bucket: BucketName): Promise<void> {
+  await makeAgain(bus, cluster, (options) => bucketConfig(bus, cluster, bucket, options));
+}
+
+async function makeAgain(bus: Bus, cluster: string, configOf: (options: EnsureOptions) => Config): Promise<void> {
+  // Where the log is gone as well, nothing else is made: what is left tells that there was one.
+  const { config } = await apiCall<StreamInfo>(bus, `STREAM.INFO.${subjectsOf(cluster).stream}`, undefined, apiMs);
+  const whole = configOf({ replicas: Math.max(1, Number(config["num_replicas"] ?? 1)) });
   for (let share = 1; ; share /= 2) {
-    const wanted = scaled(snapshotsConfig(bus, cluster, options), share);
+    const wanted = scaled(whole, share);
     if ((await ensure(bus, wanted)) !== "no room") return;
-    if (roomOf(wanted) < leastBytes)
-      throw new SwainError("JETSTREAM_ERROR", `the server has no room for stream ${snapshots}`);
+    if (roomOf(wanted) < leastBytes) {
+      throw new SwainError("JETSTREAM_ERROR", `the server has no room for stream ${String(wanted["name"])}`);
+    }
   }
 }
 

@@ -38,7 +38,7 @@ async function projecting({ synced = true } = {}) {
     error: (_: string, fields?: LogFields) => errors.push(fields),
     warn: (_: string, fields?: LogFields) => fields?.["code"] === "PROJECTIONS_LATE" && late.push(fields),
   };
-  const context = { bus, clock, subjects: names, counters: noCounts(), log } as unknown as Context;
+  const context = { bus, clock, cluster: "test", subjects: names, counters: noCounts(), log } as unknown as Context;
   const projector = new Projector(context, cluster.state, {
     mayWrite: () => true,
     // As a leader that looks at the log's tail.
@@ -222,5 +222,41 @@ it("says which services' endpoints are not written yet, and how long ago late on
   expect([ago(), ago("other")]).toEqual([0, 0]);
   await world.time.pass(1000);
   expect(ago()).toBeUndefined();
+  projector.stop();
+});
+
+it("makes a bucket again that is deleted, also where nothing changes, and when it begins, and writes it again", async () => {
+  const { world, cluster, bucket, projector, write, held } = await projecting();
+  const remove = async (): Promise<void> => {
+    const { bus } = await world.client();
+    await world.time.until(
+      bus.request(`$JS.API.STREAM.DELETE.KV_${names.buckets.desired}`, undefined, { timeoutMs: 5000 }),
+    );
+    expect(await world.code(bucket.get(key))).toBe("JETSTREAM_ERROR");
+  };
+  write(applied);
+  await world.time.pass(100);
+  await remove();
+  await world.time.pass(settledMs);
+  expect(await held()).toContain("web");
+  await remove();
+  projector.reload();
+  await world.time.pass(settledMs);
+  expect(await held()).toContain("web");
+  await remove();
+  const service = cluster.state.services.get("default/web");
+  if (service !== undefined) service.labels = { size: "small" };
+  projector.onTouched(touched);
+  await world.time.pass(settledMs);
+  expect(await held()).toContain("small");
+  projector.stop();
+});
+
+it("makes no bucket again beside a log that is gone", async () => {
+  const { world, bucket, projector } = await projecting();
+  world.server.wipe();
+  world.server.dropConsumers();
+  await world.time.pass(settledMs);
+  expect(await world.code(bucket.get(key))).toBe("JETSTREAM_ERROR");
   projector.stop();
 });

@@ -3,6 +3,7 @@
 // earlier leaders left there, and afterwards a change that is not its own is a hand edit. Called by the term.
 import { limits } from "../../bus/limits.ts";
 import type { Bucket, BucketEntry } from "../../bus/port.ts";
+import { ensureBucket } from "../../bus/streams.ts";
 import type { BucketName } from "../../bus/subjects.ts";
 import { bucketOrder } from "../../bus/subjects.ts";
 import type { Key, ReadState, Touched } from "../../core/model.ts";
@@ -80,6 +81,8 @@ export class Projector {
   };
   /** Service → when an endpoints key of it was written late. Left out once proxies have had the time to read it. */
   private readonly lateAt = new Map<Key, number>();
+  /** Buckets that are being made again. */
+  private readonly making = new Set<BucketName>();
   private asideAgain: Cancel | undefined;
   private purging: Cancel | undefined;
   private ended = false;
@@ -112,6 +115,7 @@ export class Projector {
         shelf.bucket.watch(">", {
           onEntry: (entry) => this.onEntry(name, shelf, entry),
           onLoaded: (keys, told) => this.onLoaded(name, shelf, keys, told),
+          onMissing: () => void this.makeAgain(name),
         }),
       );
     }
@@ -204,6 +208,22 @@ export class Projector {
     }
     for (const key of projectionKeys(this.state, name)) if (!keys.has(key)) this.mark(name, key);
     this.pump();
+  }
+
+  /** Somebody deleted a bucket: its watch tells that it is empty once it is there, and everything is written again. */
+  private async makeAgain(name: BucketName): Promise<void> {
+    const { bus, cluster, log } = this.context;
+    if (this.ended || !this.gate.mayWrite() || this.making.has(name)) return;
+    this.making.add(name);
+    try {
+      await ensureBucket(bus, cluster, name);
+      log.warn("a bucket was gone and is made again", { bucket: name });
+    } catch (error) {
+      const { code, message } = asSwainError(error);
+      log.warn("a bucket is gone and cannot be made again", { bucket: name, code, message });
+    } finally {
+      this.making.delete(name);
+    }
   }
 
   private mark(bucket: BucketName, key: string): void {

@@ -2,7 +2,7 @@
 // hashes. Without a valid manifest there is no snapshot. It knows nothing of when one is made; `work.ts` does.
 import { snapshotManifest } from "../../../schemas/generated/messages.js";
 import type { SnapshotManifest } from "../../../schemas/generated/types.ts";
-import { apiCodes } from "../../bus/jetstream-api.ts";
+import { isMissing } from "../../bus/jetstream-api.ts";
 import { limits } from "../../bus/limits.ts";
 import type { Bus, LogStore } from "../../bus/port.ts";
 import { snapshotPartOf } from "../../bus/subjects.ts";
@@ -61,11 +61,6 @@ export async function* storedSnapshots(ports: SnapshotPorts): AsyncGenerator<Sto
     yield isWhole ? { id, manifest } : { id, manifest: null };
     at = isWhole ? manifest.first - 1 : at - 1;
   }
-}
-
-/** True when the stream itself is not there. */
-export function isMissing(error: unknown): boolean {
-  return error instanceof SwainError && error.details["errCode"] === apiCodes.streamNotFound;
 }
 
 /** Reads a snapshot and checks every byte of it. Rejects with SNAPSHOT_BROKEN, TIMEOUT or JETSTREAM_ERROR. */

@@ -2,6 +2,7 @@
 // itself: a thread does (`thread/`), and a simulation wherever it likes. Every word of it is on the bus.
 import type { SnapshotManifest } from "../../../schemas/generated/types.ts";
 import { limits } from "../../bus/limits.ts";
+import { isMissing } from "../../bus/jetstream-api.ts";
 import { ensureSnapshots } from "../../bus/streams.ts";
 import type { State } from "../../core/model.ts";
 import { blocksOf } from "../../core/snapshot/blocks.ts";
@@ -15,7 +16,7 @@ import { Ledger } from "../ledger.ts";
 import { parseJson, stringField } from "../record.ts";
 import { openLedger, unfit } from "./open.ts";
 import type { Problem, SnapshotOrder, SnapshotReport, Verified } from "./port.ts";
-import { dropSnapshot, isMissing, loadSnapshot, storedSnapshots, writeSnapshot } from "./store.ts";
+import { dropSnapshot, loadSnapshot, storedSnapshots, writeSnapshot } from "./store.ts";
 import type { SnapshotPorts, StoredSnapshot } from "./store.ts";
 
 export interface WorkPorts extends SnapshotPorts {
