@@ -122,8 +122,7 @@ export class Liveness {
     try {
       await this.context.bus.flush(limits.silencePingMs);
     } catch {
-      // The server does not answer us: the silence is ours.
-      this.excuse(limits.silenceLookMs);
+      // The server does not answer us: the silence is ours, and is taken off once it does.
       return;
     }
     // What the server had for us before the flush has been handled; heartbeats among it count.

@@ -35,14 +35,13 @@ function judge(state: ReadState, pod: ReadPod, view: View): Verdict | number {
   // Proxies that were not heard yet may carry connections.
   if (view.termAgeMs < proxiesKnownMs) return proxiesKnownMs - view.termAgeMs;
   const elapsed = elapsedMs(pod.since, view);
-  const timeout = parseDurationMs(state.workloads.get(pod.workload)?.spec.drainTimeout ?? "10s");
+  const workload = state.workloads.get(pod.workload);
+  const timeout = parseDurationMs(workload?.spec.drainTimeout ?? "10s");
   const heard = view.proxies.filter(isHeard);
   const behind = heard.filter((proxy) => !hasLetGo(state, pod, proxy));
   if (behind.length > 0) {
-    const told = Math.min(
-      elapsed,
-      ...servicesOf(state, pod).map((service) => view.writtenAgoMs.get(service) ?? Infinity),
-    );
+    // A deleted workload has no pods left that proxies would rather know: it does not wait for what takes no writes.
+    const told = workload?.deleting === true ? elapsed : Math.min(elapsed, ...writtenAgo(state, pod, view));
     // Proxies that start one after the other hold nobody up for ever.
     const most = timeout + limits.proxyAckMs - told;
     const left = behind.map(({ reachableMs }) => limits.proxyAckMs - Math.min(told, reachableMs));
@@ -65,10 +64,11 @@ function judge(state: ReadState, pod: ReadPod, view: View): Verdict | number {
 
 const isHeard = (proxy: ProxyView): boolean => proxy.heardAgoMs < limits.proxyHeardMs;
 
-/** The services that send somebody to the pod, or did. */
-function servicesOf(state: ReadState, pod: ReadPod): Key[] {
+/** Milliseconds since each service that sends somebody to the pod, or did, was written, where that was late. */
+function writtenAgo(state: ReadState, pod: ReadPod, view: View): number[] {
   const former = state.workloads.get(pod.workload)?.formerServices ?? new Map<Key, number>();
-  return [...(state.servicesOf.get(pod.workload) ?? []), ...former.keys()];
+  const services = [...(state.servicesOf.get(pod.workload) ?? []), ...former.keys()];
+  return services.map((service) => view.writtenAgoMs.get(service) ?? Infinity);
 }
 
 /** Whether the proxy sends nobody to the pod any more, neither for a service that names its workload nor for one that did. */
