@@ -36,11 +36,11 @@ export class Follower {
   private cancelReload: Cancel | undefined;
   /** When that is due. */
   private reloadAt = Infinity;
-  /** Loads asked for anew, of those that followed each other closely. */
+  /** Loads asked for anew, of those that followed each other closely, and when the last of them was. */
   private reloads = 0;
+  private reloadedAt = -Infinity;
   /** Loads asked for anew in a row because something was told that they do not reach up to. */
   private confirms = 0;
-  private reloadedAt = -Infinity;
   private loadedEmpty = false;
   private saidAt = -Infinity;
   private stopped = false;
@@ -183,8 +183,10 @@ export class Follower {
     this.cancelReload = clock.after(waitMs, () => {
       this.cancelReload = undefined;
       if (isConfirming) this.confirms += 1;
-      else this.reloads += 1;
-      this.reloadedAt = clock.mono();
+      else {
+        this.reloads += 1;
+        this.reloadedAt = clock.mono();
+      }
       this.watch();
     });
   }

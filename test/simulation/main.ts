@@ -78,6 +78,14 @@ async function many(count: number, onRan: (outcome: Ran) => boolean): Promise<nu
   return lost;
 }
 
+/** The same one after another, each told line by line. */
+async function traced(count: number, onRan: (outcome: Ran) => boolean): Promise<number> {
+  for (let begun = 1; begun <= count; begun++) {
+    if (onRan(await ran({ ...plan, seed: `${values.seed}-${begun}`, onLine: out }, shrinkMs))) break;
+  }
+  return 0;
+}
+
 async function search(wanted: readonly Bug[]): Promise<void> {
   out(huntedHead);
   for (const bug of wanted) {
@@ -92,8 +100,10 @@ async function search(wanted: readonly Bug[]): Promise<void> {
 
 function named(name: string): readonly Bug[] {
   const found = bugs.filter((bug) => name === "all" || bug.name === name);
-  if (found.length === 0) throw new Error(`no bug is named ${name}: ${bugs.map((bug) => bug.name).join(", ")}`);
-  return found;
+  if (found.length > 0) return found;
+  const names = bugs.map((bug) => `  ${bug.name}\n`);
+  process.stderr.write(`no bug is named ${name}; there are all, and\n${names.join("")}`);
+  process.exit(2);
 }
 
 async function survey(): Promise<void> {
@@ -114,7 +124,7 @@ async function survey(): Promise<void> {
   let cpuSeconds = 0;
   let bad = 0;
   let worlds = 0;
-  const lost = await many(most, (outcome) => {
+  const lost = await (values.trace ? traced : many)(most, (outcome) => {
     worlds += 1;
     for (const key of Object.keys(sum) as (keyof Figures)[]) sum[key] += outcome.figures[key];
     cpuSeconds += outcome.cpuSeconds;

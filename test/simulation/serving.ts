@@ -8,8 +8,26 @@ import type { Carried } from "./world/network.ts";
 
 /** A proxy with which, and with what it heard of, nothing was wrong for this long is heard, and hears. */
 const cleanMs = 15_000;
-/** From one leader to the next nobody's connections are cut; one that hears nobody, and does not know it, may take proxies for gone. */
-const followed: ReadonlySet<string> = new Set(["kill", "stop", "pause", "wipe", "upgrade", "resign"]);
+/** Nobody's connections are cut from one leader to the next, nor by one that hears nobody. Where messages are lost, a living proxy may fall silent. */
+const followed: ReadonlySet<string> = new Set([
+  ...[
+    "kill",
+    "stop",
+    "pause",
+    "wipe",
+    "upgrade",
+    "resign",
+    "cut",
+    "cutUp",
+    "cutDown",
+    "flap",
+    "reset",
+    "slow",
+    "lagging",
+    "clockJump",
+  ],
+  ...["busKill", "busFreeze", "busMoves", "consumersLost"],
+]);
 /** Between the time in the event that stops a pod and the moment in which it is in the log. */
 const writtenMs = 1000;
 
@@ -60,7 +78,7 @@ export class Serving {
       this.violate(`event ${sequence}: ${key}, which a service named, is stopped at once`);
     if (item.verb !== "drained") return;
     const pod = state.pods.get(key);
-    if (item.reason === "DRAINED" && pod !== undefined) {
+    if (pod !== undefined) {
       // Clocks of leaders may differ, so event times say nothing.
       const waited = Math.round(this.now() - (this.leftAt.get(key) ?? -Infinity));
       const timeout = parseDurationMs(state.workloads.get(pod.workload)?.spec.drainTimeout ?? "10s");
@@ -77,7 +95,7 @@ export class Serving {
     if (leftAt === undefined) return;
     const ms = cleanMs + this.now() - leftAt;
     const isClean = (place: string): boolean => this.troubles.isClean(place, ms);
-    if (!isClean("bus") || !controllerNames.every((name) => this.troubles.isClean(name, ms, followed))) return;
+    if (!["bus", ...controllerNames].every((place) => this.troubles.isClean(place, ms, followed))) return;
     const open = this.carriedTo(key).filter(({ proxy, since }) => since < leftAt && isClean(proxy));
     if (open.length === 0) return;
     this.violate(`${what} while ${open[0]?.proxy} carries ${open.length} requests to it`);

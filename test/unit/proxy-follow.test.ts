@@ -193,6 +193,13 @@ it("follows another log as soon, however often it has looked for what the bucket
   const follower = new Follower({ clock, bus: proxy, log: silent }, "test", undefined, table, events);
   await world.time.pass(slackMs);
   expect(table.logId).toBe("a");
+  // A stranger's values had it read the bucket some times, and that was long ago.
+  for (const logId of ["b", "a", "b", "a"]) {
+    const before = await world.time.until(bucket.get("default.api.0"));
+    await world.time.until(bucket.put("default.api.0", shard(logId), before?.revision ?? 0));
+    await world.time.pass(10_000);
+  }
+  await world.time.pass(60_000);
   world.server.wipe();
   await world.ensure();
   world.server.dropConsumers();
