@@ -8,26 +8,11 @@ import type { Carried } from "./world/network.ts";
 
 /** A proxy with which, and with what it heard of, nothing was wrong for this long is heard, and hears. */
 const cleanMs = 15_000;
+const ends = ["kill", "stop", "pause", "wipe", "upgrade", "resign"];
+const ofTheWay = ["cut", "cutUp", "cutDown", "flap", "reset", "slow", "lagging"];
+const ofTheBus = ["busKill", "busFreeze", "busMoves", "consumersLost"];
 /** Nobody's connections are cut from one leader to the next, nor by one that hears nobody. Where messages are lost, a living proxy may fall silent. */
-const followed: ReadonlySet<string> = new Set([
-  ...[
-    "kill",
-    "stop",
-    "pause",
-    "wipe",
-    "upgrade",
-    "resign",
-    "cut",
-    "cutUp",
-    "cutDown",
-    "flap",
-    "reset",
-    "slow",
-    "lagging",
-    "clockJump",
-  ],
-  ...["busKill", "busFreeze", "busMoves", "consumersLost"],
-]);
+const followed: ReadonlySet<string> = new Set([...ends, ...ofTheWay, ...ofTheBus, "clockJump"]);
 /** Between the time in the event that stops a pod and the moment in which it is in the log. */
 const writtenMs = 1000;
 
