@@ -173,6 +173,14 @@ export const bugs: readonly Bug[] = [
     hours: 5,
   },
   {
+    name: "a server that gives no sign of life is believed",
+    file: "controller/term/guard",
+    find: "void this.reach()",
+    replace: "(this.reachedAt = this.context.clock.mono())",
+    invariants: ["7"],
+    hours: 40,
+  },
+  {
     name: "mass loss is not held",
     file: "core/plan/liveness",
     find: "const held = silent.length >= 2 &&",

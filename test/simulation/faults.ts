@@ -80,6 +80,8 @@ const kinds = {
   everythingOff: { weight: 0.5, whom: "bus", forMs: [1000, 20_000] },
   /** Planned apart: somebody wants a thousand replicas, and one again when it is over. */
   surge: { weight: 0, whom: "bus", forMs: [60_000, 180_000] },
+  /** Planned apart: of each workload one replica is wanted, while clients have long requests under way. */
+  shrink: { weight: 0, whom: "bus", forMs: [0, 0] },
   /** Of drills alone: nobody asks for changes, so that what is wrong is not soon written over. Below half, a service is deleted first. */
   quiet: { weight: 0, whom: "bus", forMs: [70_000, 120_000] },
   /** Planned apart: at most once, late. */
@@ -163,7 +165,7 @@ export interface Amounts {
 
 /**
  * Faults until `untilMs`. In every other script the cluster is upgraded, in one of five the bus loses its store and gets
- * it back from a backup, and in one hour of twenty a workload goes from one replica to a thousand and back.
+ * it back from a backup, in every other the leader hears nobody while pods drain, and in one hour of twenty a workload goes from one replica to a thousand and back.
  */
 export function script(chance: Chance, untilMs: number, { perHour, drillsPerHour, least }: Amounts): Fault[] {
   const drawn = [
@@ -171,6 +173,7 @@ export function script(chance: Chance, untilMs: number, { perHour, drillsPerHour
     ...drilled(chance.stream("drills"), untilMs, drillsPerHour),
     ...upgrades(chance.stream("upgrades"), untilMs),
     ...wiped(chance.stream("wiped"), untilMs),
+    ...unheard(chance.stream("unheard"), untilMs),
     ...surges(chance.stream("surges"), untilMs),
   ].filter(({ at }) => at < untilMs);
   return [...drawn, ...missing(chance.stream("missing"), untilMs, least, drawn)].toSorted((a, b) => a.at - b.at);
@@ -251,6 +254,24 @@ function wiped(chance: Chance, untilMs: number): Fault[] {
   const [least, most] = kinds.busWiped.forMs;
   const at = Math.round(untilMs * chance.between(0.6, 0.95));
   return [{ at, forMs: chance.whole(least, most), kind: "busWiped", whom: [], strength: chance.unit() }];
+}
+
+const unheardPerHour = 6;
+
+/** A leader hears nobody while proxies still carry connections to pods that are to stop. */
+function unheard(chance: Chance, untilMs: number): Fault[] {
+  if (chance.hits(0.5)) return [];
+  const faults: Fault[] = [];
+  const gapMs = hourMs / unheardPerHour;
+  for (let at = chance.between(peaceMs, gapMs); at < untilMs; at += chance.between(0, 2 * gapMs)) {
+    const shrunkAt = Math.round(at);
+    const kind = chance.pick(["cutDown", "lagging", "busFreeze"] as const);
+    const whom = kind === "busFreeze" ? [] : [leader];
+    const deafAt = shrunkAt + chance.whole(0, 4000);
+    faults.push({ at: shrunkAt, forMs: 0, kind: "shrink", whom: [], strength: 1 });
+    faults.push({ at: deafAt, forMs: chance.whole(6000, 15_000), kind, whom, strength: chance.unit() });
+  }
+  return faults;
 }
 
 /** So seldom because it costs as much of the machine's time as half an hour of the world without it. */

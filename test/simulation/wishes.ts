@@ -29,6 +29,9 @@ export const surge = {
   down: (): Wish => scaled(1),
 } as const;
 
+/** One replica of each workload. */
+export const shrunk = (): Wish[] => workloadNames.map((name) => change("workload", "scale", { name, replicas: 1 }));
+
 /** That the service of that name be gone. */
 export const unserved = (name: string): Wish => change("service", "delete", { name });
 

@@ -4,7 +4,7 @@ import { subjectsOf } from "../../../services/bus/subjects.ts";
 import type { Chance } from "../chance.ts";
 import { fencedHost, leader } from "../faults.ts";
 import type { Fault } from "../faults.ts";
-import { surge, unserved } from "../wishes.ts";
+import { shrunk, surge, unserved } from "../wishes.ts";
 import type { AgentProcess } from "./agent.ts";
 import type { ControllerProcess } from "./controller.ts";
 import type { Machine } from "./machine.ts";
@@ -27,6 +27,8 @@ const slowMs = [50, 900] as const;
 /** Longer than a flush may take, and mostly than a node may be silent. */
 const lagMs = [3000, 8000] as const;
 const jumpMs = 90_000;
+/** From the start of requests to the wish that makes their pods go: they are at them by then. */
+const shrinkMs = 100;
 /** A machine is up again after this at most. */
 const bootMs = 3000;
 /** Longer than the server takes to sync by itself. */
@@ -251,6 +253,10 @@ export class Injector {
         void operator.order(surge.up());
         return () => void operator.order([surge.down()]);
       }
+      case "shrink":
+        this.world.sendLongRequests();
+        timeline.after(shrinkMs, () => void this.world.operators[0]?.order(shrunk()));
+        return nothing;
       case "quiet":
         return this.quiet(strength < 0.5);
       case "busWiped":
@@ -405,7 +411,7 @@ function stray(strength: number, chance: Chance, { state }: World["observer"]): 
 }
 
 /** These keep nobody from anything for longer than a moment. */
-const unnoticed: ReadonlySet<string> = new Set(["strayRecord", "handEdit", "newsLost", "surge", "quiet"]);
+const unnoticed: ReadonlySet<string> = new Set(["strayRecord", "handEdit", "newsLost", "surge", "shrink", "quiet"]);
 
 /** Where something is wrong while a fault lasts. When many nodes go at once, "maybe it is us" holds for all of them. */
 function placesOf({ kind, whom }: Fault): string[] {

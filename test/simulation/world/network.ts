@@ -38,11 +38,13 @@ const longShare = 0.2;
 class Client implements Connection {
   carried = 0;
   private readonly network: Network;
+  private readonly isLong: boolean | undefined;
   private readonly onEnd: (outcome: Outcome) => void;
   private isOver = false;
 
-  constructor(network: Network, onEnd: (outcome: Outcome) => void) {
+  constructor(network: Network, isLong: boolean | undefined, onEnd: (outcome: Outcome) => void) {
     this.network = network;
+    this.isLong = isLong;
     this.onEnd = onEnd;
   }
 
@@ -59,7 +61,7 @@ class Client implements Connection {
   /** The request, from the client to the container and back. */
   async pipe(other: Connection): Promise<PipeResult> {
     const backend = other as Backend;
-    const failed = !(await backend.serve(this.network));
+    const failed = !(await backend.serve(this.network, this.isLong));
     if (!failed) this.carried = 100;
     this.end(failed ? "broken" : "answered");
     return { bytesSent: 100, bytesReceived: failed ? 0 : 100, failed };
@@ -107,8 +109,8 @@ class Backend implements Connection {
   destroy(): void {}
 
   /** True when the container ran on to the end of the request. */
-  async serve({ chance, timeline, open }: Network): Promise<boolean> {
-    const [least, most] = chance.hits(longShare) ? longMs : shortMs;
+  async serve({ chance, timeline, open }: Network, isLong = chance.hits(longShare)): Promise<boolean> {
+    const [least, most] = isLong ? longMs : shortMs;
     const carried = { pod: this.container.spec.pod, run: this.run, proxy: this.proxy, since: timeline.now };
     open.add(carried);
     await new Promise<void>((resolve) => {
@@ -139,10 +141,10 @@ export class Network {
     this.nodes.set(agent.machine.address, agent);
   }
 
-  /** A client's request to what listens there; false when nothing does. */
-  request(machine: Machine, port: number, onEnd: (outcome: Outcome) => void): boolean {
+  /** A client's request to what listens there, as long as chance has it where that is not said; false when nothing does. */
+  request(machine: Machine, port: number, onEnd: (outcome: Outcome) => void, isLong?: boolean): boolean {
     const accept = this.listeners.get(`${machine.name}:${port}`);
-    accept?.(new Client(this, onEnd));
+    accept?.(new Client(this, isLong, onEnd));
     return accept !== undefined;
   }
 

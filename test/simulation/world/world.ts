@@ -225,6 +225,18 @@ export class World {
     this.timeline.after(proxyLookMs, look);
   }
 
+  /** Clients ask every service at each proxy at once, for something long. */
+  sendLongRequests(): void {
+    for (const { machine: place } of this.proxies) for (const name of workloadNames) this.request(place, name, true);
+  }
+
+  private request(place: Machine, service: string, isLong?: boolean): void {
+    const onEnd = (outcome: Outcome): void => {
+      this.requests[outcome] += 1;
+    };
+    if (!this.network.request(place, portOf(service), onEnd, isLong)) this.requests.unheard += 1;
+  }
+
   /** Clients ask a service at each proxy, one at a time as chance has it. */
   private sendRequests(everyMs: number): void {
     const chance = this.chance.stream("clients");
@@ -232,11 +244,7 @@ export class World {
       this.timeline.after(chance.between(0, 2 * everyMs), () => {
         next();
         for (const { machine: place } of this.proxies) {
-          const port = portOf(chance.pick(workloadNames));
-          const heard = this.network.request(place, port, (outcome) => {
-            this.requests[outcome] += 1;
-          });
-          if (!heard) this.requests.unheard += 1;
+          this.request(place, chance.pick(workloadNames));
         }
       });
     };
