@@ -39,7 +39,7 @@ export class Pods {
   private readonly context: RunnerContext;
   private readonly runners = new Map<Key, PodRunner>();
   private items: ReadonlyMap<Key, AssignedPod> = new Map();
-  /** What the journal knew, for pods that have no runner yet. */
+  /** What the journal knew, for pods that have no runner yet, and for those that had ended when they were stopped with the agent. */
   private readonly kept: Map<Key, KeptRecord>;
   /** Containers of pods nobody told about, as last listed. */
   private strangers = new Map<Key, ContainerInfo[]>();
@@ -216,7 +216,17 @@ export class Pods {
     const empty = new Promise<void>((resolve) => {
       this.onEmpty = resolve;
     });
+    this.keepFinished();
     await stopPods(this.ports, this.runners, empty);
+  }
+
+  /** What ran to its end goes with the others, and the next start must not run it again. */
+  private keepFinished(): void {
+    for (const [key, runner] of this.runners) {
+      const { pod, record } = runner.view();
+      if (pod?.desired !== "run" || record.finished === null) continue;
+      this.kept.set(key, { ...keptOf(record), ...runner.madeFrom() });
+    }
   }
 
   /** Lets go of everything; containers stay as they are. Resolves when no call to the engine is under way, or after a while. */

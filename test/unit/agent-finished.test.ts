@@ -1,0 +1,60 @@
+// What ran to its end and is stopped and removed together with its agent, as by `swain down`.
+import { beforeEach, expect, it } from "vitest";
+import { podNamed } from "../support/agent.ts";
+import { PodsWorld } from "../support/agent-world.ts";
+
+const key = "default/task-1";
+
+let world: PodsWorld;
+
+beforeEach(async () => {
+  world = new PodsWorld();
+  await world.start();
+});
+
+it.each([
+  ["Never", 0, "stopped"],
+  ["Never", 3, "failed"],
+  ["OnFailure", 0, "stopped"],
+] as const)("is not run again by the next start of the agent (%s, %i)", async (restartPolicy, exitCode, state) => {
+  const containers = [{ name: "main", sim: { exitAfter: "1s", exitCode } }];
+  await world.tell([podNamed("task-1", { restartPolicy, containers }), podNamed("web-1")]);
+  await world.clock.advance(2000);
+  expect(world.state(key)).toBe(state);
+  const said = world.reports.get(key);
+  // Twice: the next one must know it, too.
+  for (let round = 1; round <= 2; round++) {
+    const stopping = world.stopAll();
+    await world.clock.advance(1000);
+    await stopping;
+    await world.close();
+    expect(world.engine.all()).toEqual([]);
+    world.reports.clear();
+    await world.start();
+    await world.clock.advance(2000);
+    expect(world.of(key)).toEqual([]);
+    expect(world.reports.get(key)?.observed).toMatchObject({
+      reason: said?.observed.reason,
+      exitCode: said?.observed.exitCode,
+    });
+    expect(world.running("default/web-1")).toHaveLength(1);
+  }
+});
+
+it("is not run again either where the agent is killed while it stops the others", async () => {
+  const containers = [{ name: "main", sim: { exitAfter: "1s" } }];
+  const slow = [{ name: "main", sim: { ignoreStop: true } }];
+  await world.tell([
+    podNamed("task-1", { restartPolicy: "Never", containers }),
+    podNamed("web-1", { containers: slow, stopGraceMs: 5000 }),
+  ]);
+  await world.clock.advance(2000);
+  void world.stopAll();
+  await world.clock.advance(2000);
+  expect([world.of(key), world.running("default/web-1").length]).toEqual([[], 1]);
+  await world.crash();
+  world.reports.clear();
+  await world.start();
+  await world.clock.advance(2000);
+  expect([world.of(key), world.state(key)]).toEqual([[], "stopped"]);
+});
