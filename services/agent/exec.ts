@@ -26,6 +26,8 @@ export class ExecSessions {
   private readonly log: Logger;
   private readonly subjects: ExecSubjects;
   private readonly sessions = new Map<string, Session>();
+  /** Of every session that may be asked for again: that its program runs, and when it ended, monotonic. */
+  private readonly asked = new Map<string, { readonly begun: Promise<void>; endedAt: number }>();
 
   constructor(clock: Clock, log: Logger, subjects: ExecSubjects) {
     this.clock = clock;
@@ -33,10 +35,24 @@ export class ExecSessions {
     this.subjects = subjects;
   }
 
-  /** Resolves when the program runs. Rejects with NOT_FOUND, BUSY, INVALID_REQUEST, or what the driver says. */
-  async open(request: ExecRequest, pods: Pods, bulk: Bus): Promise<void> {
+  /**
+   * Resolves when the program runs, or has run: who had no answer asks again, and it is run once. Rejects with NOT_FOUND, BUSY, or
+   * what the driver says.
+   */
+  open(request: ExecRequest, pods: Pods, bulk: Bus): Promise<void> {
+    const { session: id } = request;
+    const now = this.clock.mono();
+    for (const [other, { endedAt }] of this.asked) if (now - endedAt > limits.clientRetryMs) this.asked.delete(other);
+    const before = this.asked.get(id);
+    if (before !== undefined) return before.begun;
+    const begun = this.begin(request, pods, bulk);
+    this.asked.set(id, { begun, endedAt: Infinity });
+    begun.catch(() => this.asked.delete(id));
+    return begun;
+  }
+
+  private async begin(request: ExecRequest, pods: Pods, bulk: Bus): Promise<void> {
     const { session: id, command, stdin = false, tty = false } = request;
-    if (this.sessions.has(id)) throw new SwainError("INVALID_REQUEST", `there is a session ${id} already`);
     if (this.sessions.size >= bounds.execSessions) {
       throw new SwainError("BUSY", `${bounds.execSessions} programs are run by people on this node`, {
         details: { retryAfterMs: 1000 },
@@ -71,6 +87,8 @@ export class ExecSessions {
     log.info("a program was started in a pod", { tty });
     void session.ended.then((how) => {
       over();
+      const asked = this.asked.get(id);
+      if (asked !== undefined) asked.endedAt = this.clock.mono();
       log.info("a program in a pod ended", { ...how });
     });
   }

@@ -3,6 +3,7 @@ import type { ExecOutput, ExecRequest } from "../../schemas/generated/types.ts";
 import { ExecSessions } from "../../services/agent/exec.ts";
 import type { Pods } from "../../services/agent/pods.ts";
 import type { ExecOptions, ExecRun, OnExecOutput } from "../../services/agent/runtime/driver.ts";
+import { limits } from "../../services/bus/limits.ts";
 import type { Bus, BusMessage } from "../../services/bus/port.ts";
 import type { Logger } from "../../services/kernel/log.ts";
 import { silent } from "../../services/kernel/log.ts";
@@ -161,13 +162,36 @@ it("a client that falls silent loses its program; one that shows a sign of life 
   expect(last()).toMatchObject({ end: true, code: "TIMEOUT" });
 });
 
-it("sessions are bounded and have names of their own; the end of the agent ends them all", async () => {
+it("a client that had no answer asks again, and its program is run once, also when it has ended", async () => {
+  const both = [open("session-1"), open("session-1")];
+  await Promise.all(both);
+  await open("session-1");
+  expect(programs).toHaveLength(1);
+  programs[0]?.ends(4);
+  await settle();
+  // As long as a client may ask.
+  await clock.advance(limits.clientRetryMs);
+  await open("session-1");
+  expect(programs).toHaveLength(1);
+  expect(out.map(({ value }) => value)).toEqual([{ sequence: 1, end: true, exitCode: 4 }]);
+  expect(clock.pending).toBe(0);
+});
+
+it("a session that was refused may be asked for again", async () => {
   for (let n = 0; n < 20; n += 1) await open(`session-${n}`);
   expect(await codeOf(open("session-20"))).toBe("BUSY");
-  expect(await codeOf(open("session-3"))).toBe("INVALID_REQUEST");
+  programs[0]?.ends(0);
+  await settle();
+  await open("session-20");
+  expect(programs).toHaveLength(21);
+});
+
+it("sessions are bounded; the end of the agent ends them all", async () => {
+  for (let n = 0; n < 20; n += 1) await open(`session-${n}`);
+  expect(await codeOf(open("session-20"))).toBe("BUSY");
   programs[3]?.ends(0);
   await settle();
-  await open("session-3");
+  await open("session-21");
   sessions.close();
   await settle();
   expect(programs.every(({ options }, n) => n === 3 || options.signal.aborted)).toBe(true);
