@@ -277,10 +277,13 @@ export class EndpointTable {
     }
   }
 
-  /** True for a while from when the bucket told a key, or all its keys, below a revision that is known. */
+  /**
+   * True for a while from when the bucket told a key, or all its keys, below a revision that is known, or one key at the
+   * revision of another.
+   */
   private isBack(keys: ReadonlySet<string>, log: string | undefined, now: number): boolean {
     if (this.toldBelow) this.wentBackAt = now;
-    else if (this.endsBelow(keys, log)) this.wentBackAt ??= now;
+    else if (this.endsBelow(keys, log) || this.isReused(keys, log)) this.wentBackAt ??= now;
     return this.wentBackAt !== null && now - this.wentBackAt < proxyLimits.wentBackMs;
   }
 
@@ -294,15 +297,28 @@ export class EndpointTable {
     return false;
   }
 
+  /** True when one of those keys has the revision of one that is missing: a bucket gives each once, unless it went back. */
+  private isReused(keys: ReadonlySet<string>, log: string | undefined): boolean {
+    const told = new Set([...keys].map((key) => this.toldAt(key)));
+    for (const [service, parts] of this.parts) {
+      for (const [name, { revision, logId }] of parts) {
+        if (logId === log && told.has(revision) && !keys.has(keyOf(service, name))) return true;
+      }
+    }
+    return false;
+  }
+
   /** The highest revision of those keys. */
   private lastOf(keys: ReadonlySet<string>): number {
     let last = 0;
-    for (const key of keys) {
-      const at = partKeyOf(key);
-      const part = this.aside.get(key) ?? (at && this.parts.get(at.service)?.get(at.part));
-      last = Math.max(last, part?.revision ?? 0);
-    }
+    for (const key of keys) last = Math.max(last, this.toldAt(key));
     return last;
+  }
+
+  private toldAt(key: string): number {
+    const at = partKeyOf(key);
+    const part = this.aside.get(key) ?? (at && this.parts.get(at.service)?.get(at.part));
+    return part?.revision ?? 0;
   }
 
   private majorityLog(keys: ReadonlySet<string>): string | undefined {

@@ -309,6 +309,17 @@ describe("the endpoint table", () => {
       ).toEqual(["default/db", "default/web"]);
     });
 
+    it("are kept while a leader writes what is new, before what was lost, at the revisions that it had", () => {
+      const table = new EndpointTable();
+      load(table, 0, [api, ["default.web.head", head(6), 2], ["default.web.0", shard(6, ["web-1"]), 3]]);
+      const anew = [
+        ["default.api.head", head(8, { service: "api" }), 2],
+        ["default.db.head", head(9, { service: "db" }), 3],
+      ] as const;
+      expect(load(table, 0, anew)).toEqual(["default/api", "default/db", "default/web"]);
+      expect([load(table, wentBackMs, anew), table.hasUnconfirmed]).toEqual([["default/api", "default/db"], false]);
+    });
+
     it("are kept also where it shows only by a value told between two loads", () => {
       const table = new EndpointTable();
       load(table, 0, [api, ["default.web.head", head(6), 2], ["default.db.head", head(7, { service: "db" }), 3]]);
