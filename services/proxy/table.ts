@@ -55,7 +55,7 @@ export class EndpointTable {
   private readonly aside = new Map<string, Part>();
   /** Versions of removed keys, so that a value that comes late does not bring them back. */
   private readonly removed = new Map<string, Version>();
-  /** Since the last full load: keys told as deleted, keys known from a hint alone, and the highest revision told. */
+  /** Since the last full load: keys told as deleted and not written again, keys known from a hint alone, and the highest revision told. */
   private readonly deletions = new Set<string>();
   private readonly hinted = new Set<string>();
   private toldRevision = 0;
@@ -135,13 +135,14 @@ export class EndpointTable {
   delete(key: string, revision: number, source: Source): Outcome {
     const at = partKeyOf(key);
     if (at === undefined) return "malformed";
+    const known = this.parts.get(at.service)?.get(at.part);
     if (source === "watch") {
       this.toldRevision = Math.max(this.toldRevision, revision);
-      this.deletions.add(key);
       this.aside.delete(key);
+      if (known !== undefined) this.heed(key, known, revision);
+      // A hint may have told already that it was written again.
+      if (known === undefined || !this.isAhead(key, known, revision)) this.deletions.add(key);
     }
-    const known = this.parts.get(at.service)?.get(at.part);
-    if (known !== undefined && source === "watch") this.heed(key, known, revision);
     if (known === undefined || known.revision >= revision) return "older";
     this.remove(key, at, revision);
     return "applied";
@@ -246,6 +247,7 @@ export class EndpointTable {
     if (parts === undefined) this.parts.set(service, (parts = new Map()));
     parts.set(name, part);
     this.removed.delete(key);
+    this.deletions.delete(key);
     if (source === "hint") this.hinted.add(key);
     else this.hinted.delete(key);
     return "applied";
