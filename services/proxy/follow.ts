@@ -147,10 +147,14 @@ export class Follower {
     try {
       const absent: string[] = [];
       for (const key of missing) {
+        const known = this.table.revisionOf(key) ?? 0;
         const entry = await bucket.get(key);
         if (this.stopped) return;
-        if (entry?.value === null) this.entry(entry);
-        else if (entry === null) absent.push(key);
+        if (entry === null) absent.push(key);
+        // One of before what the bucket lost is of an earlier value than the one that is kept.
+        else if (entry.value === null && (entry.revision > known || !this.table.hasUnconfirmed)) {
+          this.entry({ ...entry, revision: Math.max(entry.revision, known + 1) });
+        }
       }
       if (absent.length === 0) return;
       const revisions = absent.map((key) => [key, this.table.revisionOf(key)] as const);
