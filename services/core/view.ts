@@ -37,6 +37,8 @@ export interface View {
   readonly logReplicated: boolean;
   /** External endpoint (by id) → milliseconds since it was last renewed; left out while it was not in this term. */
   readonly renewedAgoMs: ReadonlyMap<string, number>;
+  /** True while silence says nothing: nobody can be heard, or could not be a moment ago. */
+  readonly isDeaf: boolean;
 }
 
 /** The last event before this term. */

@@ -47,6 +47,7 @@ function placementsPerSecond(nodes: number): number {
     writtenAgoMs: new Map(),
     logReplicated: false,
     renewedAgoMs: new Map(),
+    isDeaf: false,
   };
   // Ten workloads, as no cluster of this size has only one.
   const pods = nodes * podsPerNode;

@@ -76,6 +76,7 @@ export class TestCluster {
   /** Service whose endpoints were written late → milliseconds since then. */
   readonly writtenAgoMs = new Map<Key, number>();
   logReplicated = false;
+  isDeaf = false;
   /** Node → when it was last heard. */
   readonly heardAt = new Map<string, number>();
   /** External endpoint → when it was last renewed. */
@@ -177,6 +178,7 @@ export class TestCluster {
       writtenAgoMs: this.writtenAgoMs,
       logReplicated: this.logReplicated,
       renewedAgoMs: this.renewedAgoMs(),
+      isDeaf: this.isDeaf,
     };
   }
 

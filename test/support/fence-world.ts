@@ -231,6 +231,7 @@ class TestLeader {
       writtenAgoMs: new Map(),
       logReplicated: false,
       renewedAgoMs: new Map(),
+      isDeaf: false,
     };
     const { cause, items } = plan(this.state, view, "all");
     if (items.length === 0) return;

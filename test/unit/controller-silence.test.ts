@@ -220,3 +220,27 @@ it("a leader that stood still takes that time off before it plans, whichever of 
     expect(await events("EXPIRED")).toEqual([]);
   }
 });
+
+it("a server that stands still for a second again and again keeps nothing from being placed", async () => {
+  await startNode();
+  startProxy({});
+  await apply(workloadManifest("web", { replicas: 2 }), serviceManifest("web"));
+  await world.time.pass(1000);
+  await report("web-1", "web-2");
+  await world.time.pass(2000);
+  const stalls = async (count: number): Promise<void> => {
+    for (let turn = 0; turn < count; turn++) {
+      world.server.freeze();
+      await world.time.pass(1300);
+      world.server.thaw();
+      await world.time.pass(1000);
+    }
+  };
+  await stalls(2);
+  // Its pod has left the endpoints, and whether it may be stopped follows from who is heard.
+  await apply(workloadManifest("web", { replicas: 1 }));
+  await stalls(2);
+  await apply(workloadManifest("other"));
+  await stalls(20);
+  expect(await events('"name":"other-3"')).toHaveLength(1);
+});

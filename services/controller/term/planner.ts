@@ -2,7 +2,6 @@
 import { keyOf } from "../../core/model.ts";
 import type { Key, ReadState } from "../../core/model.ts";
 import { plan } from "../../core/plan/plan.ts";
-import { isOfSilence } from "../../core/plan/silence.ts";
 import type { View } from "../../core/view.ts";
 import type { EventItem } from "../../../schemas/generated/types.ts";
 import { activeTrace, inTrace } from "../../kernel/trace.ts";
@@ -26,7 +25,7 @@ const leastWaitMs = 10;
 const tracesMost = 1000;
 
 export interface PlannerSources {
-  view(): View;
+  view(): Omit<View, "isDeaf">;
   /** True while nobody may be heard. */
   isDeaf(): boolean;
   /** Milliseconds since deadlines were last moved because nobody could be heard. */
@@ -90,7 +89,8 @@ export class Planner {
     if (this.waitMs !== 0) return false;
     this.wanted = false;
     this.dueAt = null;
-    const view = this.sources.view();
+    const heard = this.sources.view();
+    const view = { ...heard, isDeaf: this.isDeaf(heard) };
     const { clock, measures } = this.context;
     const started = clock.mono();
     const { cause, items, wakeInMs } = plan(this.state, view, this.attention);
@@ -100,9 +100,8 @@ export class Planner {
       this.settle(wakeInMs);
       return false;
     }
-    const judged = this.withoutHasty(view, items);
-    const passed = writer.passed(cause, writer.first(judged));
-    if (passed.length < Math.min(judged.length, 1) || judged.length === 0) {
+    const passed = writer.passed(cause, writer.first(items));
+    if (passed.length === 0) {
       this.rest(restMs);
       return false;
     }
@@ -143,8 +142,7 @@ export class Planner {
   }
 
   /** Who cannot hear anybody, or could not a moment ago, gives nothing up for its silence. */
-  private withoutHasty(view: View, items: readonly EventItem[]): EventItem[] {
-    const isEarly = this.sources.isDeaf() || view.termAgeMs < graceMs || this.sources.sinceExcuse() < graceMs;
-    return isEarly ? items.filter((item) => !isOfSilence(item)) : [...items];
+  private isDeaf({ termAgeMs }: Pick<View, "termAgeMs">): boolean {
+    return this.sources.isDeaf() || termAgeMs < graceMs || this.sources.sinceExcuse() < graceMs;
   }
 }

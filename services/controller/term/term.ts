@@ -184,7 +184,7 @@ export class Term {
     }
   }
 
-  private view(): View {
+  private view(): Omit<View, "isDeaf"> {
     return {
       ...this.clock.time(),
       heardAgoMs: this.liveness.heardAgo(),

@@ -12,22 +12,35 @@ import { draining } from "./nodes.ts";
 import { missing, Placer, slotsOf, surplus } from "./reconcile.ts";
 import type { Refusal } from "./reconcile.ts";
 import { rollout } from "./rollout.ts";
+import { isOfSilence } from "./silence.ts";
 import { stopItem } from "./stop.ts";
 
 /** Items of one plan: half of what an event may hold, so that a plan never has to be cut. */
 const planItems = limits.eventItems / 2;
 
+/** What follows from silence is looked at again after this, where it may not be decided yet. */
+const silenceAgainMs = 1000;
+
 /**
  * What to write next. `attention` names the workloads that changed since the last plan without items; nodes, drains and
- * pods without a node are always looked at.
+ * pods without a node are always looked at. Where the view is deaf nothing is decided from silence, and all else goes on.
  */
 export function plan(state: ReadState, view: View, attention: ReadonlySet<Key> | "all"): Plan {
+  let wakeForSilence: number | null = null;
+  const decided = (items: readonly EventItem[]): readonly EventItem[] => {
+    const left = view.isDeaf ? items.filter((item) => !isOfSilence(item)) : items;
+    if (left.length < items.length) wakeForSilence = silenceAgainMs;
+    return left.slice(0, planItems);
+  };
   const alive = liveness(state, view);
-  if (alive.items.length > 0) return { cause: "liveness", items: alive.items.slice(0, planItems), wakeInMs: 0 };
+  const heard = decided(alive.items);
+  if (heard.length > 0) return { cause: "liveness", items: heard, wakeInMs: 0 };
   const drained = drain(state, view);
-  if (drained.items.length > 0) return { cause: "drain", items: drained.items.slice(0, planItems), wakeInMs: 0 };
+  const letGo = decided(drained.items);
+  if (letGo.length > 0) return { cause: "drain", items: letGo, wakeInMs: 0 };
   const expired = expire(state, view);
-  if (expired.items.length > 0) return { cause: "liveness", items: expired.items.slice(0, planItems), wakeInMs: 0 };
+  const over = decided(expired.items);
+  if (over.length > 0) return { cause: "liveness", items: over, wakeInMs: 0 };
   const keys = attention === "all" ? [...state.workloads.keys()] : [...attention];
   const ended = keys.flatMap((key) => collect(state, key)).slice(0, planItems);
   if (ended.length > 0) return { cause: "reconcile", items: ended, wakeInMs: 0 };
@@ -38,7 +51,7 @@ export function plan(state: ReadState, view: View, attention: ReadonlySet<Key> |
   return {
     cause: "reconcile",
     items: [],
-    wakeInMs: earliest([alive.wakeInMs, drained.wakeInMs, expired.wakeInMs, wakeInMs]),
+    wakeInMs: earliest([alive.wakeInMs, drained.wakeInMs, expired.wakeInMs, wakeInMs, wakeForSilence]),
   };
 }
 
