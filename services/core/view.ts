@@ -52,6 +52,9 @@ export interface Before {
 /** The leader's clock. */
 export type TermTime = Pick<View, "now" | "termAgeMs" | "before">;
 
+/** The same, and whether it would hear what happens meanwhile. */
+export type Hearing = TermTime & Pick<View, "heardAgoMs" | "isDeaf">;
+
 /**
  * Milliseconds since an event time, or less. One that an earlier leader may have stamped is compared with what that leader
  * wrote last, and the rest is measured here, so that two clocks that differ do not make it older. One that lies ahead is of an

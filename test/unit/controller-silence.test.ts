@@ -28,6 +28,8 @@ let leader: Client;
 let other: Client;
 let node: Bus;
 let controller: Controller;
+/** Reports of the agent. */
+let said = 0;
 beforeEach(async () => {
   world = await SimWorld.open();
   leader = await world.client(undefined, "controller c1");
@@ -97,13 +99,21 @@ async function startNode(): Promise<void> {
 
 /** Says that these pods are ready. */
 async function report(...pods: readonly string[]): Promise<void> {
+  await world.time.until(sayOf(await logId(), "ready", pods));
+}
+
+async function logId(): Promise<string> {
+  const [first = "{}"] = await events("");
+  return (JSON.parse(first) as { logId: string }).logId;
+}
+
+/** The agent's word on these pods. */
+function sayOf(log: string, state: "ready" | "backoff", pods: readonly string[]): Promise<unknown> {
   const addresses = [{ name: "http", containerPort: 80, host: "127.0.0.1", hostPort: 30_000 }];
   const observed = { reason: "", message: "", restarts: 0, addresses };
-  const [first = "{}"] = await events("");
-  const { logId } = JSON.parse(first) as { logId: string };
-  const items = pods.map((name) => ({ namespace: "default", name, state: "ready", observed }));
-  const body = { bootId: "b", sequence: 1, logId, pods: items };
-  await world.time.until(node.request(names.node.report("n1"), body, { timeoutMs: 5000 }));
+  const items = pods.map((name) => ({ namespace: "default", name, state, observed }));
+  const body = { bootId: "b", sequence: ++said, logId: log, pods: items };
+  return node.request(names.node.report("n1"), body, { timeoutMs: 5000 });
 }
 
 /** A proxy that has read half a second ago what the whole log says; returns what keeps it from reading more. */
@@ -243,4 +253,27 @@ it("a server that stands still for a second again and again keeps nothing from b
   await apply(workloadManifest("other"));
   await stalls(20);
   expect(await events('"name":"other-3"')).toHaveLength(1);
+});
+
+it("a new pod that nothing checks has not shown that it works while nobody can be heard", async () => {
+  const web = (image: string): unknown => workloadManifest("web", { containers: [{ name: "main", image }] });
+  await startNode();
+  await apply(web("app:1"));
+  await world.time.pass(1000);
+  await report("web-1");
+  await world.time.pass(5000);
+  await apply(web("app:2"));
+  await world.time.pass(1000);
+  const log = await logId();
+  await world.time.until(sayOf(log, "ready", ["web-2"]));
+  // It ends half a second later, and that does not get through for a while.
+  await world.time.pass(300);
+  world.server.freeze();
+  await world.time.pass(200);
+  const ended = sayOf(log, "backoff", ["web-2"]);
+  await world.time.pass(3000);
+  world.server.thaw();
+  await world.time.until(ended);
+  await world.time.pass(5000);
+  expect(await events('"verb":"stopping"')).toEqual([]);
 });

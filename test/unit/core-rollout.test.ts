@@ -133,6 +133,19 @@ describe("a template change", () => {
     expect(cluster.pods().map((pod) => imageOf(cluster, pod))).toEqual(["app:2", "app:2", "app:2"]);
   });
 
+  it("to a program that nothing checks takes no pod out while the new one's node is silent", () => {
+    const cluster = unchecked();
+    cluster.apply(workloadManifest("web", plain("app:2")));
+    const next = cluster.pods().at(-1);
+    cluster.report(next?.key ?? "", "ready");
+    cluster.silent.add(next?.node ?? "");
+    cluster.pass(10_000);
+    expect(readyOf(cluster, "app:1")).toBe(3);
+    cluster.silent.clear();
+    cluster.pass(2500);
+    expect(readyOf(cluster, "app:1")).toBe(2);
+  });
+
   it("of programs that nothing checks and that run to their end goes on at once", () => {
     const cluster = unchecked();
     cluster.apply(workloadManifest("web", { restartPolicy: "Never", ...plain("app:2") }));

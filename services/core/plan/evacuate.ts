@@ -5,7 +5,7 @@ import { fencedSpec, isStuck } from "../fence.ts";
 import type { ReadPod, ReadState, ReadWorkload, Template } from "../model.ts";
 import { parseDurationMs } from "../quantity.ts";
 import { isDraining, isLive } from "../transitions.ts";
-import { elapsedMs, type TermTime } from "../view.ts";
+import { elapsedMs, type Hearing, type TermTime } from "../view.ts";
 import { provenInMs } from "./proven.ts";
 import type { NewPod, Placer, Refusal, Slots } from "./reconcile.ts";
 import { stopItem } from "./stop.ts";
@@ -27,7 +27,7 @@ export function evacuate(
   workload: ReadWorkload,
   slots: Slots,
   placer: Placer,
-  time: TermTime,
+  time: Hearing,
 ): EvacuateStep {
   if ([...slots.live.values()].flat().some((pod) => isFencedMover(state, pod))) {
     return stopFirst(state, workload, slots, placer, time);
@@ -67,7 +67,7 @@ function stopFirst(
   workload: ReadWorkload,
   slots: Slots,
   placer: Placer,
-  time: TermTime,
+  time: Hearing,
 ): EvacuateStep {
   const nothing: EvacuateStep = { items: [], refusal: null, wakeInMs: null };
   if (slots.leaving.size > 0) return nothing;

@@ -1,7 +1,8 @@
 // When a new pod counts: a template change and a drain take an old pod out for it, so it must have shown that it works.
 import type { ReadPod, ReadState } from "../model.ts";
 import { mustShow } from "../readiness.ts";
-import { elapsedMs, type TermTime } from "../view.ts";
+import { limits } from "../../bus/limits.ts";
+import { elapsedMs, type Hearing } from "../view.ts";
 
 /**
  * A container that nothing checks passes for ready as soon as its program runs, also when it crashes at once. Programs that
@@ -9,9 +10,15 @@ import { elapsedMs, type TermTime } from "../view.ts";
  */
 const unprovenMs = 2000;
 
-/** Milliseconds until a ready pod counts; 0 when it does. */
-export function provenInMs(state: ReadState, pod: ReadPod, time: TermTime): number {
+/** A node that is silent for longer missed a heartbeat: that the pod ended may not have got through either. */
+const silentMs = 1.5 * limits.heartbeatMs;
+
+/** Milliseconds until a ready pod counts; 0 when it does. While nobody would hear that it ended it shows nothing. */
+export function provenInMs(state: ReadState, pod: ReadPod, time: Hearing): number {
   const template = state.workloads.get(pod.workload)?.templates.get(pod.template);
   const isChecked = template?.spec.containers.every(mustShow) ?? true;
-  return isChecked ? 0 : Math.max(0, unprovenMs - elapsedMs(pod.since, time));
+  if (isChecked) return 0;
+  const unheardMs = Math.max(0, (time.heardAgoMs.get(pod.node ?? "") ?? time.termAgeMs) - silentMs);
+  const left = Math.max(0, unprovenMs - (elapsedMs(pod.since, time) - unheardMs));
+  return time.isDeaf || (left > 0 && unheardMs > 0) ? Math.max(left, limits.heartbeatMs) : left;
 }

@@ -5,7 +5,7 @@ import { isCode } from "../../kernel/errors.ts";
 import { fencedSpec, isStuck } from "../fence.ts";
 import type { ReadPod, ReadState, ReadWorkload, Template } from "../model.ts";
 import { parseDurationMs } from "../quantity.ts";
-import { elapsedMs, type TermTime } from "../view.ts";
+import { elapsedMs, type Hearing } from "../view.ts";
 import { provenInMs } from "./proven.ts";
 import type { NewPod, Slots } from "./reconcile.ts";
 import { stopItem } from "./stop.ts";
@@ -21,7 +21,7 @@ export interface RolloutStep {
 const nothing: RolloutStep = { items: [], create: null, wakeInMs: null };
 
 /** The next step of a template change, or nothing when all pods are of the current template. */
-export function rollout(state: ReadState, workload: ReadWorkload, slots: Slots, time: TermTime): RolloutStep {
+export function rollout(state: ReadState, workload: ReadWorkload, slots: Slots, time: Hearing): RolloutStep {
   const current = workload.template.generation;
   // A pod whose node is waited for is changed when that is back.
   const mixed = [...slots.live.entries()].filter(
@@ -42,7 +42,7 @@ const isReady = (pod: ReadPod): boolean =>
   pod.state === "ready" || (pod.state === "stopped" && pod.reason === "COMPLETED");
 
 /** A new pod takes an old one's place only when it is ready and has shown that it stays so. */
-const counts = (state: ReadState, pod: ReadPod, time: TermTime): boolean =>
+const counts = (state: ReadState, pod: ReadPod, time: Hearing): boolean =>
   isReady(pod) && (pod.state !== "ready" || provenInMs(state, pod, time) === 0);
 
 /** Old pods whose slot has a ready new one, and old pods that never worked beside one of another template that does. */
@@ -50,7 +50,7 @@ function replaced(
   state: ReadState,
   mixed: readonly (readonly [number, readonly ReadPod[]])[],
   current: number,
-  time: TermTime,
+  time: Hearing,
 ): EventItem[] {
   return mixed.flatMap(([, pods]) => {
     const done = pods.some((pod) => pod.template === current && counts(state, pod, time));
@@ -65,7 +65,7 @@ function replaced(
 }
 
 /** A new pod that does not count yet: wait, or halt. */
-function judge(state: ReadState, workload: ReadWorkload, pod: ReadPod, time: TermTime): RolloutStep {
+function judge(state: ReadState, workload: ReadWorkload, pod: ReadPod, time: Hearing): RolloutStep {
   if (pod.state === "ready") return { items: [], create: null, wakeInMs: provenInMs(state, pod, time) };
   const deadline = parseDurationMs(workload.spec.progressDeadline ?? "60s");
   const left = deadline - elapsedMs(pod.created, time);
