@@ -277,3 +277,29 @@ it("a new pod that nothing checks has not shown that it works while nobody can b
   await world.time.pass(5000);
   expect(await events('"verb":"stopping"')).toEqual([]);
 });
+
+describe.each(Object.entries(outages))("while %s", (_, outage) => {
+  it("a template change that makes progress is not halted", async () => {
+    const web = (image: string): unknown =>
+      workloadManifest("web", { progressDeadline: "10s", containers: [{ name: "main", image }] });
+    await startNode();
+    await apply(web("app:1"));
+    await world.time.pass(1000);
+    await report("web-1");
+    await world.time.pass(5000);
+    await apply(web("app:2"));
+    await world.time.pass(3000);
+    // It becomes ready half a second later, and its agent says so until it is answered.
+    const log = await logId();
+    let isTold = false;
+    const say = async (): Promise<void> => {
+      if (!isTold) await sayOf(log, "ready", ["web-2"]);
+      isTold = true;
+    };
+    other.clock.every(500, () => void say().catch(() => {}));
+    await outage();
+    await world.time.pass(6000);
+    expect(isTold).toBe(true);
+    expect(await events('"halted"')).toEqual([]);
+  });
+});

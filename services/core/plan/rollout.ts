@@ -1,6 +1,7 @@
 // Rollout: a changed template, one pod at a time. New ready → in the endpoints → old out → proxies acked → drained → stopped.
 // A new pod that fails halts the change with its reason; the old pods serve on.
 import type { EventItem } from "../../../schemas/generated/types.ts";
+import { limits } from "../../bus/limits.ts";
 import { isCode } from "../../kernel/errors.ts";
 import { fencedSpec, isStuck } from "../fence.ts";
 import type { ReadPod, ReadState, ReadWorkload, Template } from "../model.ts";
@@ -68,7 +69,9 @@ function replaced(
 function judge(state: ReadState, workload: ReadWorkload, pod: ReadPod, time: Hearing): RolloutStep {
   if (pod.state === "ready") return { items: [], create: null, wakeInMs: provenInMs(state, pod, time) };
   const deadline = parseDurationMs(workload.spec.progressDeadline ?? "60s");
-  const left = deadline - elapsedMs(pod.created, time);
+  const remaining = deadline - elapsedMs(pod.created, time);
+  // That it became ready may be under way.
+  const left = time.isDeaf ? Math.max(remaining, limits.heartbeatMs) : remaining;
   const broken = pod.state === "failed" || (pod.state === "backoff" && pod.restarts > 0);
   if (!broken && left > 0) return { items: [], create: null, wakeInMs: left };
   const reason = isCode(pod.reason) ? pod.reason : "PROGRESS_DEADLINE";
