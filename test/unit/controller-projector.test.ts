@@ -225,6 +225,24 @@ it("says which services' endpoints are not written yet, and how long ago late on
   projector.stop();
 });
 
+it("says that endpoints wait also where they changed while a write of them had no answer", async () => {
+  const { world, projector, write } = await projecting();
+  const ago = (): number | undefined => projector.writtenAgoMs().get("default/web");
+  const tell = (): void => projector.onTouched({ ...nothingTouched(), endpoints: new Set(["default.web.head"]) });
+  write(applied);
+  for (let count = 0; count < 3; count++) world.server.hideOutcome("lost", `KV_${names.buckets.endpoints}`);
+  tell();
+  await world.time.pass(limits.requestTimeoutMs - 300);
+  expect(ago()).toBe(0);
+  tell();
+  // The write fails meanwhile.
+  for (let waited = 0; waited < 1500; waited += 50) {
+    await world.time.pass(50);
+    expect(ago()).toBe(0);
+  }
+  projector.stop();
+});
+
 it("makes a bucket again that is deleted, also where nothing changes, and when it begins, and writes it again", async () => {
   const { world, cluster, bucket, projector, write, held } = await projecting();
   const remove = async (): Promise<void> => {

@@ -215,6 +215,29 @@ it("a proxy that could not be told keeps the pods it knows, and has its time onc
   expect(value).not.toContain("web-2");
 });
 
+it("a proxy that could not be told keeps the pods it knows also where their service changes now and then", async () => {
+  await startNode();
+  const stopReading = startProxy({});
+  await apply(workloadManifest("web", { replicas: 2 }), serviceManifest("web"));
+  await world.time.pass(1000);
+  await report("web-1", "web-2");
+  await world.time.pass(2000);
+  stopReading();
+  for (let count = 0; count < 100; count++) world.server.hideOutcome("lost", `KV_${names.buckets.endpoints}`);
+  await apply(workloadManifest("web", { replicas: 1 }));
+  await apply({ ...alone, metadata: { name: "busy" } });
+  const change = (service: string): void => {
+    port += 1;
+    const addresses = [{ name: "http", host: "127.0.0.1", port }];
+    void ask("default", "endpoint", "register", { service, name: "outside", addresses, ttl: "60s" }).catch(() => {});
+  };
+  let port = 9001;
+  const stops = [other.clock.every(4700, () => change("web")), other.clock.every(300, () => change("busy"))];
+  await world.time.pass(60_000);
+  for (const stop of stops) stop();
+  expect(await events('"drained"')).toEqual([]);
+});
+
 it("a leader that stood still takes that time off before it plans, whichever of its timers comes first", async () => {
   await apply(alone);
   for (let turn = 0; turn < 5; turn++) {

@@ -17,7 +17,8 @@ export class Dirty {
 
   mark(bucket: BucketName, key: string, now: number): void {
     const keys = this.marked.get(bucket);
-    if (keys !== undefined && !keys.has(key)) keys.set(key, now);
+    // A key whose write failed may be marked anew already: it has waited since before that.
+    if (keys !== undefined && now < (keys.get(key) ?? Infinity)) keys.set(key, now);
   }
 
   isMarked(bucket: BucketName, key: string): boolean {
