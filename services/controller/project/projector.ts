@@ -24,6 +24,8 @@ const retry: Backoff = { firstMs: 100, maxMs: 5000, factor: 2 };
 const asideMs = 5000;
 /** Proxies have seconds to read what is written: an endpoints key that waits no longer than this does not count against that. */
 const lateMs = 1000;
+/** What an earlier leader left to be written, or the bucket lost, is late when it is found: nobody knows since when it waits. */
+const leftMs = lateMs + 1;
 /** Failures in a row after which it is no hiccup: by then some seconds have passed. */
 const failuresSaid = 5;
 /** Deletion markers of pods that are gone pile up otherwise, one per pod that ever was. */
@@ -188,7 +190,7 @@ export class Projector {
     if (found === "same") return;
     const isEdit = shelf.loaded ? found !== "newer" && !this.dirty.isMarked(name, key) : found === "edited";
     if (isEdit) this.countEdit(name, entry);
-    this.mark(name, key);
+    this.mark(name, key, shelf.loaded ? 0 : leftMs);
   }
 
   /** All live keys were told: what is missing must be written, what is too much was marked when it was told. */
@@ -204,9 +206,9 @@ export class Projector {
     for (const [key, { revision }] of told) {
       if (revision >= Math.max(shelf.markers.get(key) ?? 0, shelf.revisions.get(key) ?? 0)) continue;
       shelf.revisions.set(key, null);
-      this.mark(name, key);
+      this.mark(name, key, leftMs);
     }
-    for (const key of projectionKeys(this.state, name)) if (!keys.has(key)) this.mark(name, key);
+    for (const key of projectionKeys(this.state, name)) if (!keys.has(key)) this.mark(name, key, leftMs);
     this.pump();
   }
 
@@ -226,8 +228,8 @@ export class Projector {
     }
   }
 
-  private mark(bucket: BucketName, key: string): void {
-    this.dirty.mark(bucket, key, this.context.clock.mono());
+  private mark(bucket: BucketName, key: string, agoMs = 0): void {
+    this.dirty.mark(bucket, key, this.context.clock.mono() - agoMs);
     this.pump();
   }
 
