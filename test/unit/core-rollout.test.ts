@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { admitMode } from "../../services/core/admit/node.ts";
 import type { PodRecord } from "../../services/core/model.ts";
 import { plan } from "../../services/core/plan/plan.ts";
 import { projection } from "../../services/core/project.ts";
@@ -144,6 +145,39 @@ describe("a template change", () => {
     cluster.silent.clear();
     cluster.pass(2500);
     expect(readyOf(cluster, "app:1")).toBe(2);
+  });
+
+  it("that follows another at once lets the copies come up that a drain makes of pods of two earlier ones", () => {
+    const cluster = unchecked();
+    cluster.apply(workloadManifest("web", plain("app:2")));
+    cluster.obey();
+    cluster.pass(2500);
+    cluster.obey();
+    const slot = cluster.pods().at(-1)?.slot;
+    const both = cluster.pods().filter((pod) => pod.slot === slot);
+    expect(both.map((pod) => [imageOf(cluster, pod), pod.state])).toEqual([
+      ["app:1", "ready"],
+      ["app:2", "ready"],
+    ]);
+    // The pod of the first slot stops before its successor starts; until then nothing else of the change is done.
+    cluster.apply(workloadManifest("web", { fence: true, ...plain("app:3") }));
+    const nodes = new Set(both.map((pod) => pod.node ?? ""));
+    cluster.write(
+      "api",
+      [...nodes].flatMap((node) => admitMode(cluster.state, node, "draining").items),
+    );
+    cluster.settle();
+    expect(
+      cluster
+        .pods()
+        .filter((pod) => pod.slot === slot)
+        .map((pod) => [imageOf(cluster, pod), pod.state]),
+    ).toEqual([
+      ["app:1", "ready"],
+      ["app:2", "ready"],
+      ["app:2", "assigned"],
+    ]);
+    cluster.converge();
   });
 
   it("of programs that nothing checks and that run to their end goes on at once", () => {

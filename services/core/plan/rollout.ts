@@ -56,9 +56,10 @@ function replaced(
   return mixed.flatMap(([, pods]) => {
     const done = pods.some((pod) => pod.template === current && counts(state, pod, time));
     const old = pods.filter((pod) => pod.template !== current);
-    // One of the same template is the copy a drain makes, which may still come to work.
+    const works = (template: number): boolean => old.some((pod) => pod.template === template && isReady(pod));
+    // One of a template that works is the copy a drain makes, which may still come to work.
     const beaten = (pod: ReadPod): boolean =>
-      !pod.wasReady && old.some((other) => other.template !== pod.template && isReady(other));
+      !pod.wasReady && !works(pod.template) && old.some((other) => other.template !== pod.template && isReady(other));
     return old
       .filter((pod) => done || beaten(pod))
       .map((pod) => stopItem(state, pod, "TEMPLATE_CHANGED", "Replaced by a pod of the changed template."));
