@@ -13,7 +13,7 @@ export interface Counters {
   dropped: number;
   /** Messages refused with a coded error because they made no sense. */
   malformed: number;
-  /** Items of plans and reports that the checker refused: always a defect. */
+  /** Items of plans and reports that the checker refused, and planners that did not come to rest: always a defect. */
   refused: number;
   /** Requests answered BUSY. */
   busy: number;

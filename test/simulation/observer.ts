@@ -414,12 +414,12 @@ export class Observer {
     this.violate("7", `proxy ${proxy} still connects to ${found.pod} on ${node}, which was stopped`);
   }
 
-  /** So many items of plans and reports the controllers' own checkers have refused, all of them together. */
+  /** So many items of plans and reports the controllers' own checkers have refused, and so often a planner did not come to rest, all together. */
   onRefused(count: number): void {
     if (count === 0 || this.saidRefused) return;
     // The same is refused again with every plan: once is enough.
     this.saidRefused = true;
-    this.violate("plan", "a controller plans what its own checker refuses (PLAN_REFUSED)");
+    this.violate("plan", "a controller plans what its own checker refuses, or does not come to rest (PLAN_REFUSED)");
   }
 
   /** After everything: what was acknowledged must be in the log for good. */

@@ -137,6 +137,7 @@ export class Planner {
     this.inARow += 1;
     if (this.inARow < plansInARow) return;
     this.inARow = 0;
+    this.context.counters.refused += 1;
     this.context.log.error("the planner does not come to rest", { code: "PLAN_REFUSED", cause, plans: plansInARow });
     this.rest(restMs);
   }
