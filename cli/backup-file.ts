@@ -2,6 +2,7 @@
 // each further one holds a record, the last one the SHA-256 of all lines before it.
 import { createHash } from "node:crypto";
 import { closeSync, createReadStream, existsSync, fsyncSync, linkSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import type { SavedPart, SavedRecord } from "../services/controller/restore.ts";
 import { SwainError } from "../services/kernel/errors.ts";
 
@@ -62,6 +63,10 @@ export class BackupWriter {
       // Unlike a rename this never replaces a file that came meanwhile.
       linkSync(this.partial, this.path);
       rmSync(this.partial);
+      // Until then a power cut may take the name.
+      const folder = openSync(dirname(this.path), "r");
+      fsyncSync(folder);
+      closeSync(folder);
     });
   }
 

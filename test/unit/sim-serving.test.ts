@@ -62,10 +62,10 @@ describe("a pod of a service", () => {
       const why = { reason: "SCALED", message: "" } as const;
       return { kind: "pod", verb: "stopping", namespace, name, drain: true, ...why } as const;
     };
-    const drained = (ms: number): void => {
+    const drained = (ms: number, reason: "DRAINED" | "PROXY_NOT_ACKED" = "DRAINED"): void => {
       now += ms;
       const { namespace, name } = cluster.state.pods.get(key)!;
-      const item = { kind: "pod", verb: "drained", namespace, name, reason: "DRAINED", message: "" } as const;
+      const item = { kind: "pod", verb: "drained", namespace, name, reason, message: "" } as const;
       serving.onPod(cluster.state, item, key, 7);
     };
 
@@ -82,15 +82,23 @@ describe("a pod of a service", () => {
       expect(said).toEqual([`event 7: ${key} is drained after 8000 ms of 10000 while p1 carries 1 requests to it`]);
     });
 
-    it("is blamed also where leaders died meanwhile, and not where one could not hear", () => {
+    it("is blamed for it, too, where another proxy did not confirm", () => {
+      carried = [{ proxy: "p1", since: now - 1 }];
+      drained(8000, "PROXY_NOT_ACKED");
+      expect(said).toHaveLength(1);
+    });
+
+    it("is blamed also where leaders died or heard nothing meanwhile and where the server stood still, and not where messages were lost", () => {
       carried = [{ proxy: "p1", since: now - 1 }];
       troubles.begin("c1", "kill")();
       troubles.begin("c2", "pause")();
+      troubles.begin("c2", "cutDown")();
+      troubles.begin("bus", "busFreeze")();
       drained(8000);
       expect(said).toHaveLength(1);
       serving.onPod(cluster.state, stopping(), key, 8);
       carried = [{ proxy: "p1", since: now - 1 }];
-      troubles.begin("c2", "cutDown")();
+      troubles.begin("c2", "lossy")();
       drained(8000);
       expect(said).toHaveLength(1);
     });
