@@ -61,7 +61,10 @@ const families = {
   foreign: counter("swain_controller_foreign_records_total", "Records of the log that no leader wrote."),
   dropped: counter("swain_controller_messages_dropped_total", "Messages that made no sense and had no one to answer."),
   malformed: counter("swain_controller_messages_malformed_total", "Messages refused because they made no sense."),
-  refused: counter("swain_controller_items_refused_total", "Items the checker refused, and planners that did not come to rest; each is a defect."),
+  refused: counter(
+    "swain_controller_items_refused_total",
+    "Items the checker refused, and planners that did not come to rest; each is a defect.",
+  ),
   busy: counter("swain_controller_busy_total", "Requests answered BUSY."),
   stalls: counter("swain_controller_stalls_total", "Stalls of the process's own loop longer than a second."),
   projected: counter("swain_controller_projections_written_total", "Projections written, deletions included."),

@@ -33,6 +33,8 @@ export interface View {
    * one that is written in time, and for one whose writing came late long ago.
    */
   readonly writtenAgoMs: Pick<ReadonlyMap<Key, number>, "get">;
+  /** Sequence of an event of this term → milliseconds since it is in the log, where it came there long after its time. */
+  readonly lateAgoMs: ReadonlyMap<number, number>;
   /** True unless the log is known to have one replica: then a leader that was followed by another may read it stale for a while. */
   readonly logReplicated: boolean;
   /** External endpoint (by id) → milliseconds since it was last renewed; left out while it was not in this term. */

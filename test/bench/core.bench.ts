@@ -45,6 +45,7 @@ function placementsPerSecond(nodes: number): number {
     troubles: new Map(ids.map((id) => [id, null])),
     proxies: [],
     writtenAgoMs: new Map(),
+    lateAgoMs: new Map(),
     logReplicated: false,
     renewedAgoMs: new Map(),
     isDeaf: false,

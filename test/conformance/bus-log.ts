@@ -45,6 +45,21 @@ export function logConformance(opened: () => OpenedWorld): void {
       expect(await other.log(names.stream).tail()).toMatchObject({ first: 1, last: at + 2, replicas: 1 });
     });
 
+    it("tells who listens what an append expected, and of what nobody stated conditions for that it expected nothing", async () => {
+      const subject = names.event("pod", "default", "web-1", "placed");
+      const told: (string | undefined)[] = [];
+      const cancel = other.subscribe(subject, (message) => told.push(message.header("Nats-Expected-Last-Sequence")));
+      await other.flush(waitMs);
+      const at = await last();
+      await append({ n: "told" }, at);
+      bus.publish(subject, { n: "stray" });
+      await until(() => told.length === 2, "both are told");
+      expect(told).toEqual([String(at), undefined]);
+      for (let tries = 0; tries < 500 && (await last()) < at + 2; tries++) await bus.flush(waitMs);
+      expect(await last()).toBe(at + 2);
+      cancel();
+    });
+
     it("rejects an append that expects another end with APPEND_CONFLICT and stores nothing", async () => {
       const at = await append({ n: "c" }, await last());
       expect(await codeOf(append({ n: "x" }, at - 1))).toBe("APPEND_CONFLICT");

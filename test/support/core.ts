@@ -75,6 +75,8 @@ export class TestCluster {
   proxies: ProxyView[] = [];
   /** Service whose endpoints were written late → milliseconds since then. */
   readonly writtenAgoMs = new Map<Key, number>();
+  /** Event that came late → milliseconds since it came. */
+  readonly lateAgoMs = new Map<number, number>();
   logReplicated = false;
   isDeaf = false;
   /** Node → when it was last heard. */
@@ -176,6 +178,7 @@ export class TestCluster {
       troubles: new Map([...this.heardAt.keys()].map((id) => [id, this.troubles.get(id) ?? null])),
       proxies: this.proxies,
       writtenAgoMs: this.writtenAgoMs,
+      lateAgoMs: this.lateAgoMs,
       logReplicated: this.logReplicated,
       renewedAgoMs: this.renewedAgoMs(),
       isDeaf: this.isDeaf,

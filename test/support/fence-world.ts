@@ -229,6 +229,7 @@ class TestLeader {
       troubles: new Map(),
       proxies: [],
       writtenAgoMs: new Map(),
+      lateAgoMs: new Map(),
       logReplicated: false,
       renewedAgoMs: new Map(),
       isDeaf: false,

@@ -11,6 +11,9 @@ import { SnapshotKeeper } from "../../services/controller/snapshot/keeper.ts";
 import { snapshotPolicy } from "../../services/controller/snapshot/policy.ts";
 import type { Snapshotter } from "../../services/controller/snapshot/port.ts";
 import { firstEvent, fitsOneEvent } from "../../services/controller/term/batch.ts";
+import { TermClock } from "../../services/controller/term/clock.ts";
+import { LateEvents } from "../../services/controller/term/late.ts";
+import type { Committed } from "../../services/controller/term/writer.ts";
 import { SwainError } from "../../services/kernel/errors.ts";
 import { silent } from "../../services/kernel/log.ts";
 import { ManualClock, settle } from "../support/agent.ts";
@@ -78,6 +81,25 @@ describe("the set of dirty keys", () => {
     dirty.mark("pods", "p", 10);
     expect(dirty.olderThan("endpoints", 30)).toEqual(["b", "a"]);
     expect(dirty.olderThan("endpoints", 10)).toEqual([]);
+  });
+});
+
+describe("events that come late", () => {
+  it("are known with the time since they are in the log, the newest thousand", async () => {
+    const clock = new ManualClock();
+    const termClock = new TermClock(clock, { time: 0, foldedAt: clock.mono() });
+    const late = new LateEvents(clock, termClock);
+    const committed = (sequence: number, time: number): void =>
+      late.onCommitted({ sequence, event: { time } as unknown as Committed["event"] });
+    const begun = termClock.now();
+    await clock.advance(5000);
+    committed(7, begun + 4000);
+    committed(8, begun + 3999);
+    await clock.advance(300);
+    expect([...late.agoMs()]).toEqual([[8, 300]]);
+    for (let sequence = 9; sequence < 1009; sequence++) committed(sequence, begun);
+    expect([...late.agoMs().keys()].slice(0, 1)).toEqual([9]);
+    expect(late.agoMs().size).toBe(1000);
   });
 });
 

@@ -9,20 +9,31 @@ import { ManualClock } from "../support/agent.ts";
 import { TestCluster, workloadManifest } from "../support/core.ts";
 import { image } from "../support/rollout.ts";
 
-it("a planner that always finds something to do is counted as a defect, and rests for a second", async () => {
+/** A planner to which the same is to be done for ever: what is committed is not folded. */
+function endless(kind: "committed" | "full") {
   const cluster = new TestCluster({ n1: {} });
   cluster.apply(workloadManifest("web", { replicas: 1, ...image("app:1") }));
-  // What is committed is not folded, so the same is planned again.
   cluster.write("api", [{ kind: "workload", verb: "scaled", namespace: "default", name: "web", replicas: 2 }]);
   const writer = {
     first: (items: readonly unknown[]) => items,
     passed: (_: string, items: readonly unknown[]) => items,
-    write: async () => ({ kind: "committed" }),
+    write: async () => ({ kind }),
   } as unknown as Writer;
   const clock = new ManualClock();
   const context = { clock, counters: noCounts(), measures: noMeasures(), log: silent } as unknown as Context;
   const sources = { view: () => cluster.view(), isDeaf: () => false, sinceExcuse: () => Infinity };
-  const planner = new Planner(context, cluster.state, sources);
+  return { planner: new Planner(context, cluster.state, sources), writer, context };
+}
+
+it("rests for a second where the log takes nothing, whatever is heard meanwhile", async () => {
+  const { planner, writer } = endless("full");
+  expect(await planner.step(writer)).toBe(false);
+  planner.look();
+  expect(planner.waitMs).toBe(1000);
+});
+
+it("a planner that always finds something to do is counted as a defect, and rests for a second", async () => {
+  const { planner, writer, context } = endless("committed");
   for (let plans = 0; plans < 999; plans++) {
     planner.look();
     expect(await planner.step(writer)).toBe(true);

@@ -277,6 +277,20 @@ describe("a pod that leaves its endpoints", () => {
     expect(old).toMatchObject({ desired: "stop" });
   });
 
+  it("counts the time of connections from when the pod left, where its event came late into the log", () => {
+    const cluster = running();
+    cluster.proxies = proxy(0);
+    cluster.apply(workloadManifest("web", { ...image("app:1"), replicas: 2 }));
+    const { key = "", leftAt = 0 } = cluster.pods().find(({ desired }) => desired === "drain") ?? {};
+    cluster.proxies = proxy(cluster.state.sequence, new Map([[key, 1]]));
+    cluster.lateAgoMs.set(leftAt, 9000);
+    cluster.pass(60_000);
+    expect(cluster.state.pods.get(key)?.desired).toBe("drain");
+    cluster.lateAgoMs.set(leftAt, 10_000);
+    cluster.settle();
+    expect(cluster.state.pods.get(key)).toMatchObject({ desired: "stop", reason: "DRAINED" });
+  });
+
   it("gives up on open connections after the drain timeout", () => {
     const cluster = running();
     cluster.apply(workloadManifest("web", { ...image("app:2"), drainTimeout: "4s" }));

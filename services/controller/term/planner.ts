@@ -43,6 +43,7 @@ export class Planner {
   private inARow = 0;
   /** Monotonic time of the next look. */
   private dueAt: number | null = null;
+  private restsUntil = -Infinity;
 
   constructor(context: Context, state: ReadState, sources: PlannerSources) {
     this.context = context;
@@ -80,8 +81,9 @@ export class Planner {
 
   /** Milliseconds until it should run again; null when nothing but a change can give it work. */
   get waitMs(): number | null {
-    if (this.wanted) return 0;
-    return this.dueAt === null ? null : Math.max(0, this.dueAt - this.context.clock.mono());
+    const now = this.context.clock.mono();
+    const dueAt = this.wanted ? now : this.dueAt;
+    return dueAt === null ? null : Math.max(0, dueAt - now, this.restsUntil - now);
   }
 
   /** Makes one plan and writes it. True when it wrote something and may have more to do. */
@@ -102,15 +104,15 @@ export class Planner {
     }
     const passed = writer.passed(cause, writer.first(items));
     if (passed.length === 0) {
-      this.rest(restMs);
+      this.rest();
       return false;
     }
     const written = await inTrace(this.traceOf(passed), () => writer.write(cause, passed));
     if (written.kind === "ended") return written.end;
-    if (written.kind === "full" || written.kind === "tooLarge") this.rest(restMs);
     // The next event holds fewer items.
     if (written.kind === "tooLarge" && passed.length > 1) this.look();
-    this.breathe(cause);
+    else if (written.kind === "full" || written.kind === "tooLarge") this.rest();
+    else this.breathe(cause);
     return written.kind === "committed";
   }
 
@@ -127,9 +129,10 @@ export class Planner {
     return (this.state.workloads.get(key)?.templates.size ?? 0) > 1;
   }
 
-  private rest(ms: number): void {
-    this.wanted = false;
-    this.dueAt = this.context.clock.mono() + ms;
+  /** Whatever is heard meanwhile, the same would be refused again. */
+  private rest(): void {
+    this.wanted = true;
+    this.restsUntil = this.context.clock.mono() + restMs;
   }
 
   /** A planner that never comes to rest would fill the log; it is slowed down and said. */
@@ -139,7 +142,7 @@ export class Planner {
     this.inARow = 0;
     this.context.counters.refused += 1;
     this.context.log.error("the planner does not come to rest", { code: "PLAN_REFUSED", cause, plans: plansInARow });
-    this.rest(restMs);
+    this.rest();
   }
 
   /** Who cannot hear anybody, or could not a moment ago, gives nothing up for its silence. */

@@ -38,6 +38,7 @@ import { TermClock } from "./clock.ts";
 import type { LastBefore } from "./clock.ts";
 import { publishFeed } from "./feed.ts";
 import { Guard } from "./guard.ts";
+import { LateEvents } from "./late.ts";
 import { Planner } from "./planner.ts";
 import { Sequences } from "./sequences.ts";
 import { Writer } from "./writer.ts";
@@ -66,6 +67,7 @@ export class Term {
   private readonly guard: Guard;
   private readonly keeper: SnapshotKeeper;
   private readonly writer: Writer;
+  private readonly late: LateEvents;
   private readonly planner: Planner;
   private readonly changes: Changes;
   private readonly usage: UsageStore;
@@ -95,6 +97,7 @@ export class Term {
     this.state = state;
     this.appender = appender;
     this.clock = new TermClock(context.clock, before);
+    this.late = new LateEvents(context.clock, this.clock);
     this.guard = new Guard(context, {
       onExcuse: (ms) => this.excuse(ms),
       onSuspect: wake,
@@ -191,6 +194,7 @@ export class Term {
       troubles: this.heartbeats.troubles(),
       proxies: this.proxies.view(),
       writtenAgoMs: this.projector.writtenAgoMs(),
+      lateAgoMs: this.late.agoMs(),
       logReplicated: this.leases.logReplicated,
       renewedAgoMs: this.renewals.ago(),
     };
@@ -345,6 +349,7 @@ export class Term {
   private onCommitted(committed: Committed): void {
     const { touched } = committed;
     this.renewals.onCommitted(committed.event);
+    this.late.onCommitted(committed);
     this.planner.onCommitted(committed);
     this.autoscaling.onCommitted(committed);
     this.assigner.onTouched(touched.assignments);

@@ -34,7 +34,8 @@ type Verdict = { reason: Code; message: string };
 function judge(state: ReadState, pod: ReadPod, view: View): Verdict | number {
   // Proxies that were not heard yet may carry connections.
   if (view.termAgeMs < proxiesKnownMs) return proxiesKnownMs - view.termAgeMs;
-  const elapsed = elapsedMs(pod.since, view);
+  // Proxies sent connections to it until the event was in the log.
+  const elapsed = Math.min(elapsedMs(pod.since, view), view.lateAgoMs.get(pod.leftAt) ?? Infinity);
   const workload = state.workloads.get(pod.workload);
   const timeout = parseDurationMs(workload?.spec.drainTimeout ?? "10s");
   const heard = view.proxies.filter(isHeard);

@@ -38,6 +38,7 @@ interface KeyOptions {
   readonly timeout?: number;
 }
 
+const expected = (previous: number) => ({ "Nats-Expected-Last-Subject-Sequence": String(previous) });
 const deleted = { "KV-Operation": "DEL" };
 const nothing = new Uint8Array();
 const decoder = new TextDecoder();
@@ -56,14 +57,20 @@ export function libraryOver(calling: Calling): Library {
         answer(stream === undefined ? noStream : { ok: work(stream) });
       },
     });
-  const write = (what: string, data: Uint8Array, append: Appender, timeoutMs?: number): Promise<Acknowledged> =>
-    ask(what, { packet: new Packet(what, data), run: append }, timeoutMs);
+  const write: Write = (what, data, headers, append, timeoutMs) =>
+    ask(what, { packet: new Packet(what, data, undefined, headers), run: append }, timeoutMs);
 
   const client = {
     publish: async (subject: string, data: Uint8Array, options: PublishOptions) => {
       const { msgID: messageId, timeout, expect } = options;
       const wanted = { subject, data, messageId, expectedStream: expect.streamName, expectedLast: expect.lastSequence };
-      const { sequence, duplicate } = await write(subject, data, (js, answer) => js.append(wanted, answer), timeout);
+      const headers = {
+        "Nats-Msg-Id": messageId,
+        "Nats-Expected-Stream": expect.streamName,
+        "Nats-Expected-Last-Sequence": String(expect.lastSequence),
+      };
+      const append: Appender = (js, answer) => js.append(wanted, answer);
+      const { sequence, duplicate } = await write(subject, data, headers, append, timeout);
       return { stream: expect.streamName, seq: sequence, duplicate };
     },
   };
@@ -90,15 +97,20 @@ export function libraryOver(calling: Calling): Library {
 
 type Appender = (js: JetStream, answer: (result: ApiResult<unknown> | undefined) => void) => void;
 
+/** What listeners of the subject hear, with the conditions that the writer states, and what the server does. */
+type Write = (
+  subject: string,
+  data: Uint8Array,
+  headers: Readonly<Record<string, string>>,
+  append: Appender,
+  timeoutMs?: number,
+) => Promise<Acknowledged>;
+
 const noStream: { failure: ApiFailure } = {
   failure: { code: apiCodes.streamNotFound, description: "stream not found" },
 };
 
-function keysOf(
-  name: string,
-  onStream: <T>(stream: string, work: (stream: Stream) => T) => Promise<T>,
-  write: (what: string, data: Uint8Array, append: Appender, timeoutMs?: number) => Promise<Acknowledged>,
-) {
+function keysOf(name: string, onStream: <T>(stream: string, work: (stream: Stream) => T) => Promise<T>, write: Write) {
   const subjectOf = (key: string): string => `$KV.${name}.${key}`;
   return {
     get: (key: string) =>
@@ -108,11 +120,13 @@ function keysOf(
       }),
     put: async (key: string, data: Uint8Array, { previousSeq, timeout }: KeyOptions): Promise<number> => {
       const wanted = { subject: subjectOf(key), data, expectedForSubject: previousSeq };
-      return (await write(wanted.subject, data, (js, answer) => js.append(wanted, answer), timeout)).sequence;
+      const append: Appender = (js, answer) => js.append(wanted, answer);
+      return (await write(wanted.subject, data, expected(previousSeq), append, timeout)).sequence;
     },
     delete: async (key: string, { previousSeq }: KeyOptions): Promise<void> => {
       const wanted = { subject: subjectOf(key), data: nothing, headers: deleted, expectedForSubject: previousSeq };
-      await write(wanted.subject, nothing, (js, answer) => js.append(wanted, answer));
+      const headers = { ...deleted, ...expected(previousSeq) };
+      await write(wanted.subject, nothing, headers, (js, answer) => js.append(wanted, answer));
     },
   };
 }
