@@ -178,7 +178,7 @@ export const bugs: readonly Bug[] = [
     find: "void this.reach()",
     replace: "(this.reachedAt = this.context.clock.mono())",
     invariants: ["7"],
-    hours: 40,
+    hours: 20,
   },
   {
     name: "mass loss is not held",

@@ -63,6 +63,8 @@ export class Silence {
   /** An event says something of a node. When it comes says nothing where records come again. */
   onNode(state: State, item: Extract<EventItem, { kind: "node" }>, sequence: number, isReplaying: boolean): void {
     const { name, verb } = item;
+    // What people want of it says nothing of whether it is heard.
+    if (verb === "cordoned" || verb === "draining" || verb === "uncordoned") return;
     const reason = verb === "unknown" ? item.reason : undefined;
     if (reason !== "NODE_UNHEARD") this.unheardSince.delete(name);
     else if (!this.unheardSince.has(name)) this.unheardSince.set(name, { at: this.now(), eventTime: state.time });

@@ -32,3 +32,22 @@ it.each([
   silence.onNode(state, item, 9, false);
   expect(messages.map((message) => /after \d+ ms/.exec(message)?.[0])).toEqual(blamed);
 });
+
+it("a node that is said to be unheard stays so for the judge while people want something of it", () => {
+  let now = 0;
+  const messages: string[] = [];
+  const silence = new Silence(
+    () => now,
+    new Troubles(() => now),
+    (message) => messages.push(message),
+  );
+  const { state } = new TestCluster({ n1: {} });
+  const said = (reason: "MASS_LOSS_HELD" | "NODE_UNHEARD") =>
+    ({ kind: "node", verb: "unknown", name: "n1", reason, message: "" }) as const;
+  silence.onNode(state, said("MASS_LOSS_HELD"), 9, false);
+  const before = messages.length;
+  now = 60_000;
+  silence.onNode(state, { kind: "node", verb: "uncordoned", name: "n1" }, 10, false);
+  silence.onNode(state, said("NODE_UNHEARD"), 11, false);
+  expect(messages).toHaveLength(before);
+});
