@@ -134,16 +134,57 @@ describe("a template change", () => {
     expect(cluster.pods().map((pod) => imageOf(cluster, pod))).toEqual(["app:2", "app:2", "app:2"]);
   });
 
-  it("to a program that nothing checks takes no pod out while the new one's node is silent", () => {
+  it.each([0, 1000])(
+    "to a program that nothing checks takes no pod out while the new one's node is silent (%i ms)",
+    (heardMs) => {
+      const cluster = unchecked();
+      cluster.apply(workloadManifest("web", plain("app:2")));
+      const next = cluster.pods().at(-1);
+      cluster.report(next?.key ?? "", "ready");
+      cluster.isDeaf = heardMs > 0;
+      cluster.pass(heardMs);
+      cluster.silent.add(next?.node ?? "");
+      cluster.pass(5000);
+      cluster.isDeaf = false;
+      cluster.pass(5000);
+      expect(readyOf(cluster, "app:1")).toBe(3);
+      cluster.silent.clear();
+      cluster.pass(2500);
+      expect(readyOf(cluster, "app:1")).toBe(2);
+    },
+  );
+
+  it("to a program that nothing checks takes no pod out before it is known how long the new one's node is silent", () => {
     const cluster = unchecked();
     cluster.apply(workloadManifest("web", plain("app:2")));
     const next = cluster.pods().at(-1);
     cluster.report(next?.key ?? "", "ready");
+    // A silence that is looked into passes for less than four seconds.
+    cluster.now += 5000;
+    cluster.termAgeMs += 5000;
+    for (const id of ["n1", "n2", "n3"]) cluster.heardAt.set(id, cluster.now - (id === next?.node ? 3500 : 0));
+    cluster.settle();
+    expect(readyOf(cluster, "app:1")).toBe(3);
+    cluster.pass(1500);
+    expect(readyOf(cluster, "app:1")).toBe(2);
+  });
+
+  it("to a program that nothing checks takes no pod out under a leader that has not heard the new one's node yet", () => {
+    const cluster = unchecked();
+    cluster.apply(workloadManifest("web", { lostAfter: "60s", ...plain("app:2") }));
+    const next = cluster.pods().at(-1);
+    cluster.report(next?.key ?? "", "ready");
+    // The machine that ran the leader and the new pod is gone, and another leads 2.5 s later.
     cluster.silent.add(next?.node ?? "");
-    cluster.pass(10_000);
+    cluster.heardAt.delete(next?.node ?? "");
+    cluster.now += 2500;
+    cluster.elect("c2");
+    Object.assign(cluster, { now: cluster.now + 2500, silentMs: 2500, termAgeMs: 2500 });
+    cluster.pass(30_000);
     expect(readyOf(cluster, "app:1")).toBe(3);
     cluster.silent.clear();
-    cluster.pass(2500);
+    cluster.heardAt.set(next?.node ?? "", cluster.now);
+    cluster.pass(1500);
     expect(readyOf(cluster, "app:1")).toBe(2);
   });
 

@@ -18,7 +18,13 @@ export function provenInMs(state: ReadState, pod: ReadPod, time: Hearing): numbe
   const template = state.workloads.get(pod.workload)?.templates.get(pod.template);
   const isChecked = template?.spec.containers.every(mustShow) ?? true;
   if (isChecked) return 0;
-  const unheardMs = Math.max(0, (time.heardAgoMs.get(pod.node ?? "") ?? time.termAgeMs) - silentMs);
-  const left = Math.max(0, unprovenMs - (elapsedMs(pod.since, time) - unheardMs));
-  return time.isDeaf || (left > 0 && unheardMs > 0) ? Math.max(left, limits.heartbeatMs) : left;
+  // Of a node that is known to be silent nothing came since its last heartbeat.
+  const patienceMs = pod.unheard ? 0 : silentMs;
+  const unheardMs = Math.max(0, (time.heardAgoMs.get(pod.node ?? "") ?? time.termAgeMs) - patienceMs);
+  // How much of the time before this term its node was heard in is not known.
+  const before = pod.since > time.before.time ? Infinity : time.termAgeMs;
+  const left = Math.max(0, unprovenMs - (Math.min(elapsedMs(pod.since, time), before) - unheardMs));
+  // A silence passes for less than it is until it was looked into.
+  const isUnclear = unheardMs > 0 && (left > 0 || !pod.unheard);
+  return time.isDeaf || isUnclear ? Math.max(left, limits.heartbeatMs) : left;
 }

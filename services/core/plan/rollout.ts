@@ -34,7 +34,7 @@ export function rollout(state: ReadState, workload: ReadWorkload, slots: Slots, 
   if (workload.halted !== null) return nothing;
   const inProgress = [...slots.live.values()]
     .flat()
-    .find((pod) => pod.template === current && !counts(state, pod, time));
+    .find((pod) => pod.template === current && !counts(state, pod, time) && !(isReady(pod) && isStuck(state, pod)));
   if (inProgress !== undefined) return judge(state, workload, inProgress, time);
   return begin(state, workload, slots, mixed);
 }
