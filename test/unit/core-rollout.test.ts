@@ -239,4 +239,31 @@ describe("a template change", () => {
     cluster.converge();
     expect(cluster.pods().map((pod) => [imageOf(cluster, pod), pod.state])).toEqual([["app:2", "ready"]]);
   });
+
+  it.each(["fence", "hostPort"])(
+    "that stops a pod first, for a %s, stops no other while a changed one's node is silent",
+    (why) => {
+      const cluster = new TestCluster({ n1: {}, n2: {}, n3: {}, n4: {} });
+      const spec = (name: string): object => {
+        const port = { name: "http", containerPort: 80, ...(why === "fence" ? {} : { hostPort: 8080 }) };
+        return { replicas: 3, fence: why === "fence", containers: [{ name: "main", image: name, ports: [port] }] };
+      };
+      const told = (): string[] => cluster.pods().map(({ name, desired }) => `${name} ${desired}`);
+      cluster.apply(workloadManifest("web", spec("app:1")));
+      cluster.converge();
+      cluster.apply(workloadManifest("web", spec("app:2")));
+      const changed = (): PodRecord | undefined => cluster.state.pods.get("default/web-4");
+      while (changed()?.state !== "ready") cluster.obey();
+      expect(told()).toContain("web-2 stop");
+      cluster.silent.add(changed()?.node ?? "");
+      cluster.pass(5000);
+      cluster.obey();
+      cluster.obey();
+      expect(told()).toEqual(["web-3 run", "web-4 run", "web-5 run"]);
+      cluster.pass(40_000);
+      expect(told()).toEqual(["web-3 run", "web-4 stop", "web-5 run", "web-6 run"]);
+      cluster.converge();
+      expect(readyOf(cluster, "app:2")).toBe(3);
+    },
+  );
 });

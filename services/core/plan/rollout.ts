@@ -105,8 +105,10 @@ function begin(
     return { items: [], create: { slot, template }, wakeInMs: null };
   }
   // A fixed port cannot be held twice, and a fence lets no two run: the old pod goes first, the next only when this slot is
-  // filled again.
-  if (slots.leaving.size > 0 || slots.live.size < (workload.spec.replicas ?? 1)) return nothing;
+  // filled again. One whose node is silent may be down as well: first it comes back, or is made anew or given up.
+  const others = [...slots.live.values()].filter((other) => other !== pods).flat();
+  const isAway = others.some((pod) => pod.unheard && !pod.ended && pod.held === null);
+  if (isAway || slots.leaving.size > 0 || slots.live.size < (workload.spec.replicas ?? 1)) return nothing;
   const why = isFenced ? "a fence lets no two of them run" : "both need the same hostPort";
   const message = `Stops before its successor starts, because ${why}.`;
   return { items: pods.map((pod) => stopItem(state, pod, "TEMPLATE_CHANGED", message)), create: null, wakeInMs: null };
