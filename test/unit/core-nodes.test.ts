@@ -276,6 +276,34 @@ describe("a draining node", () => {
     expect(mode(cluster, "n1")).toMatchObject({ mode: "cordoned" });
   });
 
+  it("loses its pods also where a template change was halted beside one of them", () => {
+    const cluster = running({ replicas: 2 });
+    const [first] = cluster.pods();
+    const broken = (pod: { template: number }): boolean => pod.template !== first?.template;
+    // The new pod of the slot is on another node.
+    set(cluster, "n1", "cordoned");
+    cluster.apply(workloadManifest("web", { replicas: 2, containers: [{ name: "main", image: "app:2" }] }));
+    cluster.converge(broken);
+    expect(cluster.state.workloads.get("default/web")?.halted?.reason).toBe("IMAGE_NOT_FOUND");
+    expect(on(cluster, "n1")).toEqual(["web-1"]);
+    set(cluster, "n1", "draining");
+    cluster.converge(broken);
+    expect(on(cluster, "n1")).toEqual([]);
+    expect(mode(cluster, "n1")).toMatchObject({ mode: "cordoned", reason: "DRAINED" });
+    expect(served(cluster)).toBe(2);
+    expect(
+      cluster
+        .pods()
+        .filter(broken)
+        .map(({ name, state }) => [name, state]),
+    ).toEqual([["web-3", "failed"]]);
+    set(cluster, "n1", "uncordoned");
+    cluster.apply(workloadManifest("web", { replicas: 2 }));
+    cluster.converge();
+    expect(cluster.pods()).toHaveLength(2);
+    expect(served(cluster)).toBe(2);
+  });
+
   it("has its pods copied once while a template change waits for its turn", () => {
     const cluster = running({ replicas: 3 });
     // With a fixed port the next pod is changed only when the last old one is gone, and that takes its time to stop.

@@ -42,7 +42,7 @@ export function evacuate(
     else if (copies.some((pod) => isDone(pod) || (isServing(pod) && provenInMs(state, pod, time) === 0))) {
       const message = "Its node is drained, and a copy is ready elsewhere.";
       items.push(...movers.map((pod) => stopItem(state, pod, "NODE_DRAINED", message)));
-    } else if (copies.length > 0) {
+    } else if (copies.some((pod) => isCopyOf(pod, movers))) {
       const ready = copies.filter(isServing).map((pod) => provenInMs(state, pod, time));
       inProgress = ready.length > 0 ? Math.min(...ready) : lateIn(workload, copies, time);
     } else next ??= { slot, template: templateOf(workload, movers) };
@@ -57,6 +57,12 @@ export function evacuate(
 /** A pod whose node is unheard and waited for moves when that is back; one that ended for good stays. */
 const isMover = (state: ReadState, pod: ReadPod): boolean =>
   isDraining(state, pod) && !pod.ended && !isStuck(state, pod);
+
+/** Beside one that serves, the new pod of a halted change is no copy of it: that does not come to work. */
+function isCopyOf(pod: ReadPod, movers: readonly ReadPod[]): boolean {
+  const serving = movers.filter(isServing);
+  return isServing(pod) || serving.length === 0 || serving.some(({ template }) => template === pod.template);
+}
 
 const isFencedMover = (state: ReadState, pod: ReadPod): boolean =>
   isMover(state, pod) && fencedSpec(state, pod) !== null;
@@ -125,7 +131,8 @@ export function hindrance(state: ReadState, pod: ReadPod, refusal: Refusal | nul
   if (isStuck(state, pod)) return `its node is unheard, and workload ${workload.name} waits for it.`;
   const copies = [...workload.pods].flatMap((key) => {
     const other = state.pods.get(key);
-    return other !== undefined && other.slot === pod.slot && isLive(other) && !isDraining(state, other) ? [other] : [];
+    if (other === undefined || other.slot !== pod.slot || !isLive(other) || isDraining(state, other)) return [];
+    return isCopyOf(other, [pod]) ? [other] : [];
   });
   const late = copies.find(
     (copy) => copy.state === "failed" || (!isServing(copy) && lateIn(workload, [copy], time) <= 0),
