@@ -252,6 +252,24 @@ describe("a draining node", () => {
     expect(mode(cluster, "n1")).toMatchObject({ mode: "active", reason: "" });
   });
 
+  it("says so also where the copy that does not become ready is of a pod on another draining node", () => {
+    const cluster = running({ replicas: 2 });
+    set(cluster, "n1", "draining");
+    cluster.pass(1000);
+    set(cluster, "n2", "draining");
+    cluster.converge((pod) => pod.name === "web-3");
+    expect(mode(cluster, "n1")).toMatchObject({
+      message: "Pod web-1 cannot move: its copy web-3 is failed: No such image.",
+    });
+    cluster.pass(60_000);
+    expect(mode(cluster, "n2")).toMatchObject({
+      reason: "DRAIN_BLOCKED",
+      message: "Pod web-2 cannot move: NOT_READY: Pod web-3 of the same workload is not ready.",
+    });
+    cluster.converge();
+    expect([on(cluster, "n1"), on(cluster, "n2")]).toEqual([[], []]);
+  });
+
   it("that is ended keeps, of two pods in a slot, the one that was ready last, though its node is unheard", () => {
     const cluster = running({ replicas: 1, lostAfter: "60s", containers: [{ name: "main", image: "app:1" }] });
     cluster.report("default/web-1", "running");

@@ -35,6 +35,7 @@ export function evacuate(
   const items: EventItem[] = [];
   let next: NewPod | null = null;
   let inProgress: number | null = null;
+  let late: ReadPod | null = null;
   for (const [slot, pods] of slots.live) {
     const movers = pods.filter((pod) => isMover(state, pod));
     const copies = pods.filter((pod) => !isDraining(state, pod));
@@ -45,14 +46,21 @@ export function evacuate(
     } else if (copies.some((pod) => isCopyOf(pod, movers))) {
       const ready = copies.filter(isServing).map((pod) => provenInMs(state, pod, time));
       inProgress = ready.length > 0 ? Math.min(...ready) : lateIn(workload, copies, time);
+      if (inProgress <= 0) late ??= copies.at(-1) ?? null;
     } else next ??= { slot, template: templateOf(workload, movers) };
   }
   // One at a time: nothing else of this workload moves before the copy in progress is ready.
   if (items.length > 0 || inProgress !== null || next === null) {
-    return { items, refusal: null, wakeInMs: inProgress !== null && inProgress > 0 ? inProgress : null };
+    const refusal = late === null ? null : notReady(late);
+    return { items, refusal, wakeInMs: inProgress !== null && inProgress > 0 ? inProgress : null };
   }
   return { items, refusal: placer.move(workload, next), wakeInMs: null };
 }
+
+const notReady = ({ name }: ReadPod): Refusal => ({
+  reason: "NOT_READY",
+  message: `Pod ${name} of the same workload is not ready.`,
+});
 
 /** A pod whose node is unheard and waited for moves when that is back; one that ended for good stays. */
 const isMover = (state: ReadState, pod: ReadPod): boolean =>
@@ -83,8 +91,7 @@ function stopFirst(
   const [first] = unready;
   if (first !== undefined) {
     const late = lateIn(workload, unready, time);
-    const refusal = { reason: "NOT_READY", message: `Pod ${first.name} of the same workload is not ready.` };
-    return late > 0 ? { ...nothing, wakeInMs: late } : { ...nothing, refusal };
+    return late > 0 ? { ...nothing, wakeInMs: late } : { ...nothing, refusal: notReady(first) };
   }
   const wait = Math.max(0, ...settled.map((pod) => provenInMs(state, pod, time)));
   if (wait > 0) return { ...nothing, wakeInMs: wait };
