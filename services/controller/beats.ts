@@ -112,9 +112,14 @@ export class BeatWatch {
     if (this.resigned) this.wake();
   }
 
+  /**
+   * Takes off the time in which the own loop stood still, and no more: one that stands still again and again would never find
+   * anybody silent. What was left to wait is left still, and beats that came meanwhile are read before that is over.
+   */
   private look(): void {
     const now = this.context.clock.mono();
-    if (now - this.lookedAt > stallMs) this.excuse();
+    const gap = now - this.lookedAt;
+    if (gap > stallMs) this.heardAt = Math.min(now, this.heardAt + gap);
     this.lookedAt = now;
   }
 

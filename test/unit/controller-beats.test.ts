@@ -47,4 +47,33 @@ describe("a standby that has begun to stand", () => {
     beat({ resigned: true });
     expect(watch.heardSince(since)).toBe(false);
   });
+
+  it("stands though its own loop stands still again and again", async () => {
+    beat();
+    let stands = false;
+    void watch.silence(false, new AbortController().signal).then(() => {
+      stands = true;
+    });
+    for (let stall = 0; stall < 5; stall++) {
+      await clock.advance(1000);
+      clock.jump(1200);
+      await clock.advance(0);
+    }
+    expect(stands).toBe(true);
+  });
+
+  it("does not stand for beats that it could not read while it stood still", async () => {
+    beat();
+    let stands = false;
+    void watch.silence(false, new AbortController().signal).then(() => {
+      stands = true;
+    });
+    for (let stall = 0; stall < 5; stall++) {
+      await clock.advance(1000);
+      clock.jump(5000);
+      await clock.advance(10);
+      beat();
+    }
+    expect(stands).toBe(false);
+  });
 });
