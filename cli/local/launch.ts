@@ -24,6 +24,8 @@ export interface LaunchOptions {
   /** Told as soon as there is a process, so that it is on record before it is ready. */
   readonly onSpawn: (pid: number) => void;
   readonly signal: AbortSignal;
+  /** How long it has to say that it is ready. */
+  readonly readyMs?: number;
 }
 
 /** How a process ended that did all it had to. */
@@ -77,6 +79,8 @@ export async function launchPart(options: LaunchOptions): Promise<Launched> {
   try {
     await ready(options, from, state);
   } catch (error) {
+    // An agent that is asked politely may take its pods along, and these may have run since long before: it is started again.
+    if (!options.signal.aborted) child.kill("SIGKILL");
     await stop();
     throw error;
   } finally {
@@ -90,14 +94,15 @@ async function ready(
   from: number,
   state: { readonly ended: boolean; readonly ready: boolean },
 ): Promise<void> {
-  const deadline = performance.now() + readyMs;
+  const patience = options.readyMs ?? readyMs;
+  const deadline = performance.now() + patience;
   for (;;) {
     if (state.ready) return;
     options.signal.throwIfAborted();
     const why = state.ended
       ? "ended at once"
       : performance.now() > deadline
-        ? `not ready after ${readyMs / 1000} s`
+        ? `not ready after ${patience / 1000} s`
         : "";
     if (why !== "") {
       const lines = await lastLines(options.log, 5, from);
