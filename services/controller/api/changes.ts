@@ -7,19 +7,38 @@ import {
   rolloutUndoRequest,
   scaleRequest,
 } from "../../../schemas/generated/messages.js";
+import type { Accepted, ChangeResult, WorkloadManifest } from "../../../schemas/generated/types.ts";
 import { admitApply } from "../../core/admit/apply.ts";
 import { admitDelete, admitScale } from "../../core/admit/change.ts";
 import { admitMode, admitRemoval } from "../../core/admit/node.ts";
 import { admitUndo } from "../../core/admit/undo.ts";
+import { defaultNamespace } from "../../core/defaults.ts";
 import { checked, namespaced } from "./request.ts";
 import type { Handler } from "./request.ts";
 
 export const apply: Handler = async (host, { body }) => {
   const { operation, documents, dryRun } = checked(applyRequest, "apply-request", body);
-  if (dryRun !== true) return host.change(operation, (state) => admitApply(state, documents));
+  if (dryRun !== true) {
+    return naming(await host.change(operation, (state) => admitApply(state, documents)), documents);
+  }
   const { epoch, sequence } = host.state;
   return { epoch, sequence, results: admitApply(host.state, documents).results };
 };
+
+type Document = Pick<WorkloadManifest, "metadata"> & Pick<ChangeResult, "kind">;
+
+/** An answer made from the log, after a change of leaders, names only what was changed; all else of the request is as it was. */
+function naming(accepted: Accepted, documents: readonly unknown[]): Accepted {
+  const { results } = accepted;
+  const others = (documents as readonly Partial<Document>[]).flatMap(({ kind, metadata }): ChangeResult[] => {
+    // Nobody has looked at those of a request that was known by its operation.
+    if (kind === undefined || typeof metadata?.name !== "string") return [];
+    const { name, namespace = defaultNamespace } = metadata;
+    const isNamed = results.some((one) => one.kind === kind && one.namespace === namespace && one.name === name);
+    return isNamed ? [] : [{ kind, namespace, name, action: "unchanged" }];
+  });
+  return others.length === 0 ? accepted : { ...accepted, results: [...results, ...others] };
+}
 
 export const scale: Handler = (host, request) => {
   const { operation, name, replicas } = checked(scaleRequest, "scale-request", request.body);
