@@ -143,7 +143,11 @@ export class Controller implements Running, Observed {
     const onStop = (): void => end.abort(this.stopping.signal.reason);
     this.stopping.signal.addEventListener("abort", onStop, { once: true });
     const follower = new Follower(this.context, this.ledger, {
-      onElected: () => this.beats.heard(),
+      onElected: () => {
+        this.beats.heard();
+        // It has a keeper of its own.
+        this.stopKeeper();
+      },
       onBlocked: () => end.abort(new SwainError("LOG_UNKNOWN", "following the log ended")),
     });
     const silence = this.beats.silence(this.ledger.state.logId === "", end.signal);
