@@ -50,9 +50,15 @@ export async function followEvents(client: Client, filter: EventFilter, sink: Ev
     show([...events, ...early.splice(0)]);
     loading = false;
   };
+  /** Up to where the log was cut, as last told. */
+  let known = 0;
   const recover = async (): Promise<void> => {
-    const missed = await load(catchUp);
-    if (missed.length >= catchUp) sink.onGap();
+    let cut = 0;
+    const missed = await load(catchUp, (sequence) => {
+      cut = sequence;
+    });
+    if (missed.length >= catchUp || cut > Math.max(known, tail.newest)) sink.onGap();
+    known = Math.max(known, cut);
     finish(missed);
   };
   const offState = client.bus.onState((state) => {
@@ -63,7 +69,11 @@ export async function followEvents(client: Client, filter: EventFilter, sink: Ev
     });
   });
   try {
-    finish(filter.last === 0 ? [] : await load(filter.last, (sequence) => sink.onCut(sequence)));
+    const onCut = (sequence: number): void => {
+      known = sequence;
+      sink.onCut(sequence);
+    };
+    finish(filter.last === 0 ? [] : await load(filter.last, onCut));
     await aborted(client.signal);
   } finally {
     offState();
@@ -87,12 +97,15 @@ export function feedEvent(value: unknown): Feed | undefined {
 class Tail {
   /** Log id and epoch → the last event accepted. It grows with each leader alone. */
   private readonly last = new Map<string, Position>();
+  /** Sequence of the event that was accepted last; 0 before the first. */
+  newest = 0;
 
   /** True for an event past all of its leader's that were accepted. */
   accept(event: Feed): boolean {
     if (this.covers(event)) return false;
     const { sequence, index } = event;
     this.last.set(termOf(event), { sequence, index });
+    this.newest = sequence;
     return true;
   }
 
