@@ -47,7 +47,7 @@ it("a node that is said to be unheard stays so for the judge while people want s
   silence.onNode(state, said("MASS_LOSS_HELD"), 9, false);
   const before = messages.length;
   now = 60_000;
-  silence.onNode(state, { kind: "node", verb: "uncordoned", name: "n1" }, 10, false);
+  silence.onNode(state, { kind: "node", verb: "uncordoned", name: "n1", reason: "", message: "" }, 10, false);
   silence.onNode(state, said("NODE_UNHEARD"), 11, false);
   expect(messages).toHaveLength(before);
 });
