@@ -26,6 +26,8 @@ export class BeatWatch {
   private heardAny = false;
   private leaderAt: number | null = null;
   private resigned = false;
+  /** Whose beat came last. */
+  private newest: Pick<LeaderBeat, "logId" | "epoch"> | null = null;
   /** Has who waits for silence look again. */
   private wake: () => void = () => {};
   private readonly cancels: Cancel[] = [];
@@ -106,6 +108,11 @@ export class BeatWatch {
   }
 
   private onBeat(beat: LeaderBeat): void {
+    const { logId, epoch } = beat;
+    const isOlder = logId === this.newest?.logId && epoch < this.newest.epoch;
+    // A farewell that comes late, after the next leader's first beat, is nobody's who leads.
+    if (isOlder && beat.resigned === true) return;
+    this.newest = { logId, epoch };
     this.heard();
     this.leaderAt = this.context.clock.mono();
     this.resigned = beat.resigned === true;

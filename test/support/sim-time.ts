@@ -14,7 +14,7 @@ export class TestTime implements Clock {
   private readonly timers: Timer[] = [];
 
   wall(): number {
-    return 1_700_000_000_000 + this.now;
+    return Math.round(1_700_000_000_000 + this.now);
   }
 
   mono(): number {

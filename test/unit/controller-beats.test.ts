@@ -48,6 +48,16 @@ describe("a standby that has begun to stand", () => {
     expect(watch.heardSince(since)).toBe(false);
   });
 
+  it("does not take a farewell that comes late for the next leader's", async () => {
+    const since = clock.mono();
+    await clock.advance(500);
+    beat({ leader: "c3", epoch: 12 });
+    beat({ resigned: true });
+    expect(watch.heardSince(since)).toBe(true);
+    beat({ leader: "c3", epoch: 12, resigned: true });
+    expect(watch.heardSince(since)).toBe(false);
+  });
+
   it("stands though its own loop stands still again and again", async () => {
     beat();
     let stands = false;

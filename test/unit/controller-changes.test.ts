@@ -137,3 +137,17 @@ describe("a change that changes nothing", () => {
     await expect(answer).rejects.toMatchObject({ code: "NO_LEADER" });
   });
 });
+
+describe("a change whose leader ends while it is appended", () => {
+  it.each([
+    ["is known not to be in the log where another leads", "deposed", "NO_LEADER"],
+    ["may be in the log else", "refold", "TIMEOUT"],
+  ] as const)("%s", async (_, end, code) => {
+    const changes = new Changes({} as unknown as Context, emptyState(), quiet);
+    const writer = { passed: () => [], write: async () => ({ kind: "ended", end }) } as unknown as Writer;
+    const answer = changes.submit(undefined, () => ({ items: [], results: [] }));
+    answer.catch(() => {});
+    expect(await changes.next(writer)).toBe(end);
+    await expect(answer).rejects.toMatchObject({ code });
+  });
+});

@@ -96,6 +96,18 @@ describe("a template change", () => {
     expect(cluster.state.workloads.get("default/web")?.halted).toMatchObject({ reason: "NOT_READY" });
   });
 
+  it("goes on while a pod that was changed long ago is not ready for a moment", () => {
+    const cluster = running();
+    cluster.apply(workloadManifest("web", { ...image("app:2"), progressDeadline: "30s" }));
+    cluster.report("default/web-4", "ready");
+    cluster.pass(25_000);
+    cluster.report("default/web-5", "ready");
+    cluster.pass(10_000);
+    cluster.report("default/web-4", "running", { reason: "NOT_READY", message: "Port http does not answer." });
+    cluster.pass(15_000);
+    expect(cluster.state.workloads.get("default/web")?.halted).toBeNull();
+  });
+
   it("to a program that nothing checks and that exits at once halts at the first pod", () => {
     const cluster = unchecked();
     cluster.apply(workloadManifest("web", plain("app:2")));

@@ -60,7 +60,7 @@ export class Changes {
     this.events = events;
   }
 
-  /** Resolves when the change is in the log. Rejects with what `admit` throws, BUSY, LOG_FULL or NO_LEADER. */
+  /** Resolves when the change is in the log. Rejects with what `admit` throws, BUSY, LOG_FULL, NO_LEADER or TIMEOUT. */
   submit(operation: string | undefined, admit: (state: ReadState) => Admission): Promise<Accepted> {
     if (this.queue.length >= limits.inboxRequests) {
       this.context.counters.busy++;
@@ -148,7 +148,10 @@ export class Changes {
       case "tooLarge":
         throw new SwainError("PAYLOAD_TOO_LARGE", "the event of this change is larger than the server takes");
       case "ended":
-        change.reject(gone());
+        // Where another leads, its election took the place.
+        change.reject(
+          written.end === "deposed" ? gone() : new SwainError("TIMEOUT", "the change may be in the log yet"),
+        );
         return written.end;
     }
   }

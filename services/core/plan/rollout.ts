@@ -70,7 +70,8 @@ function replaced(
 function judge(state: ReadState, workload: ReadWorkload, pod: ReadPod, time: Hearing): RolloutStep {
   if (pod.state === "ready") return { items: [], create: null, wakeInMs: provenInMs(state, pod, time) };
   const deadline = parseDurationMs(workload.spec.progressDeadline ?? "60s");
-  const remaining = deadline - elapsedMs(pod.created, time);
+  // One that was ready has the time anew, however long ago it was made.
+  const remaining = deadline - elapsedMs(pod.wasReady ? pod.since : pod.created, time);
   // That it became ready may be under way.
   const left = time.isDeaf ? Math.max(remaining, limits.heartbeatMs) : remaining;
   const broken = pod.state === "failed" || (pod.state === "backoff" && pod.restarts > 0);
