@@ -1,6 +1,7 @@
 // What every bus must do with KV buckets. Run by `busConformance`.
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Bus, BusMessage } from "../../services/bus/port.ts";
+import { ensureBucket } from "../../services/bus/streams.ts";
 import type { BucketName, Subjects } from "../../services/bus/subjects.ts";
 import { codeOf, fresh, until, waitMs, watcher } from "../support/bus-world.ts";
 import type { OpenedWorld } from "../support/bus-world.ts";
@@ -149,6 +150,94 @@ export function bucketConformance(opened: () => OpenedWorld): void {
       expect(heard[0]?.subject).toBe(`${names.root}.endpoints.${key}`);
       expect(heard[0]?.json()).toEqual({ n: 1 });
       expect(heard[0]?.header("Nats-Sequence")).toBe(String(revision));
+    });
+
+    it("says with each republished value where it came from, where it is, and where its key was before", async () => {
+      const heard: BusMessage[] = [];
+      const bucket = bus.bucket(name("endpoints"));
+      const key = `${fresh()}.web.head`;
+      const cancel = other.subscribe(`${names.root}.endpoints.${key}`, (message) => heard.push(message));
+      await other.flush(waitMs);
+      const first = await bucket.put(key, '{"n":1}', 0);
+      const second = await bucket.put(key, '{"n":2}', first);
+      const marker = await bucket.remove(key, second);
+      await until(() => heard.length === 3, "all were heard");
+      const told = heard.map((message) => [
+        ...["Nats-Stream", "Nats-Subject", "Nats-Sequence", "Nats-Last-Sequence", "KV-Operation"].map((header) =>
+          message.header(header),
+        ),
+        message.json(),
+        message.reply,
+      ]);
+      const [stream, subject] = [`KV_${name("endpoints")}`, `$KV.${name("endpoints")}.${key}`];
+      expect(told).toEqual([
+        [stream, subject, String(first), "0", undefined, { n: 1 }, undefined],
+        [stream, subject, String(second), String(first), undefined, { n: 2 }, undefined],
+        [stream, subject, String(marker), String(second), "DEL", undefined, undefined],
+      ]);
+      cancel();
+    });
+
+    it("tells a key that was purged by hand as deleted", async () => {
+      const bucket = bus.bucket(name("desired"));
+      const key = `${fresh()}.a`;
+      const first = await bucket.put(key, "1", 0);
+      const second = await bucket.put(key, "2", first);
+      const watch = watcher(other, name("desired"), key);
+      await until(() => watch.loads.length === 1, "it was loaded");
+      const headers = { "KV-Operation": "PURGE", "Nats-Rollup": "sub" };
+      bus.publish(`$KV.${name("desired")}.${key}`, undefined, { headers });
+      await until(() => watch.told.length === 2, "it was told");
+      expect(watch.told[1]).toEqual({ key, value: null, revision: second + 1 });
+      expect(await bucket.get(key)).toEqual({ key, value: null, revision: second + 1 });
+      expect(await bucket.put(key, "3", second + 1)).toBe(second + 2);
+      watch.cancel();
+    });
+
+    it("has no room for another key once it is full, but for a marker, for what is not larger, and after that again", async () => {
+      const bucket = bus.bucket(name("pods"));
+      const prefix = fresh();
+      const value = "x".repeat(1000);
+      const revisions = await Promise.all([1, 2, 3].map((n) => bucket.put(`${prefix}.k${n}`, value, 0)));
+      const stream = `KV_${name("pods")}`;
+      const info = await bus.request(`$JS.API.STREAM.INFO.${stream}`, undefined, { timeoutMs: waitMs });
+      const { config, state } = info.json() as { config: { max_bytes: number }; state: { bytes: number } };
+      const setRoom = (most: number): Promise<unknown> =>
+        bus.request(`$JS.API.STREAM.UPDATE.${stream}`, { ...config, max_bytes: most }, { timeoutMs: waitMs });
+      await setRoom(state.bytes + 100);
+      expect(await codeOf(bucket.put(`${prefix}.k4`, value, 0))).toBe("JETSTREAM_ERROR");
+      expect(await codeOf(bucket.put(`${prefix}.k4`, value, 7))).toBe("KV_CONFLICT");
+      expect(await codeOf(bucket.put(`${prefix}.k1`, value.repeat(3), revisions[0] ?? 0))).toBe("JETSTREAM_ERROR");
+      expect(await codeOf(bucket.put(`${prefix}.k1`, value, revisions[0] ?? 0))).toBe("none");
+      expect(await codeOf(bucket.remove(`${prefix}.k2`, revisions[1] ?? 0))).toBe("none");
+      expect(await codeOf(bucket.put(`${prefix}.k4`, value.slice(0, 700), 0))).toBe("none");
+      await setRoom(config.max_bytes);
+    });
+
+    it("tells a watcher that the bucket is gone, and all of it once it is there again", async () => {
+      const bucket = bus.bucket(name("workloads"));
+      const before = fresh();
+      await bucket.put(`${before}.a`, "1", 0);
+      const missing: number[] = [];
+      const loads: ReadonlySet<string>[] = [];
+      const told: unknown[] = [];
+      const cancel = other.bucket(name("workloads")).watch(">", {
+        onEntry: (entry) => told.push(entry),
+        onLoaded: (keys) => loads.push(keys),
+        onMissing: () => missing.push(loads.length),
+      });
+      await until(() => loads.length === 1, "it was loaded");
+      await bus.request(`$JS.API.STREAM.DELETE.KV_${name("workloads")}`, undefined, { timeoutMs: waitMs });
+      await until(() => missing.length > 0, "it was told");
+      expect(await codeOf(bucket.put(`${before}.a`, "1", 0))).toBe("JETSTREAM_ERROR");
+      expect(await codeOf(bucket.get(`${before}.a`))).toBe("JETSTREAM_ERROR");
+      await ensureBucket(bus, opened().world.cluster, "workloads");
+      const key = `${fresh()}.b`;
+      expect(await bucket.put(key, "2", 0)).toBe(1);
+      await until(() => loads.length >= 2 && (loads.at(-1)?.has(key) ?? false), "it was told again");
+      expect(loads.at(-1)).toEqual(new Set([key]));
+      expect(told.at(-1)).toEqual({ key, value: "2", revision: 1 });
+      cancel();
     });
 
     it("removes deletion markers old enough, and nothing else", async () => {

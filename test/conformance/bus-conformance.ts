@@ -5,6 +5,7 @@ import type { BusWorld, OpenedWorld } from "../support/bus-world.ts";
 import { bucketConformance } from "./bus-bucket.ts";
 import { logConformance } from "./bus-log.ts";
 import { messageConformance } from "./bus-messages.ts";
+import { restartConformance } from "./bus-restart.ts";
 
 /** Declares the suite on a world made for it alone. */
 export function busConformance(makeWorld: () => Promise<BusWorld>): void {
@@ -20,4 +21,5 @@ export function busConformance(makeWorld: () => Promise<BusWorld>): void {
   messageConformance(() => opened);
   logConformance(() => opened);
   bucketConformance(() => opened);
+  restartConformance(() => opened);
 }

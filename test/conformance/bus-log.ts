@@ -23,6 +23,14 @@ export function logConformance(opened: () => OpenedWorld): void {
         timeoutMs: waitMs,
       });
     const last = async (): Promise<number> => (await bus.log(names.stream).tail()).last;
+    const ask = (verb: string, value: unknown): Promise<unknown> =>
+      bus.request(`$JS.API.STREAM.${verb}`, value, { timeoutMs: waitMs });
+    const removeRecord = (seq: number): Promise<unknown> => ask(`MSG.DELETE.${names.stream}`, { seq, no_erase: true });
+    const setRoom = async (stream: string, most: number): Promise<void> => {
+      const info = await bus.request(`$JS.API.STREAM.INFO.${stream}`, undefined, { timeoutMs: waitMs });
+      const { config } = info.json() as { config: object };
+      await ask(`UPDATE.${stream}`, { ...config, max_bytes: most });
+    };
     const shown = (record: LogRecord | null): unknown =>
       record && [record.sequence, JSON.parse(decoder.decode(record.data))];
 
@@ -104,8 +112,7 @@ export function logConformance(opened: () => OpenedWorld): void {
     it("reads to the end where the last record was removed by hand", async () => {
       let at = await append({ n: "stays" }, await last());
       at = await append({ n: "goes" }, at);
-      const options = { timeoutMs: waitMs };
-      await bus.request(`$JS.API.STREAM.MSG.DELETE.${names.stream}`, { seq: at, no_erase: true }, options);
+      await removeRecord(at);
       const read: unknown[] = [];
       await other.log(names.stream).read(at - 1, (record) => read.push(shown(record)));
       expect(read).toEqual([[at - 1, { n: "stays" }]]);
@@ -204,6 +211,56 @@ export function logConformance(opened: () => OpenedWorld): void {
       const after = await log.room();
       expect(after.used).toBeLessThan(before.used);
       expect(after.most).toBeGreaterThan(after.used);
+    });
+
+    it("never stores a message twice, whatever end it expects", async () => {
+      const at = await last();
+      const messageId = fresh();
+      await append({ n: "once" }, at, messageId);
+      await codeOf(append({ n: "once" }, at + 1, messageId));
+      expect(await last()).toBe(at + 1);
+      // What was refused was not stored, and may come again.
+      const refused = fresh();
+      expect(await codeOf(append({ n: "again" }, at, refused))).toBe("APPEND_CONFLICT");
+      expect(await append({ n: "again" }, at + 1, refused)).toBe(at + 2);
+    });
+
+    it("tells a follower that the log is broken where a record was removed that it had not been told", async () => {
+      let at = await last();
+      const from = at + 1;
+      for (let n = 0; n < 3; n += 1) at = await append({ n }, at);
+      await removeRecord(at - 1);
+      const told: number[] = [];
+      const tails: unknown[] = [];
+      const cancel = other.log(names.stream).follow(
+        from,
+        ({ sequence }) => told.push(sequence),
+        (tail) => tails.push(tail),
+      );
+      await until(() => tails.length === 1, "it was told");
+      expect(told).toEqual([from]);
+      const { first } = await bus.log(names.stream).tail();
+      expect(tails).toEqual([{ first, last: at }]);
+      cancel();
+      expect(await bus.log(names.stream).get(at - 1)).toBeNull();
+      const read: number[] = [];
+      await other.log(names.stream).read(from, ({ sequence }) => read.push(sequence));
+      expect(read).toEqual([from, at]);
+    });
+
+    it("takes nothing more once it is full, says a conflict first, and takes more after a cut", async () => {
+      let at = await last();
+      for (let n = 0; n < 20; n += 1) at = await append({ n, filler: "x".repeat(500) }, at);
+      const log = bus.log(names.stream);
+      const { used, most } = await log.room();
+      await setRoom(names.stream, used + 300);
+      expect(await codeOf(append({ filler: "x".repeat(2000) }, at))).toBe("LOG_FULL");
+      expect(await codeOf(append({ filler: "x".repeat(2000) }, at - 1))).toBe("APPEND_CONFLICT");
+      expect(await log.tail()).toMatchObject({ last: at });
+      expect(await log.room()).toEqual({ used, most: used + 300 });
+      await log.cut(at - 10);
+      expect(await append({ filler: "x".repeat(2000) }, at)).toBe(at + 1);
+      await setRoom(names.stream, most);
     });
 
     it("lets an empty log begin anywhere, where the server can", async () => {

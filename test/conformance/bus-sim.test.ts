@@ -15,7 +15,13 @@ async function openSimulated(synced: boolean): Promise<BusWorld> {
     server.connect({ ...ports, name: "test", link: new Link(), ...options });
   const bus = await connect();
   await ensureStreams(bus, "test", { replicas: 1 });
-  return { cluster: "test", connect, close: () => bus.close() };
+  return {
+    cluster: "test",
+    connect,
+    kill: async () => server.kill(),
+    start: async () => server.start(),
+    close: () => bus.close(),
+  };
 }
 
 for (const synced of [true, false]) {

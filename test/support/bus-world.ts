@@ -8,6 +8,9 @@ import type { Code } from "../../services/kernel/errors.ts";
 export interface BusWorld {
   readonly cluster: string;
   connect(options?: { inboxPrefix?: string }): Promise<Bus>;
+  /** Ends the server as a crash would, and keeps what is stored; `start` has it run again. */
+  kill(): Promise<void>;
+  start(): Promise<void>;
   /** Ends everything it made. */
   close(): Promise<void>;
 }

@@ -27,6 +27,9 @@ export interface RealWorld {
   readonly server: TestServer;
   readonly cluster: string;
   connect(options?: Partial<ConnectOptions>): Promise<Bus>;
+  /** Ends the server as a crash would, and keeps what is stored; `start` has it run again. */
+  kill(): Promise<void>;
+  start(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -49,5 +52,5 @@ export async function openWorld(binary: ServerBinary, options: ServerOptions = {
     await close();
     throw error;
   }
-  return { server, cluster: "test", connect, close };
+  return { server, cluster: "test", connect, kill: () => server.kill(), start: () => server.start(), close };
 }

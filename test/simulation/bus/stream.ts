@@ -50,7 +50,7 @@ export interface StreamOptions {
   readonly config: Config;
   /** As servers print it; never the same for two streams. */
   readonly created: string;
-  /** A repeated message id is answered with the first sequence (up to 2.10), or as the conflict it is. */
+  /** A repeated message id is answered with the first sequence even where it expects another end (up to 2.10), or as the conflict it is. */
   readonly acksDuplicates: boolean;
   readonly clock: Clock;
   /** Until when writes were synced at that monotonic time; undefined when each write is synced. */
@@ -223,15 +223,13 @@ export class Stream {
   /** The conditions that come before any look at the room: a conflict is told also by a full stream. */
   private refuses(wanted: Appending, newest: Stored | undefined): ApiResult<Appended> | undefined {
     const { expectedLast, expectedForSubject, messageId } = wanted;
-    if (messageId !== undefined && this.options.acksDuplicates) {
-      this.forgetIds();
-      const first = this.ids.get(messageId);
-      if (first !== undefined) return { ok: { stored: first, before: 0, duplicate: true } };
-    }
+    const first = messageId === undefined ? undefined : this.storedAs(messageId);
+    const duplicate = first && { ok: { stored: first, before: 0, duplicate: true } };
+    if (duplicate !== undefined && this.options.acksDuplicates) return duplicate;
     if (expectedForSubject !== undefined && expectedForSubject !== (newest?.sequence ?? 0)) {
       return wrongLast(newest?.sequence ?? 0);
     }
-    return expectedLast === undefined || expectedLast === this.last ? undefined : wrongLast(this.last);
+    return expectedLast === undefined || expectedLast === this.last ? duplicate : wrongLast(this.last);
   }
 
   /** The record that makes place because its subject has as many as it may. */
@@ -284,13 +282,15 @@ export class Stream {
     if (records.length === 0) this.bySubject.delete(record.subject);
   }
 
-  private forgetIds(): void {
+  /** What was stored under that message id, as long as it is remembered. */
+  private storedAs(messageId: string): Stored | undefined {
     const now = this.options.clock.wall();
     const window = Number(this.config["duplicate_window"] ?? 0) / 1_000_000;
     for (const [id, record] of this.ids) {
-      if (now - record.time < window) return;
+      if (now - record.time < window) break;
       this.ids.delete(id);
     }
+    return this.ids.get(messageId);
   }
 }
 
