@@ -3,8 +3,10 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { bodyOf, Packet } from "../simulation/bus/message.ts";
+import { nextVersion } from "../simulation/world/next-version.ts";
 import { watcher } from "../support/bus-world.ts";
 import { names, oneTo, SimWorld } from "../support/sim-bus-world.ts";
+import { seeded } from "../support/sim-time.ts";
 
 const pods = names.buckets.pods;
 const subject = "swain.test.here";
@@ -221,6 +223,62 @@ it("has no room for records and keys when full, and still tells conflicts", asyn
   expect(await world.code(bus.bucket(pods).put("d.a", "1", 0))).toBe("JETSTREAM_ERROR");
   world.server.fill(false);
   expect(await world.time.until(world.append(bus, 2))).toBe(3);
+});
+
+it("limits the log alone, until it is told to stop", async () => {
+  const world = await SimWorld.open();
+  const { bus } = await world.client();
+  await world.fill(bus, 0, 2);
+  const log = bus.log(names.stream);
+  const { most } = await world.time.until(log.room());
+  world.server.limitLog(50);
+  world.server.limitLog(60);
+  expect(await world.code(world.append(bus, 2))).toBe("LOG_FULL");
+  expect(await world.code(bus.bucket(pods).put("d.a", "1", 0))).toBe("none");
+  world.server.limitLog();
+  expect((await world.time.until(log.room())).most).toBe(most);
+  expect(await world.time.until(world.append(bus, 2))).toBe(3);
+});
+
+it.each([false, true])(
+  "tells a watch that its bucket was deleted, of this version or of the next (%s)",
+  async (isNext) => {
+    const world = await SimWorld.open();
+    const client = await world.client();
+    const bus = isNext ? nextVersion(client.bus, seeded(1)) : client.bus;
+    await world.time.until(bus.bucket(pods).put("d.a", "1", 0));
+    let missing = 0;
+    const loads: ReadonlySet<string>[] = [];
+    bus.bucket(pods).watch(">", {
+      onEntry: () => {},
+      onLoaded: (keys) => loads.push(keys),
+      onMissing: () => (missing += 1),
+    });
+    await world.time.pass(1000);
+    world.server.deleteBucket(pods);
+    await world.time.pass(10_000);
+    expect([missing > 0, loads]).toEqual([true, [new Set(["d.a"])]]);
+    await world.ensure();
+    await world.time.pass(10_000);
+    expect(loads.slice(1)).toEqual([new Set()]);
+  },
+);
+
+it("has something happen once while an append is under way", async () => {
+  const world = await SimWorld.open();
+  const { bus, link } = await world.client();
+  await world.fill(bus, 0, 2);
+  let broken = 0;
+  world.server.atNextAppend(() => {
+    broken += 1;
+    link.reset();
+  });
+  expect(await world.code(world.append(bus, 2))).toBe("TIMEOUT");
+  expect(broken).toBe(1);
+  expect((await world.record(bus, 3))?.sequence).toBe(3);
+  expect(await world.time.until(world.append(bus, 3))).toBe(4);
+  world.server.atNextAppend(() => expect.fail("it was taken back"))();
+  expect(await world.time.until(world.append(bus, 4))).toBe(5);
 });
 
 it("takes records and keys that others write by hand", async () => {

@@ -64,6 +64,8 @@ export class JetStream {
   /** What each stream takes. */
   private taken: { readonly stream: Stream; readonly matches: (subject: string) => boolean }[] = [];
   private readonly hidden = new Map<string, Hidden[]>();
+  /** Called once, while the stream's next write is under way. */
+  private readonly broken = new Map<string, () => void>();
   private readonly startedAt: number;
   /** When somebody had the machine write all of it to disk. */
   private flushedAt: number;
@@ -123,6 +125,9 @@ export class JetStream {
     };
     if (this.options.synced) this.disk.write(run);
     else run(true);
+    const breaks = this.broken.get(stream.name);
+    this.broken.delete(stream.name);
+    breaks?.();
   }
 
   /** Stores at once; gives the sequence. */
@@ -189,6 +194,7 @@ export class JetStream {
   delete(stream: Stream): void {
     this.streams.delete(stream.name);
     this.consumers.delete(stream);
+    this.behind.delete(stream);
     this.streamsChanged();
   }
 
@@ -212,6 +218,14 @@ export class JetStream {
   /** The outcome of the stream's next write that fits stays unknown to its sender. */
   hideOutcome(stream: string, outcome: Hidden["outcome"], fits: Hidden["fits"] = () => true): void {
     this.hidden.set(stream, [...(this.hidden.get(stream) ?? []), { outcome, fits }]);
+  }
+
+  /** Has it happen while the stream's next write is under way; the returned function ends the waiting for it. */
+  atNextWrite(stream: string, breaks: () => void): Cancel {
+    this.broken.set(stream, breaks);
+    return () => {
+      if (this.broken.get(stream) === breaks) this.broken.delete(stream);
+    };
   }
 
   move(ms: number): void {

@@ -75,6 +75,8 @@ export class SimServer {
   private readonly looked = new WeakMap<Stream, { version: number; revisions: ReadonlyMap<string, number> }>();
   private readonly routes = new Routes<Sink>();
   private readonly connections = new Set<Connection>();
+  /** What the log took before it was limited. */
+  private logBytes: number | undefined;
   /** When the record was sent whose news gets lost. */
   private newsLostAt: number | "the next" | undefined;
   /** Told the subject of each message that a client published, as it came. */
@@ -220,6 +222,28 @@ export class SimServer {
     this.js.hideOutcome(stream, outcome, fits);
   }
 
+  /** While the next append to the log is under way. */
+  atNextAppend(breaks: () => void): Cancel {
+    return this.js.atNextWrite(this.names.stream, breaks);
+  }
+
+  /** The log takes that many bytes more; undefined: as many as it took before it was first limited. */
+  limitLog(more?: number): void {
+    const stream = this.js.streams.get(this.names.stream);
+    if (stream === undefined) return;
+    const most = Number(stream.config["max_bytes"]);
+    if (more !== undefined) this.logBytes ??= most;
+    const wanted = more === undefined ? (this.logBytes ?? most) : stream.bytes + more;
+    if (more === undefined) this.logBytes = undefined;
+    this.js.update(stream, { ...stream.config, max_bytes: wanted });
+  }
+
+  /** Somebody deletes a bucket with all that is in it. */
+  deleteBucket(bucket: string): void {
+    const stream = this.js.streams.get(`KV_${bucket}`);
+    if (stream !== undefined) this.js.delete(stream);
+  }
+
   /** The log as it is stored now; empty while there is none. */
   log(): { readonly last: number; get(sequence: number): Stored | undefined } {
     return this.js.streams.get(this.names.stream) ?? noLog;
@@ -266,10 +290,10 @@ export class SimServer {
     return this.stray(subject, data);
   }
 
-  /** Writes a key by hand, null to delete it; returns its revision. */
-  strayPut(bucket: string, key: string, value: string | null): number {
+  /** Writes a key by hand, null to delete it, as `operation` says; returns its revision. */
+  strayPut(bucket: string, key: string, value: string | null, operation: "DEL" | "PURGE" = "DEL"): number {
     const data = new TextEncoder().encode(value ?? "");
-    return this.stray(`$KV.${bucket}.${key}`, data, value === null ? { "KV-Operation": "DEL" } : undefined);
+    return this.stray(`$KV.${bucket}.${key}`, data, value === null ? { "KV-Operation": operation } : undefined);
   }
 
   private stray(subject: string, data: Uint8Array, headers?: Record<string, string>): number {

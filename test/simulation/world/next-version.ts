@@ -79,6 +79,7 @@ function nextBucket(bucket: Bucket): Bucket {
       bucket.watch(filter, {
         onEntry: (entry) => handlers.onEntry(known(entry)),
         onLoaded: (keys, told) => handlers.onLoaded(keys, allKnown(told)),
+        onMissing: () => handlers.onMissing?.(),
       }),
     purgeMarkers: (olderThanMs) => bucket.purgeMarkers(olderThanMs),
   };
