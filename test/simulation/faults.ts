@@ -84,6 +84,14 @@ const kinds = {
   shrink: { weight: 0, whom: "bus", forMs: [0, 0] },
   /** Of drills alone: nobody asks for changes, so that what is wrong is not soon written over. Below half, a service is deleted first. */
   quiet: { weight: 0, whom: "bus", forMs: [70_000, 120_000] },
+  /** Planned apart, with the next three: the log reaches its limit, while all others have room. */
+  logFull: { weight: 0, whom: "bus", forMs: [5000, 30_000] },
+  /** Somebody deletes a bucket. */
+  bucketGone: { weight: 0, whom: "bus", forMs: [0, 0] },
+  /** Somebody edits, deletes or purges any key of any bucket. */
+  edit: { weight: 0, whom: "bus", forMs: [0, 0] },
+  /** The server, or the leader's connection, breaks while an append is under way. */
+  appendBroken: { weight: 0, whom: "bus", forMs: [1000, 10_000] },
   /** Planned apart: at most once, late. */
   busWiped: { weight: 0, whom: "bus", forMs: [1000, 60_000] },
 } as const satisfies Record<string, Kind>;
@@ -165,7 +173,8 @@ export interface Amounts {
 
 /**
  * Faults until `untilMs`. In every other script the cluster is upgraded, in one of five the bus loses its store and gets
- * it back from a backup, in every other the leader hears nobody while pods drain, and in one hour of twenty a workload goes from one replica to a thousand and back.
+ * it back from a backup, in every other the leader hears nobody while pods drain, in every other
+ * somebody meddles with the streams, and in one hour of twenty a workload goes from one replica to a thousand and back.
  */
 export function script(chance: Chance, untilMs: number, { perHour, drillsPerHour, least }: Amounts): Fault[] {
   const drawn = [
@@ -175,6 +184,7 @@ export function script(chance: Chance, untilMs: number, { perHour, drillsPerHour
     ...wiped(chance.stream("wiped"), untilMs),
     ...unheard(chance.stream("unheard"), untilMs),
     ...surges(chance.stream("surges"), untilMs),
+    ...meddling(chance.stream("strangers"), untilMs),
   ].filter(({ at }) => at < untilMs);
   return [...drawn, ...missing(chance.stream("missing"), untilMs, least, drawn)].toSorted((a, b) => a.at - b.at);
 }
@@ -270,6 +280,34 @@ function unheard(chance: Chance, untilMs: number): Fault[] {
     const deafAt = shrunkAt + chance.whole(0, 4000);
     faults.push({ at: shrunkAt, forMs: 0, kind: "shrink", whom: [], strength: 1 });
     faults.push({ at: deafAt, forMs: chance.whole(6000, 15_000), kind, whom, strength: chance.unit() });
+  }
+  return faults;
+}
+
+const meddlingPerHour = 10;
+const meddlings = ["logFull", "bucketGone", "edit", "edit", "appendBroken", "appendBroken"] as const;
+
+/** What people do to streams that are none of theirs, and connections that break where it matters most. */
+function meddling(chance: Chance, untilMs: number): Fault[] {
+  if (chance.hits(0.5)) return [];
+  const faults: Fault[] = [];
+  const gapMs = hourMs / meddlingPerHour;
+  for (let at = chance.between(2 * peaceMs, gapMs); at < untilMs; at += chance.between(0, 2 * gapMs)) {
+    const kind = chance.pick(meddlings);
+    const [least, most] = kinds[kind].forMs;
+    const fault = { at: Math.round(at), forMs: chance.whole(least, most), strength: chance.unit() };
+    faults.push({ ...fault, kind, whom: [] });
+    // Nobody is elected where the log takes no election.
+    const killedAt = fault.at + chance.whole(0, 5000);
+    if (kind === "logFull" && chance.hits(0.5)) {
+      faults.push({
+        at: killedAt,
+        forMs: chance.whole(...kinds.kill.forMs),
+        kind: "kill",
+        whom: [leader],
+        strength: 1,
+      });
+    }
   }
   return faults;
 }

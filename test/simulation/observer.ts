@@ -287,6 +287,8 @@ export class Observer {
 
   /** What the endpoints bucket holds now. */
   onEndpoints(revisions: ReadonlyMap<string, number>): void {
+    // Of a bucket that was deleted nothing is left, not even markers.
+    for (const key of this.revisions.keys()) if (!revisions.has(key)) this.revisions.delete(key);
     for (const [key, revision] of revisions) {
       if (this.revisions.get(key)?.revision !== revision) this.revisions.set(key, { revision, at: this.now() });
     }

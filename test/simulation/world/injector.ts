@@ -1,6 +1,6 @@
 // Carries out a script of faults on a world, and takes each back when its time is over.
 import { fencedSpec } from "../../../services/core/fence.ts";
-import { subjectsOf } from "../../../services/bus/subjects.ts";
+import { bucketOrder, subjectsOf } from "../../../services/bus/subjects.ts";
 import type { Chance } from "../chance.ts";
 import { fencedHost, leader } from "../faults.ts";
 import type { Fault } from "../faults.ts";
@@ -10,6 +10,7 @@ import type { ControllerProcess } from "./controller.ts";
 import type { Machine } from "./machine.ts";
 import type { OperatorProcess } from "./operator.ts";
 import type { ProxyProcess } from "./proxy.ts";
+import { edit } from "./edits.ts";
 import { restore } from "./restoring.ts";
 import type { World } from "./world.ts";
 
@@ -33,12 +34,16 @@ const shrinkMs = 100;
 const bootMs = 3000;
 /** Longer than the server takes to sync by itself. */
 const foundedMs = 15_000;
+/** A log that is full has room for so many bytes more at most. */
+const mostRoom = 20_000;
 /** A backup is older than the log's end by so many records at most. */
 const mostUnsaved = 60;
 
 export class Injector {
   private readonly world: World;
   private readonly chance: Chance;
+  /** Only for edits: other faults do not change with them. */
+  private readonly edits: Chance;
   private readonly open = new Set<Undo>();
   /** Faults carried out. */
   count = 0;
@@ -46,6 +51,7 @@ export class Injector {
   constructor(world: World) {
     this.world = world;
     this.chance = world.chance.stream("injector");
+    this.edits = world.chance.stream("edits");
   }
 
   /** Has the script happen at its times. */
@@ -246,6 +252,17 @@ export class Injector {
       case "handEdit":
         isTaken(() => server.strayPut(names.buckets.pods, "default.web-1", strength < 0.5 ? null : '{"edited":true}'));
         return nothing;
+      case "logFull":
+        server.limitLog(Math.max(0, strength - 0.4) * mostRoom);
+        return () => server.limitLog();
+      case "bucketGone":
+        server.deleteBucket(names.buckets[this.edits.pick(bucketOrder)]);
+        return nothing;
+      case "edit":
+        isTaken(() => edit(this.world, this.edits));
+        return nothing;
+      case "appendBroken":
+        return this.breakAppend(strength);
       case "everythingOff":
         return this.everything();
       case "surge": {
@@ -282,6 +299,22 @@ export class Injector {
     for (const operator of operators) operator.isResting = true;
     return () => {
       for (const operator of operators) operator.isResting = false;
+    };
+  }
+
+  /** The server or the leader's connection breaks once the log's next append has come, and before it is answered. */
+  private breakAppend(strength: number): Undo {
+    const { server } = this.world;
+    const cancel = server.atNextAppend(() => {
+      const leading = this.leading();
+      this.world.trace.note("world", "an append is broken", { leading });
+      if (strength < 0.4) server.kill();
+      else if (strength < 0.6) this.powerCut();
+      else for (const link of this.world.process(leading).machine.links) link.reset();
+    });
+    return () => {
+      cancel();
+      server.start();
     };
   }
 
@@ -411,7 +444,7 @@ function stray(strength: number, chance: Chance, { state }: World["observer"]): 
 }
 
 /** These keep nobody from anything for longer than a moment. */
-const unnoticed: ReadonlySet<string> = new Set(["strayRecord", "handEdit", "newsLost", "surge", "shrink", "quiet"]);
+const unnoticed = new Set<string>(["strayRecord", "handEdit", "edit", "newsLost", "surge", "shrink", "quiet"]);
 
 /** Where something is wrong while a fault lasts. When many nodes go at once, "maybe it is us" holds for all of them. */
 function placesOf({ kind, whom }: Fault): string[] {
