@@ -43,6 +43,10 @@ describeSystemd(`units and systemd${missing.length > 0 ? `: no ${missing.join(",
     expect(analyze("verify", "--recursive-errors=no", join(folder, name))).toBe("");
   });
 
+  it.each(services)("%s is tried again for ever", (name) => {
+    expect(readFileSync(join(units, name), "utf8")).toMatch(/^\[Unit\]$[^[]*^StartLimitIntervalSec=0$[^]*^Restart=/m);
+  });
+
   it("would notice a mistake", () => {
     const text = readFileSync(join(folder, services[0] ?? ""), "utf8").replace("Restart=", "Restrat=");
     const broken = join(folder, "broken.service");

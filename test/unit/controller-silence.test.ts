@@ -134,6 +134,17 @@ function startProxy(open: Readonly<Record<string, number>>): () => void {
   };
 }
 
+/** Two pods are ready behind their service, and a proxy has so many connections to them; returns what keeps it from reading more. */
+async function serveTwo(spec: object, open: Readonly<Record<string, number>>): Promise<() => void> {
+  await startNode();
+  const stopReading = startProxy(open);
+  await apply(workloadManifest("web", { ...spec, replicas: 2 }), serviceManifest("web"));
+  await world.time.pass(1000);
+  await report("web-1", "web-2");
+  await world.time.pass(2000);
+  return stopReading;
+}
+
 /** What keeps the leader from hearing anybody for eight seconds. */
 const outages: Record<string, () => Promise<void>> = {
   "the server is killed": async () => {
@@ -173,14 +184,9 @@ describe.each(Object.entries(outages))("while %s", (_, outage) => {
   });
 
   it("a pod that drains keeps its connections", async () => {
-    const web = (replicas: number): unknown => workloadManifest("web", { replicas, drainTimeout: "120s" });
-    await startNode();
-    startProxy({ "default/web-1": 5, "default/web-2": 5 });
-    await apply(web(2), serviceManifest("web"));
-    await world.time.pass(1000);
-    await report("web-1", "web-2");
-    await world.time.pass(2000);
-    await apply(web(1));
+    const spec = { drainTimeout: "120s" };
+    await serveTwo(spec, { "default/web-1": 5, "default/web-2": 5 });
+    await apply(workloadManifest("web", { ...spec, replicas: 1 }));
     await world.time.pass(2000);
     expect(await events('"drain":true')).toHaveLength(1);
     await outage();
@@ -189,13 +195,25 @@ describe.each(Object.entries(outages))("while %s", (_, outage) => {
   });
 });
 
-it("a proxy that could not be told keeps the pods it knows, and has its time once it was", async () => {
-  await startNode();
-  const stopReading = startProxy({});
-  await apply(workloadManifest("web", { replicas: 2 }), serviceManifest("web"));
+it("connections have their whole time from when the log says that their pod is to stop, however late it does", async () => {
+  const spec = { drainTimeout: "5s" };
+  await serveTwo(spec, { "default/web-1": 5, "default/web-2": 5 });
+  // Two writes of it are lost and get no answer, each for two seconds.
+  const isStop = (data: Uint8Array): boolean => decoder.decode(data).includes('"drain":true');
+  for (let count = 0; count < 2; count++) world.server.hideOutcome("lost", names.stream, isStop);
+  await apply(workloadManifest("web", { ...spec, replicas: 1 }));
+  await world.time.pass(3900);
+  expect(await events('"drain":true')).toEqual([]);
   await world.time.pass(1000);
-  await report("web-1", "web-2");
-  await world.time.pass(2000);
+  expect(await events('"drain":true')).toHaveLength(1);
+  await world.time.pass(3000);
+  expect(await events('"drained"')).toEqual([]);
+  await world.time.pass(3000);
+  expect(await events('"drained"')).toHaveLength(1);
+});
+
+it("a proxy that could not be told keeps the pods it knows, and has its time once it was", async () => {
+  const stopReading = await serveTwo({}, {});
   stopReading();
   // Ten writes are lost and get no answer, each for some seconds.
   for (let count = 0; count < 10; count++) world.server.hideOutcome("lost", `KV_${names.buckets.endpoints}`);
@@ -216,12 +234,7 @@ it("a proxy that could not be told keeps the pods it knows, and has its time onc
 });
 
 it("a proxy that could not be told keeps the pods it knows also where their service changes now and then", async () => {
-  await startNode();
-  const stopReading = startProxy({});
-  await apply(workloadManifest("web", { replicas: 2 }), serviceManifest("web"));
-  await world.time.pass(1000);
-  await report("web-1", "web-2");
-  await world.time.pass(2000);
+  const stopReading = await serveTwo({}, {});
   stopReading();
   for (let count = 0; count < 100; count++) world.server.hideOutcome("lost", `KV_${names.buckets.endpoints}`);
   await apply(workloadManifest("web", { replicas: 1 }));
