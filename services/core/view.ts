@@ -23,7 +23,7 @@ export interface View {
   /** Milliseconds since this controller took the lead. */
   readonly termAgeMs: number;
   readonly before: Before;
-  /** Node → milliseconds since it was last heard, own stalls and disconnects taken off; left out while it was not heard this term. */
+  /** Node → milliseconds since it was last heard, or since this term began, own stalls and disconnects taken off; below 4 s until a silence was looked into. */
   readonly heardAgoMs: ReadonlyMap<string, number>;
   /** Node → why it cannot start pods, as its agent says, or that this follows another log; null when it can, left out while it was not heard this term. */
   readonly troubles: ReadonlyMap<string, Trouble | null>;
