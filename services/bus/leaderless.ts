@@ -40,9 +40,9 @@ export function watchLeader(
   let restsUntil = -Infinity;
   let isHere = false;
   let isRefused = false;
-  const patienceMs = limits.leaderlessMs + spreadMs * random.next();
   const watch: LeaderWatch = { isHeard: () => isHere && missed * lookMs <= limits.leaderlessMs };
   if (!bus.hasOthers) return watch;
+  const patienceMs = limits.leaderlessMs + spreadMs * random.next();
   const look = (): void => {
     missed += 1;
     const now = clock.mono();

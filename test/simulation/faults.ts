@@ -92,6 +92,8 @@ const kinds = {
   edit: { weight: 0, whom: "bus", forMs: [0, 0] },
   /** The server, or the leader's connection, breaks while an append is under way. */
   appendBroken: { weight: 0, whom: "bus", forMs: [1000, 10_000] },
+  /** Planned apart: one of three servers is cut off from the others, and its clients with it; the leader's, or any. */
+  island: { weight: 0, whom: "bus", forMs: [2000, 60_000] },
   /** Planned apart: at most once, late. */
   busWiped: { weight: 0, whom: "bus", forMs: [1000, 60_000] },
 } as const satisfies Record<string, Kind>;
@@ -169,6 +171,8 @@ export interface Amounts {
   readonly drillsPerHour: number;
   /** No hour has fewer faults than this. */
   readonly least: number;
+  /** Of the bus. */
+  readonly servers: 1 | 3;
 }
 
 /**
@@ -176,7 +180,7 @@ export interface Amounts {
  * it back from a backup, in every other the leader hears nobody while pods drain, in every other
  * somebody meddles with the streams, and in one hour of twenty a workload goes from one replica to a thousand and back.
  */
-export function script(chance: Chance, untilMs: number, { perHour, drillsPerHour, least }: Amounts): Fault[] {
+export function script(chance: Chance, untilMs: number, { perHour, drillsPerHour, least, servers }: Amounts): Fault[] {
   const drawn = [
     ...singles(chance, untilMs, perHour),
     ...drilled(chance.stream("drills"), untilMs, drillsPerHour),
@@ -185,6 +189,7 @@ export function script(chance: Chance, untilMs: number, { perHour, drillsPerHour
     ...unheard(chance.stream("unheard"), untilMs),
     ...surges(chance.stream("surges"), untilMs),
     ...meddling(chance.stream("strangers"), untilMs),
+    ...(servers === 3 ? islands(chance.stream("islands"), untilMs) : []),
   ].filter(({ at }) => at < untilMs);
   return [...drawn, ...missing(chance.stream("missing"), untilMs, least, drawn)].toSorted((a, b) => a.at - b.at);
 }
@@ -280,6 +285,19 @@ function unheard(chance: Chance, untilMs: number): Fault[] {
     const deafAt = shrunkAt + chance.whole(0, 4000);
     faults.push({ at: shrunkAt, forMs: 0, kind: "shrink", whom: [], strength: 1 });
     faults.push({ at: deafAt, forMs: chance.whole(6000, 15_000), kind, whom, strength: chance.unit() });
+  }
+  return faults;
+}
+
+const islandsPerHour = 6;
+
+function islands(chance: Chance, untilMs: number): Fault[] {
+  const faults: Fault[] = [];
+  const [least, most] = kinds.island.forMs;
+  const gapMs = hourMs / islandsPerHour;
+  for (let at = chance.between(peaceMs, gapMs); at < untilMs; at += chance.between(0, 2 * gapMs)) {
+    const forMs = chance.whole(least, most);
+    faults.push({ at: Math.round(at), forMs, kind: "island", whom: [], strength: chance.unit() });
   }
   return faults;
 }

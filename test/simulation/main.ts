@@ -23,6 +23,8 @@ const { values } = parseArgs({
     /** The share of the usual faults and drills; with 0.5 and more every hour has enough of them to count. */
     density: { type: "string", default: "1" },
     unsynced: { type: "boolean", default: false },
+    /** Of the bus, 1 or 3; else as chance has it. */
+    servers: { type: "string" },
     trace: { type: "boolean", default: false },
     /** Where a seed fails, as few of its faults as make it fail are looked for during so many seconds. */
     shrink: { type: "string", default: "60" },
@@ -49,6 +51,7 @@ const plan: Plan = {
   seed: values.seed,
   minutes: Number(values.minutes ?? (values.bug === undefined ? 60 : 12)),
   synced: !values.unsynced,
+  servers: values.servers === undefined ? undefined : values.servers === "3" ? 3 : 1,
   density: Number(values.density),
   stopsAtFirst: values.first,
   traceLines: 4000,

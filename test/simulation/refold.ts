@@ -131,7 +131,7 @@ export class Refold {
     }
     // A leader of the next version says more in each value.
     const held = (bucket: BucketName): Map<string, string> =>
-      new Map([...server.values(buckets[bucket])].map(([key, value]) => [key, withoutLater(value)]));
+      new Map([...server.keys.values(buckets[bucket])].map(([key, value]) => [key, withoutLater(value)]));
     const found = bucketOrder.flatMap((bucket) => differencesOf(state, bucket, held(bucket)));
     const isClean = [leader.name, "bus"].every((place) => troubles.isClean(place, lastsMs));
     let isSaid = false;

@@ -20,6 +20,8 @@ export interface Plan {
   /** Virtual minutes under faults. */
   readonly minutes: number;
   readonly synced: boolean;
+  /** Of the bus; where it is not given, chance decides. */
+  readonly servers?: 1 | 3 | undefined;
   /** The share of the usual faults and drills, 1 when it is not given. */
   readonly density?: number;
   /** Instead of those that chance would make. */
@@ -84,16 +86,17 @@ const contentsMs = 2000;
 
 /** Runs one world from its seed to its end. */
 export async function simulate(plan: Plan): Promise<Outcome> {
-  const { seed, minutes, synced, traceLines, density = 1 } = plan;
+  const { seed, minutes, synced, servers, traceLines, density = 1 } = plan;
   // Changes keep so far above the bound that no hour falls below it by chance.
   const changes = leastPerHour.asked + (changesPerHour - leastPerHour.asked) * density;
-  const world = new World({ seed, synced, changesPerHour: changes, requestsPerHour, traceLines });
+  const world = new World({ seed, synced, servers, changesPerHour: changes, requestsPerHour, traceLines });
   world.trace.onLine = plan.onLine;
   const underFaultsMs = minutes * 60_000;
   const amounts = {
     perHour: faultsPerHour * density,
     drillsPerHour: drillsPerHour * density,
     least: leastPerHour.faults * Math.min(1, density / countingDensity),
+    servers: world.servers,
   };
   const faults = plan.faults ?? script(new Chance(seed).stream("faults"), underFaultsMs, amounts);
   const injector = new Injector(world);

@@ -68,8 +68,8 @@ describe("the simulation", () => {
   it.each(kept)(
     "still holds where it once did not: $why",
     { timeout: 180_000 },
-    async ({ seed, minutes, unsynced = false, density = 1 }) => {
-      const mode = unsynced ? ["--unsynced"] : [];
+    async ({ seed, minutes, unsynced = false, servers, density = 1 }) => {
+      const mode = [...(unsynced ? ["--unsynced"] : []), "--servers", `${servers}`];
       const { code, text } = await sim("--seed", seed, "--minutes", `${minutes}`, "--density", `${density}`, ...mode);
       expect(code, text).toBe(0);
     },

@@ -23,9 +23,11 @@ export class SimWorld {
   readonly time = new TestTime();
   readonly server: SimServer;
   private readonly seed: number;
+  private readonly replicas: number;
 
   private constructor(options: Partial<ServerOptions>, seed: number) {
     this.seed = seed;
+    this.replicas = options.servers ?? 1;
     const ports = { clock: this.time, random: seeded(seed) };
     this.server = new SimServer({ ...ports, synced: true, cluster: "test", ...options });
   }
@@ -39,7 +41,7 @@ export class SimWorld {
   /** Makes the streams, as a controller does when it starts. */
   async ensure(): Promise<void> {
     const { bus } = await this.client();
-    await this.time.until(ensureStreams(bus, "test", { replicas: 1 }));
+    await this.time.until(ensureStreams(bus, "test", { replicas: this.replicas }));
     await this.time.until(bus.close());
   }
 

@@ -227,7 +227,7 @@ it("a proxy that could not be told keeps the pods it knows, and has its time onc
     waited += 1000;
   }
   expect(await events('"PROXY_NOT_ACKED"')).toHaveLength(1);
-  const [value = ""] = [...world.server.values(names.buckets.endpoints)].flatMap(([key, each]) =>
+  const [value = ""] = [...world.server.keys.values(names.buckets.endpoints)].flatMap(([key, each]) =>
     key === "default.web.0" ? [each] : [],
   );
   expect(value).not.toContain("web-2");

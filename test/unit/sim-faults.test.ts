@@ -8,7 +8,7 @@ const hourMs = 3_600_000;
 
 describe("a script of faults", () => {
   it("has no hour with fewer than the least, and is the same for the same seed", () => {
-    const amounts = { perHour: 5, drillsPerHour: 1, least: 60 };
+    const amounts = { perHour: 5, drillsPerHour: 1, least: 60, servers: 3 as const };
     const made = script(new Chance("a").stream("faults"), 3.5 * hourMs, amounts);
     const times = made.map(({ at }) => at);
     const each = [0, 1, 2, 3].map((hour) => times.filter((at) => Math.floor(at / hourMs) === hour).length);

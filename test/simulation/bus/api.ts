@@ -1,6 +1,7 @@
 // The part of `$JS.API` that Swain asks as JSON: streams and consumers. What is not here is answered as if nobody were there.
 import { apiCodes } from "../../../services/bus/jetstream-api.ts";
 import type { ConsumerConfig, PushConsumer } from "./consumer.ts";
+import type { Peers } from "./cluster.ts";
 import type { JetStream } from "./jetstream.ts";
 import type { Packet } from "./message.ts";
 import { matcher } from "./routes.ts";
@@ -37,10 +38,10 @@ export function answerApi(js: JetStream, packet: Packet): ApiAnswer | undefined 
 }
 
 const verbs: Readonly<Record<string, Verb>> = {
-  "STREAM.INFO": (_js, stream) => ({ value: info(stream) }),
+  "STREAM.INFO": (js, stream) => ({ value: js.info(stream) }),
   "STREAM.UPDATE": (js, stream, _rest, body) => {
     js.update(stream, body);
-    return { value: info(stream) };
+    return { value: js.info(stream) };
   },
   "STREAM.DELETE": (js, stream) => {
     js.delete(stream);
@@ -70,7 +71,7 @@ const verbs: Readonly<Record<string, Verb>> = {
 
 function create(js: JetStream, name: string, config: Config): ApiAnswer {
   const made = js.create(name, config);
-  return "ok" in made ? { value: info(made.ok) } : failure(400, made.failure.code, made.failure.description);
+  return "ok" in made ? { value: js.info(made.ok) } : failure(400, made.failure.code, made.failure.description);
 }
 
 function createConsumer(js: JetStream, stream: Stream, _rest: string, body: Body): ApiAnswer {
@@ -95,9 +96,11 @@ function consumerInfo(consumer: PushConsumer): unknown {
   };
 }
 
-function info(stream: Stream): unknown {
+/** `peers`: of a stream with several replicas. */
+export function infoOf(stream: Stream, peers: Peers | undefined): unknown {
   const { config, created, first, last, bytes, count } = stream;
-  return { config, created, state: { messages: count, bytes, first_seq: first, last_seq: last } };
+  const state = { messages: count, bytes, first_seq: first, last_seq: last };
+  return { config, created, state, ...(peers === undefined ? {} : { cluster: peers }) };
 }
 
 function account(js: JetStream): unknown {

@@ -46,6 +46,8 @@ export interface ClientOptions {
 /** What the server tells a client of itself, and what it knows it by. */
 export interface ClientParts extends ClientOptions {
   readonly dial: Dial;
+  /** From the next connection on to another server; undefined where there is one. */
+  readonly choose: (() => void) | undefined;
   readonly features: Features;
   readonly maxPayload: number;
   /** Not used by any other connection of the server. */
@@ -79,7 +81,7 @@ const mostInboxes = 20_000;
 export class SimBus implements Bus {
   readonly inboxPrefix: string;
   readonly features: Features;
-  readonly hasOthers = false;
+  readonly hasOthers: boolean;
   private readonly parts: ClientParts;
   private readonly session: Session;
   private readonly wire: Wire;
@@ -100,6 +102,7 @@ export class SimBus implements Bus {
   constructor(parts: ClientParts) {
     this.parts = parts;
     this.features = parts.features;
+    this.hasOthers = parts.choose !== undefined;
     this.deadlines = new Deadlines(parts.clock);
     this.inboxPrefix = `${(parts.inboxPrefix ?? "_INBOX").replace(/\.$/, "")}.`;
     this.session = new Session({ ...parts, log: parts.log ?? silent });
@@ -107,7 +110,8 @@ export class SimBus implements Bus {
   }
 
   elsewhere(): void {
-    throw new Error("there is one server");
+    this.parts.choose?.();
+    this.session.leave();
   }
 
   /** Resolves when it is connected. */
@@ -335,7 +339,7 @@ export class SimBus implements Bus {
           end();
           resolve(result as ApiResult<T>);
         };
-        this.session.call({ kind: "call", packet: call.packet, run: call.run, settle });
+        this.session.call({ kind: "call", ...call, settle });
       });
   }
 

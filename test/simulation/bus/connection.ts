@@ -3,10 +3,10 @@
 import type { ApiResult } from "../../../services/bus/jetstream-api.ts";
 import type { Clock } from "../../../services/kernel/clock.ts";
 import type { Random } from "../../../services/kernel/ids.ts";
-import type { JetStream } from "./jetstream.ts";
 import type { Link, Linked } from "./link.ts";
 import type { Delivery, Packet, Subscription } from "./message.ts";
 import { Pipe } from "./pipe.ts";
+import type { Appending, Stream } from "./stream.ts";
 
 /** A round trip: everything sent before it has been handled when it is done. */
 export interface Ping {
@@ -14,13 +14,25 @@ export interface Ping {
   readonly done: () => void;
 }
 
+export type CallAnswer = (result: ApiResult<unknown> | undefined) => void;
+
+/** Who answers a call. */
+export interface Answering {
+  readonly streams: ReadonlyMap<string, Stream>;
+  info(stream: Stream): unknown;
+  append(wanted: Appending & { readonly expectedStream?: string }, answer: CallAnswer): void;
+}
+
 /** A request of the client library to JetStream. */
 export interface Call {
   readonly kind: "call";
+  readonly stream: string;
+  /** For the stream's state, for what it holds, or to change that. */
+  readonly asks: "state" | "content" | "change";
   /** What listeners of its subject hear, for one that writes. */
   readonly packet: Packet | undefined;
-  readonly run: (js: JetStream, answer: (result: ApiResult<unknown> | undefined) => void) => void;
-  readonly settle: (result: ApiResult<unknown> | undefined) => void;
+  readonly run: (js: Answering, answer: CallAnswer) => void;
+  readonly settle: CallAnswer;
 }
 
 export type UpFrame =
@@ -46,6 +58,10 @@ export interface Sink {
 }
 
 export interface ConnectionOptions {
+  /** The client's. */
+  readonly name: string;
+  /** The server it is made to. */
+  readonly at: number;
   readonly link: Link;
   readonly random: Random;
   readonly serverClock: Clock;
@@ -57,6 +73,8 @@ export interface ConnectionOptions {
 export class Connection implements Linked {
   /** Sets the client's answers apart. */
   token = "";
+  readonly name: string;
+  readonly at: number;
   readonly sinks = new Map<Subscription, Sink>();
   /** The server knows of it, and has not ended it. */
   accepted = false;
@@ -73,6 +91,8 @@ export class Connection implements Linked {
 
   constructor(options: ConnectionOptions) {
     const { link, random, serverClock, clientClock, onUp, onDown } = options;
+    this.name = options.name;
+    this.at = options.at;
     this.link = link;
     this.up = new Pipe({ clock: serverClock, random, link, open: link.up, receive: (frame) => onUp(this, frame) });
     this.down = new Pipe({

@@ -24,12 +24,19 @@ export interface Copy {
   readonly newest: readonly Stored[];
 }
 
+export function copyOf(stream: Stream): Copy {
+  const isKept = Number(stream.config["max_msgs_per_subject"] ?? -1) > 0;
+  return { last: stream.last, newest: isKept ? stream.newestOfEach(() => true) : [] };
+}
+
 /** Sends to whoever listens; false when nobody does. */
 type Sending = (packet: Packet) => boolean;
 
 export class PushConsumer {
   readonly stream: Stream;
   readonly config: ConsumerConfig;
+  /** The server it runs on. */
+  readonly at: number;
   /** Messages sent so far. */
   delivered = 0;
   private readonly send: Sending;
@@ -45,7 +52,8 @@ export class PushConsumer {
   /** Where it reads while that is behind. */
   private copy: Copy | undefined;
 
-  constructor(stream: Stream, config: ConsumerConfig, send: Sending, copy?: Copy) {
+  constructor(at: number, stream: Stream, config: ConsumerConfig, send: Sending, copy?: Copy) {
+    this.at = at;
     this.stream = stream;
     this.config = config;
     this.send = send;

@@ -4,8 +4,11 @@ import { conflicts } from "../../../services/bus/jetstream-api.ts";
 import type { ApiFailure, ApiResult } from "../../../services/bus/jetstream-api.ts";
 import type { Cancel, Clock } from "../../../services/kernel/clock.ts";
 import type { Random } from "../../../services/kernel/ids.ts";
-import { answerApi } from "./api.ts";
-import { PushConsumer } from "./consumer.ts";
+import { answerApi, infoOf } from "./api.ts";
+import { withQuorum } from "./cluster.ts";
+import type { Cluster } from "./cluster.ts";
+import type { Answering } from "./connection.ts";
+import { copyOf, PushConsumer } from "./consumer.ts";
 import type { ConsumerConfig, Copy } from "./consumer.ts";
 import { Disk } from "./disk.ts";
 import { Packet } from "./message.ts";
@@ -18,8 +21,8 @@ export interface JetStreamHost {
   readonly clock: Clock;
   readonly random: Random;
   readonly counters: { appends: number; puts: number; conflicts: number };
-  /** Sends to whoever listens; false when nobody does. */
-  send(packet: Packet): boolean;
+  /** Sends to whoever listens and is reached from that server; false when nobody does. */
+  send(packet: Packet, from?: number): boolean;
   isFrozen(): boolean;
   /** The outcome of a write stays unknown to its sender. */
   hidden(): void;
@@ -32,6 +35,8 @@ export interface JetStreamOptions {
   /** Least and most that a synced write takes. */
   readonly writeMs: readonly [number, number];
   readonly acksDuplicates: boolean;
+  /** Undefined where there is one server. */
+  readonly cluster: Cluster | undefined;
 }
 
 export interface Acknowledged {
@@ -54,7 +59,7 @@ const consumerTickMs = 1000;
 /** Streams sync that share of an interval after each other, so that none does together with another. */
 const syncShare = 0.618;
 
-export class JetStream {
+export class JetStream implements Answering {
   readonly streams = new Map<string, Stream>();
   isFull = false;
   private readonly host: JetStreamHost;
@@ -89,6 +94,11 @@ export class JetStream {
   reach(): "answers" | "refuses" | "silent" {
     if (this.host.clock.mono() >= this.movingUntil) return "answers";
     return this.host.random.next() < 0.5 ? "refuses" : "silent";
+  }
+
+  info(stream: Stream): unknown {
+    const isLed = this.host.clock.mono() >= this.movingUntil;
+    return infoOf(stream, this.options.cluster?.peersOf(stream.name, isLed));
   }
 
   /** Answers `$JS.API.<verb>`, if there is anything to answer. */
@@ -203,7 +213,11 @@ export class JetStream {
   }
 
   addConsumer(stream: Stream, config: ConsumerConfig): PushConsumer {
-    const consumer = new PushConsumer(stream, config, (packet) => this.host.send(packet), this.anyCopy(stream));
+    const { cluster } = this.options;
+    // None is made on a server that is cut off.
+    const at = cluster?.any(cluster.island?.at) ?? withQuorum;
+    const send = (packet: Packet): boolean => this.host.send(packet, at);
+    const consumer = new PushConsumer(at, stream, config, send, this.anyCopy(stream));
     const others = this.consumers.get(stream) ?? new Map<string, PushConsumer>();
     others.set(config.name, consumer);
     this.consumers.set(stream, others);
@@ -229,8 +243,8 @@ export class JetStream {
   }
 
   move(ms: number): void {
-    this.movingUntil = this.host.clock.mono() + ms;
-    this.disk.crash();
+    this.elects(ms);
+    this.options.cluster?.elect();
     for (const consumers of this.consumers.values()) {
       for (const name of consumers.keys()) if (this.host.random.next() < hitByMove) consumers.delete(name);
     }
@@ -240,9 +254,8 @@ export class JetStream {
   fallBehind(share: number): void {
     this.behindShare = share;
     for (const stream of this.streams.values()) {
-      const newest = Number(stream.config["max_msgs_per_subject"] ?? -1) > 0 ? stream.newestOfEach(() => true) : [];
-      this.behind.set(stream, { last: stream.last, newest });
-      for (const consumer of this.consumersOf(stream).values()) consumer.follow(this.anyCopy(stream));
+      this.behind.set(stream, copyOf(stream));
+      for (const consumer of this.remaining(stream)) consumer.follow(this.anyCopy(stream));
     }
   }
 
@@ -250,7 +263,30 @@ export class JetStream {
   catchUp(): void {
     const streams = [...this.behind.keys()];
     this.behind.clear();
-    for (const stream of streams) for (const consumer of this.consumersOf(stream).values()) consumer.follow(undefined);
+    for (const stream of streams) for (const consumer of this.remaining(stream)) consumer.follow(undefined);
+  }
+
+  /** One of three servers is cut off from the others: its consumers send what it holds to its own clients. */
+  isolate(which: number | undefined, electionMs: number): void {
+    const { cluster } = this.options;
+    if (cluster === undefined || cluster.island !== undefined) return;
+    const at = which ?? cluster.any();
+    const island = cluster.isolate(at, this.streams.values());
+    for (const stream of this.streams.values()) {
+      const copy = copyOf(stream);
+      for (const consumer of this.consumersOf(stream).values()) if (consumer.at === at) consumer.follow(copy);
+    }
+    if (island.hasLed) this.elects(electionMs);
+  }
+
+  rejoin(): void {
+    const { cluster } = this.options;
+    const at = cluster?.island?.at;
+    if (at === undefined) return;
+    cluster?.rejoin();
+    for (const consumers of this.consumers.values()) {
+      for (const consumer of consumers.values()) if (consumer.at === at) consumer.follow(undefined);
+    }
   }
 
   dropConsumers(): void {
@@ -265,6 +301,8 @@ export class JetStream {
   killed(): void {
     this.disk.crash();
     this.movingUntil = -Infinity;
+    this.options.cluster?.rejoin();
+    this.options.cluster?.elect();
     this.behind.clear();
     this.consumers.clear();
   }
@@ -275,10 +313,22 @@ export class JetStream {
   }
 
   wipe(): void {
+    this.rejoin();
     this.behind.clear();
     this.consumers.clear();
     this.streams.clear();
     this.streamsChanged();
+  }
+
+  private elects(ms: number): void {
+    this.movingUntil = this.host.clock.mono() + ms;
+    this.disk.crash();
+  }
+
+  /** The stream's consumers that are not on a server that is cut off. */
+  private remaining(stream: Stream): PushConsumer[] {
+    const apart = this.options.cluster?.island?.at;
+    return [...this.consumersOf(stream).values()].filter(({ at }) => apart === undefined || at !== apart);
   }
 
   private anyCopy(stream: Stream): Copy | undefined {

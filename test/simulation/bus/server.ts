@@ -12,22 +12,27 @@ import type { Subjects } from "../../../services/bus/subjects.ts";
 import { isApi } from "./api.ts";
 import { SimBus } from "./client.ts";
 import type { ClientOptions } from "./client.ts";
+import { Cluster, withQuorum } from "./cluster.ts";
 import { Connection } from "./connection.ts";
-import type { Call, DownFrame, Sink, UpFrame } from "./connection.ts";
+import type { Call, CallAnswer, Sink, UpFrame } from "./connection.ts";
 import { Delivered } from "./consumer.ts";
 import { JetStream } from "./jetstream.ts";
 import type { JetStreamOptions } from "./jetstream.ts";
+import { Keys } from "./keys.ts";
 import { Delivery, Packet } from "./message.ts";
 import type { Subscription } from "./message.ts";
-import type { Stored, Stream } from "./stream.ts";
+import { News } from "./news.ts";
+import type { Stored } from "./stream.ts";
 import { Routes } from "./routes.ts";
 
-export interface ServerOptions extends Partial<Omit<JetStreamOptions, "synced">> {
+export interface ServerOptions extends Partial<Omit<JetStreamOptions, "synced" | "cluster">> {
   readonly clock: Clock;
   readonly random: Random;
   /** True: each write is on disk before it is acknowledged. */
   readonly synced: boolean;
   readonly cluster: string;
+  /** 1 when it is not given. */
+  readonly servers?: 1 | 3;
   readonly version?: string;
   readonly maxPayload?: number;
   /** A connection with more messages than this on their way is dropped, as that of a slow consumer. */
@@ -48,7 +53,6 @@ export interface Counters {
   powerCuts: number;
 }
 
-const decoder = new TextDecoder();
 const noLog = { last: 0, get: (): undefined => undefined };
 
 /** The server pings a silent client this often, and gives it up at the first time after two went unanswered. */
@@ -71,14 +75,14 @@ export class SimServer {
   private readonly options: ServerOptions;
   private readonly names: Subjects;
   private readonly js: JetStream;
-  /** What was found when streams of buckets were looked at, and at which of their versions. */
-  private readonly looked = new WeakMap<Stream, { version: number; revisions: ReadonlyMap<string, number> }>();
+  private readonly servers: Cluster | undefined;
   private readonly routes = new Routes<Sink>();
   private readonly connections = new Set<Connection>();
   /** What the log took before it was limited. */
   private logBytes: number | undefined;
-  /** When the record was sent whose news gets lost. */
-  private newsLostAt: number | "the next" | undefined;
+  private readonly news: News;
+  /** What lies in the buckets. */
+  readonly keys: Keys;
   /** Told the subject of each message that a client published, as it came. */
   onSubject: (subject: string) => void = () => {};
   /** Told when the outcome of a write is hidden from its sender. */
@@ -95,13 +99,15 @@ export class SimServer {
   constructor(options: ServerOptions) {
     this.options = options;
     this.names = subjectsOf(options.cluster);
+    this.news = new News(options.clock, this.names);
     const { clock, random, synced } = options;
+    this.servers = options.servers === 3 ? new Cluster(clock, random) : undefined;
     this.js = new JetStream(
       {
         clock,
         random,
         counters: this.counters,
-        send: (packet) => this.send(packet),
+        send: (packet, from) => this.send(packet, from),
         isFrozen: () => this.frozen,
         hidden: () => this.onHidden(),
       },
@@ -110,21 +116,28 @@ export class SimServer {
         syncIntervalMs: options.syncIntervalMs ?? 120_000,
         writeMs: options.writeMs ?? [0.5, 1.5],
         acksDuplicates: options.acksDuplicates ?? false,
+        cluster: this.servers,
       },
     );
+    this.keys = new Keys(this.js.streams);
   }
 
   /** A connected bus; resolves when the server was reached. */
   async connect(options: ClientOptions): Promise<SimBus> {
     this.ids += 1;
+    const { servers } = this;
+    let at = servers?.any() ?? withQuorum;
     const bus = new SimBus({
       ...options,
+      choose: servers && (() => void (at = servers.any(at))),
       // Says in every reply subject and consumer whose it is.
       token: `${options.name.replace(/[^\w-]/g, "_")}-${this.ids}`,
       features: featuresOf(this.options.version ?? "2.14.3"),
       maxPayload: this.options.maxPayload ?? 1024 * 1024,
       dial: (receive) =>
         new Connection({
+          name: options.name,
+          at,
           link: options.link,
           random: this.options.random,
           serverClock: this.options.clock,
@@ -208,6 +221,16 @@ export class SimServer {
     this.js.catchUp();
   }
 
+  /** One of three servers is cut off from the others until `rejoin`, and with it its clients: the one of that client, or any. */
+  isolate(client: string | undefined, electionMs: number): void {
+    const its = [...this.connections].find(({ name }) => name === client);
+    this.js.isolate(its?.at, electionMs);
+  }
+
+  rejoin(): void {
+    this.js.rejoin();
+  }
+
   /** True: no room for records and keys. */
   fill(isFull: boolean): void {
     this.js.isFull = isFull;
@@ -249,32 +272,6 @@ export class SimServer {
     return this.js.streams.get(this.names.stream) ?? noLog;
   }
 
-  /** Newest revision of each key of a bucket that holds a value, by key; -1 for keys that were removed. */
-  revisions(bucket: string): ReadonlyMap<string, number> {
-    const prefix = `$KV.${bucket}.`;
-    const stream = this.js.streams.get(`KV_${bucket}`);
-    if (stream === undefined) return new Map();
-    const looked = this.looked.get(stream);
-    if (looked?.version === stream.version) return looked.revisions;
-    const newest = stream.newestOfEach(() => true);
-    const revisions = new Map(
-      newest.map(({ subject, sequence, data }) => [subject.slice(prefix.length), data.length === 0 ? -1 : sequence]),
-    );
-    this.looked.set(stream, { version: stream.version, revisions });
-    return revisions;
-  }
-
-  /** What a bucket holds, by key. */
-  values(bucket: string): ReadonlyMap<string, string> {
-    const prefix = `$KV.${bucket}.`;
-    const newest = this.js.streams.get(`KV_${bucket}`)?.newestOfEach(() => true) ?? [];
-    return new Map(
-      newest.flatMap(({ subject, data }) =>
-        data.length === 0 ? [] : [[subject.slice(prefix.length), decoder.decode(data)] as const],
-      ),
-    );
-  }
-
   /** All watches and followers lose their consumer, and are not told. */
   dropConsumers(): void {
     this.js.dropConsumers();
@@ -282,24 +279,20 @@ export class SimServer {
 
   /** Nobody hears the next news of endpoints, neither from a consumer nor republished, and nobody is told. */
   loseNews(): void {
-    this.newsLostAt = "the next";
+    this.news.loseNext();
   }
 
   /** Stores a record that no leader wrote; returns its sequence. */
-  strayAppend(subject: string, data: Uint8Array): number {
-    return this.stray(subject, data);
+  strayAppend(subject: string, data: Uint8Array, headers?: Record<string, string>): number {
+    const stream = this.js.taking(subject);
+    if (stream === undefined) throw new Error(`no stream takes ${subject}`);
+    return valueOf(subject, this.js.store(stream, { subject, data, headers })).sequence;
   }
 
   /** Writes a key by hand, null to delete it, as `operation` says; returns its revision. */
   strayPut(bucket: string, key: string, value: string | null, operation: "DEL" | "PURGE" = "DEL"): number {
     const data = new TextEncoder().encode(value ?? "");
-    return this.stray(`$KV.${bucket}.${key}`, data, value === null ? { "KV-Operation": operation } : undefined);
-  }
-
-  private stray(subject: string, data: Uint8Array, headers?: Record<string, string>): number {
-    const stream = this.js.taking(subject);
-    if (stream === undefined) throw new Error(`no stream takes ${subject}`);
-    return valueOf(subject, this.js.store(stream, { subject, data, headers })).sequence;
+    return this.strayAppend(`$KV.${bucket}.${key}`, data, value === null ? { "KV-Operation": operation } : undefined);
   }
 
   private halt(): void {
@@ -362,11 +355,22 @@ export class SimServer {
     this.counters.messages += 1;
     const { subject, reply } = packet;
     this.onSubject(subject);
-    const sinks = this.routes.find(subject);
+    const sinks = this.sinksOf(subject, connection.at);
     for (const sink of sinks) this.deliver(sink, packet, true);
-    if (this.js.taking(subject) !== undefined) this.capture(connection, packet);
+    if (this.servers?.isApart(connection.at) === true) this.onIsland(connection, packet, sinks.length);
+    else if (this.js.taking(subject) !== undefined) this.capture(connection, packet);
     else if (isApi(subject)) this.onApi(connection, packet);
     else if (sinks.length === 0 && reply !== undefined) this.nobody(connection, reply);
+  }
+
+  /** What JetStream is sent there is answered from the server's copies, or not at all. */
+  private onIsland(connection: Connection, packet: Packet, sinks: number): void {
+    const { subject, reply } = packet;
+    if (reply === undefined) return;
+    const isJetStreams = this.js.taking(subject) !== undefined || isApi(subject);
+    const answer = isJetStreams ? this.servers?.island?.answer(packet) : undefined;
+    if (answer !== undefined) this.send(new Packet(reply, JSON.stringify(answer)), connection.at);
+    else if (!isJetStreams && sinks === 0) this.nobody(connection, reply);
   }
 
   /** A message that nobody stated conditions for. */
@@ -384,6 +388,12 @@ export class SimServer {
 
   private onApi(connection: Connection, packet: Packet): void {
     const reach = this.js.reach();
+    if (
+      reach !== "answers" &&
+      this.isAskedUnled(packet.subject.startsWith("$JS.API.STREAM.INFO.")) &&
+      this.js.answer(packet)
+    )
+      return;
     if (reach === "silent" || (reach === "answers" && this.js.answer(packet))) return;
     if (packet.reply !== undefined) this.nobody(connection, packet.reply);
   }
@@ -391,12 +401,19 @@ export class SimServer {
   private onCall(connection: Connection, call: Call): void {
     this.counters.messages += 1;
     if (call.packet !== undefined) {
-      for (const sink of this.routes.find(call.packet.subject)) this.deliver(sink, call.packet, true);
+      for (const sink of this.sinksOf(call.packet.subject, connection.at)) this.deliver(sink, call.packet, true);
     }
-    const answer = (result: Extract<DownFrame, { kind: "answer" }>["result"]): void =>
-      connection.messageToClient({ kind: "answer", call, result });
+    const isApart = (): boolean => this.servers?.isApart(connection.at) === true;
+    const wasApart = isApart();
+    const answer: CallAnswer = (result) => {
+      if (isApart() === wasApart) connection.messageToClient({ kind: "answer", call, result });
+    };
+    if (wasApart) {
+      this.servers?.island?.call(call, answer);
+      return;
+    }
     const reach = this.js.reach();
-    if (reach === "answers") call.run(this.js, answer);
+    if (reach === "answers" || this.isAskedUnled(call.asks === "state")) call.run(this.js, answer);
     else if (reach === "refuses") answer(undefined);
   }
 
@@ -406,26 +423,23 @@ export class SimServer {
     for (const sink of this.routes.find(reply)) if (sink.connection === connection) this.deliver(sink, packet, true);
   }
 
-  /** True for news that gets lost: one record, as often as it is sent. */
-  private isLost({ subject }: Packet): boolean {
-    const { newsLostAt } = this;
-    if (newsLostAt === undefined) return false;
-    const now = this.options.clock.mono();
-    if (newsLostAt !== "the next" && newsLostAt !== now) {
-      this.newsLostAt = undefined;
-      return false;
-    }
-    const { endpointsAll, buckets } = this.names;
-    const isNews = subject.startsWith(endpointsAll.slice(0, -1)) || subject.startsWith(`$KV.${buckets.endpoints}.`);
-    if (isNews) this.newsLostAt = now;
-    return isNews;
+  /** Where a stream has no leader, one of the other servers may answer for its state, and says so. */
+  private isAskedUnled(isState: boolean): boolean {
+    return this.servers !== undefined && isState && this.options.random.next() < 0.5;
+  }
+
+  /** Those who hear what comes from a client of that server, or from the server itself. */
+  private sinksOf(subject: string, from: number): readonly Sink[] {
+    const { servers } = this;
+    const sinks = this.routes.find(subject);
+    return servers?.island === undefined ? sinks : sinks.filter(({ connection }) => servers.joins(from, connection.at));
   }
 
   /** What the server sends by itself. */
-  private send(packet: Packet): boolean {
-    if (this.isLost(packet)) return true;
+  private send(packet: Packet, from: number = withQuorum): boolean {
+    if (this.news.isLost(packet)) return true;
     const isConsumers = packet instanceof Delivered || packet.status === 100;
-    const sinks = this.routes.find(packet instanceof Delivered ? packet.inbox : packet.subject);
+    const sinks = this.sinksOf(packet instanceof Delivered ? packet.inbox : packet.subject, from);
     for (const sink of sinks) this.deliver(sink, packet, !isConsumers);
     return sinks.length > 0;
   }

@@ -109,6 +109,11 @@ export class Session {
     this.live?.toServer(ping);
   }
 
+  /** Breaks the connection, to make another. */
+  leave(): void {
+    if (this.live !== undefined) this.broken();
+  }
+
   /** Ends for good. */
   close(): void {
     if (this.current === "closed") return;

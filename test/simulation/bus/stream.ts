@@ -84,6 +84,15 @@ export class Stream {
     this.name = String(options.config["name"]);
   }
 
+  /** As it is now, for a server that follows no more. */
+  copy(): Stream {
+    const copy = new Stream(this.options);
+    copy.config = this.config;
+    for (const record of this.records.values()) copy.put(record);
+    copy.last = this.last;
+    return copy;
+  }
+
   get count(): number {
     return this.records.size;
   }

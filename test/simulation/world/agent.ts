@@ -6,6 +6,7 @@ import { newMeter } from "../../../services/agent/figures.ts";
 import type { Prober } from "../../../services/agent/prober.ts";
 import { createSimDriver, simProber } from "../../../services/agent/runtime/sim/driver.ts";
 import { SimEngine } from "../../../services/agent/runtime/sim/engine.ts";
+import { watchLeader } from "../../../services/bus/leaderless.ts";
 import type { Bus } from "../../../services/bus/port.ts";
 import { subjectsOf } from "../../../services/bus/subjects.ts";
 import type { Logger } from "../../../services/kernel/log.ts";
@@ -59,6 +60,7 @@ export class AgentProcess extends Process {
     await agent.start();
     const bus = await run.connect(`agent ${this.name}`, this.machine.link(), subjectsOf(cluster).node.inbox(this.name));
     if (!run.isAlive) return;
+    watchLeader(bus, run, cluster);
     agent.attach(bus, bus);
     this.bus = bus;
     await new Promise<never>(() => {});

@@ -1,5 +1,6 @@
 // A controller of the world: the shipped one, over a simulated connection.
 import type { Bus } from "../../../services/bus/port.ts";
+import { watchLeader } from "../../../services/bus/leaderless.ts";
 import { ensureStreams } from "../../../services/bus/streams.ts";
 import { subjectsOf } from "../../../services/bus/subjects.ts";
 import { Controller } from "../../../services/controller/controller.ts";
@@ -62,12 +63,13 @@ export class ControllerProcess extends Process {
   protected async main(run: Run, log: Logger): Promise<void> {
     this.controller = undefined;
     this.bus = undefined;
-    const { cluster, chance } = this.surroundings;
+    const { cluster, chance, servers } = this.surroundings;
     const policy = chance.stream("snapshots").hits(0.5) ? often : seldom;
     const bus = await run.connect(`controller ${this.name}`, this.machine.link());
+    watchLeader(bus, run, cluster);
     for (;;) {
       try {
-        await ensureStreams(bus, cluster, { replicas: 1 });
+        await ensureStreams(bus, cluster, { replicas: servers });
         break;
       } catch (error) {
         const { code } = asSwainError(error);

@@ -9,7 +9,7 @@ const ways = ["delete", "purge", "garbage", "foreign", "changed", "older", "adde
 /** Changes one key of one bucket. */
 export function edit({ server, trace }: World, chance: Chance): void {
   const bucket = buckets[chance.pick(bucketOrder)];
-  const held = [...server.values(bucket)];
+  const held = [...server.keys.values(bucket)];
   if (held.length === 0) return;
   const [key, value] = chance.pick(held);
   const way = chance.pick(ways);

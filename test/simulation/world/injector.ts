@@ -224,6 +224,9 @@ export class Injector {
       case "copyBehind":
         server.fallBehind(0.25 + 0.5 * strength);
         return () => server.catchUp();
+      case "island":
+        server.isolate(strength < 0.6 ? `controller ${this.leading()}` : undefined, 4000 + strength * 2000);
+        return () => server.rejoin();
       case "busPowerCut":
         this.powerCut();
         return () => server.start();

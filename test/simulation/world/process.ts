@@ -17,6 +17,8 @@ export interface Surroundings {
   readonly server: SimServer;
   readonly chance: Chance;
   readonly cluster: string;
+  /** Of the bus, and copies of each stream. */
+  readonly servers: 1 | 3;
   /** A logger for one process. */
   readonly logger: (process: string) => Logger;
 }

@@ -1,4 +1,5 @@
 // A proxy of the world: the shipped one, for all services.
+import { watchLeader } from "../../../services/bus/leaderless.ts";
 import { subjectsOf } from "../../../services/bus/subjects.ts";
 import type { Logger } from "../../../services/kernel/log.ts";
 import { Proxy } from "../../../services/proxy/proxy.ts";
@@ -34,6 +35,7 @@ export class ProxyProcess extends Process {
       subjectsOf(cluster).proxy.inbox(this.name),
     );
     if (!run.isAlive) return;
+    watchLeader(bus, run, cluster);
     proxy.attach(bus);
     await new Promise<never>(() => {});
   }

@@ -29,6 +29,8 @@ export interface WorldOptions {
   readonly seed: string;
   /** True: the server syncs each write before it acknowledges it. */
   readonly synced: boolean;
+  /** Of the bus; where it is not given, chance decides. */
+  readonly servers?: 1 | 3 | undefined;
   /** Changes asked for in an hour, by all operators together. */
   readonly changesPerHour: number;
   /** Requests in an hour to each proxy. */
@@ -56,6 +58,7 @@ export class World {
   readonly timeline = new Timeline();
   readonly chance: Chance;
   readonly server: SimServer;
+  readonly servers: 1 | 3;
   readonly network: Network;
   readonly observer: Observer;
   readonly trace: Trace;
@@ -79,7 +82,9 @@ export class World {
     const { synced } = options;
     const clock = new ProcessClock(timeline);
     const { random } = this.chance.stream("server");
-    this.server = new SimServer({ clock, random, synced, syncIntervalMs, cluster });
+    const servers = options.servers ?? (this.chance.stream("servers").hits(0.5) ? 3 : 1);
+    this.servers = servers;
+    this.server = new SimServer({ clock, random, synced, syncIntervalMs, cluster, servers });
     this.network = new Network(timeline, this.chance.stream("network"));
     this.observer = new Observer(
       () => timeline.now,
@@ -96,7 +101,7 @@ export class World {
     };
     this.server.onHidden = () => this.troubles.begin("bus", "hidden")();
     const logger = (process: string): Logger => loggerOf(this.trace, process);
-    const surroundings: Surroundings = { timeline, server: this.server, chance: this.chance, cluster, logger };
+    const surroundings: Surroundings = { timeline, server: this.server, chance: this.chance, cluster, servers, logger };
     this.controllers = controllerNames.map((name, at) => new ControllerProcess(surroundings, machine(name, 1, at)));
     // Room for all pods, or, on most nodes of every other world, for a few.
     const room = this.chance.stream("room");
@@ -211,7 +216,7 @@ export class World {
     // Mostly nothing has changed since the last look.
     const seen = new Map<string, { readonly saved: string; readonly table: Table }>();
     const look = (): void => {
-      this.observer.onEndpoints(this.server.revisions(endpoints));
+      this.observer.onEndpoints(this.server.keys.revisions(endpoints));
       for (const { name, machine: place } of this.proxies) {
         const saved = place.files.get("/data/proxy.json");
         if (saved === undefined) continue;
