@@ -1,6 +1,7 @@
 // Faults: what goes wrong in a world, when, with whom and for how long. A script of them is plain data, made from chance,
 // and can be written down, cut shorter and run again.
 import type { Chance } from "./chance.ts";
+import { damage } from "./damage.ts";
 import { nodeNames } from "./wishes.ts";
 
 export const controllerNames = ["c1", "c2", "c3"] as const;
@@ -96,6 +97,14 @@ const kinds = {
   island: { weight: 0, whom: "bus", forMs: [2000, 60_000] },
   /** Planned apart: at most once, late. */
   busWiped: { weight: 0, whom: "bus", forMs: [1000, 60_000] },
+  /** In place of that now and then: the log alone is lost. */
+  logGone: { weight: 0, whom: "bus", forMs: [1000, 60_000] },
+  /** Planned apart (`damage.ts`), as the next two: a snapshot loses a part, or all are gone. */
+  snapshotBroken: { weight: 0, whom: "bus", forMs: [0, 0] },
+  /** A record is missing in the middle of the log. */
+  recordGone: { weight: 0, whom: "bus", forMs: [1000, 12_000] },
+  /** The heartbeats of a node get lost. */
+  mute: { weight: 0, whom: "agent", forMs: [5000, 15_000] },
 } as const satisfies Record<string, Kind>;
 
 interface DrillPart extends Omit<Fault, "at" | "strength"> {
@@ -189,6 +198,7 @@ export function script(chance: Chance, untilMs: number, { perHour, drillsPerHour
     ...unheard(chance.stream("unheard"), untilMs),
     ...surges(chance.stream("surges"), untilMs),
     ...meddling(chance.stream("strangers"), untilMs),
+    ...damage(chance.stream("harm"), untilMs),
     ...(servers === 3 ? islands(chance.stream("islands"), untilMs) : []),
   ].filter(({ at }) => at < untilMs);
   return [...drawn, ...missing(chance.stream("missing"), untilMs, least, drawn)].toSorted((a, b) => a.at - b.at);
@@ -268,7 +278,8 @@ function wiped(chance: Chance, untilMs: number): Fault[] {
   if (!chance.hits(0.2)) return [];
   const [least, most] = kinds.busWiped.forMs;
   const at = Math.round(untilMs * chance.between(0.6, 0.95));
-  return [{ at, forMs: chance.whole(least, most), kind: "busWiped", whom: [], strength: chance.unit() }];
+  const kind = chance.stream("alone").hits(0.4) ? "logGone" : "busWiped";
+  return [{ at, forMs: chance.whole(least, most), kind, whom: [], strength: chance.unit() }];
 }
 
 const unheardPerHour = 6;

@@ -12,6 +12,8 @@ import type { World } from "./world/world.ts";
 
 /** The log is folded anew each time it has grown so much. */
 const recordsPerRefold = 1000;
+/** The buckets are compared each time it has grown so much. */
+const recordsPerLook = 200;
 /**
  * A bucket may differ for so long, while nothing is wrong with it or the leader: a watch that lost its consumer, or its news, and
  * with it a hand edit, finds out by itself only then.
@@ -33,6 +35,7 @@ export class Refold {
   private bucketsAt = 0;
   /** Seen when buckets were compared last. */
   private powerCuts = 0;
+  private meddled = 0;
   /** Of the leader that was compared last. */
   private epoch = 0;
   /** `bucket key` → since when it differs. */
@@ -49,10 +52,12 @@ export class Refold {
     }
     // A power cut may take from a bucket what it leaves in the log.
     const { powerCuts } = world.server.counters;
-    const isBucketsDue = records - this.bucketsAt >= recordsPerRefold || powerCuts > this.powerCuts;
+    const isBucketsDue =
+      records - this.bucketsAt >= recordsPerLook || powerCuts > this.powerCuts || world.meddled > this.meddled;
     if (isBucketsDue && this.compareBuckets(world)) {
       this.bucketsAt = records;
       this.powerCuts = powerCuts;
+      this.meddled = world.meddled;
     }
   }
 

@@ -10,6 +10,7 @@ const cleanMs = 12_000;
 /** A leader with no other trouble hears all that nodes send, if only after it stood still. */
 const still: ReadonlySet<string> = new Set(["slow", "pause", "clockJump"]);
 /** Those in which messages take no longer than usual. */
+const muted: ReadonlySet<string> = new Set(["mute"]);
 const quick: ReadonlySet<string> = new Set(["pause", "clockJump"]);
 /**
  * A node with such troubles keeps its connection, and could answer a ping when they are over. One that hears nothing gives its
@@ -79,8 +80,12 @@ export class Silence {
   private calledUnheard(leader: string, node: string, reason: string | undefined, sequence: number): void {
     const { troubles } = this;
     if (!troubles.isClean("bus", cleanMs)) return;
-    if (reason === "NODE_UNHEARD" && troubles.isClean(node, cleanMs)) {
-      this.violate(`event ${sequence}: node ${node} is called unheard though nothing was wrong`);
+    const isWell = troubles.isClean(node, cleanMs);
+    // One whose heartbeats get lost answers when it is asked.
+    const answers = troubles.isClean(node, cleanMs, muted) && troubles.isClean(leader, cleanMs);
+    if (reason === "NODE_UNHEARD" && (isWell || answers)) {
+      const what = isWell ? "nothing was wrong" : "it answers pings";
+      this.violate(`event ${sequence}: node ${node} is called unheard though ${what}`);
     }
     const beats = this.beats.get(node);
     if (beats === undefined || !troubles.isClean(leader, cleanMs, still)) return;

@@ -32,6 +32,9 @@ export const surge = {
 /** One replica of each workload. */
 export const shrunk = (): Wish[] => workloadNames.map((name) => change("workload", "scale", { name, replicas: 1 }));
 
+/** That all that follows from the log be made anew. */
+export const rebuilt = (): Wish => ({ namespace: "_", resource: "cluster", verb: "rebuild", body: {} });
+
 /** That the service of that name be gone. */
 export const unserved = (name: string): Wish => change("service", "delete", { name });
 

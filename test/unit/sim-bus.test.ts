@@ -2,9 +2,10 @@
 // broken is held by the conformance suite.
 import fc from "fast-check";
 import { expect, it } from "vitest";
+import { Chance } from "../simulation/chance.ts";
 import { bodyOf, Packet } from "../simulation/bus/message.ts";
 import { nextVersion } from "../simulation/world/next-version.ts";
-import { watcher } from "../support/bus-world.ts";
+import { bytes, watcher } from "../support/bus-world.ts";
 import { names, oneTo, SimWorld } from "../support/sim-bus-world.ts";
 import { seeded } from "../support/sim-time.ts";
 
@@ -231,11 +232,11 @@ it("limits the log alone, until it is told to stop", async () => {
   await world.fill(bus, 0, 2);
   const log = bus.log(names.stream);
   const { most } = await world.time.until(log.room());
-  world.server.limitLog(50);
-  world.server.limitLog(60);
+  world.server.meddler.limitLog(50);
+  world.server.meddler.limitLog(60);
   expect(await world.code(world.append(bus, 2))).toBe("LOG_FULL");
   expect(await world.code(bus.bucket(pods).put("d.a", "1", 0))).toBe("none");
-  world.server.limitLog();
+  world.server.meddler.limitLog();
   expect((await world.time.until(log.room())).most).toBe(most);
   expect(await world.time.until(world.append(bus, 2))).toBe(3);
 });
@@ -255,7 +256,7 @@ it.each([false, true])(
       onMissing: () => (missing += 1),
     });
     await world.time.pass(1000);
-    world.server.deleteBucket(pods);
+    world.server.meddler.deleteBucket(pods);
     await world.time.pass(10_000);
     expect([missing > 0, loads]).toEqual([true, [new Set(["d.a"])]]);
     await world.ensure();
@@ -263,6 +264,43 @@ it.each([false, true])(
     expect(loads.slice(1)).toEqual([new Set()]);
   },
 );
+
+it("takes a part of a snapshot away, a record of the log, and all of either", async () => {
+  const world = await SimWorld.open();
+  const { bus } = await world.client();
+  await world.fill(bus, 0, 3);
+  world.server.meddler.removeRecord(2);
+  expect([await world.record(bus, 2), (await world.record(bus, 3))?.sequence]).toEqual([null, 3]);
+  const shelf = bus.log(names.snapshots);
+  const put = (id: string, part: "chunk" | "manifest", expectedSequence: number): Promise<number> => {
+    const options = { expectedSequence, messageId: `${id}${expectedSequence}`, timeoutMs: 2000 };
+    return world.time.until(shelf.append(names.snapshot(id, part), bytes("x"), options));
+  };
+  await put("a", "chunk", 0);
+  await put("a", "manifest", 1);
+  await put("b", "chunk", 2);
+  await put("b", "manifest", 3);
+  const held = async (): Promise<boolean[]> =>
+    Promise.all(oneTo(4).map(async (at) => (await world.time.until(shelf.get(at))) !== null));
+  world.server.meddler.breakSnapshot(new Chance("a"), true);
+  const [first, second, ...newest] = await held();
+  expect([first, second, newest.filter((isThere) => isThere).length]).toEqual([true, true, 1]);
+  world.server.meddler.deleteSnapshots();
+  expect(await world.code(shelf.tail())).toBe("JETSTREAM_ERROR");
+  world.server.meddler.deleteLog();
+  expect(await world.code(bus.log(names.stream).tail())).toBe("JETSTREAM_ERROR");
+});
+
+it("loses what is sent on a subject that is mute, and nothing else", async () => {
+  const world = await SimWorld.open();
+  const { bus } = await world.client();
+  const heard = await world.hear(bus, "swain.test.>");
+  world.server.muted.add("swain.test.a");
+  bus.publish("swain.test.a", 1);
+  bus.publish("swain.test.b", 2);
+  await world.time.pass(100);
+  expect(heard).toEqual([2]);
+});
 
 it("has something happen once while an append is under way", async () => {
   const world = await SimWorld.open();

@@ -33,6 +33,32 @@ it.each([
   expect(messages.map((message) => /after \d+ ms/.exec(message)?.[0])).toEqual(blamed);
 });
 
+it.each([
+  ["mute", "", ["though it answers pings"]],
+  ["mute", "lossy", []],
+  ["cut", "", []],
+])(
+  "a node that is %s may be called unheard only if it cannot answer, by a leader that is well or %s",
+  (kind, trouble, blamed) => {
+    let now = -60_000;
+    const troubles = new Troubles(() => now);
+    const messages: string[] = [];
+    const silence = new Silence(
+      () => now,
+      troubles,
+      (message) => messages.push(message),
+    );
+    const { state } = new TestCluster({ n1: {} });
+    now = 0;
+    silence.onBeat("n1");
+    troubles.begin("n1", kind);
+    if (trouble !== "") troubles.begin(state.leader, trouble);
+    now = 6000;
+    silence.onNode(state, { kind: "node", verb: "unknown", name: "n1", reason: "NODE_UNHEARD", message: "" }, 9, false);
+    expect(messages.map((message) => /though .*/.exec(message)?.[0])).toEqual(blamed);
+  },
+);
+
 it("a node that is said to be unheard stays so for the judge while people want something of it", () => {
   let now = 0;
   const messages: string[] = [];

@@ -19,6 +19,7 @@ import { Delivered } from "./consumer.ts";
 import { JetStream } from "./jetstream.ts";
 import type { JetStreamOptions } from "./jetstream.ts";
 import { Keys } from "./keys.ts";
+import { Meddler } from "./meddler.ts";
 import { Delivery, Packet } from "./message.ts";
 import type { Subscription } from "./message.ts";
 import { News } from "./news.ts";
@@ -53,7 +54,7 @@ export interface Counters {
   powerCuts: number;
 }
 
-const noLog = { last: 0, get: (): undefined => undefined };
+const noLog = { first: 1, last: 0, get: (): undefined => undefined };
 
 /** The server pings a silent client this often, and gives it up at the first time after two went unanswered. */
 const pingIntervalMs = 120_000;
@@ -78,11 +79,12 @@ export class SimServer {
   private readonly servers: Cluster | undefined;
   private readonly routes = new Routes<Sink>();
   private readonly connections = new Set<Connection>();
-  /** What the log took before it was limited. */
-  private logBytes: number | undefined;
   private readonly news: News;
   /** What lies in the buckets. */
   readonly keys: Keys;
+  readonly meddler: Meddler;
+  /** Messages on these get lost. */
+  readonly muted = new Set<string>();
   /** Told the subject of each message that a client published, as it came. */
   onSubject: (subject: string) => void = () => {};
   /** Told when the outcome of a write is hidden from its sender. */
@@ -120,6 +122,7 @@ export class SimServer {
       },
     );
     this.keys = new Keys(this.js.streams);
+    this.meddler = new Meddler(this.js, this.names);
   }
 
   /** A connected bus; resolves when the server was reached. */
@@ -250,25 +253,8 @@ export class SimServer {
     return this.js.atNextWrite(this.names.stream, breaks);
   }
 
-  /** The log takes that many bytes more; undefined: as many as it took before it was first limited. */
-  limitLog(more?: number): void {
-    const stream = this.js.streams.get(this.names.stream);
-    if (stream === undefined) return;
-    const most = Number(stream.config["max_bytes"]);
-    if (more !== undefined) this.logBytes ??= most;
-    const wanted = more === undefined ? (this.logBytes ?? most) : stream.bytes + more;
-    if (more === undefined) this.logBytes = undefined;
-    this.js.update(stream, { ...stream.config, max_bytes: wanted });
-  }
-
-  /** Somebody deletes a bucket with all that is in it. */
-  deleteBucket(bucket: string): void {
-    const stream = this.js.streams.get(`KV_${bucket}`);
-    if (stream !== undefined) this.js.delete(stream);
-  }
-
   /** The log as it is stored now; empty while there is none. */
-  log(): { readonly last: number; get(sequence: number): Stored | undefined } {
+  log(): { readonly first: number; readonly last: number; get(sequence: number): Stored | undefined } {
     return this.js.streams.get(this.names.stream) ?? noLog;
   }
 
@@ -354,6 +340,7 @@ export class SimServer {
   private onPublish(connection: Connection, packet: Packet): void {
     this.counters.messages += 1;
     const { subject, reply } = packet;
+    if (this.muted.has(subject)) return;
     this.onSubject(subject);
     const sinks = this.sinksOf(subject, connection.at);
     for (const sink of sinks) this.deliver(sink, packet, true);

@@ -10,8 +10,8 @@ import type { ControllerProcess } from "./controller.ts";
 import type { Machine } from "./machine.ts";
 import type { OperatorProcess } from "./operator.ts";
 import type { ProxyProcess } from "./proxy.ts";
+import { Damage } from "./damage.ts";
 import { edit } from "./edits.ts";
-import { restore } from "./restoring.ts";
 import type { World } from "./world.ts";
 
 type Part = ControllerProcess | AgentProcess | ProxyProcess;
@@ -36,14 +36,13 @@ const bootMs = 3000;
 const foundedMs = 15_000;
 /** A log that is full has room for so many bytes more at most. */
 const mostRoom = 20_000;
-/** A backup is older than the log's end by so many records at most. */
-const mostUnsaved = 60;
 
 export class Injector {
   private readonly world: World;
   private readonly chance: Chance;
   /** Only for edits: other faults do not change with them. */
   private readonly edits: Chance;
+  private readonly damage: Damage;
   private readonly open = new Set<Undo>();
   /** Faults carried out. */
   count = 0;
@@ -52,6 +51,7 @@ export class Injector {
     this.world = world;
     this.chance = world.chance.stream("injector");
     this.edits = world.chance.stream("edits");
+    this.damage = new Damage(world);
   }
 
   /** Has the script happen at its times. */
@@ -138,6 +138,8 @@ export class Injector {
         return cut(machine, { up: true, down: false });
       case "flap":
         return this.flap(machine, forMs);
+      case "mute":
+        return this.mute(part.name);
       case "reset":
         for (const link of machine.links) link.reset();
         return nothing;
@@ -256,12 +258,14 @@ export class Injector {
         isTaken(() => server.strayPut(names.buckets.pods, "default.web-1", strength < 0.5 ? null : '{"edited":true}'));
         return nothing;
       case "logFull":
-        server.limitLog(Math.max(0, strength - 0.4) * mostRoom);
-        return () => server.limitLog();
+        server.meddler.limitLog(Math.max(0, strength - 0.4) * mostRoom);
+        return () => server.meddler.limitLog();
       case "bucketGone":
-        server.deleteBucket(names.buckets[this.edits.pick(bucketOrder)]);
+        this.world.meddled += 1;
+        server.meddler.deleteBucket(names.buckets[this.edits.pick(bucketOrder)]);
         return nothing;
       case "edit":
+        this.world.meddled += 1;
         isTaken(() => edit(this.world, this.edits));
         return nothing;
       case "appendBroken":
@@ -280,7 +284,14 @@ export class Injector {
       case "quiet":
         return this.quiet(strength < 0.5);
       case "busWiped":
-        return this.wiped(strength);
+        return this.damage.loseLog(strength, false);
+      case "logGone":
+        return this.damage.loseLog(strength, true);
+      case "recordGone":
+        return this.damage.loseRecord(strength);
+      case "snapshotBroken":
+        this.damage.breakSnapshots(strength);
+        return nothing;
       default:
         throw new Error(`${kind} at ${timeline.now} happens to nobody`);
     }
@@ -335,24 +346,12 @@ export class Injector {
     };
   }
 
-  /** The bus loses its store. Its operator stops the controllers, restores a backup that is some records old, and starts them. */
-  private wiped(strength: number): Undo {
-    const { controllers, server, observer } = this.world;
-    const { archive, state } = observer;
-    const backup = archive.slice(0, Math.ceil(archive.length - strength * mostUnsaved));
-    for (const controller of controllers) controller.isBarred = true;
-    for (const controller of controllers) controller.kill();
-    server.wipe();
-    this.world.look();
-    return () => {
-      observer.isReplaying = true;
-      void restore(this.world, backup, state.clusterUid).then((problem) => {
-        observer.isReplaying = false;
-        if (problem !== null) observer.violate("restore", problem);
-        for (const controller of controllers) controller.isBarred = false;
-        for (const controller of controllers) controller.start();
-      });
-    };
+  /** Its heartbeats get lost, while it answers who asks it. */
+  private mute(node: string): Undo {
+    const { muted } = this.world.server;
+    const subject = names.node.heartbeat(node);
+    muted.add(subject);
+    return () => muted.delete(subject);
   }
 
   private flap(machine: Machine, forMs: number): Undo {

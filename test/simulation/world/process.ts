@@ -1,6 +1,7 @@
 // One process of the world: started, paused, killed and started again, each run with a clock and a connection of its own.
 // What a dead run still has under way ends in the middle, as it does when a real process is killed.
 import type { Bus } from "../../../services/bus/port.ts";
+import { asSwainError } from "../../../services/kernel/errors.ts";
 import type { Ids, Random } from "../../../services/kernel/ids.ts";
 import type { Logger } from "../../../services/kernel/log.ts";
 import type { SimBus } from "../bus/client.ts";
@@ -95,6 +96,8 @@ export abstract class Process {
   isBarred = false;
   /** It was told to stop, and is not to be started meanwhile. */
   private isStopped = false;
+  /** When it last ended by itself, and why. */
+  lastEnd: { readonly at: number; readonly code: string } | undefined;
   /** It is of the next version from its next start on. */
   isNext = false;
 
@@ -127,7 +130,10 @@ export abstract class Process {
     this.main(run, log).then(
       () => this.ended(run),
       (error: unknown) => {
-        if (run.isAlive) log.error("the process ends", { message: String(error) });
+        if (run.isAlive) {
+          log.error("the process ends", { message: String(error) });
+          this.lastEnd = { at: this.surroundings.timeline.now, code: asSwainError(error).code };
+        }
         this.ended(run);
       },
     );

@@ -14,7 +14,12 @@ const cluster = "default";
 const mostTries = 10;
 
 /** Resolves to what went wrong at last, or null. */
-export async function restore(world: World, backup: readonly LogEntry[], clusterUid: string): Promise<string | null> {
+export async function restore(
+  world: World,
+  backup: readonly LogEntry[],
+  clusterUid: string,
+  isLogAlone: boolean,
+): Promise<string | null> {
   const { clock, random, ids } = world.onlooker;
   const connection = await world.server.connect({ clock, random, name: "restores", link: new Link() });
   // Its own is the newest version that all controllers understand.
@@ -33,7 +38,8 @@ export async function restore(world: World, backup: readonly LogEntry[], cluster
       problem = null;
     } catch (error) {
       problem = asSwainError(error).message;
-      world.server.wipe();
+      if (isLogAlone) world.server.meddler.deleteLog();
+      else world.server.wipe();
     }
   }
   await bus.close();

@@ -72,6 +72,8 @@ export class World {
   readonly requests: Record<Outcome | "unheard", number> = { answered: 0, refused: 0, broken: 0, unheard: 0 };
   /** Someone outside, who asks and looks. */
   readonly onlooker: { readonly clock: ProcessClock; readonly random: Random; readonly ids: Ids };
+  /** So often somebody changed what lies in buckets. */
+  meddled = 0;
   private folded = 0;
 
   constructor(options: WorldOptions) {

@@ -1,0 +1,113 @@
+// Damage to what is stored, and what an operator does about it: has the leader make all anew, or, where no controller can lead
+// any more, restores a backup.
+import { rebuilt } from "../wishes.ts";
+import type { Chance } from "../chance.ts";
+import type { LogEntry } from "../observer.ts";
+import { restore } from "./restoring.ts";
+import type { World } from "./world.ts";
+
+/** A backup is older than the log's end by so many records at most. */
+const mostUnsaved = 60;
+/** Records this close to the log's end are left: they may be under way still. */
+const newest = 5;
+/** A snapshot that broke is found after four minutes, by a leader that is there for so long: two that break within this may be all there were. */
+const foundMs = 600_000;
+const lookMs = 10_000;
+
+export class Damage {
+  private readonly world: World;
+  private readonly chance: Chance;
+  private damagedAt = -Infinity;
+  /** Until then it may be that nobody can lead. */
+  private fatalUntil = -Infinity;
+  private isRestoring = false;
+
+  constructor(world: World) {
+    this.world = world;
+    this.chance = world.chance.stream("damage");
+  }
+
+  /** One of the snapshots breaks in one of the ways in which it can, or all are gone. */
+  breakSnapshots(strength: number): void {
+    const { server } = this.world;
+    const isAll = strength < 0.1;
+    this.noted(isAll);
+    if (isAll) server.meddler.deleteSnapshots();
+    else server.meddler.breakSnapshot(this.chance, strength > 0.6);
+  }
+
+  /** A record is gone from the middle of the log. The operator hears of it, and has the leader make a snapshot behind it. */
+  loseRecord(strength: number): () => void {
+    const { server, operators } = this.world;
+    const { first, last } = server.log();
+    const sequence = first + Math.floor((last - newest - first) * strength);
+    if (sequence <= first) return () => {};
+    this.noted(true);
+    this.world.trace.note("world", "a record is gone", { sequence, last });
+    server.meddler.removeRecord(sequence);
+    return () => void operators[0]?.order([rebuilt()]);
+  }
+
+  /**
+   * The bus loses its store, or the log alone. Its operator stops the controllers, restores a backup that is some records old,
+   * and starts them.
+   */
+  loseLog(strength: number, isAlone: boolean): () => void {
+    const { server } = this.world;
+    const { archive, state } = this.world.observer;
+    const backup = archive.slice(0, Math.ceil(archive.length - strength * mostUnsaved));
+    if (!isAlone) this.bar();
+    if (isAlone) server.meddler.deleteLog();
+    else server.wipe();
+    this.world.look();
+    return () => this.restore(backup, state.clusterUid, isAlone);
+  }
+
+  private noted(isFatal: boolean): void {
+    const { timeline } = this.world;
+    const { now } = timeline;
+    if (isFatal || now - this.damagedAt < foundMs) {
+      if (this.fatalUntil < now) timeline.after(lookMs, () => this.look());
+      this.fatalUntil = now + foundMs;
+    }
+    this.damagedAt = now;
+  }
+
+  /** Where every controller ends since the log and the snapshots do not tell the state, it is restored from a backup of all. */
+  private look(): void {
+    const { controllers, timeline, observer, server } = this.world;
+    const isDead = controllers.every(
+      ({ leads, lastEnd }) => !leads && lastEnd?.code === "LOG_INCOMPLETE" && lastEnd.at > this.damagedAt,
+    );
+    if (isDead && !this.isRestoring) {
+      const backup = [...observer.archive];
+      const { clusterUid } = observer.state;
+      this.bar();
+      server.wipe();
+      this.world.look();
+      this.restore(backup, clusterUid, false);
+    }
+    if (timeline.now < this.fatalUntil) timeline.after(lookMs, () => this.look());
+  }
+
+  private bar(): void {
+    const { controllers } = this.world;
+    for (const controller of controllers) controller.isBarred = true;
+    for (const controller of controllers) controller.kill();
+  }
+
+  private restore(backup: readonly LogEntry[], clusterUid: string, isAlone: boolean): void {
+    const { controllers, observer } = this.world;
+    if (this.isRestoring) return;
+    this.isRestoring = true;
+    this.bar();
+    observer.isReplaying = true;
+    void restore(this.world, backup, clusterUid, isAlone).then((problem) => {
+      observer.isReplaying = false;
+      this.isRestoring = false;
+      if (problem !== null) observer.violate("restore", problem);
+      for (const controller of controllers) controller.isBarred = false;
+      for (const controller of controllers) controller.start();
+    });
+  }
+}
