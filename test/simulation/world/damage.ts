@@ -97,7 +97,7 @@ export class Damage {
   }
 
   private restore(backup: readonly LogEntry[], clusterUid: string, isAlone: boolean): void {
-    const { controllers, observer } = this.world;
+    const { controllers, observer, timeline } = this.world;
     if (this.isRestoring) return;
     this.isRestoring = true;
     this.bar();
@@ -105,6 +105,8 @@ export class Damage {
     void restore(this.world, backup, clusterUid, isAlone).then((problem) => {
       observer.isReplaying = false;
       this.isRestoring = false;
+      // Why controllers ended before says nothing of the log there is now.
+      this.damagedAt = timeline.now;
       if (problem !== null) observer.violate("restore", problem);
       for (const controller of controllers) controller.isBarred = false;
       for (const controller of controllers) controller.start();
