@@ -318,6 +318,8 @@ export class Observer {
       }
       return;
     }
+    // A leader that has not noticed yet that the log is gone answers a repeated change from memory.
+    if (this.state.logId === "") return;
     const done = outcome.results.some(({ action }) => !idle.has(action));
     if (!done || isNothing(outcome, this.operations.get(operation))) return;
     this.acknowledged.set(operation, outcome.sequence);
