@@ -278,8 +278,13 @@ function wiped(chance: Chance, untilMs: number): Fault[] {
   if (!chance.hits(0.2)) return [];
   const [least, most] = kinds.busWiped.forMs;
   const at = Math.round(untilMs * chance.between(0.6, 0.95));
-  const kind = chance.stream("alone").hits(0.4) ? "logGone" : "busWiped";
-  return [{ at, forMs: chance.whole(least, most), kind, whom: [], strength: chance.unit() }];
+  const alone = chance.stream("alone");
+  const kind = alone.hits(0.4) ? "logGone" : "busWiped";
+  const lost: Fault = { at, forMs: chance.whole(least, most), kind, whom: [], strength: chance.unit() };
+  if (kind === "busWiped") return [lost];
+  // One that starts makes the streams that are not there.
+  const whom = [alone.pick(controllerNames)];
+  return [lost, { at: at + alone.whole(0, 10_000), forMs: 100, kind: "kill", whom, strength: 1 }];
 }
 
 const unheardPerHour = 6;

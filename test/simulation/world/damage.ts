@@ -53,14 +53,17 @@ export class Damage {
    * and starts them.
    */
   loseLog(strength: number, isAlone: boolean): () => void {
-    const { server } = this.world;
-    const { archive, state } = this.world.observer;
+    const { server, observer } = this.world;
+    const { archive, state } = observer;
     const backup = archive.slice(0, Math.ceil(archive.length - strength * mostUnsaved));
     if (!isAlone) this.bar();
     if (isAlone) server.meddler.deleteLog();
     else server.wipe();
     this.world.look();
-    return () => this.restore(backup, state.clusterUid, isAlone);
+    return () => {
+      if (observer.state.logId !== "") observer.violate("12", "a log was begun anew beside what is left of another");
+      this.restore(backup, state.clusterUid, isAlone);
+    };
   }
 
   private noted(isFatal: boolean): void {
