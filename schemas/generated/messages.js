@@ -772,7 +772,7 @@ return errors === 0;
 validate23.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const assign = validate24;
-const schema36 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:assign","title":"Assign","description":"What one node should run: the difference from generation `base`, or everything when base is 0. Sent on node.<id>.cmd.assign; also the answer to node.<id>.sync, in pages.","type":"object","additionalProperties":true,"required":["clusterUid","logId","epoch","generation","base","items","gone"],"properties":{"clusterUid":{"type":"string"},"logId":{"type":"string"},"parents":{"description":"Logs this one was restored from: an agent that followed one of them follows this one.","type":"array","maxItems":8,"items":{"type":"string"}},"epoch":{"type":"integer","minimum":1},"term":{"description":"Names the leader's term, new with each: two have the same epoch where the log lost an election.","type":"string","pattern":"^[A-Za-z0-9._-]{0,64}$"},"generation":{"description":"Sequence of the last event that changed this node's assignment.","type":"integer","minimum":0},"base":{"type":"integer","minimum":0},"items":{"type":"array","maxItems":1000,"items":{"$ref":"urn:swain:assign#/$defs/AssignedPod"}},"gone":{"description":"Pods to forget, as namespace/name.","type":"array","items":{"type":"string"}},"next":{"description":"In a page of an answer to sync: ask again with after = this. Absent on the last page.","type":"string"}},"$defs":{"AssignedPod":{"type":"object","additionalProperties":true,"required":["namespace","name","workload","slot","generation","desired","restartPolicy","stopGraceMs","containers"],"properties":{"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"templateId":{"description":"Id of the event that set its template, where that is known. A pod never changes it; one that bears the name of another with another template is another pod, and the log has lost the first.","type":"string"},"generation":{"description":"Sequence of the event that last changed this item.","type":"integer","minimum":1},"desired":{"type":"string","enum":["run","stop"]},"ended":{"description":"It ran to its end, or failed for good: a node that knows nothing of that, because it was set up anew, does not run it again.","type":"boolean"},"restartPolicy":{"type":"string","enum":["Always","OnFailure","Never"]},"stopGraceMs":{"type":"integer","minimum":0},"fence":{"title":"PodFence","description":"The pod may run only while leaders answer this node's lease requests.","type":"object","additionalProperties":true,"required":["leaseMs"],"properties":{"leaseMs":{"description":"The agent begins to stop it this long after it sent the last request a leader granted.","type":"integer","minimum":1}}},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"network":{"$ref":"urn:swain:workload-manifest#/$defs/PodNetwork"},"hosts":{"description":"Lines added to /etc/hosts.","type":"array","maxItems":256,"items":{"$ref":"urn:swain:workload-manifest#/$defs/HostEntry"}},"dns":{"$ref":"urn:swain:workload-manifest#/$defs/PodDns"},"containers":{"type":"array","minItems":1,"maxItems":16,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Container"}}}}}};
+const schema36 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:assign","title":"Assign","description":"What one node should run: the difference from generation `base`, or everything when base is 0. Sent on node.<id>.cmd.assign; also the answer to node.<id>.sync, in pages.","type":"object","additionalProperties":true,"required":["clusterUid","logId","epoch","generation","base","items","gone"],"properties":{"clusterUid":{"type":"string"},"logId":{"type":"string"},"parents":{"description":"Logs this one was restored from: an agent that followed one of them follows this one.","type":"array","maxItems":8,"items":{"type":"string"}},"epoch":{"type":"integer","minimum":1},"term":{"description":"Names the leader's term, new with each: two have the same epoch where the log lost an election.","type":"string","pattern":"^[A-Za-z0-9._-]{0,64}$"},"generation":{"description":"Sequence of the last event that changed this node's assignment.","type":"integer","minimum":0},"base":{"type":"integer","minimum":0},"items":{"type":"array","maxItems":1000,"items":{"$ref":"urn:swain:assign#/$defs/AssignedPod"}},"gone":{"description":"Pods to forget, as namespace/name.","type":"array","items":{"type":"string"}},"resend":{"description":"The agent says every state anew: another one spoke for its node meanwhile.","type":"boolean"},"next":{"description":"In a page of an answer to sync: ask again with after = this. Absent on the last page.","type":"string"}},"$defs":{"AssignedPod":{"type":"object","additionalProperties":true,"required":["namespace","name","workload","slot","generation","desired","restartPolicy","stopGraceMs","containers"],"properties":{"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"templateId":{"description":"Id of the event that set its template, where that is known. A pod never changes it; one that bears the name of another with another template is another pod, and the log has lost the first.","type":"string"},"generation":{"description":"Sequence of the event that last changed this item.","type":"integer","minimum":1},"desired":{"type":"string","enum":["run","stop"]},"ended":{"description":"It ran to its end, or failed for good: a node that knows nothing of that, because it was set up anew, does not run it again.","type":"boolean"},"restartPolicy":{"type":"string","enum":["Always","OnFailure","Never"]},"stopGraceMs":{"type":"integer","minimum":0},"fence":{"title":"PodFence","description":"The pod may run only while leaders answer this node's lease requests.","type":"object","additionalProperties":true,"required":["leaseMs"],"properties":{"leaseMs":{"description":"The agent begins to stop it this long after it sent the last request a leader granted.","type":"integer","minimum":1}}},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"network":{"$ref":"urn:swain:workload-manifest#/$defs/PodNetwork"},"hosts":{"description":"Lines added to /etc/hosts.","type":"array","maxItems":256,"items":{"$ref":"urn:swain:workload-manifest#/$defs/HostEntry"}},"dns":{"$ref":"urn:swain:workload-manifest#/$defs/PodDns"},"containers":{"type":"array","minItems":1,"maxItems":16,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Container"}}}}}};
 const pattern5 = new RegExp("^[A-Za-z0-9._-]{0,64}$", "u");
 const schema37 = {"type":"object","additionalProperties":true,"required":["namespace","name","workload","slot","generation","desired","restartPolicy","stopGraceMs","containers"],"properties":{"namespace":{"$ref":"urn:swain:common#/$defs/Name"},"name":{"$ref":"urn:swain:pod-message#/$defs/PodName"},"workload":{"$ref":"urn:swain:common#/$defs/Name"},"slot":{"type":"integer","minimum":0},"templateId":{"description":"Id of the event that set its template, where that is known. A pod never changes it; one that bears the name of another with another template is another pod, and the log has lost the first.","type":"string"},"generation":{"description":"Sequence of the event that last changed this item.","type":"integer","minimum":1},"desired":{"type":"string","enum":["run","stop"]},"ended":{"description":"It ran to its end, or failed for good: a node that knows nothing of that, because it was set up anew, does not run it again.","type":"boolean"},"restartPolicy":{"type":"string","enum":["Always","OnFailure","Never"]},"stopGraceMs":{"type":"integer","minimum":0},"fence":{"title":"PodFence","description":"The pod may run only while leaders answer this node's lease requests.","type":"object","additionalProperties":true,"required":["leaseMs"],"properties":{"leaseMs":{"description":"The agent begins to stop it this long after it sent the last request a leader granted.","type":"integer","minimum":1}}},"labels":{"$ref":"urn:swain:common#/$defs/Labels"},"network":{"$ref":"urn:swain:workload-manifest#/$defs/PodNetwork"},"hosts":{"description":"Lines added to /etc/hosts.","type":"array","maxItems":256,"items":{"$ref":"urn:swain:workload-manifest#/$defs/HostEntry"}},"dns":{"$ref":"urn:swain:workload-manifest#/$defs/PodDns"},"containers":{"type":"array","minItems":1,"maxItems":16,"items":{"$ref":"urn:swain:workload-manifest#/$defs/Container"}}}};
 const schema39 = {"description":"A DNS label: lower-case letters, digits and hyphens, at most 63.","type":"string","pattern":"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"};
@@ -5096,9 +5096,9 @@ vErrors.push(err23);
 errors++;
 }
 }
-if(data.next !== undefined){
-if(typeof data.next !== "string"){
-const err24 = {instancePath:instancePath+"/next",schemaPath:"#/properties/next/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(data.resend !== undefined){
+if(typeof data.resend !== "boolean"){
+const err24 = {instancePath:instancePath+"/resend",schemaPath:"#/properties/resend/type",keyword:"type",params:{type: "boolean"},message:"must be boolean"};
 if(vErrors === null){
 vErrors = [err24];
 }
@@ -5108,14 +5108,26 @@ vErrors.push(err24);
 errors++;
 }
 }
-}
-else {
-const err25 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(data.next !== undefined){
+if(typeof data.next !== "string"){
+const err25 = {instancePath:instancePath+"/next",schemaPath:"#/properties/next/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err25];
 }
 else {
 vErrors.push(err25);
+}
+errors++;
+}
+}
+}
+else {
+const err26 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err26];
+}
+else {
+vErrors.push(err26);
 }
 errors++;
 }

@@ -798,6 +798,10 @@ items: AssignedPod[]
  */
 gone: string[]
 /**
+ * The agent says every state anew: another one spoke for its node meanwhile.
+ */
+resend?: boolean
+/**
  * In a page of an answer to sync: ask again with after = this. Absent on the last page.
  */
 next?: string

@@ -313,6 +313,7 @@ class NodeAgent implements Agent {
     }
     // It came late, or the log lost the newest leader, and with it what was reported to that one.
     if (message.epoch < this.newest.epoch) this.leaser.doubt();
+    if (message.resend === true) this.repeatSoon(0);
     this.follow(message);
   }
 

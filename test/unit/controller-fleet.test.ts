@@ -47,6 +47,7 @@ const remove = (node: string): void => {
 it("one registers after as many others as are known at once came, registered or not, and went", () => {
   const heartbeats = new Heartbeats(context, cluster.state, boots, {
     onHeard: () => {},
+    onBack: () => {},
     onFacts: () => {},
     onTrouble: () => {},
   });

@@ -164,6 +164,7 @@ describe("heartbeats", () => {
     let news = 0;
     const heartbeats = new Heartbeats(context, cluster.state, new Boots(context), {
       onHeard: (node) => heard.push(node),
+      onBack: () => {},
       onFacts: () => {},
       onTrouble: () => (news += 1),
     });
@@ -198,6 +199,7 @@ describe("heartbeats of a removed node", () => {
   it("register it anew when its time is over, and at once when another agent starts", async () => {
     const heartbeats = new Heartbeats(context, cluster.state, new Boots(context), {
       onHeard: () => {},
+      onBack: () => {},
       onFacts: () => {},
       onTrouble: () => {},
     });
@@ -226,6 +228,7 @@ describe("the trouble in heartbeats", () => {
     let news = 0;
     const heartbeats = new Heartbeats(context, cluster.state, new Boots(context), {
       onHeard: () => {},
+      onBack: () => {},
       onFacts: () => {},
       onTrouble: () => (news += 1),
     });
@@ -391,6 +394,33 @@ describe("the assigner", () => {
     assigner.onHeard("n1", { bootId: "b", logId, generation: sequence });
     await settle();
     expect(bus.sent).toHaveLength(4);
+  });
+
+  it("asks the older of two agents for every state once it speaks again, until that has heard of it", async () => {
+    const boots = new Boots(context);
+    const heartbeats = new Heartbeats(context, cluster.state, boots, {
+      onHeard: (node, heard) => assigner.onHeard(node, heard),
+      onBack: (node) => assigner.askAnew(node, () => boots.onAsked(node)),
+      onFacts: () => {},
+      onTrouble: () => {},
+    });
+    const { logId } = cluster.state;
+    const beat = async (bootId: string): Promise<void> => {
+      const body = { bootId, logId, generation: registered, facts: facts() };
+      const subject = context.subjects.node.heartbeat("n1");
+      heartbeats.onMessage({ subject, data: new Uint8Array(), json: () => body } as BusMessage);
+      await settle();
+    };
+    for (const bootId of ["first", "second", "first", "second"]) await beat(bootId);
+    expect(assigns()).toEqual([]);
+    await clock.advance(4000);
+    const { answer } = bus;
+    bus.answer = () => Promise.reject(new SwainError("TIMEOUT", "nobody answers"));
+    await beat("first");
+    bus.answer = answer;
+    for (let times = 0; times < 3; times += 1) await beat("first");
+    const asked = { generation: registered, base: registered, items: [], resend: true };
+    expect(assigns()).toEqual([expect.objectContaining(asked), expect.objectContaining(asked)]);
   });
 
   it("says nothing to an agent that follows another log", async () => {

@@ -27,6 +27,8 @@ interface Line {
   farewell: number | null;
   /** Monotonic time of that removal. */
   removedAt: number;
+  /** The agent is to say every state anew; called when it heard of that. */
+  onAsked: (() => void) | null;
   inFlight: boolean;
   queued: boolean;
 }
@@ -107,6 +109,14 @@ export class Assigner {
     this.enqueue(node, line);
   }
 
+  /** The agent is to say every state of its pods anew. Unanswered, its next heartbeat is what retries. */
+  askAnew(node: string, onAsked: () => void): void {
+    if (!this.state.nodes.has(node)) return;
+    const line = this.line(node);
+    line.onAsked = onAsked;
+    this.enqueue(node, line);
+  }
+
   /** Again, until the agent of a removed node says that it holds what the removal left it: nothing. */
   private sayFarewell(node: string, heard: Held): void {
     const line = this.lines.get(node);
@@ -137,7 +147,15 @@ export class Assigner {
   private line(node: string): Line {
     const known = this.lines.get(node);
     if (known !== undefined) return known;
-    const line: Line = { held: null, changed: new Set(), farewell: null, removedAt: 0, inFlight: false, queued: false };
+    const line: Line = {
+      held: null,
+      changed: new Set(),
+      farewell: null,
+      removedAt: 0,
+      onAsked: null,
+      inFlight: false,
+      queued: false,
+    };
     this.lines.set(node, line);
     return line;
   }
@@ -170,8 +188,11 @@ export class Assigner {
   /** True when there is more to send at once. After a failure the next heartbeat or change is what retries. */
   private async send(node: string, line: Line): Promise<boolean> {
     const { bus, subjects, counters } = this.context;
-    const message = this.messageFor(node, line);
-    if (message === undefined) return false;
+    const told = this.messageFor(node, line);
+    if (told === undefined) return false;
+    const { onAsked } = line;
+    line.onAsked = null;
+    const message: Assign = onAsked === null ? told : { ...told, resend: true };
     const isHint = message.base === message.generation;
     if (isHint) counters.hinted++;
     else counters.assigned++;
@@ -185,6 +206,7 @@ export class Assigner {
       const answer = await traced("command assign", ask, { kind: "client", attributes: { "swain.node": node } });
       const body = bodyOf(answer);
       if (assignReply(body) && body.logId === this.state.logId) held = body.held;
+      if (held !== undefined) onAsked?.();
     } catch (error) {
       this.context.log.debug("an assignment got no answer", { node, code: asSwainError(error).code });
     }

@@ -1,7 +1,7 @@
 // Which agent speaks for a node. Every start of an agent has a boot id; the newest one heard speaks, and the one before it
 // is refused, so that what an ended agent still had under way cannot undo what its successor said. An agent that keeps
 // speaking after another took its place means that two run under one id: that is said, and whichever outlives the other
-// speaks again.
+// speaks again, and is asked for all it has to say: what counts by then is what the other one saw.
 import type { Context } from "../ports.ts";
 
 interface Speaker {
@@ -11,6 +11,8 @@ interface Speaker {
   /** The boot it took over from. */
   before: string;
   warnedAt: number;
+  /** It spoke before another one did, and was not asked for its states since. */
+  isBack: boolean;
 }
 
 /** Without a heartbeat for three of its periods the speaker is taken to have ended. */
@@ -32,7 +34,7 @@ export class Boots {
     const now = this.context.clock.mono();
     const speaker = this.speakers.get(node);
     if (speaker === undefined) {
-      this.speakers.set(node, { bootId, heardAt: now, before: "", warnedAt: -Infinity });
+      this.speakers.set(node, { bootId, heardAt: now, before: "", warnedAt: -Infinity, isBack: false });
       return true;
     }
     if (bootId !== speaker.bootId) {
@@ -40,11 +42,23 @@ export class Boots {
         this.warn(node, speaker, now);
         return false;
       }
+      speaker.isBack = bootId === speaker.before;
       speaker.before = speaker.bootId;
       speaker.bootId = bootId;
     }
     speaker.heardAt = now;
     return true;
+  }
+
+  /** True while the agent that speaks for the node is to say again what it said before another one spoke. */
+  isBack(node: string): boolean {
+    return this.speakers.get(node)?.isBack === true;
+  }
+
+  /** The agent that speaks for the node was asked for that. */
+  onAsked(node: string): void {
+    const speaker = this.speakers.get(node);
+    if (speaker !== undefined) speaker.isBack = false;
   }
 
   /** True when what this boot reports counts: it speaks for the node, or was never heard before. */

@@ -32,6 +32,8 @@ interface Known extends Held {
 export interface HeartbeatEvents {
   /** The node lives and says what it holds. */
   onHeard(node: string, held: Held): void;
+  /** It speaks again after another agent did. */
+  onBack(node: string): void;
   /** Facts wait to be taken. */
   onFacts(): void;
   /** The node's trouble is another than the state has. */
@@ -92,6 +94,7 @@ export class Heartbeats {
     if (this.isStranger(node, known)) return;
     this.wait(node, known.facts);
     this.events.onHeard(node, known);
+    if (this.boots.isBack(node)) this.events.onBack(node);
     const record = this.state.nodes.get(node);
     if (record !== undefined && isNews(record, known.trouble)) this.events.onTrouble();
   }

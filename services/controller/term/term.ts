@@ -128,6 +128,7 @@ export class Term {
         this.liveness.hear(node);
         this.assigner.onHeard(node, held);
       },
+      onBack: (node) => this.assigner.askAnew(node, () => boots.onAsked(node)),
       onFacts: wake,
       onTrouble: () => this.look(),
     });
