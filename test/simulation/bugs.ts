@@ -3,6 +3,7 @@
 import { cpSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { outsideBugs } from "./outside-bugs.ts";
 
 export interface Bug {
   readonly name: string;
@@ -248,6 +249,7 @@ export const bugs: readonly Bug[] = [
     invariants: ["3", "8"],
     hours: 20,
   },
+  ...outsideBugs,
   {
     name: "a copy without a leader is believed",
     file: "bus/jetstream-api",
@@ -329,7 +331,9 @@ export const bugs: readonly Bug[] = [
 /** Modules of the simulation that judge: they use the program as it should be. */
 const judges = [
   "contents",
+  "externals",
   "feed",
+  "nodes",
   "observer",
   "refold",
   "restarts",

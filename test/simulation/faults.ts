@@ -2,6 +2,7 @@
 // and can be written down, cut shorter and run again.
 import type { Chance } from "./chance.ts";
 import { damage } from "./damage.ts";
+import { upkeep, upkeepKinds } from "./upkeep.ts";
 import { nodeNames } from "./wishes.ts";
 
 export const controllerNames = ["c1", "c2", "c3"] as const;
@@ -105,6 +106,7 @@ const kinds = {
   recordGone: { weight: 0, whom: "bus", forMs: [1000, 12_000] },
   /** The heartbeats of a node get lost. */
   mute: { weight: 0, whom: "agent", forMs: [5000, 15_000] },
+  ...upkeepKinds,
 } as const satisfies Record<string, Kind>;
 
 interface DrillPart extends Omit<Fault, "at" | "strength"> {
@@ -198,10 +200,15 @@ export function script(chance: Chance, untilMs: number, { perHour, drillsPerHour
     ...unheard(chance.stream("unheard"), untilMs),
     ...surges(chance.stream("surges"), untilMs),
     ...meddling(chance.stream("strangers"), untilMs),
-    ...damage(chance.stream("harm"), untilMs),
     ...(servers === 3 ? islands(chance.stream("islands"), untilMs) : []),
   ].filter(({ at }) => at < untilMs);
-  return [...drawn, ...missing(chance.stream("missing"), untilMs, least, drawn)].toSorted((a, b) => a.at - b.at);
+  const rest = missing(chance.stream("missing"), untilMs, least, drawn);
+  return [
+    ...drawn,
+    ...rest,
+    ...damage(chance.stream("harm"), untilMs),
+    ...upkeep(chance.stream("upkeep"), untilMs, proxyNames),
+  ].toSorted((a, b) => a.at - b.at);
 }
 
 /** What chance left out of hours that it treated kindly. */

@@ -68,10 +68,13 @@ const unfencing = [
   "engineFlaky",
   "diskFull",
   "clockJump",
+  "nodeForced",
+  "nodeGivenUp",
+  "doubled",
 ] as const;
 
 /** An assignment as an agent saves it. */
-interface Assignment {
+export interface Assignment {
   readonly logId: string;
   readonly epoch: number;
   readonly generation: number;
@@ -123,6 +126,8 @@ export class Observer {
   readonly serving: Serving;
   readonly restarts: Restarts;
   readonly feeds: Feeds;
+  /** Judges of their own, told each item of an event once it is folded. */
+  readonly lookers: ((item: EventItem, sequence: number) => void)[] = [];
   /** Operation → sequences of the events that carried it. */
   private readonly operations = new Map<string, number[]>();
   /** Changes that were acknowledged: operation → sequence. */
@@ -183,7 +188,10 @@ export class Observer {
     if (sequence === this.state.epoch) this.electedAt = time;
     this.feeds.onEvent(sequence, event as Event);
     if (operation !== undefined) this.operation(operation, sequence);
-    for (const item of items) this.item(item, sequence);
+    for (const item of items) {
+      this.item(item, sequence);
+      for (const look of this.lookers) look(item, sequence);
+    }
   }
 
   /** The log lost all after record `left`: what was seen of it counts no more. */

@@ -110,7 +110,11 @@ export async function simulate(plan: Plan): Promise<Outcome> {
     await world.pass(Math.min(lookMs, underFaultsMs - world.timeline.now));
     world.observer.onRefused(refusedIn(world));
     if (world.timeline.now % hourMs === 0) counting.next();
-    if (world.timeline.now % contentsMs === 0) contents.look(world);
+    if (world.timeline.now % contentsMs === 0) {
+      contents.look(world);
+      world.nodes.look(world.agents);
+      world.outside.look();
+    }
     again.look(world);
   }
   counting.next();
@@ -184,7 +188,7 @@ class Counting {
 async function end(world: World, injector: Injector): Promise<void> {
   const { observer } = world;
   injector.heal();
-  for (const operator of world.operators) operator.isResting = true;
+  for (const one of [...world.operators, ...world.externals]) one.isResting = true;
   world.trace.note("world", "no more faults");
   await waitFor(world, "a leader answers", () => world.controllers.some(({ leads }) => leads));
   for (const wish of settled()) {
@@ -216,7 +220,7 @@ async function waitFor(world: World, _what: string, holds: () => boolean): Promi
 /** Everything that is not as the settled wishes want it. */
 function unsettled(world: World): string[] {
   const { state } = world.observer;
-  const wrong: string[] = [];
+  const wrong = [...world.nodes.unsettled(world.agents), ...world.outside.unsettled()];
   for (const node of state.nodes.values()) {
     if (node.state !== "ready" || node.reason !== "") wrong.push(`node ${node.id} is ${node.state} ${node.reason}`);
   }

@@ -9,9 +9,12 @@ export interface Wish {
 }
 
 export const workloadNames = ["web", "api", "cart", "mail", "jobs"] as const;
-/** The port the service of that name has at every proxy. */
-export const portOf = (workload: string): number => 8000 + workloadNames.findIndex((name) => name === workload);
+/** The port the service of that name has at every proxy; that of `fronted` comes before all of them. */
+export const portOf = (service: string): number => 8000 + workloadNames.findIndex((name) => name === service);
 export const nodeNames = Array.from({ length: 10 }, (_, at) => `n${at + 1}`);
+
+/** A service that no workload stands behind, only programs that no node runs. */
+export const fronted = "db";
 
 /** Of one workload, by world: where there are few, much more of what happens happens to each. */
 export const sizes = [2, 4, 8] as const;

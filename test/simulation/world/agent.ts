@@ -17,6 +17,9 @@ import type { Machine } from "./machine.ts";
 import { Process } from "./process.ts";
 import type { Run, Surroundings } from "./process.ts";
 
+/** What an agent says of its machine. */
+export type Facts = Omit<NodeFacts, "engine">;
+
 /** How long the last words may take to leave. */
 const goodbyeMs = 1000;
 
@@ -27,15 +30,18 @@ export class AgentProcess extends Process {
   private agent: Agent | undefined;
   private bus: Bus | undefined;
 
-  private readonly cpuMillis: number;
+  /** From its next start on. */
+  facts: Facts;
+  private readonly node: string;
 
-  /** `cpuMillis`: what its node has. */
-  constructor(surroundings: Surroundings, machine: Machine, calls: EngineCalls, cpuMillis: number) {
+  /** `node`: the id that it has, where that is not the machine's name. */
+  constructor(surroundings: Surroundings, machine: Machine, calls: EngineCalls, facts: Facts, node = machine.name) {
     super(surroundings, machine.name);
     this.machine = machine;
     this.engine = new SimEngine(new ProcessClock(surroundings.timeline));
     this.calls = calls;
-    this.cpuMillis = cpuMillis;
+    this.facts = facts;
+    this.node = node;
   }
 
   protected async main(run: Run, log: Logger): Promise<void> {
@@ -53,12 +59,12 @@ export class AgentProcess extends Process {
         prober: this.prober(run),
         openDriver: (identity) => throughCalls(run, this.calls, createSimDriver(this.engine, identity)),
       },
-      { cluster, node: this.name, data: "/data", facts: factsOf(this.machine, this.cpuMillis) },
+      { cluster, node: this.node, data: "/data", facts: this.facts },
     );
     this.agent = agent;
     this.bus = undefined;
     await agent.start();
-    const bus = await run.connect(`agent ${this.name}`, this.machine.link(), subjectsOf(cluster).node.inbox(this.name));
+    const bus = await run.connect(`agent ${this.name}`, this.machine.link(), subjectsOf(cluster).node.inbox(this.node));
     if (!run.isAlive) return;
     watchLeader(bus, run, cluster);
     agent.attach(bus, bus);
@@ -89,7 +95,8 @@ export class AgentProcess extends Process {
   }
 }
 
-const factsOf = ({ name, address }: Machine, cpuMillis: number): Omit<NodeFacts, "engine"> => ({
+/** Of a machine with so much to give. */
+export const factsOf = ({ name, address }: Machine, cpuMillis: number): Facts => ({
   hostname: name,
   host: name.padEnd(16, "0"),
   advertise: address,

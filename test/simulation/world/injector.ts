@@ -12,6 +12,7 @@ import type { OperatorProcess } from "./operator.ts";
 import type { ProxyProcess } from "./proxy.ts";
 import { Damage } from "./damage.ts";
 import { edit } from "./edits.ts";
+import { Upkeep } from "./upkeep.ts";
 import type { World } from "./world.ts";
 
 type Part = ControllerProcess | AgentProcess | ProxyProcess;
@@ -43,6 +44,7 @@ export class Injector {
   /** Only for edits: other faults do not change with them. */
   private readonly edits: Chance;
   private readonly damage: Damage;
+  private readonly upkeep: Upkeep;
   private readonly open = new Set<Undo>();
   /** Faults carried out. */
   count = 0;
@@ -52,6 +54,7 @@ export class Injector {
     this.chance = world.chance.stream("injector");
     this.edits = world.chance.stream("edits");
     this.damage = new Damage(world);
+    this.upkeep = new Upkeep(world);
   }
 
   /** Has the script happen at its times. */
@@ -103,6 +106,8 @@ export class Injector {
 
   private carryOut(fault: Fault): Undo {
     const { whom, strength } = fault;
+    const undo = this.upkeep.carryOut(fault);
+    if (undo !== undefined) return undo;
     const undos = whom.map((name) => this.onPart(fault, this.world.process(name)));
     if (whom.length > 0) return () => undos.forEach((undo) => undo());
     return this.onBus(fault.kind, strength);

@@ -9,7 +9,7 @@ const writeMs = 1.5;
 
 export class Machine {
   readonly name: string;
-  readonly address: string;
+  address: string;
   /** To the bus, one for each connection. */
   readonly links: Link[] = [];
   /** Machines that it cannot exchange packets with. */

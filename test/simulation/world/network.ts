@@ -29,6 +29,13 @@ export interface Carried {
   readonly since: number;
 }
 
+/** What a connection ends at. */
+export interface Served {
+  readonly pod: string;
+  /** True as long as it is the one that was connected to. */
+  runsOn(): boolean;
+}
+
 const tripMs = 0.2;
 /** Requests take this long; some stay open for as long as a drain may take, and longer. */
 const shortMs = [1, 40] as const;
@@ -82,14 +89,12 @@ class Backend implements Connection {
   readonly carried = 100;
   private readonly run: Run;
   private readonly proxy: string;
-  private readonly container: SimContainer;
-  private readonly startedAt: number;
+  private readonly served: Served;
 
-  constructor(run: Run, proxy: string, container: SimContainer) {
+  constructor(run: Run, proxy: string, served: Served) {
     this.run = run;
     this.proxy = proxy;
-    this.container = container;
-    this.startedAt = container.startedAt;
+    this.served = served;
   }
 
   peer(): SocketEnd {
@@ -108,16 +113,16 @@ class Backend implements Connection {
 
   destroy(): void {}
 
-  /** True when the container ran on to the end of the request. */
+  /** True when what serves ran on to the end of the request. */
   async serve({ chance, timeline, open }: Network, isLong = chance.hits(longShare)): Promise<boolean> {
     const [least, most] = isLong ? longMs : shortMs;
-    const carried = { pod: this.container.spec.pod, run: this.run, proxy: this.proxy, since: timeline.now };
+    const carried = { pod: this.served.pod, run: this.run, proxy: this.proxy, since: timeline.now };
     open.add(carried);
     await new Promise<void>((resolve) => {
       timeline.after(chance.between(least, most), resolve);
     });
     open.delete(carried);
-    return this.container.state === "running" && this.container.startedAt === this.startedAt;
+    return this.served.runsOn();
   }
 }
 
@@ -126,6 +131,7 @@ export class Network {
   readonly chance: Chance;
   /** By address. */
   private readonly nodes = new Map<string, AgentProcess>();
+  private readonly outside = new Map<string, Served>();
   private readonly listeners = new Map<string, (connection: Connection) => void>();
   /** Requests under way. */
   readonly open = new Set<Carried & { readonly pod: string; readonly run: Run }>();
@@ -139,6 +145,18 @@ export class Network {
 
   add(agent: AgentProcess): void {
     this.nodes.set(agent.machine.address, agent);
+  }
+
+  /** A node's machine has another address from now on. */
+  move(agent: AgentProcess, address: string): void {
+    this.nodes.delete(agent.machine.address);
+    agent.machine.address = address;
+    this.add(agent);
+  }
+
+  /** A program that no node runs, and that answers at that address. */
+  addOutside({ address }: Machine, program: Served): void {
+    this.outside.set(address, program);
   }
 
   /** A client's request to what listens there, as long as chance has it where that is not said; false when nothing does. */
@@ -184,6 +202,8 @@ export class Network {
     const refusal = refuse?.(host);
     if (refusal !== undefined) throw refusal;
     await run.hop(tripMs);
+    const program = this.outside.get(host);
+    if (program !== undefined) return new Backend(run, machine.name, program);
     const node = this.nodes.get(host);
     if (node === undefined || !machine.reaches(node.machine)) {
       await run.hop(timeoutMs);
@@ -196,7 +216,7 @@ export class Network {
     this.onAttempt({ from: machine.name, node: node.name, port, pod: container?.spec.pod, taken });
     await run.hop(tripMs);
     if (!taken) throw new SwainError("CONNECT_FAILED", `${host}:${port} refuses`);
-    return new Backend(run, machine.name, container);
+    return new Backend(run, machine.name, servedBy(container));
   }
 
   private listen(
@@ -220,4 +240,9 @@ export class Network {
       },
     };
   }
+}
+
+function servedBy(container: SimContainer): Served {
+  const { startedAt, spec } = container;
+  return { pod: spec.pod, runsOn: () => container.state === "running" && container.startedAt === startedAt };
 }

@@ -7,15 +7,18 @@ import { subjectsOf } from "../../../services/bus/subjects.ts";
 import { SimServer } from "../bus/server.ts";
 import { Chance } from "../chance.ts";
 import { controllerNames, proxyNames } from "../faults.ts";
+import { Externals } from "../externals.ts";
+import { Nodes } from "../nodes.ts";
 import { Observer } from "../observer.ts";
-import type { Table } from "../observer.ts";
+import type { Assignment, Table } from "../observer.ts";
 import { ProcessClock, Timeline } from "../time.ts";
 import { Trace } from "../trace.ts";
 import { Troubles } from "../troubles.ts";
-import { nodeNames, portOf, workloadNames } from "../wishes.ts";
-import { AgentProcess } from "./agent.ts";
+import { fronted, nodeNames, portOf, workloadNames } from "../wishes.ts";
+import { AgentProcess, factsOf } from "./agent.ts";
 import { ControllerProcess } from "./controller.ts";
 import { EngineCalls } from "./engine-calls.ts";
+import { ExternalProcess } from "./external.ts";
 import { Machine } from "./machine.ts";
 import { Network } from "./network.ts";
 import type { Outcome } from "./network.ts";
@@ -51,6 +54,9 @@ const plentyMillis = 4000;
 const scarceMillis = [250, 300, 500] as const;
 const scarceShare = 0.7;
 const operators = ["o1", "o2", "o3"] as const;
+/** Programs that no node runs, in every other world. */
+const externalNames = ["x1", "x2"] as const;
+const externalShare = 0.5;
 /** One that asks once, without the CLI's client. */
 const plainOperator = "o3";
 
@@ -61,12 +67,16 @@ export class World {
   readonly servers: 1 | 3;
   readonly network: Network;
   readonly observer: Observer;
+  readonly nodes: Nodes;
+  readonly outside: Externals;
   readonly trace: Trace;
   readonly controllers: ControllerProcess[];
   readonly agents: AgentProcess[];
   readonly proxies: ProxyProcess[];
   readonly operators: OperatorProcess[];
   readonly watcher: WatcherProcess;
+  readonly externals: ExternalProcess[];
+  readonly surroundings: Surroundings;
   /** What was wrong with each process, and with `bus`. */
   readonly troubles: Troubles;
   readonly requests: Record<Outcome | "unheard", number> = { answered: 0, refused: 0, broken: 0, unheard: 0 };
@@ -96,14 +106,17 @@ export class World {
           engine.all().flatMap(({ state, spec }) => (state === "running" ? [{ node: name, pod: spec.pod }] : [])),
         ),
     );
+    this.nodes = new Nodes(this.observer, this.troubles, () => timeline.now);
+    this.outside = new Externals(this.observer, this.troubles, () => timeline.now);
     const beats = new Map(nodeNames.map((name) => [subjectsOf(cluster).node.heartbeat(name), name]));
     this.server.onSubject = (subject) => {
       const node = beats.get(subject);
       if (node !== undefined) this.observer.silence.onBeat(node);
     };
     this.server.onHidden = () => this.troubles.begin("bus", "hidden")();
-    const logger = (process: string): Logger => loggerOf(this.trace, process);
+    const logger = (process: string): Logger => loggerOf(this, process);
     const surroundings: Surroundings = { timeline, server: this.server, chance: this.chance, cluster, servers, logger };
+    this.surroundings = surroundings;
     this.controllers = controllerNames.map((name, at) => new ControllerProcess(surroundings, machine(name, 1, at)));
     // Room for all pods, or, on most nodes of every other world, for a few.
     const room = this.chance.stream("room");
@@ -122,6 +135,7 @@ export class World {
         }),
     );
     this.watcher = new WatcherProcess(surroundings, machine("watcher", 5, 0), this.observer.feeds);
+    this.externals = this.makeExternals();
     const own = this.chance.stream("onlooker");
     this.onlooker = { clock: new ProcessClock(timeline), random: own.random, ids: own.ids };
     this.network.onAttempt = ({ from, node, port, pod }) => {
@@ -140,7 +154,7 @@ export class World {
   }
 
   processes(): Process[] {
-    return [...this.controllers, ...this.agents, ...this.proxies, ...this.operators, this.watcher];
+    return [...this.controllers, ...this.agents, ...this.proxies, ...this.operators, this.watcher, ...this.externals];
   }
 
   process(name: string): ControllerProcess | AgentProcess | ProxyProcess {
@@ -205,11 +219,25 @@ export class World {
       },
     });
     place.onWrite = (path, content) => {
-      if (path.endsWith("/assignment.json")) this.observer.onAssignment(place.name, JSON.parse(content));
+      if (!path.endsWith("/assignment.json")) return;
+      const told = JSON.parse(content) as Assignment;
+      this.observer.onAssignment(place.name, told);
+      this.nodes.onAssignment(place.name, told.generation);
     };
-    const agent = new AgentProcess(surroundings, place, calls, cpuMillis);
+    const agent = new AgentProcess(surroundings, place, calls, factsOf(place, cpuMillis));
     this.network.add(agent);
     return agent;
+  }
+
+  /** Programs that register themselves behind services. */
+  private makeExternals(): ExternalProcess[] {
+    if (!this.chance.stream("programs").hits(externalShare)) return [];
+    return externalNames.map((name, at) => {
+      const place = machine(name, 6, at);
+      const external = new ExternalProcess(this.surroundings, place, this.outside, this.troubles, () => this.look());
+      this.network.addOutside(place, { pod: name, runsOn: () => true });
+      return external;
+    });
   }
 
   /** What the proxies have on disk is held against the bucket that they follow. */
@@ -226,6 +254,7 @@ export class World {
         const table = before?.saved === saved ? before.table : (JSON.parse(saved) as Table);
         seen.set(name, { saved, table });
         this.observer.onTable(name, table);
+        this.outside.onTable(name, table);
       }
       this.timeline.after(proxyLookMs, look);
     };
@@ -252,6 +281,7 @@ export class World {
         next();
         for (const { machine: place } of this.proxies) {
           this.request(place, chance.pick(workloadNames));
+          if (this.externals.length > 0) this.request(place, fronted);
         }
       });
     };
@@ -261,16 +291,18 @@ export class World {
 
 const machine = (name: string, net: number, at: number): Machine => new Machine(name, `10.0.${net}.${at + 1}`);
 
-function loggerOf(trace: Trace, process: string): Logger {
+function loggerOf(world: World, process: string): Logger {
   const level =
     (name: string) =>
-    (message: string, fields: LogFields = {}): void =>
-      trace.note(process, `${name}: ${message}`, fields);
+    (message: string, fields: LogFields = {}): void => {
+      world.trace.note(process, `${name}: ${message}`, fields);
+      world.nodes.onSaid(fields);
+    };
   return {
     ...silent,
     info: level("info"),
     warn: level("warn"),
     error: level("error"),
-    with: () => loggerOf(trace, process),
+    with: () => loggerOf(world, process),
   };
 }
