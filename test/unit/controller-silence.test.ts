@@ -267,6 +267,27 @@ it("a leader that stood still takes that time off before it plans, whichever of 
   }
 });
 
+it.each([1, 3])(
+  "a program that renews while its removal is under way is there when it is told so, also at try %i",
+  async (tries) => {
+    await apply(alone);
+    await world.time.until(register());
+    world.server.hideOutcome("stored", names.stream, (data) => decoder.decode(data).includes("EXPIRED"));
+    await world.time.pass(5200);
+    const answers: Promise<unknown>[] = [];
+    for (let at = 0; at < tries; at++) {
+      answers.push(register());
+      await world.time.pass(200);
+    }
+    await world.time.pass(3000);
+    expect(await Promise.all(answers)).toMatchObject(
+      Array.from({ length: tries }, (_, at) => ({ results: [{ action: at === 0 ? "created" : "unchanged" }] })),
+    );
+    expect((await events('"endpoint"')).at(-1)).toContain('"registered"');
+    expect(await events("EXPIRED")).toHaveLength(1);
+  },
+);
+
 it("a server that stands still for a second again and again keeps nothing from being placed", async () => {
   await startNode();
   startProxy({});

@@ -22,8 +22,10 @@ export interface ApiHost {
   change(operation: string | undefined, admit: (state: ReadState) => Admission): Promise<Accepted>;
   /** Resolves when the state reaches that sequence; rejects with TIMEOUT when it does not in time. */
   reached(sequence: number): Promise<void>;
-  /** Takes note that an external endpoint was renewed. */
-  renewed(endpoint: string): void;
+  /** Takes note that an external endpoint was renewed; false when its removal may be on the way into the log. */
+  renewed(endpoint: string): boolean;
+  /** No removal of it is on the way any more. */
+  settled(endpoint: string): void;
   /** What agents measured. */
   readonly usage: Pick<UsageStore, "pod" | "node">;
   /** What an autoscaler sees and would do now; null when there is none of that key. */
