@@ -10,6 +10,7 @@ import type { ControllerProcess } from "./controller.ts";
 import type { Machine } from "./machine.ts";
 import type { OperatorProcess } from "./operator.ts";
 import type { ProxyProcess } from "./proxy.ts";
+import { cut, echoing, gappy, lag, lossy, slow, worst } from "./links.ts";
 import { Damage } from "./damage.ts";
 import { edit } from "./edits.ts";
 import { Upkeep } from "./upkeep.ts";
@@ -19,15 +20,6 @@ type Part = ControllerProcess | AgentProcess | ProxyProcess;
 type Undo = () => void;
 
 const names = subjectsOf("default");
-/** What a lossy link does to messages at full strength. */
-const worst = { lose: 0.5, double: 0.3, delay: 0.3, reorder: 0.3, gap: 0.05, delayMs: 9000 };
-/** The same where what a consumer sends is lost before all. */
-const gappy = { ...worst, lose: 0.9, double: 0, delay: 0, reorder: 0, gap: 0.5 };
-/** The same where messages come twice, the second time late, after newer ones. */
-const echoing = { ...worst, lose: 0, double: 1, delay: 0, reorder: 0.6, gap: 0, delayMs: 6000 };
-const slowMs = [50, 900] as const;
-/** Longer than a flush may take, and mostly than a node may be silent. */
-const lagMs = [3000, 8000] as const;
 const jumpMs = 90_000;
 /** From the start of requests to the wish that makes their pods go: they are at them by then. */
 const shrinkMs = 100;
@@ -149,7 +141,7 @@ export class Injector {
         for (const link of machine.links) link.reset();
         return nothing;
       case "slow":
-        return this.slow(machine, strength);
+        return slow(machine, strength);
       case "lagging":
         return lag(machine, strength);
       case "lossy":
@@ -375,15 +367,6 @@ export class Injector {
     };
   }
 
-  private slow(machine: Machine, strength: number): Undo {
-    const before = machine.links[0]?.latencyMs ?? [0.1, 0.5];
-    const [least, most] = slowMs;
-    for (const link of machine.links) link.latencyMs = [least * strength, least + (most - least) * strength];
-    return () => {
-      for (const link of machine.links) link.latencyMs = before;
-    };
-  }
-
   /** Keeps a proxy's machine and some nodes from each other. */
   private far(machine: Machine, strength: number): Undo {
     for (const { machine: node } of this.world.agents) if (this.chance.hits(strength)) machine.cutFrom.add(node);
@@ -400,30 +383,6 @@ const someStream = (strength: number): string =>
 /** Mostly what somebody asked for, who is told what became of it. */
 const fitting = (strength: number): ((data: Uint8Array) => boolean) | undefined =>
   strength < 0.5 ? (data) => new TextDecoder().decode(data).includes('"operation":') : undefined;
-
-function cut(machine: Machine, directions: { up: boolean; down: boolean }): Undo {
-  machine.pass(directions);
-  return () => machine.pass({ up: true, down: true });
-}
-
-function lag(machine: Machine, strength: number): Undo {
-  const [least, most] = lagMs;
-  for (const link of machine.links) link.lagMs = least + (most - least) * strength;
-  return () => {
-    for (const link of machine.links) link.lagMs = 0;
-  };
-}
-
-function lossy(machine: Machine, most: typeof worst, strength: number): Undo {
-  const { lose, double, delay, reorder, gap, delayMs } = most;
-  const by = (chance: number): number => chance * strength;
-  for (const link of machine.links) {
-    link.disturb({ lose: by(lose), double: by(double), delay: by(delay), reorder: by(reorder), gap: by(gap), delayMs });
-  }
-  return () => {
-    for (const link of machine.links) link.disturb({});
-  };
-}
 
 /** False where the server has no room, or no streams yet. */
 function isTaken(write: () => unknown): boolean {
