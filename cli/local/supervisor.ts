@@ -66,7 +66,7 @@ const rotateMs = 30_000;
 
 /**
  * Starts the cluster and resolves when all of it is ready. Rejects with ALREADY_RUNNING, or with the error of the part that
- * did not start, everything else stopped again.
+ * did not start, every other part stopped again; pods stay, unless it was told to stop.
  */
 export async function startLocal(options: UpOptions): Promise<LocalUp> {
   const paths = localPaths(options.data);
@@ -270,15 +270,23 @@ class Supervisor implements LocalUp {
 
   /** Names those that did not stop all their pods, and how they ended. */
   private async stopAgents(): Promise<string[]> {
-    const { keepPods, chosen } = this.options;
-    const told = await Promise.all(
-      this.children.agents.map(async (child) => {
+    const { keepPods, chosen, say, signal: told } = this.options;
+    const { agents } = this.children;
+    // An agent that is asked politely takes its pods along, and where nobody asked for that they may have run since long before.
+    const leavesPods = !this.ready && !told.aborted && !keepPods;
+    if (leavesPods && agents.length > 0 && chosen.runtime !== "sim") {
+      say("pods were left as they are; the next `swain up` goes on with them");
+    }
+    const ends = await Promise.all(
+      agents.map(async (child) => {
+        const mark = child.mark();
+        if (leavesPods && mark !== undefined) signal(mark, "SIGKILL");
         const how = await child.stop();
         return how === null ? [] : [`${child.name} (${how}; log: ${child.log})`];
       }),
     );
     // Simulated pods end with their agent.
-    return this.ready && !keepPods && chosen.runtime !== "sim" ? told.flat() : [];
+    return this.ready && !keepPods && chosen.runtime !== "sim" ? ends.flat() : [];
   }
 
   private prepare(): Promise<PreparedServer> {

@@ -18,7 +18,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { PodObject } from "../../schemas/generated/types.ts";
-import { readRecord } from "../../cli/local/layout.ts";
+import { localPaths, readRecord } from "../../cli/local/layout.ts";
 import type { ChildMark, UpRecord } from "../../cli/local/layout.ts";
 import { isAlive, processStart } from "../../cli/local/processes.ts";
 import { root, swain } from "../support/cluster.ts";
@@ -272,6 +272,27 @@ test("with --keep-pods the pods run on after down and are taken over by the next
   await run("down");
   expect(processStart(pod.pid)).toBe(pod.start);
   await up();
+  await expect
+    .poll(async () => (await pods()).map((each) => each.status.state), { timeout: 20_000 })
+    .toEqual(["ready"]);
+  expect(processStart(pod.pid)).toBe(pod.start);
+});
+
+test("an up that does not get ready leaves the pods it found to the next one", async () => {
+  await up("--keep-pods", "--nodes", "2");
+  const pod = await deploy();
+  const [{ spec }] = (await pods()) as [PodObject];
+  await run("down");
+  const other = localPaths(data).node(spec.node === "node-1" ? "node-2" : "node-1");
+  rmSync(other, { recursive: true });
+  writeFileSync(other, "no folder");
+  const failed = await run("up", "--detach", "--runtime", "process", "--nodes", "2");
+  expect([failed.code, failed.stderr]).toEqual([1, expect.stringContaining("PART_NOT_STARTED")]);
+  expect(processStart(pod.pid)).toBe(pod.start);
+  expect(failed.stdout).toContain("pods were left as they are; the next `swain up` goes on with them");
+  expect(readRecord(data)?.children ?? []).toEqual([]);
+  rmSync(other);
+  await up("--nodes", "2");
   await expect
     .poll(async () => (await pods()).map((each) => each.status.state), { timeout: 20_000 })
     .toEqual(["ready"]);
