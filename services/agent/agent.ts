@@ -129,7 +129,12 @@ class NodeAgent implements Agent {
   }
 
   async start(): Promise<void> {
-    const remembered = await this.journal.read();
+    const remembered = await this.journal.read().catch(async (error: unknown) => {
+      // `stop` would write over what could not be read.
+      this.leaser.close();
+      await this.driver.close();
+      throw error;
+    });
     this.hold(remembered.held);
     this.kept = remembered.records;
     this.engine = remembered.engine;

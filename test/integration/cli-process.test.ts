@@ -1,6 +1,8 @@
 // The built program as a process of its own: what a shell sees of it.
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { FakeLeader, podObject } from "../support/cli-leader.ts";
@@ -78,3 +80,26 @@ test("errors go to standard error with their exit code, and nothing to standard 
   expect(program.stdout()).toBe("");
   expect(program.stderr()).toContain('error: INVALID_ARGUMENT: unknown kind "podz"; did you mean "pods"?');
 });
+
+test("an agent whose folder cannot be read says so and ends", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "swain-no-folder-"));
+  const file = join(folder, "file");
+  writeFileSync(file, "");
+  try {
+    const agent = start(
+      "agent",
+      "--id",
+      "n1",
+      "--runtime",
+      "process",
+      "--server",
+      "nats://127.0.0.1:1",
+      "--data",
+      file,
+    );
+    expect(await agent.ended).toBe(1);
+    expect(agent.stderr()).toContain("DISK_ERROR: cannot read");
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}, 20_000);
