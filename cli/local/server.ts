@@ -105,6 +105,7 @@ export async function prepareServer(options: ServerOptions): Promise<PreparedSer
   const ca = certificates?.ca;
   const log = join(paths.log, "nats-server.log");
   const pidFile = paths.serverPid;
+  const onSlow = (): void => say(`nats-server does not listen yet: it may be recovering its store (log: ${log})`);
   return {
     program,
     url,
@@ -114,7 +115,7 @@ export async function prepareServer(options: ServerOptions): Promise<PreparedSer
     configure,
     renewCertificate: async () => outside?.tls === true && (await ensureTls(options, outside)).renewed,
     launch: (onSpawn, signal) =>
-      startServer({ program: program.path, config, url, host, ca, log, pidFile, seed, onSpawn, signal }),
+      startServer({ program: program.path, config, url, host, ca, log, pidFile, seed, onSpawn, onSlow, signal }),
   };
 }
 

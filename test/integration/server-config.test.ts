@@ -1,5 +1,5 @@
 // `swain server-config`: what the built program writes, read by a nats-server of one's own.
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -59,5 +59,22 @@ describeServer("current", "a configuration of one's own", (binary) => {
 
     rmSync(join(keys, "agent-web2.nk"));
     expect(await write()).toContain("for the nodes web1, web10,");
+  });
+
+  it("serves once the store is recovered, however long that takes, which is said", async () => {
+    const [keys, config, log] = [join(folder, "keys"), join(folder, "nats.conf"), join(folder, "nats.log")];
+    const port = String(await freePort());
+    const url = `nats://127.0.0.1:${port}`;
+    const files = ["--keys", keys, "--out", config, "--store", join(folder, "store"), "--listen", port];
+    expect((await swain(["server-config", ...files])).code).toBe(0);
+    // As with a large store on a slow disk, it is half a minute until it listens.
+    const program = join(folder, "slow");
+    writeFileSync(program, `#!/bin/sh\nsleep 31\nexec ${binary.path} "$@"\n`, { mode: 0o700 });
+    const seed = await readSeed(systemDisk, keys, "controller");
+    let slow = 0;
+    const onSlow = (): void => void (slow += 1);
+    const server = await startServer({ program, config, url, log, pidFile: join(folder, "nats.pid"), seed, onSlow });
+    ends.push(() => server.stop());
+    expect(slow).toBe(1);
   });
 });

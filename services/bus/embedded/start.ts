@@ -28,6 +28,8 @@ export interface StartOptions {
   readonly seed: Uint8Array;
   /** Told as soon as there is a process, so that it is on record before it is ready. */
   readonly onSpawn?: (pid: number) => void;
+  /** Told once when it is slow to listen. */
+  readonly onSlow?: () => void;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -39,8 +41,10 @@ export interface EmbeddedServer {
   stop(): Promise<void>;
 }
 
-/** Recovering a large store takes a server a while; beyond this something is wrong. */
-const readyMs = 30_000;
+/** One that listens answers at once; beyond this something is wrong. */
+const answerMs = 30_000;
+/** It listens when it has recovered its store: gigabytes after a crash, from a slow disk. Ended before that, it would begin anew each time. */
+const listenMs = 1_200_000;
 const stopMs = 10_000;
 
 /**
@@ -107,10 +111,16 @@ async function answering(options: StartOptions): Promise<void> {
   const { connect, nkeyAuthenticator } = await import("nats");
   const { jetstreamManager } = await import("@nats-io/jetstream");
   const tls = await tlsOptions([options.url], undefined, options.ca);
-  const deadline = performance.now() + readyMs;
+  const began = performance.now();
+  let deadline = began + listenMs;
+  let slowAt = began + answerMs;
   let last: unknown;
   while (performance.now() < deadline) {
     options.signal?.throwIfAborted();
+    if (performance.now() > slowAt) {
+      slowAt = Infinity;
+      options.onSlow?.();
+    }
     try {
       const connection = await connect({
         servers: options.url,
@@ -128,13 +138,19 @@ async function answering(options: StartOptions): Promise<void> {
       }
     } catch (error) {
       last = error;
+      if (!isRefused(error)) deadline = Math.min(deadline, performance.now() + answerMs);
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
-  throw new SwainError("NATS_UNREACHABLE", `nats-server at ${options.url} gave no answer in ${readyMs / 1000} s`, {
+  const seconds = Math.round((performance.now() - began) / 1000);
+  throw new SwainError("NATS_UNREACHABLE", `nats-server at ${options.url} gave no answer in ${seconds} s`, {
     cause: last,
   });
 }
+
+/** Nobody listens there. */
+const isRefused = (error: unknown): boolean =>
+  error instanceof Error && (error.cause as NodeJS.ErrnoException | undefined)?.code === "ECONNREFUSED";
 
 async function notStarted(options: StartOptions, how: string): Promise<SwainError> {
   const text = await tail(options.log);
