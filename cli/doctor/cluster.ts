@@ -22,6 +22,8 @@ const listenMs = 2200;
 const mostSkewMs = 500;
 /** Writing takes milliseconds, and through an election among servers some seconds. */
 const mostLagMs = 10_000;
+/** A server stands still for a moment, as while its disk is slow. */
+const mostSilentMs = 5000;
 /** From here on there is time left to act. */
 const fullShare = 0.8;
 
@@ -41,7 +43,7 @@ export async function checkCluster(client: Client, server: string, data: string)
     findings.push(bad("JetStream", code, message));
   }
   findings.push(leader(heard), ...clocks(heard));
-  if (heard.beats.length > 0) findings.push(await projections(client), ...(await nodes(client)));
+  if (heard.beats.length > 0) findings.push(...(await leading(client)), ...(await nodes(client)));
   return findings;
 }
 
@@ -181,10 +183,17 @@ function clocks({ skews }: Heard): Finding[] {
   return [ok("clocks", `${skews.size} compared; at most ${most === undefined ? "" : said(most)}, way included`)];
 }
 
-/** Whether the buckets follow the log. */
-async function projections(client: Client): Promise<Finding> {
-  const { projectionLag } = await client.ask("_", "cluster", "status", {});
-  const { keys, ms } = projectionLag as { keys: number; ms: number };
+/** What the leader says of itself: whether it hears its server, and whether the buckets follow the log. */
+async function leading(client: Client): Promise<Finding[]> {
+  const { projectionLag, deafMs } = await client.ask("_", "cluster", "status", {});
+  // An earlier version does not say it.
+  const silentMs = Number(deafMs ?? 0);
+  const slow = `the server has not answered the leader in time for ${Math.round(silentMs / 1000)} s`;
+  const hearing = silentMs > mostSilentMs ? [bad("leader", "SERVER_SLOW", slow)] : [];
+  return [...hearing, buckets(projectionLag as { keys: number; ms: number })];
+}
+
+function buckets({ keys, ms }: { keys: number; ms: number }): Finding {
   if (ms < mostLagMs) return ok("buckets", keys === 0 ? "all written" : `${keys} keys being written`);
   return bad("buckets", "PROJECTIONS_LATE", `${keys} keys have not been written for ${Math.round(ms / 1000)} s`);
 }

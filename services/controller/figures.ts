@@ -28,6 +28,8 @@ export interface Queues {
   readonly projections: number;
   readonly api: number;
   readonly projectionLagMs: number;
+  /** Since the server last answered in time; 0 while it does. */
+  readonly deafMs: number;
 }
 
 /** One look at a controller. */
@@ -46,7 +48,7 @@ export interface ControllerView {
   readonly queues: Queues | null;
 }
 
-/** Ten beats of a leader: an election takes less. */
+/** Ten beats of a leader: an election takes less. As long, a server may stand still. */
 export const readyBeatMs = 5000;
 
 const families = {
@@ -67,6 +69,10 @@ const families = {
   ),
   busy: counter("swain_controller_busy_total", "Requests answered BUSY."),
   stalls: counter("swain_controller_stalls_total", "Stalls of the process's own loop longer than a second."),
+  deaf: gauge(
+    "swain_controller_deaf_seconds",
+    "Since the server last answered the leader in time; nobody is given up for silence meanwhile.",
+  ),
   projected: counter("swain_controller_projections_written_total", "Projections written, deletions included."),
   edited: counter("swain_controller_projections_edited_total", "Projections changed by someone else, overwritten."),
   assignments: counter("swain_controller_assignments_sent_total", "Assignments sent to agents.", ["kind"]),
@@ -92,8 +98,16 @@ const families = {
 export const controllerFamilies: readonly Family[] = Object.values(families);
 
 export function controllerFigures({ state, counters, measures, queues }: ControllerView): Figure[] {
-  const waiting = queues ?? { changes: 0, reports: 0, assignments: 0, projections: 0, api: 0, projectionLagMs: 0 };
-  const { projectionLagMs, ...lengths } = waiting;
+  const waiting = queues ?? {
+    changes: 0,
+    reports: 0,
+    assignments: 0,
+    projections: 0,
+    api: 0,
+    projectionLagMs: 0,
+    deafMs: 0,
+  };
+  const { projectionLagMs, deafMs, ...lengths } = waiting;
   return [
     figure(families.leader, queues === null ? 0 : 1),
     figure(families.epoch, state.epoch),
@@ -109,6 +123,7 @@ export function controllerFigures({ state, counters, measures, queues }: Control
     figure(families.refused, counters.refused),
     figure(families.busy, counters.busy),
     figure(families.stalls, counters.stalls),
+    figure(families.deaf, deafMs / 1000),
     figure(families.projected, counters.projected),
     figure(families.edited, counters.edited),
     figures(families.assignments, [
@@ -159,8 +174,10 @@ export function controllerReady(
   const { isConnected, heardAgoMs, isIdle, queues } = view;
   const heard = heardAgoMs !== null && heardAgoMs <= readyBeatMs;
   const ago = heardAgoMs === null ? "no leader heard yet" : `leader heard ${(heardAgoMs / 1000).toFixed(1)} s ago`;
+  const deafMs = queues?.deafMs ?? 0;
+  const slow = deafMs > readyBeatMs ? `; the server has not answered in time for ${(deafMs / 1000).toFixed(1)} s` : "";
   return [
-    { name: "bus", ok: isConnected, message: isConnected ? "connected" : "not connected" },
+    { name: "bus", ok: isConnected && slow === "", message: `${isConnected ? "connected" : "not connected"}${slow}` },
     { name: "leader", ok: heard, message: queues === null ? ago : `leads; ${ago}` },
     { name: "log", ok: !isIdle, message: isIdle ? "waits for its update: the log is newer" : "followed" },
   ];

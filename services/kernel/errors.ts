@@ -146,6 +146,11 @@ export const errorKinds = {
   ),
   NO_EARLIER_TEMPLATE: kind(3, false, "See the templates still known with `swain rollout history workload/NAME`."),
   // scheduling and pods
+  SERVER_SLOW: kind(
+    1,
+    true,
+    "Look at the server's load and at the leader's way to it: until answers come in time, nobody is given up for silence.",
+  ),
   NO_NODES: kind(1, true, "Start an agent: `swain agent` or `swain up --nodes N`."),
   UNSCHEDULABLE: kind(1, true, "Read the message: each filter says how many nodes it refused and why."),
   TOO_LARGE_FOR_ANY_NODE: kind(1, true, "Lower the request, or add a larger node."),

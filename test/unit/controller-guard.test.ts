@@ -8,10 +8,12 @@ import { Guard } from "../../services/controller/term/guard.ts";
 import type { GuardEvents } from "../../services/controller/term/guard.ts";
 import { SwainError } from "../../services/kernel/errors.ts";
 import { silent } from "../../services/kernel/log.ts";
+import type { Logger } from "../../services/kernel/log.ts";
 import { ManualClock, settle } from "../support/agent.ts";
 
 describe("the guard", () => {
   let excused: number[];
+  let said: string[];
   let guard: Guard;
   let replicated: boolean;
   let clock: ManualClock;
@@ -27,7 +29,7 @@ describe("the guard", () => {
   };
 
   beforeEach(() => {
-    [excused, replicated] = [[], false];
+    [excused, said, replicated] = [[], [], false];
     flush = () => Promise.resolve();
     clock = new ManualClock();
     const bus = {
@@ -39,7 +41,12 @@ describe("the guard", () => {
       log: () => ({ tail: () => askTail() }),
       flush: () => flush(),
     };
-    const parts = { clock, bus, log: silent, counters: noCounts(), subjects: subjectsOf("test") };
+    const log: Logger = {
+      ...silent,
+      info: (message) => said.push(message),
+      warn: (message, fields) => said.push(`${message} ${String(fields?.["code"])}`),
+    };
+    const parts = { clock, bus, log, counters: noCounts(), subjects: subjectsOf("test") };
     context = parts as unknown as Context;
     guard = new Guard(context, events);
     guard.start();
@@ -96,6 +103,17 @@ describe("the guard", () => {
     await clock.advance(250);
     expect(excused.reduce((sum, ms) => sum + ms, 0)).toBe(6000 + 5000);
     expect(guard.sinceExcuse()).toBe(0);
+  });
+
+  it("says once that the server has not answered in time for long, and that it does again", async () => {
+    flush = () => Promise.reject(new SwainError("TIMEOUT", "late"));
+    await clock.advance(10_000);
+    expect([guard.deafMs, said]).toEqual([10_000, []]);
+    await clock.advance(20_000);
+    expect(said).toEqual(["nobody is given up for silence SERVER_SLOW"]);
+    flush = () => Promise.resolve();
+    await clock.advance(500);
+    expect([guard.deafMs, said.slice(1)]).toEqual([0, ["the server answers in time again"]]);
   });
 
   it("takes no answers for missing that are slow, and come", async () => {

@@ -38,15 +38,17 @@ it("timings count into growing buckets, in seconds", () => {
 
 describe("a controller is ready", () => {
   const met = { isConnected: true, heardAgoMs: 400, isIdle: false, queues: null };
-  const isReady = (view: Partial<typeof met> & { heardAgoMs?: number | null }): boolean =>
+  const idle = { changes: 0, reports: 0, assignments: 0, projections: 0, api: 0, projectionLagMs: 0, deafMs: 5000 };
+  const isReady = (view: Partial<Parameters<typeof controllerReady>[0]>): boolean =>
     controllerReady({ ...met, ...view }).every(({ ok }) => ok);
 
-  it("when it hears a leader", () => expect(isReady({})).toBe(true));
+  it("when it hears a leader, or leads", () => expect([isReady({}), isReady({ queues: idle })]).toEqual([true, true]));
   it.each([
     ["away from the bus", { isConnected: false }],
-    ["before any leader was heard", { heardAgoMs: null as unknown as number }],
+    ["before any leader was heard", { heardAgoMs: null }],
     ["after a silence of more than 5 s", { heardAgoMs: 5001 }],
     ["waiting for its update", { isIdle: true }],
+    ["leading, but long without an answer of its server", { queues: { ...idle, deafMs: 5001 } }],
   ])("but not %s", (_, view) => expect(isReady(view)).toBe(false));
 });
 

@@ -12,6 +12,8 @@ const stallMs = 1000;
 const askMs = 5000;
 /** … if there is no answer for so long: a log is up to 15 s without its leader after the server that led it died. */
 const unansweredMs = 15_000;
+/** A server that stands still for a moment is no news; after this a node may be dead and not be given up. */
+const lastingMs = 10_000;
 
 export interface GuardEvents {
   /** Deadlines of others move by this many milliseconds. */
@@ -34,6 +36,8 @@ export class Guard {
   private excusedAt = -Infinity;
   /** Monotonic time at which the server last answered: what it had for this process before that was handled. */
   private reachedAt: number;
+  /** A line was written for the answers that do not come. */
+  private said = false;
   /** Monotonic time at which the log was last heard to have a leader. */
   private answeredAt: number;
 
@@ -82,12 +86,19 @@ export class Guard {
       if (this.disconnectedAt === undefined) this.excuseSince(now - gap + tickMs);
       this.suspect();
     }
+    this.noticeDeafness();
     return !this.suspected && !this.ended;
   }
 
   /** True while nothing may be heard of anybody, whose silence says nothing then. */
   get isDeaf(): boolean {
-    return this.disconnectedAt !== undefined || this.context.clock.mono() - this.reachedAt > stallMs;
+    return this.disconnectedAt !== undefined || this.deafMs > 0;
+  }
+
+  /** Milliseconds since the server last answered in time; 0 while that is a moment ago. */
+  get deafMs(): number {
+    const ms = this.context.clock.mono() - this.reachedAt;
+    return ms > stallMs ? ms : 0;
   }
 
   /** Milliseconds since a stall, of this process or of the server, or a reconnect last moved deadlines. */
@@ -142,8 +153,17 @@ export class Guard {
     }
   }
 
+  private noticeDeafness(): void {
+    if (this.said || this.disconnectedAt !== undefined || this.deafMs <= lastingMs) return;
+    this.said = true;
+    const message = `no answer came within ${limits.leaderSilentMs / 1000} s for ${Math.round(this.deafMs / 1000)} s`;
+    this.context.log.warn("nobody is given up for silence", { code: "SERVER_SLOW", message });
+  }
+
   private onReached(): void {
     const now = this.context.clock.mono();
+    if (this.said) this.context.log.info("the server answers in time again", { ms: Math.round(now - this.reachedAt) });
+    this.said = false;
     const isLate = now - this.reachedAt > stallMs;
     if (isLate) this.excuseSince(this.reachedAt + tickMs);
     this.reachedAt = now;

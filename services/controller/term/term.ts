@@ -166,6 +166,7 @@ export class Term {
       explain: (key) => this.autoscaling.explain(key),
       status: () => ({
         projectionLag: this.projector.lag(),
+        deafMs: Math.round(this.guard.deafMs),
         assignmentsWaiting: this.assigner.waiting,
         proxies: this.proxies.view().length,
         strangers: this.heartbeats.strangers(),
@@ -212,6 +213,7 @@ export class Term {
       projections: lag.keys,
       api: this.api.waiting,
       projectionLagMs: lag.ms,
+      deafMs: this.guard.deafMs,
     };
   }
 
