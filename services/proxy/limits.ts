@@ -35,6 +35,8 @@ export const proxyLimits = {
   localAddressesMs: 1000,
   /** The table is written to disk at most this often. */
   saveMs: 1000,
+  /** Between two tries to write what could not be written. */
+  saveAgainMs: 2000,
   /** A port that is taken is tried again after this … */
   listenFirstMs: 500,
   /** … growing up to this: a try is one bind, cheap even for a thousand ports, and with 20 % of jitter a freed port serves within 2 s. */

@@ -197,7 +197,7 @@ export class Proxy {
     this.cancelFlush?.();
     this.report?.stop();
     this.beat?.goodbye();
-    await this.store.flush();
+    await this.store.close();
     await this.bus?.flush(proxyLimits.goodbyeMs).catch(() => {});
   }
 

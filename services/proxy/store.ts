@@ -1,5 +1,5 @@
 // Keeps the last known endpoints on disk, so that a proxy that is started while the bus is away serves them.
-import type { Clock } from "../kernel/clock.ts";
+import type { Cancel, Clock } from "../kernel/clock.ts";
 import type { Disk } from "../kernel/disk.ts";
 import { asSwainError } from "../kernel/errors.ts";
 import type { Logger } from "../kernel/log.ts";
@@ -22,10 +22,11 @@ export class TableStore {
   private readonly path: string;
   private readonly cluster: string;
   private readonly current: () => SavedTable;
-  private scheduled = false;
+  private scheduled: Cancel | null = null;
   private writing: Promise<void> = Promise.resolve();
   private dirty = false;
   private failedBefore = false;
+  private isClosed = false;
 
   /** `current` gives what to write at the moment of writing. */
   constructor(ports: StorePorts, path: string, cluster: string, current: () => SavedTable) {
@@ -54,16 +55,26 @@ export class TableStore {
   /** Has the table written soon; many changes make one write. */
   changed(): void {
     this.dirty = true;
-    if (this.scheduled) return;
-    this.scheduled = true;
-    this.ports.clock.after(proxyLimits.saveMs, () => {
-      this.scheduled = false;
+    this.writeIn(proxyLimits.saveMs);
+  }
+
+  /** Writes for the last time. */
+  async close(): Promise<void> {
+    this.isClosed = true;
+    this.scheduled?.();
+    await this.flush();
+  }
+
+  private writeIn(ms: number): void {
+    if (this.isClosed) return;
+    this.scheduled ??= this.ports.clock.after(ms, () => {
+      this.scheduled = null;
       void this.flush();
     });
   }
 
-  /** Writes what has changed; an error is said, and the next change tries again. */
-  flush(): Promise<void> {
+  /** Writes what has changed; an error is said, and it is tried again. */
+  private flush(): Promise<void> {
     this.writing = this.writing.then(() => this.write());
     return this.writing;
   }
@@ -80,6 +91,9 @@ export class TableStore {
         this.ports.log.warn("the endpoints cannot be saved", { path: this.path, error: asSwainError(error).message });
       }
       this.failedBefore = true;
+      // No other change may come for days.
+      this.dirty = true;
+      this.writeIn(proxyLimits.saveAgainMs);
     }
   }
 }

@@ -1,13 +1,12 @@
 import { expect, it, vi } from "vitest";
-import type { Clock } from "../../services/kernel/clock.ts";
 import type { Disk } from "../../services/kernel/disk.ts";
 import { SwainError } from "../../services/kernel/errors.ts";
 import { silent } from "../../services/kernel/log.ts";
 import { TableStore } from "../../services/proxy/store.ts";
+import { ManualClock } from "../support/agent.ts";
 
 function setUp(content: string | null = null) {
-  const timers: (() => void)[] = [];
-  const clock = { after: (_ms: number, fn: () => void) => (timers.push(fn), () => {}) } as unknown as Clock;
+  const clock = new ManualClock();
   const written: string[] = [];
   const warn = vi.fn();
   let failing = false;
@@ -22,30 +21,42 @@ function setUp(content: string | null = null) {
     logId: "a",
     parts: [],
   }));
-  return { store, timers, written, warn, fail: (on: boolean) => (failing = on) };
+  return { store, clock, written, warn, fail: (on: boolean) => (failing = on) };
 }
 
 it("many changes make one write", async () => {
-  const { store, timers, written } = setUp();
+  const { store, clock, written } = setUp();
   for (let n = 0; n < 100; n += 1) store.changed();
-  expect(timers).toHaveLength(1);
-  timers[0]?.();
-  await store.flush();
+  await clock.advance(10_000);
   expect(written).toEqual(['{"cluster":"c1","logId":"a","parts":[]}']);
 });
 
-it("a failed write is said once and tried again with the next change", async () => {
-  const { store, written, warn, fail } = setUp();
+it("a failed write is said once and tried again, also when nothing changes any more", async () => {
+  const { store, clock, written, warn, fail } = setUp();
   fail(true);
-  for (let n = 0; n < 3; n += 1) {
-    store.changed();
-    await store.flush();
-  }
+  store.changed();
+  await clock.advance(60_000);
   expect(warn).toHaveBeenCalledTimes(1);
   fail(false);
-  store.changed();
-  await store.flush();
+  await clock.advance(2000);
   expect(written).toHaveLength(1);
+  await clock.advance(60_000);
+  expect(written).toHaveLength(1);
+});
+
+it("what could not be written is tried once more at the end, and then no more", async () => {
+  const { store, clock, written, fail } = setUp();
+  fail(true);
+  store.changed();
+  await clock.advance(1500);
+  await store.close();
+  fail(false);
+  await clock.advance(60_000);
+  expect(written).toEqual([]);
+  const other = setUp();
+  other.store.changed();
+  await other.store.close();
+  expect(other.written).toHaveLength(1);
 });
 
 it("what was saved is loaded; nothing, garbage, and another cluster's are not", async () => {
