@@ -20,19 +20,24 @@ const chunkLines = Math.floor(limits.logChunkBytes / 4 / 14);
 export class LogSessions {
   private readonly clock: Clock;
   private readonly sessions = new Map<string, Session>();
+  /** Of every session that may be asked for again when it ended, monotonic. */
+  private readonly asked = new Map<string, number>();
 
   constructor(clock: Clock) {
     this.clock = clock;
   }
 
-  /** Begins a session. Throws NOT_FOUND, BUSY, INVALID_REQUEST. `subjectOf` names where the chunks of a pod go. */
+  /**
+   * Begins a session, once: who had no answer asks again. Throws NOT_FOUND, BUSY, INVALID_REQUEST. `subjectOf` names where the
+   * chunks of a pod go.
+   */
   open(request: LogsRequest, pods: Pods, bulk: Bus, subjectOf: (pod: string) => string): void {
     if (request.previous === true && request.follow === true) {
       throw new SwainError("INVALID_REQUEST", "an earlier run is over: previous does not go with follow");
     }
-    if (this.sessions.has(request.session)) {
-      throw new SwainError("INVALID_REQUEST", `there is a log session ${request.session} already`);
-    }
+    const now = this.clock.mono();
+    for (const [id, endedAt] of this.asked) if (now - endedAt > limits.clientRetryMs) this.asked.delete(id);
+    if (this.asked.has(request.session)) return;
     if (this.sessions.size >= bounds.logSessions) {
       throw new SwainError("BUSY", `${bounds.logSessions} log sessions are open on this node`, {
         details: { retryAfterMs: 1000 },
@@ -52,6 +57,7 @@ export class LogSessions {
       bulk.publish(subject, { session: request.session, container: container.name, ...chunk });
     });
     this.sessions.set(request.session, session);
+    this.asked.set(request.session, Infinity);
     void session
       .run((signal, onOutput) => {
         const { tail, follow = false, previous = false } = request;
@@ -64,7 +70,10 @@ export class LogSessions {
         };
         return pods.driver.logs(container.id, { ...options, signal }, onOutput);
       })
-      .then(() => this.sessions.delete(request.session));
+      .then(() => {
+        this.sessions.delete(request.session);
+        this.asked.set(request.session, this.clock.mono());
+      });
   }
 
   /** The client took chunks. One that is not known has ended. */
