@@ -9,7 +9,7 @@ import { Dirty } from "../../services/controller/project/dirty.ts";
 import { judge } from "../../services/controller/project/found.ts";
 import { SnapshotKeeper } from "../../services/controller/snapshot/keeper.ts";
 import { snapshotPolicy } from "../../services/controller/snapshot/policy.ts";
-import type { Snapshotter } from "../../services/controller/snapshot/port.ts";
+import type { Snapshotter, SnapshotReport } from "../../services/controller/snapshot/port.ts";
 import { firstEvent, fitsOneEvent } from "../../services/controller/term/batch.ts";
 import { TermClock } from "../../services/controller/term/clock.ts";
 import { LateEvents } from "../../services/controller/term/late.ts";
@@ -129,14 +129,28 @@ describe("the keeper of snapshots", () => {
   const begin = () => {
     const clock = new ManualClock();
     let end: (error: Error) => void = () => {};
-    const snapshotter: Snapshotter = { ...noSnapshotter, check: () => new Promise((_, reject) => (end = reject)) };
+    let done = (): void => {};
+    let comeBack = (): void => {};
+    let looks = 0;
+    const check = (): Promise<SnapshotReport> => {
+      looks += 1;
+      return new Promise((resolve, reject) => {
+        [done, end] = [() => resolve({ verified: [], problems: [] }), reject];
+      });
+    };
+    const snapshotter: Snapshotter = { ...noSnapshotter, check };
     const log = { room: () => Promise.resolve({ used: 0, most: 0 }) };
-    const bus = { log: () => log, onState: () => () => {} } as unknown as Bus;
+    const onState = (fn: () => void): (() => void) => {
+      comeBack = fn;
+      return () => {};
+    };
+    const bus = { log: () => log, onState } as unknown as Bus;
     const parts = { clock, bus, snapshotter, policy: snapshotPolicy, counters: noCounts(), log: silent };
     const context = { ...parts, subjects: subjectsOf("test") } as unknown as Context;
     const keeper = new SnapshotKeeper(context, new TestCluster().state, () => true);
     keeper.start();
-    return { clock, keeper, fail: () => end(new SwainError("SNAPSHOT_FAILED", "the thread ended before its work")) };
+    const fail = (): void => end(new SwainError("SNAPSHOT_FAILED", "the thread ended before its work"));
+    return { clock, keeper, looks: () => looks, comeBack: () => comeBack(), done: () => done(), fail };
   };
 
   it("looks again a while after work that failed", async () => {
@@ -146,6 +160,18 @@ describe("the keeper of snapshots", () => {
     fail();
     await settle();
     expect(clock.pending).toBe(before + 1);
+  });
+
+  it("looks again at once when the server came back while it looked", async () => {
+    const { looks, comeBack, done } = begin();
+    await settle();
+    comeBack();
+    done();
+    await settle();
+    expect(looks()).toBe(2);
+    done();
+    await settle();
+    expect(looks()).toBe(2);
   });
 
   it("leaves no timer when it is stopped at work: the process would not end before it", async () => {

@@ -144,10 +144,16 @@ export class SnapshotKeeper {
 
   private async check(): Promise<void> {
     const { snapshotter, bus, subjects, policy } = this.context;
-    const { most } = await bus.log(subjects.stream).room();
-    if (most > 0) this.bytesMost = Math.min(policy.bytes, most / shareOfRoom);
-    this.take(await snapshotter.check());
+    // Asked for again from here on, it is done again: what is read now may be lost by then.
     this.checked = true;
+    try {
+      const { most } = await bus.log(subjects.stream).room();
+      if (most > 0) this.bytesMost = Math.min(policy.bytes, most / shareOfRoom);
+      this.take(await snapshotter.check());
+    } catch (error) {
+      this.checked = false;
+      throw error;
+    }
   }
 
   private async make(): Promise<void> {
