@@ -65,8 +65,8 @@ function toldOf(addresses: PodAddress[], { spec }: ReadService): PodAddress[] {
 
 const endpointsKey = (service: ServiceRecord, part: string): string => `${service.namespace}.${service.name}.${part}`;
 
-/** Marks the head as changed by this event. */
-export function touchHead(service: ServiceRecord, sequence: number, touched: Touched): void {
+/** Marks the head as changed by this event, which makes all shards anew. */
+function touchHead(service: ServiceRecord, sequence: number, touched: Touched): void {
   service.headSeq = sequence;
   touched.endpoints.add(endpointsKey(service, "head"));
 }
@@ -157,8 +157,10 @@ export function rebuildShards(state: State, service: ServiceRecord, sequence: nu
   service.shards.clear();
   for (let index = 0; index < service.shardCount; index++) {
     service.shards.set(index, { pods: new Set(), external: new Set(), seq: sequence });
-    touchShard(service, index, sequence, touched);
   }
+  // Written in this order, or in part when the leader dies: by the head proxies know which shards are those of before.
+  touchHead(service, sequence, touched);
+  for (const index of service.shards.keys()) touchShard(service, index, sequence, touched);
   for (const id of service.external) {
     const record = state.external.get(id);
     if (record === undefined) continue;
@@ -169,7 +171,6 @@ export function rebuildShards(state: State, service: ServiceRecord, sequence: nu
     if (pod === undefined || !isEndpoint(pod)) continue;
     service.shards.get(shardOf(key, service.shardCount))?.pods.add(key);
   }
-  touchHead(service, sequence, touched);
 }
 
 /** Every endpoints key of a service that goes away. */

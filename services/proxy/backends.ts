@@ -41,18 +41,22 @@ export function backendsOf(parts: Parts, port: ServicePort | undefined, hostFact
 }
 
 /**
- * Endpoints of all shards the head counts. While the number of shards grows, a pod may be in its old shard and not yet, or
- * no more, in its new one. Its new one decides as soon as it is the newer of the two, because that is the part whose
- * sequence the leader waits for.
+ * Endpoints of all shards the head counts. The event that changed the head made all shards anew: while their number grows, a
+ * pod may be in its old shard and not yet, or no more, in its new one. Its new one decides as soon as it is of that event or
+ * a later one, because that is the part whose sequence the leader waits for; until then what its old one told last counts.
  */
 function* endpointsOf(parts: Parts): Generator<Endpoint> {
-  const count = parts.get("head")?.head?.shards ?? 0;
+  const { head, sequence: madeAnew = 0 } = parts.get("head") ?? {};
+  const count = head?.shards ?? 0;
+  const isNew = (index: number): boolean => (parts.get(String(index))?.sequence ?? 0) >= madeAnew;
   for (let index = 0; index < count; index += 1) {
-    const part = parts.get(String(index));
-    for (const endpoint of part?.shard?.endpoints ?? []) {
+    const { shard, before } = parts.get(String(index)) ?? {};
+    for (const endpoint of shard?.endpoints ?? []) {
       const home = shardOf(endpoint.pod, count);
-      if (home === index || (parts.get(String(home))?.sequence ?? 0) < (part?.sequence ?? 0)) yield endpoint;
+      if (home === index || !isNew(home)) yield endpoint;
     }
+    if (before === undefined || !isNew(index)) continue;
+    for (const endpoint of before.endpoints) if (!isNew(shardOf(endpoint.pod, count))) yield endpoint;
   }
 }
 

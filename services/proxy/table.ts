@@ -13,8 +13,9 @@ interface Version {
 }
 
 type PartValue =
-  | { readonly head: EndpointsHead; readonly shard?: never }
-  | { readonly shard: EndpointsShard; readonly head?: never };
+  | { readonly head: EndpointsHead; readonly shard?: never; readonly before?: never }
+  /** `before`: what a shard told last before all were made anew, which others may not be yet. */
+  | { readonly shard: EndpointsShard; readonly head?: never; readonly before?: EndpointsShard };
 
 /** The newest known value of one key. */
 export type Part = Version & PartValue;
@@ -245,7 +246,7 @@ export class EndpointTable {
   private set(key: string, { service, part: name }: PartKey, part: Part, source: Source): Outcome {
     let parts = this.parts.get(service);
     if (parts === undefined) this.parts.set(service, (parts = new Map()));
-    parts.set(name, part);
+    parts.set(name, withBefore(part, parts.get(name), parts.get("head")));
     this.removed.delete(key);
     this.deletions.delete(key);
     if (source === "hint") this.hinted.add(key);
@@ -348,6 +349,13 @@ export interface SavedTable {
 }
 
 const none: Parts = new Map();
+
+/** A shard that is the first of its name since all were made anew, with what it told before. */
+function withBefore(part: Part, known: Part | undefined, head: Part | undefined): Part {
+  if (part.shard === undefined || known?.shard === undefined || known.logId !== part.logId) return part;
+  const isFirst = known.sequence < (head?.sequence ?? 0) && part.sequence >= (head?.sequence ?? 0);
+  return isFirst ? { ...part, before: known.shard } : part;
+}
 
 const keyOf = (service: string, part: string): string => `${service.replace("/", ".")}.${part}`;
 

@@ -67,6 +67,8 @@ export class TestCluster {
   readonly state: State = emptyState();
   /** Every record written, foreign ones included, as the log would hold them. */
   readonly log: { sequence: number; event: unknown }[] = [];
+  /** Keys of the endpoints bucket, in the order in which they changed. */
+  readonly touched = { endpoints: new Set<string>() };
   now = 1_000_000;
   termAgeMs = 60_000;
   /** The last event before this term, and how long before it that was folded by who leads now. */
@@ -126,7 +128,9 @@ export class TestCluster {
   record(event: unknown): string {
     const entry = { sequence: this.state.sequence + 1, event: structuredClone(event) };
     this.log.push(entry);
-    return foldRecord(this.state, entry).outcome;
+    const folded = foldRecord(this.state, entry);
+    for (const key of folded.touched.endpoints) this.touched.endpoints.add(key);
+    return folded.outcome;
   }
 
   write(cause: string, items: EventItem[]): void {

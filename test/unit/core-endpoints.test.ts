@@ -111,6 +111,31 @@ describe("the endpoints of a service", () => {
     expect(new Set(told.map((endpoint) => endpoint.addresses.length))).toEqual(new Set([1]));
   });
 
+  it.each([
+    [190, 390],
+    [390, 1000],
+    [1000, 1001],
+  ])("lose none on the way from %i to %i pods, wherever the leader dies that writes their shards", (from, to) => {
+    const cluster = serving(from, 1, "10.0.0.1", 8000);
+    const table = new EndpointTable();
+    const keys = projectionKeys(cluster.state, "endpoints");
+    const write = (key: string, revision: number): unknown =>
+      table.put(key, JSON.parse(projection(cluster.state, "endpoints", key) ?? ""), revision, "watch");
+    for (const [index, key] of keys.entries()) write(key, index + 1);
+    table.loaded(new Set(keys), 0);
+    const pods = (): number => {
+      const parts = table.partsOf("default/web");
+      return new Set(backendsOf(parts, parts.get("head")?.head?.ports[0], "elsewhere").map(({ pod }) => pod)).size;
+    };
+    expect(pods()).toBe(from);
+    cluster.touched.endpoints.clear();
+    cluster.apply(workloadManifest("web", { replicas: to }));
+    const written = [...cluster.touched.endpoints];
+    expect(written.length).toBeGreaterThan(keys.length);
+    const seen = written.map((key, index) => (write(key, keys.length + index + 1), pods()));
+    expect(new Set(seen)).toEqual(new Set([from]));
+  });
+
   it("are in as many shards as before where the ports are few", () => {
     const shards = (replicas: number, ...targets: number[]): unknown =>
       partsOf(serving(replicas, 1, "10.0.0.1", ...targets)).get("head")?.head?.shards;
