@@ -54,8 +54,11 @@ export const limits = {
   /** An append whose outcome is still unknown after this makes the leader step down. */
   settleMs: 10_000,
   appendTimeoutMs: 2000,
-  /** Proxies heard in this time are waited for … */
-  proxyHeardMs: 5000,
+  /**
+   * Proxies heard in this time are waited for: of several servers one that loses its power is left after 6 s at most, and a heartbeat
+   * may have been due when it did …
+   */
+  proxyHeardMs: 8000,
   /** … but no longer than this. */
   proxyAckMs: 10_000,
   commandTimeoutMs: 5000,

@@ -164,6 +164,21 @@ describe("a pod that leaves its endpoints", () => {
       expect(is()).toMatchObject({ desired: "stop", message: expect.stringContaining("5 open connections are cut") });
     });
 
+    it("waits for a proxy whose server lost its power until it had the time to go to another", () => {
+      const silent = (heardAgoMs: number) => first().map((one) => ({ ...one, heardAgoMs }));
+      cluster.proxies = silent(7900);
+      cluster.settle();
+      expect(is()).toMatchObject({ desired: "drain" });
+      // The leader of before was on the same machine.
+      cluster.elect("c2");
+      Object.assign(cluster, { silentMs: 2500, termAgeMs: 5400, logReplicated: true, proxies: [] });
+      cluster.settle();
+      expect(is()).toMatchObject({ desired: "drain" });
+      cluster.termAgeMs = 5500;
+      cluster.settle();
+      expect(is()).toMatchObject({ desired: "stop" });
+    });
+
     it("lets a proxy that has just begun read before it counts", () => {
       const second = (reachableMs: number) => ({ ...proxy(0)[0]!, id: "p2", reachableMs });
       cluster.proxies = [...proxy(cluster.state.sequence), second(0)];

@@ -7,8 +7,10 @@ import type { Key, ReadPod, ReadState } from "../model.ts";
 import { parseDurationMs } from "../quantity.ts";
 import { elapsedMs, type ProxyView, type View } from "../view.ts";
 
-/** A new leader has heard every living proxy after two of their heartbeats and a little. */
+/** A new leader has heard every living proxy after two of their heartbeats and a little … */
 const proxiesKnownMs = 2 * limits.heartbeatMs + 500;
+/** … or once those are elsewhere whose server ended with the leader of before, which was silent for so long then. */
+const proxiesBackMs = limits.proxyHeardMs - limits.leaderSilentMs;
 
 export interface DrainStep {
   readonly items: readonly EventItem[];
@@ -33,7 +35,8 @@ type Verdict = { reason: Code; message: string };
 /** Why the pod may be stopped now, or how many milliseconds it may still have to wait. */
 function judge(state: ReadState, pod: ReadPod, view: View): Verdict | number {
   // Proxies that were not heard yet may carry connections.
-  if (view.termAgeMs < proxiesKnownMs) return proxiesKnownMs - view.termAgeMs;
+  const knownMs = view.logReplicated ? proxiesBackMs : proxiesKnownMs;
+  if (view.termAgeMs < knownMs) return knownMs - view.termAgeMs;
   // Proxies sent connections to it until the event was in the log.
   const elapsed = Math.min(elapsedMs(pod.since, view), view.lateAgoMs.get(pod.leftAt) ?? Infinity);
   const workload = state.workloads.get(pod.workload);
