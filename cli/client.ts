@@ -34,6 +34,11 @@ interface ListOptions {
   readonly minSeq?: number;
 }
 
+interface GetOptions extends ListOptions {
+  /** For how long a leader is looked for; as long as a failover may take, unless the caller has less time. */
+  readonly retryMs?: number;
+}
+
 export interface ClientParts {
   readonly bus: Bus;
   readonly cluster: string;
@@ -87,18 +92,18 @@ export class Client {
   }
 
   /** One object. Throws NOT_FOUND with the nearest name. */
-  async get(namespace: string, resource: string, name: string, minSeq?: number): Promise<ApiObject> {
+  async get(namespace: string, resource: string, name: string, how: GetOptions = {}): Promise<ApiObject> {
     try {
-      return await this.one(namespace, resource, name, minSeq);
+      return await this.one(namespace, resource, name, how);
     } catch (error) {
       throw await this.withNearest(error, namespace, resource, name);
     }
   }
 
   /** One object, or null when it is not there. */
-  async find(namespace: string, resource: string, name: string, minSeq?: number): Promise<ApiObject | null> {
+  async find(namespace: string, resource: string, name: string, how: GetOptions = {}): Promise<ApiObject | null> {
     try {
-      return await this.one(namespace, resource, name, minSeq);
+      return await this.one(namespace, resource, name, how);
     } catch (error) {
       if (error instanceof SwainError && error.code === "NOT_FOUND") return null;
       throw error;
@@ -154,7 +159,7 @@ export class Client {
   }
 
   /**
-   * A request to the leader. Retries what a failover explains, for `limits.clientRetryMs`, each try for `tryMs`.
+   * A request to the leader. Retries what a failover explains, for `retryMs`, each try for `tryMs`.
    * Throws the error the leader answered, or NO_LEADER, TIMEOUT, NATS_DENIED, NATS_UNREACHABLE.
    */
   async ask(
@@ -163,10 +168,11 @@ export class Client {
     verb: string,
     body: object,
     tryMs: number = limits.requestTimeoutMs,
+    retryMs: number = limits.clientRetryMs,
   ): Promise<Record<string, unknown>> {
     const { clock, random, signal, onWaiting } = this.parts;
     const subject = this.subjects.api(namespace, resource, verb);
-    const until = clock.mono() + limits.clientRetryMs;
+    const until = clock.mono() + retryMs;
     /** What became of a change that was sent then is not known, whatever later tries say: it may be carried out yet. */
     let unanswered: SwainError | undefined;
     for (let attempt = 0; ; attempt++) {
@@ -186,8 +192,14 @@ export class Client {
     }
   }
 
-  private async one(namespace: string, resource: string, name: string, minSeq?: number): Promise<ApiObject> {
-    const reply = await this.ask(namespace, resource, "get", minSeq === undefined ? { name } : { name, minSeq });
+  private async one(
+    namespace: string,
+    resource: string,
+    name: string,
+    { minSeq, retryMs }: GetOptions,
+  ): Promise<ApiObject> {
+    const body = minSeq === undefined ? { name } : { name, minSeq };
+    const reply = await this.ask(namespace, resource, "get", body, limits.requestTimeoutMs, retryMs);
     const item = itemsOf(reply)[0];
     if (item === undefined) throw new SwainError("NOT_FOUND", `there is no ${resource} ${name}`);
     return item;

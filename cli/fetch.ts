@@ -15,7 +15,7 @@ export async function fetchObjects(
   minSeq?: number,
 ): Promise<ApiObject[]> {
   const options = minSeq === undefined ? {} : { minSeq };
-  if (name !== undefined) return [await client.get(scope, resource, name, minSeq)];
+  if (name !== undefined) return [await client.get(scope, resource, name, options)];
   const objects = await client.list(scope, resource, options);
   return objects.toSorted((a, b) => byName(a as never, b as never));
 }

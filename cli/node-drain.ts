@@ -7,6 +7,7 @@ import { Hints } from "./hints.ts";
 import { because } from "./output/rows.ts";
 import { harmless } from "./output/table.ts";
 import { ageText } from "./output/units.ts";
+import { timeToLook } from "./wait.ts";
 
 /** Resolves when the node is empty. Throws WAIT_TIMEOUT or DRAIN_BLOCKED with the reasons, NOT_FOUND when it was removed. */
 export async function waitForDrain(
@@ -21,7 +22,8 @@ export async function waitForDrain(
   try {
     for (;;) {
       const newest = Math.max(minSeq, hints.take() ?? 0);
-      const { status } = (await client.get("_", "node", node, newest)) as unknown as NodeObject;
+      const how = { minSeq: newest, retryMs: timeToLook(until - client.clock.mono()) };
+      const { status } = (await client.get("_", "node", node, how)) as unknown as NodeObject;
       const left = status.mode === "draining" ? await podsOn(client, node) : [];
       const progress = progressOf(status, left.length);
       if (progress !== told) terminal.err(`node ${node}: ${harmless(progress)}\n`);

@@ -1,6 +1,7 @@
 // Success is reported when it was observed. The feed hints at changes; the truth is read from the leader, never older than
 // the accepted change. Called by the command wait and by --wait of apply, scale and delete.
 import type { PodObject, ProxyObject } from "../schemas/generated/types.ts";
+import { limits } from "../services/bus/limits.ts";
 import { SwainError } from "../services/kernel/errors.ts";
 import type { Client } from "./client.ts";
 import type { Terminal } from "./command.ts";
@@ -50,7 +51,9 @@ export async function waitForGoals(
       for (const goal of open) {
         const scope = scopeOf(goal.kind, goal.namespace);
         const strict = first && goal.until !== "gone";
-        const object = await client[strict ? "get" : "find"](scope, goal.kind, goal.name, newest);
+        const retryMs = timeToLook(until - client.clock.mono());
+        const how = { minSeq: newest, retryMs };
+        const object = await client[strict ? "get" : "find"](scope, goal.kind, goal.name, how);
         let look = lookAt(goal, object);
         if (look.done && object !== null && asksProxies(goal)) {
           proxies ??= await heardProxies(client);
@@ -72,6 +75,12 @@ export async function waitForGoals(
     hints.stop();
   }
 }
+
+/** Without a leader a look takes the time that is left; one that is slow to answer has this at least. */
+const leastLookMs = 1000;
+
+/** How long a leader is looked for when so much time is left, milliseconds. */
+export const timeToLook = (restMs: number): number => Math.min(limits.clientRetryMs, Math.max(leastLookMs, restMs));
 
 /** Proxies are asked again after this: they tell a change about as soon. */
 const proxiesMs = 500;

@@ -74,6 +74,17 @@ test("an interrupted wait for a leader ends at once with 130", async () => {
   expect(await program.ended).toBe(130);
 });
 
+test("a wait without a leader takes the time it was given, and no more", async () => {
+  const leader = await startLeader();
+  await leader.resign();
+  const at = ["--server", leader.server.url, "--cluster", "test"];
+  const began = performance.now();
+  const program = start("wait", "workload/web", "--timeout", "2s", ...at);
+  expect(await program.ended).toBe(4);
+  expect(program.stderr()).toContain("error: NO_LEADER: ");
+  expect(performance.now() - began).toBeLessThan(8000);
+});
+
 test("errors go to standard error with their exit code, and nothing to standard output", async () => {
   const program = start("get", "podz");
   expect(await program.ended).toBe(2);
