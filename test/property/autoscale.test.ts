@@ -1,14 +1,18 @@
 // The autoscaler's arithmetic: bounds, monotony, rest, windows, steps, and what missing figures may never do.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { AutoscaleEvaluation, AutoscalerSpec } from "../../schemas/generated/types.ts";
+import type { AutoscaleEvaluation, AutoscalerSpec, WorkloadSpec } from "../../schemas/generated/types.ts";
 import { begin, highest, lowest, observe } from "../../services/core/autoscale/history.ts";
 import { autoscalerManifest, TestCluster, workloadManifest } from "../support/core.ts";
 
 const nodes = Object.fromEntries(
   ["n1", "n2", "n3", "n4"].map((id) => [id, { capacity: { cpuMillis: 100_000, memoryBytes: 2 ** 40, pods: 250 } }]),
 );
-const requests = { cpu: "100m", memory: "100M" };
+type Requests = { readonly cpu?: string; readonly memory?: string };
+const requests: Requests = { cpu: "100m", memory: "100M" };
+const containersOf = (given: Requests): WorkloadSpec["containers"] => [
+  { name: "main", image: "app:1", resources: { requests: given } },
+];
 
 interface Use {
   readonly cpuMillis: number;
@@ -20,11 +24,15 @@ class Scene {
   /** Of the pod with that place among the pods; null: no figure. */
   use: (index: number, replicas: number) => Use | null = () => null;
 
-  constructor(replicas: number, spec: Partial<AutoscalerSpec> = {}) {
-    const containers = [{ name: "main", image: "app:1", resources: { requests } }];
-    this.cluster.apply(workloadManifest("web", { replicas, containers }));
+  constructor(replicas: number, spec: Partial<AutoscalerSpec> = {}, given: Requests = requests) {
+    this.cluster.apply(workloadManifest("web", { replicas, containers: containersOf(given) }));
     this.cluster.apply(autoscalerManifest("web", { minReplicas: 1, maxReplicas: 100, ...spec }));
     this.settle();
+  }
+
+  /** Another template. */
+  change(given: Requests): void {
+    this.cluster.apply(workloadManifest("web", { containers: containersOf(given) }));
   }
 
   get replicas(): number {
@@ -184,6 +192,20 @@ describe("an autoscaler", () => {
     expect(scene.look().metrics[0]).toMatchObject({ pods: 4, notReady: 4 });
     scene.cluster.pass(6000);
     expect(scene.look().metrics[0]).toMatchObject({ pods: 8, notReady: 0, recommended: 16 });
+  });
+
+  it("takes pods whose template requested nothing for pods without figures while a change that adds a request goes on", () => {
+    const scene = new Scene(4, fast, {});
+    scene.use = at(50);
+    expect(scene.look()).toMatchObject({ desired: 4, reason: "NO_REQUEST" });
+    scene.change({ cpu: "100m" });
+    for (let seconds = 0; seconds < 60; seconds++) {
+      scene.cluster.obey();
+      scene.cluster.pass(1000);
+      const { desired, message } = scene.look();
+      expect(desired, message).toBe(4);
+    }
+    expect(scene.look()).toMatchObject({ reason: "ON_TARGET", metrics: [{ pods: 4, percent: 50 }] });
   });
 
   it("takes the metric that asks for most, and goes not below when one of them is blind", () => {

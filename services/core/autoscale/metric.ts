@@ -44,7 +44,7 @@ export function judgeMetric(
   const { use, request, pods, missing } = sumsOf(state, workload, useOf, time, resource);
   const notReady = Math.max(0, replicas - pods - missing);
   const seen = { resource, target, use, request, pods, missing, notReady };
-  if (workload.template.requests[field[resource]] === 0 || (pods > 0 && request === 0)) {
+  if (workload.template.requests[field[resource]] === 0) {
     return { ...seen, reason: "NO_REQUEST" satisfies Code };
   }
   if (pods === 0) return { ...seen, reason: "METRICS_MISSING" satisfies Code };
@@ -60,12 +60,14 @@ function sumsOf(state: ReadState, workload: ReadWorkload, useOf: UseOf, time: Te
   for (const key of workload.pods) {
     const pod = state.pods.get(key);
     if (pod === undefined || !isLive(pod) || pod.state !== "ready") continue;
-    const use = pod.unheard ? null : useOf(pod);
+    // What a pod of an earlier template uses cannot be compared where that requested nothing.
+    const request = workload.templates.get(pod.template)?.requests[field[resource]] ?? 0;
+    const use = pod.unheard || request === 0 ? null : useOf(pod);
     if (use === null) sums.missing += 1;
     else if (elapsedMs(pod.since, time) - use.ageMs >= readyForMs) {
       sums.pods += 1;
       sums.use += use[field[resource]];
-      sums.request += workload.templates.get(pod.template)?.requests[field[resource]] ?? 0;
+      sums.request += request;
     }
   }
   return sums;
