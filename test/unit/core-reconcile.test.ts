@@ -60,6 +60,13 @@ describe("replicas", () => {
     expect(cluster.pods()[2]?.message).toContain("hostPort 8080 taken by another pod of the same machine");
   });
 
+  it("with a hostPort go to simulated nodes whatever another node of their machine has", () => {
+    const cluster = new TestCluster({ n1: {}, n2: {}, n3: { runtime: "docker" as const } });
+    const ports = [{ name: "http", containerPort: 80, hostPort: 8080 }];
+    cluster.apply(workloadManifest("web", { replicas: 3, containers: [{ name: "main", image: "a", ports }] }));
+    expect(cluster.pods().map((pod) => pod.node)).toEqual(["n1", "n2", "n3"]);
+  });
+
   it("that ask for what a process cannot have go to a container engine, and say so where there is none", () => {
     const cluster = new TestCluster({ n1: { runtime: "process" as const } });
     const bounds = { security: { readOnlyRoot: true, user: 1000 }, tmpfs: [{ mountPath: "/tmp" }] };

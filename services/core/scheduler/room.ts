@@ -38,10 +38,12 @@ export function countPods(state: ReadState, candidates: ReadonlyMap<string, Cand
   }
 }
 
+const hasPorts = ({ facts }: ReadNode): boolean => facts.runtime !== "sim";
+
 /** Nodes that share an address share its ports; simulated ones have none to share. */
 const sharesPorts = (a: ReadNode, b: ReadNode): boolean =>
   a.id === b.id ||
-  (a.facts.runtime !== "sim" && a.facts.host === b.facts.host && a.facts.advertise === b.facts.advertise);
+  (hasPorts(a) && hasPorts(b) && a.facts.host === b.facts.host && a.facts.advertise === b.facts.advertise);
 
 /** Fixed ports that pods of the node, or of another node on the same machine, hold. */
 export function hostPortsOf(state: ReadState, candidates: readonly Candidate[], candidate: Candidate): Set<number> {
