@@ -284,7 +284,7 @@ class Checker {
 
   private succeeds(other: Key, pod: ReadPod): boolean {
     const next = this.state.pods.get(other);
-    const done = next?.state === "ready" || next?.state === "stopped";
+    const done = (next?.state === "ready" && !next.unheard) || next?.state === "stopped";
     return next !== undefined && next.slot === pod.slot && next.template !== pod.template && isLive(next) && done;
   }
 }

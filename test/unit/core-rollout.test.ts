@@ -242,6 +242,26 @@ describe("a template change", () => {
     cluster.converge();
   });
 
+  it("that is undone takes no serving pod out for one whose node is silent", () => {
+    const cluster = new TestCluster({ n1: {}, n2: {} });
+    cluster.apply(workloadManifest("web", { lostAfter: "60s", ...plain("app:1") }));
+    cluster.converge();
+    cluster.pass(10_000);
+    const [first] = cluster.pods();
+    cluster.silent.add(first?.node ?? "");
+    cluster.pass(5000);
+    cluster.apply(workloadManifest("web", { lostAfter: "60s", ...plain("app:2") }));
+    const next = cluster.pods().at(-1);
+    cluster.report(next?.key ?? "", "ready");
+    cluster.apply(workloadManifest("web", { lostAfter: "60s", ...plain("app:1") }));
+    cluster.pass(10_000);
+    expect(cluster.state.pods.get(next?.key ?? "")).toMatchObject({ state: "ready", desired: "run" });
+    cluster.silent.clear();
+    cluster.pass(1500);
+    cluster.converge();
+    expect(cluster.pods().map(({ key }) => key)).toEqual([first?.key]);
+  });
+
   it("of programs that nothing checks and that run to their end goes on at once", () => {
     const cluster = unchecked();
     cluster.apply(workloadManifest("web", { restartPolicy: "Never", ...plain("app:2") }));

@@ -46,6 +46,9 @@ const isReady = (pod: ReadPod): boolean =>
 const counts = (state: ReadState, pod: ReadPod, time: Hearing): boolean =>
   isReady(pod) && (pod.state !== "ready" || provenInMs(state, pod, time) === 0);
 
+/** Where its node is silent nobody knows whether it still serves: it comes back, or is made anew or given up. */
+const isHeard = (pod: ReadPod): boolean => pod.ended || !pod.unheard;
+
 /** Old pods whose slot has a ready new one, and old pods that never worked beside one of another template that does. */
 function replaced(
   state: ReadState,
@@ -54,7 +57,7 @@ function replaced(
   time: Hearing,
 ): EventItem[] {
   return mixed.flatMap(([, pods]) => {
-    const done = pods.some((pod) => pod.template === current && counts(state, pod, time));
+    const done = pods.some((pod) => pod.template === current && isHeard(pod) && counts(state, pod, time));
     const old = pods.filter((pod) => pod.template !== current);
     const works = (template: number): boolean => old.some((pod) => pod.template === template && isReady(pod));
     // One of a template that works is the copy a drain makes, which may still come to work.
@@ -97,7 +100,9 @@ function begin(
   mixed: readonly (readonly [number, readonly ReadPod[]])[],
 ): RolloutStep {
   const ready = (pods: readonly ReadPod[]): number => (pods.some(isReady) ? 1 : 0);
-  const [next] = mixed.toSorted(([slotA, a], [slotB, b]) => ready(a) - ready(b) || slotA - slotB);
+  // One that has its new pod waits for that pod's node.
+  const open = mixed.filter(([, pods]) => pods.every((pod) => pod.template !== workload.template.generation));
+  const [next] = open.toSorted(([slotA, a], [slotB, b]) => ready(a) - ready(b) || slotA - slotB);
   if (next === undefined) return nothing;
   const [slot, pods] = next;
   const template = workload.template as Template;
