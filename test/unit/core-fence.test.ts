@@ -174,6 +174,24 @@ describe("a fenced workload", () => {
     ]);
   });
 
+  it("that cannot move yet holds up no pod whose copy is ready elsewhere", () => {
+    const cluster = running({ replicas: 2 });
+    const isBroken = ({ name }: { readonly name: string }): boolean => name === "web-3" || name === "web-4";
+    cluster.apply(workloadManifest("web", { ...fence, replicas: 2, containers: [{ name: "main", image: "broken" }] }));
+    cluster.report("default/web-1", "stopped");
+    cluster.write("api", admitScale(cluster.state, "default", "web", 3).items);
+    cluster.settle();
+    cluster.converge(isBroken);
+    expect(names(cluster)).toEqual(["web-2", "web-3", "web-4"]);
+    // While a copy of the first pod is on its way a fenced one is to move, too, and waits for the other, which is never ready.
+    for (const pod of cluster.pods().slice(0, 2)) {
+      cluster.write("api", admitMode(cluster.state, pod.node ?? "", "draining").items);
+      cluster.settle();
+    }
+    cluster.converge(isBroken);
+    expect(names(cluster)).toEqual(["web-3", "web-4", "web-5"]);
+  });
+
   it("goes to no node whose agent does not know of fences", () => {
     const cluster = running(fence, { n1: { fencing: false } });
     expect(only(cluster).message).toBe("No node fits (0 of 1): 1 whose agent is too old to fence pods.");

@@ -29,32 +29,40 @@ export function evacuate(
   placer: Placer,
   time: Hearing,
 ): EvacuateStep {
+  const over = [...slots.live.values()].flatMap((pods) => finished(state, pods, time));
+  if (over.length > 0) return { items: over, refusal: null, wakeInMs: null };
   if ([...slots.live.values()].flat().some((pod) => isFencedMover(state, pod))) {
     return stopFirst(state, workload, slots, placer, time);
   }
-  const items: EventItem[] = [];
   let next: NewPod | null = null;
   let inProgress: number | null = null;
   let late: ReadPod | null = null;
   for (const [slot, pods] of slots.live) {
     const movers = pods.filter((pod) => isMover(state, pod));
     const copies = pods.filter((pod) => !isDraining(state, pod));
-    if (movers.length === 0) items.push(...doubled(state, copies));
-    else if (copies.some((pod) => isDone(pod) || (isServing(pod) && provenInMs(state, pod, time) === 0))) {
-      const message = "Its node is drained, and a copy is ready elsewhere.";
-      items.push(...movers.map((pod) => stopItem(state, pod, "NODE_DRAINED", message)));
-    } else if (copies.some((pod) => isCopyOf(pod, movers))) {
+    if (movers.length === 0) continue;
+    if (copies.some((pod) => isCopyOf(pod, movers))) {
       const ready = copies.filter(isServing).map((pod) => provenInMs(state, pod, time));
       inProgress = ready.length > 0 ? Math.min(...ready) : lateIn(workload, copies, time);
       if (inProgress <= 0) late ??= copies.at(-1) ?? null;
     } else next ??= { slot, template: templateOf(workload, movers) };
   }
   // One at a time: nothing else of this workload moves before the copy in progress is ready.
-  if (items.length > 0 || inProgress !== null || next === null) {
+  if (inProgress !== null || next === null) {
     const refusal = late === null ? null : notReady(late);
-    return { items, refusal, wakeInMs: inProgress !== null && inProgress > 0 ? inProgress : null };
+    return { items: [], refusal, wakeInMs: inProgress !== null && inProgress > 0 ? inProgress : null };
   }
-  return { items, refusal: placer.move(workload, next), wakeInMs: null };
+  return { items: [], refusal: placer.move(workload, next), wakeInMs: null };
+}
+
+/** What of a slot may go now: pods whose copy is ready elsewhere, and those that a drain which was ended left beside another. */
+function finished(state: ReadState, pods: readonly ReadPod[], time: Hearing): EventItem[] {
+  const movers = pods.filter((pod) => isMover(state, pod));
+  const copies = pods.filter((pod) => !isDraining(state, pod));
+  if (movers.length === 0) return doubled(state, copies);
+  if (!copies.some((pod) => isDone(pod) || (isServing(pod) && provenInMs(state, pod, time) === 0))) return [];
+  const message = "Its node is drained, and a copy is ready elsewhere.";
+  return movers.map((pod) => stopItem(state, pod, "NODE_DRAINED", message));
 }
 
 const notReady = ({ name }: ReadPod): Refusal => ({
