@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { limits } from "../../services/bus/limits.ts";
-import { admitDelete } from "../../services/core/admit/change.ts";
+import { admitDelete, admitScale } from "../../services/core/admit/change.ts";
+import { shardOf } from "../../services/core/endpoints.ts";
 import { serviceManifest, TestCluster, workloadManifest } from "../support/core.ts";
 import { image, running } from "../support/rollout.ts";
 
@@ -112,6 +113,43 @@ describe("a pod that leaves its endpoints", () => {
     cluster.proxies = proxy(cluster.state.sequence);
     cluster.settle();
     expect(cluster.state.pods.get(old)).toMatchObject({ desired: "stop", reason: "DRAINED" });
+  });
+
+  it("waits for a proxy that has not read its old shard while another number of shards puts it into one that was read", () => {
+    const cluster = new TestCluster({ n1: { capacity: { cpuMillis: 1, memoryBytes: 1, pods: 1000 } } });
+    const scale = (replicas: number): void => {
+      cluster.write("api", admitScale(cluster.state, "default", "web", replicas).items);
+      cluster.settle();
+    };
+    cluster.apply(workloadManifest("web", { replicas: 240, ...image("app:1") }), serviceManifest("web"));
+    cluster.converge();
+    cluster.proxies = proxy(0);
+    scale(210);
+    const leaving = cluster
+      .pods()
+      .find((pod) => pod.desired === "drain" && shardOf(pod.key, 2) + shardOf(pod.key, 3) === 1);
+    const { key = "", leftAt = 0 } = leaving ?? {};
+    const read = (old: number, other: number, head: number): void => {
+      const [one] = proxy(0);
+      const parts = new Map([
+        [String(shardOf(key, 2)), old],
+        [String(1 - shardOf(key, 2)), other],
+        ["head", head],
+      ]);
+      if (one !== undefined) cluster.proxies = [{ ...one, applied: new Map([["default/web", parts]]) }];
+      cluster.pass(1000);
+    };
+    const head = cluster.state.services.get("default/web")?.headSeq ?? 0;
+    read(leftAt - 1, leftAt, head);
+    scale(401);
+    const { headSeq = 0, shardCount } = cluster.state.services.get("default/web") ?? {};
+    expect([shardCount, headSeq > leftAt]).toEqual([3, true]);
+    read(leftAt - 1, leftAt, head);
+    expect(cluster.state.pods.get(key)?.desired).toBe("drain");
+    read(leftAt - 1, headSeq, head);
+    expect(cluster.state.pods.get(key)?.desired).toBe("drain");
+    read(leftAt - 1, headSeq, headSeq);
+    expect(cluster.state.pods.get(key)).toMatchObject({ desired: "stop", reason: "DRAINED" });
   });
 
   it("takes a proxy it has not heard whole to hold every pod", () => {

@@ -78,11 +78,13 @@ function writtenAgo(state: ReadState, pod: ReadPod, view: View): number[] {
 /** Whether the proxy sends nobody to the pod any more, neither for a service that names its workload nor for one that did. */
 function hasLetGo(state: ReadState, pod: ReadPod, proxy: ProxyView): boolean {
   for (const service of state.servicesOf.get(pod.workload) ?? []) {
-    const { shardCount = 1, shards } = state.services.get(service) ?? {};
-    const shard = shardOf(pod.key, shardCount);
+    const { shardCount = 1, shards, headSeq = 0 } = state.services.get(service) ?? {};
+    const shard = String(shardOf(pod.key, shardCount));
+    // Where shards were made anew since, it may have been in another one: with the new ones proxies know that it is in none.
+    const isRemade = headSeq > pod.leftAt;
     // A pod that was not ready when it was stopped had left its shard before, and nothing told of it since.
-    const leftAt = Math.min(pod.leftAt, shards?.get(shard)?.seq ?? pod.leftAt);
-    if (!hasApplied(state, proxy, service, [String(shard)], leftAt)) return false;
+    const leftAt = isRemade ? headSeq : Math.min(pod.leftAt, shards?.get(Number(shard))?.seq ?? pod.leftAt);
+    if (!hasApplied(state, proxy, service, isRemade ? ["head", shard] : [shard], leftAt)) return false;
   }
   for (const [service, leftAt] of state.workloads.get(pod.workload)?.formerServices ?? []) {
     // Since then it may have another number of shards: the change that left the workload is in all of them.
