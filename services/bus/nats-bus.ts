@@ -370,6 +370,10 @@ class NatsMessage implements WireMessage {
     return this.message.headers?.code ?? 0;
   }
 
+  isOver(bytes: number): boolean {
+    return this.message.data.length > bytes;
+  }
+
   header(name: string): string | undefined {
     const headers = this.message.headers;
     return headers?.has(name) === true ? headers.get(name) : undefined;

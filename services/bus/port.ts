@@ -7,6 +7,8 @@ export interface BusMessage {
   /** Where the sender wants the answer; undefined when it wants none. */
   readonly reply: string | undefined;
   readonly data: Uint8Array;
+  /** True when its body takes more bytes than that; asked before `json` of what anybody may have sent. */
+  isOver(bytes: number): boolean;
   /** A header's first value; undefined when it is not there. */
   header(name: string): string | undefined;
   /** The parsed JSON body, or undefined when it is not JSON. */

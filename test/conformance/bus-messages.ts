@@ -90,6 +90,19 @@ export function messageConformance(opened: () => OpenedWorld): void {
       expect(message?.subject).toBe(to);
     });
 
+    it("says how long a body is", async () => {
+      const to = subject();
+      const heard: BusMessage[] = [];
+      other.subscribe(to, (message) => heard.push(message));
+      await other.flush(waitMs);
+      // A character of two bytes, and one that JSON escapes.
+      for (const value of [new Uint8Array(12), "éé\n12345", { a: "é12" }, undefined]) bus.publish(to, value);
+      await until(() => heard.length === 4, "all were heard");
+      const bytes = (message: BusMessage): number => [...Array(20).keys()].findIndex((most) => !message.isOver(most));
+      expect(heard.map(bytes)).toEqual([12, 13, 12, 0]);
+      expect(heard.map((message) => message.data.length)).toEqual([12, 13, 12, 0]);
+    });
+
     it("gives undefined for a body that is not JSON", async () => {
       const to = subject();
       const heard: unknown[] = [];

@@ -173,7 +173,7 @@ describe("heartbeats", () => {
       const data = new TextEncoder().encode(JSON.stringify(body));
       heartbeats.onMessage({
         subject: context.subjects.node.heartbeat(node),
-        data,
+        isOver: (bytes: number) => data.length > bytes,
         json: () => body,
       } as unknown as BusMessage);
     };
@@ -207,7 +207,11 @@ describe("heartbeats of a removed node", () => {
       const body = { bootId, logId: cluster.state.logId, generation: 0, facts: facts({ hostname: "n9" }) };
       const data = new TextEncoder().encode(JSON.stringify(body));
       const subject = context.subjects.node.heartbeat("n9");
-      heartbeats.onMessage({ subject, data, json: () => body } as unknown as BusMessage);
+      heartbeats.onMessage({
+        subject,
+        isOver: (bytes: number) => data.length > bytes,
+        json: () => body,
+      } as unknown as BusMessage);
       return heartbeats.take().map(({ name }) => name);
     };
     expect(beat("first")).toEqual(["n9"]);
@@ -236,7 +240,11 @@ describe("the trouble in heartbeats", () => {
       const body = { bootId: "b", logId: cluster.state.logId, generation: 0, facts: facts(), ...trouble };
       const data = new TextEncoder().encode(JSON.stringify(body));
       const subject = context.subjects.node.heartbeat("n1");
-      heartbeats.onMessage({ subject, data, json: () => body } as unknown as BusMessage);
+      heartbeats.onMessage({
+        subject,
+        isOver: (bytes: number) => data.length > bytes,
+        json: () => body,
+      } as unknown as BusMessage);
     };
     beat();
     expect([news, heartbeats.troubles().get("n1")]).toEqual([0, null]);

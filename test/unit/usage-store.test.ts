@@ -21,7 +21,8 @@ function scene(): {
   const store = new UsageStore({ clock, counters } as unknown as Context, cluster.state);
   const say = (node: string, value: unknown): void => {
     const data = new TextEncoder().encode(typeof value === "string" ? value : JSON.stringify(value));
-    store.onMessage({ subject: `swain.test.node.${node}.metrics`, data } as BusMessage);
+    const isOver = (bytes: number): boolean => data.length > bytes;
+    store.onMessage({ subject: `swain.test.node.${node}.metrics`, data, isOver } as BusMessage);
   };
   return { clock, counters, cluster, store, say };
 }

@@ -38,7 +38,7 @@ export class UsageStore {
 
   onMessage(message: BusMessage): void {
     const node = idOf(message.subject);
-    if (!this.state.nodes.has(node) || message.data.length > limits.pageBytes) {
+    if (!this.state.nodes.has(node) || message.isOver(limits.pageBytes)) {
       this.context.counters.dropped++;
       return;
     }

@@ -165,7 +165,7 @@ export class Heartbeats {
   }
 
   private parse(node: string, message: BusMessage): Known | undefined {
-    const body = message.data.length > limits.heartbeatBytes ? undefined : bodyOf(message);
+    const body = message.isOver(limits.heartbeatBytes) ? undefined : bodyOf(message);
     if (!isName(node) || !isHeartbeat(body) || (!this.known.has(node) && this.known.size >= limits.inboxRequests * 2)) {
       this.context.counters.dropped++;
       return undefined;

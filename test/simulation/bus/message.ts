@@ -39,6 +39,10 @@ export class Packet {
     return (this.bytes ??= this.isEmpty ? nothing : encoder.encode(this.asText()));
   }
 
+  isOver(bytes: number): boolean {
+    return sizeOf(this.body, bytes) > bytes;
+  }
+
   /** The value of its JSON, each time another; undefined when it is not JSON. */
   json(): unknown {
     if (this.body instanceof Copied) return copyAgain(this.body);
@@ -92,6 +96,10 @@ export class Delivery implements WireMessage {
 
   get status(): number {
     return this.packet.status;
+  }
+
+  isOver(bytes: number): boolean {
+    return this.packet.isOver(bytes);
   }
 
   header(name: string): string | undefined {
