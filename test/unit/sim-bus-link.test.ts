@@ -93,6 +93,22 @@ it("loses and doubles single messages by chance", async () => {
   expect(await send()).toBe(200);
 });
 
+it("brings a message that comes twice as it was, whatever its reader did to the first", async () => {
+  const world = await SimWorld.open();
+  const [sender, reader] = [await world.client(), await world.client()];
+  const heard: number[] = [];
+  reader.bus.subscribe(subject, (message) => {
+    const list = message.json() as number[];
+    heard.push(list.length);
+    list.push(0);
+  });
+  await world.time.until(reader.bus.flush(1000));
+  sender.link.disturb({ double: 1, reorder: 0.5, delayMs: 50 });
+  for (const n of oneTo(20)) sender.bus.publish(subject, [n]);
+  await world.time.pass(1000);
+  expect(heard).toEqual(Array.from({ length: 40 }, () => 1));
+});
+
 it("holds what is sent into a cut direction, and lets the other direction pass", async () => {
   const world = await SimWorld.open();
   const [here, there] = [await world.client(), await world.client()];

@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { Chance } from "../simulation/chance.ts";
-import { bodyOf, Packet } from "../simulation/bus/message.ts";
+import { bodyOf, Delivery, Packet } from "../simulation/bus/message.ts";
 import { nextVersion } from "../simulation/world/next-version.ts";
 import { bytes, watcher } from "../support/bus-world.ts";
 import { names, oneTo, SimWorld } from "../support/sim-bus-world.ts";
@@ -33,6 +33,10 @@ it("keeps messages apart from what sender and readers do to them", () => {
   value.list.push(2);
   (packet.json() as typeof value).list.push(3);
   expect(packet.json()).toEqual({ list: [1] });
+  const subscription = { subject: "a", handler: () => {}, live: true };
+  const [one, other] = [new Delivery(packet, subscription), new Delivery(packet, subscription)];
+  (one.json() as typeof value).list.push(4);
+  expect(other.json()).toEqual({ list: [1] });
   expect(new Packet("a", bodyOf([-0, NaN, undefined])).json()).toEqual([0, null, null]);
 });
 

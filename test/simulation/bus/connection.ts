@@ -119,8 +119,13 @@ export class Connection implements Linked {
   /** The same with a message that may be lost. */
   messageToServer(frame: UpFrame): void {
     const { chances } = this.link;
-    if (chances === undefined) this.up.send(frame);
-    else this.up.sendBy(chances, frame);
+    if (chances === undefined) {
+      this.up.send(frame);
+      return;
+    }
+    // It may arrive twice.
+    if (frame.kind === "publish") frame.readBy(1);
+    this.up.sendBy(chances, frame);
   }
 
   toClient(frame: DownFrame): void {

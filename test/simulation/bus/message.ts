@@ -19,6 +19,8 @@ export class Packet {
   /** Of the NATS header line: 0 for ordinary ones. */
   readonly status: number;
   private readonly body: Body;
+  /** Deliveries that are made of it, or may be. */
+  private readers = 0;
   private bytes: Uint8Array | undefined;
   private text: string | undefined;
 
@@ -43,9 +45,14 @@ export class Packet {
     return sizeOf(this.body, bytes) > bytes;
   }
 
-  /** The value of its JSON, each time another; undefined when it is not JSON. */
+  /** So many more may read it. */
+  readBy(more: number): void {
+    this.readers += more;
+  }
+
+  /** The value of its JSON, each time another but for the only reader; undefined when it is not JSON. */
   json(): unknown {
-    if (this.body instanceof Copied) return copyAgain(this.body);
+    if (this.body instanceof Copied) return this.readers === 1 ? this.body.value : copyAgain(this.body);
     if (this.isEmpty) return undefined;
     try {
       return JSON.parse(this.asText()) as unknown;
@@ -80,6 +87,7 @@ export class Delivery implements WireMessage {
   constructor(packet: Packet, subscription: Subscription) {
     this.packet = packet;
     this.subscription = subscription;
+    packet.readBy(1);
   }
 
   get subject(): string {
