@@ -61,6 +61,7 @@ interface RequestOptions {
 
 interface Waiting {
   readonly subject: string;
+  readonly reply: string;
   readonly deadline: Deadline;
   readonly resolve: (answer: BusMessage) => void;
   readonly reject: (error: SwainError) => void;
@@ -87,8 +88,8 @@ export class SimBus implements Bus {
   private readonly wire: Wire;
   private readonly deadlines: Deadlines;
   private readonly library = libraryOver(this.calling());
-  /** Requests by reply subject. */
-  private readonly waiting = new Map<string, Waiting>();
+  /** Requests by the last token of their reply subject. */
+  private readonly waiting = new Map<number, Waiting>();
   private readonly calls = new Set<(error: SwainError) => void>();
   /** Inboxes that are subscribed to. */
   private readonly listening = new Set<string>();
@@ -198,11 +199,12 @@ export class SimBus implements Bus {
     return new Promise((resolve, reject) => {
       if (this.draining) throw closed(subject);
       const reply = this.replyFor(subject);
+      const number = this.counter;
       const deadline = this.deadlines.set(timeoutMs, () => {
-        this.waiting.delete(reply);
+        this.waiting.delete(number);
         reject(new SwainError("TIMEOUT", `no answer in time from ${subject}`));
       });
-      this.waiting.set(reply, { subject, deadline, resolve, reject });
+      this.waiting.set(number, { subject, reply, deadline, resolve, reject });
       this.session.publish(new Packet(subject, body, reply, headers));
     });
   }
@@ -254,9 +256,10 @@ export class SimBus implements Bus {
   }
 
   private onReply(message: WireMessage): void {
-    const waiting = this.waiting.get(message.subject);
-    if (waiting === undefined) return;
-    this.waiting.delete(message.subject);
+    const number = Number(message.subject.slice(message.subject.lastIndexOf(".") + 1));
+    const waiting = this.waiting.get(number);
+    if (waiting?.reply !== message.subject) return;
+    this.waiting.delete(number);
     this.deadlines.end(waiting.deadline);
     if (message.status === 503) waiting.reject(new SwainError("NO_LEADER", `nobody listens on ${waiting.subject}`));
     else waiting.resolve(message);

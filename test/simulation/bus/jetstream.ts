@@ -53,6 +53,14 @@ interface Hidden {
   readonly fits: (data: Uint8Array) => boolean;
 }
 
+/** Messages that a stream takes. */
+interface Taken {
+  readonly stream: Stream;
+  /** Of their subjects, where it is always the same. */
+  readonly first: number | undefined;
+  readonly matches: (subject: string) => boolean;
+}
+
 /** Who loses its consumer when the leader of a stream moves: those on one server of three. */
 const hitByMove = 1 / 3;
 const consumerTickMs = 1000;
@@ -67,7 +75,7 @@ export class JetStream implements Answering {
   private readonly disk: Disk;
   private readonly consumers = new Map<Stream, Map<string, PushConsumer>>();
   /** What each stream takes. */
-  private taken: { readonly stream: Stream; readonly matches: (subject: string) => boolean }[] = [];
+  private taken: Taken[] = [];
   private readonly hidden = new Map<string, Hidden[]>();
   /** Called once, while the stream's next write is under way. */
   private readonly broken = new Map<string, () => void>();
@@ -112,7 +120,10 @@ export class JetStream implements Answering {
 
   /** The stream that takes messages of a subject. */
   taking(subject: string): Stream | undefined {
-    for (const { stream, matches } of this.taken) if (matches(subject)) return stream;
+    const first = subject.charCodeAt(0);
+    for (const one of this.taken) {
+      if ((one.first === first || one.first === undefined) && one.matches(subject)) return one.stream;
+    }
     return undefined;
   }
 
@@ -373,7 +384,11 @@ export class JetStream implements Answering {
 
   private streamsChanged(): void {
     this.taken = [...this.streams.values()].flatMap((stream) =>
-      (stream.config["subjects"] as readonly string[]).map((filter) => ({ stream, matches: matcher(filter) })),
+      (stream.config["subjects"] as readonly string[]).map((filter) => ({
+        stream,
+        first: /^[*>]/.test(filter) ? undefined : filter.charCodeAt(0),
+        matches: matcher(filter),
+      })),
     );
   }
 

@@ -4,8 +4,6 @@ import type { Clock } from "../../../services/kernel/clock.ts";
 import type { Random } from "../../../services/kernel/ids.ts";
 import type { Chances, Link } from "./link.ts";
 
-/** What came out is thrown away in pieces of this size, so that a long queue does not cost a copy for each message. */
-const compactAt = 1024;
 /** What could arrive so soon after the message before it arrives with it, as segments of one connection do. */
 const togetherMs = 1;
 /** What rounding takes off. */
@@ -22,6 +20,13 @@ export interface PipeOptions<Frame> {
   readonly toClient?: boolean;
 }
 
+/** A frame on its way, and the one behind it. */
+interface Way<Frame> {
+  readonly frame: Frame;
+  readonly due: number;
+  next: Way<Frame> | undefined;
+}
+
 export class Pipe<Frame> {
   private readonly clock: Clock;
   private readonly random: Random;
@@ -29,9 +34,9 @@ export class Pipe<Frame> {
   private readonly receive: (frame: Frame) => void;
   private readonly toClient: boolean;
   private readonly fire = (): void => this.onTimer();
-  private frames: Frame[] = [];
-  private due: number[] = [];
-  private head = 0;
+  private first: Way<Frame> | undefined;
+  private last: Way<Frame> | undefined;
+  private count = 0;
   /** Sent while the direction did not pass. */
   private held: Frame[] = [];
   private armed = false;
@@ -50,7 +55,7 @@ export class Pipe<Frame> {
 
   /** What was sent and has not come out. */
   get waiting(): number {
-    return this.frames.length - this.head + this.held.length;
+    return this.count + this.held.length;
   }
 
   send(frame: Frame, extraMs = 0): void {
@@ -62,10 +67,13 @@ export class Pipe<Frame> {
     const now = this.clock.mono();
     const at = now + this.latency() + extraMs;
     // Whatever it takes itself, it waits for those before it.
-    const before = this.due.length > this.head ? (this.due.at(-1) as number) : 0;
+    const before = this.last?.due ?? 0;
     const isTogether = at - before < togetherMs && now + this.link.latencyMs[0] <= before;
-    this.frames.push(frame);
-    this.due.push(isTogether ? before : at);
+    const way: Way<Frame> = { frame, due: isTogether ? before : at, next: undefined };
+    if (this.last === undefined) this.first = way;
+    else this.last.next = way;
+    this.last = way;
+    this.count += 1;
     if (this.armed || this.firing) return;
     this.armed = true;
     this.clock.after(at - now, this.fire);
@@ -96,10 +104,10 @@ export class Pipe<Frame> {
 
   /** What is on its way is lost; what is sent later is not. */
   clear(): void {
-    this.frames = [];
-    this.due = [];
+    this.first = undefined;
+    this.last = undefined;
+    this.count = 0;
     this.held = [];
-    this.head = 0;
   }
 
   /** Nothing comes out any more. */
@@ -131,25 +139,15 @@ export class Pipe<Frame> {
     this.armed = false;
     this.firing = true;
     const now = this.clock.mono() + earlyMs;
-    while (this.head < this.frames.length && (this.due[this.head] as number) <= now) {
-      const frame = this.frames[this.head] as Frame;
-      this.head += 1;
-      this.receive(frame);
+    for (let way = this.first; way !== undefined && way.due <= now; way = this.first) {
+      this.first = way.next;
+      if (way.next === undefined) this.last = undefined;
+      this.count -= 1;
+      this.receive(way.frame);
     }
     this.firing = false;
-    const left = this.frames.length - this.head;
-    if (left === 0) {
-      this.frames.length = 0;
-      this.due.length = 0;
-      this.head = 0;
-      return;
-    }
-    if (this.head >= compactAt) {
-      this.frames.splice(0, this.head);
-      this.due.splice(0, this.head);
-      this.head = 0;
-    }
+    if (this.first === undefined) return;
     this.armed = true;
-    this.clock.after(Math.max(0, (this.due[this.head] as number) - now), this.fire);
+    this.clock.after(Math.max(0, this.first.due - now), this.fire);
   }
 }

@@ -26,10 +26,12 @@ function branch<L>(): Branch<L> {
 export class Routes<L extends Listener> {
   private readonly root: Branch<L> = branch();
   private readonly kept = new Map<string, readonly L[]>();
-  /** Tokens before the last one of subjects that are used once: keeping those would only fill the memory. */
+  /** The same of subjects that are used once, by all but their last token: keeping each would only fill the memory. */
+  private readonly keptBelow = new Map<string, readonly L[]>();
+  /** The token before that one. */
   private readonly once = new Set<string>();
 
-  /** Subjects `<…>.<token>.<anything>` are answers to one request each. */
+  /** Subjects `<…>.<token>.<number>` are answers to one request each. */
   usedOnce(token: string): void {
     this.once.add(token);
   }
@@ -40,7 +42,7 @@ export class Routes<L extends Listener> {
 
   add(listener: L): void {
     this.place(listener).push(listener);
-    this.kept.clear();
+    this.forget();
   }
 
   remove(listener: L): void {
@@ -48,24 +50,24 @@ export class Routes<L extends Listener> {
     const at = place.indexOf(listener);
     if (at >= 0) place.splice(at, 1);
     this.prune(this.root, listener.subject.split("."), 0);
-    this.kept.clear();
+    this.forget();
   }
 
   find(subject: string): readonly L[] {
-    const kept = this.kept.get(subject);
-    if (kept !== undefined) return kept;
+    const above = endsInDigit(subject) ? subject.slice(0, subject.lastIndexOf(".")) : undefined;
+    const known = (above === undefined ? undefined : this.keptBelow.get(above)) ?? this.kept.get(subject);
+    if (known !== undefined) return known;
     const found: L[] = [];
-    collect(this.root, subject, 0, found);
+    const isOfAll = collect(this.root, subject, 0, found);
     if (found.length > 1) found.sort((left, right) => left.id - right.id);
-    if (this.isUsedOnce(subject)) return found;
-    if (this.kept.size >= mostKept) this.kept.clear();
-    this.kept.set(subject, found);
+    if (above === undefined || !this.once.has(above.slice(above.lastIndexOf(".") + 1))) keep(this.kept, subject, found);
+    else if (isOfAll) keep(this.keptBelow, above, found);
     return found;
   }
 
-  private isUsedOnce(subject: string): boolean {
-    const end = subject.lastIndexOf(".");
-    return end > 0 && this.once.has(subject.slice(subject.lastIndexOf(".", end - 1) + 1, end));
+  private forget(): void {
+    this.kept.clear();
+    this.keptBelow.clear();
   }
 
   private place(listener: L): L[] {
@@ -97,17 +99,28 @@ export class Routes<L extends Listener> {
   }
 }
 
-function collect<L>(at: Branch<L>, subject: string, from: number, found: L[]): void {
+function endsInDigit(subject: string): boolean {
+  const last = subject.charCodeAt(subject.length - 1);
+  return last >= 48 && last <= 57;
+}
+
+function keep<T>(kept: Map<string, T>, key: string, value: T): void {
+  if (kept.size >= mostKept) kept.clear();
+  kept.set(key, value);
+}
+
+/** Returns whether all subjects that differ in the last token alone have the same listeners. */
+function collect<L>(at: Branch<L>, subject: string, from: number, found: L[]): boolean {
   for (const listener of at.rest) found.push(listener);
   const end = subject.indexOf(".", from);
   const next = at.next.get(end < 0 ? subject.slice(from) : subject.slice(from, end));
   if (end < 0) {
     if (next !== undefined) for (const listener of next.here) found.push(listener);
     if (at.any !== undefined) for (const listener of at.any.here) found.push(listener);
-    return;
+    return at.next.size === 0;
   }
-  if (next !== undefined) collect(next, subject, end + 1, found);
-  if (at.any !== undefined) collect(at.any, subject, end + 1, found);
+  const isOfAll = next === undefined || collect(next, subject, end + 1, found);
+  return (at.any === undefined || collect(at.any, subject, end + 1, found)) && isOfAll;
 }
 
 /** Tells whether a subject matches a filter with `*` and `>`. */

@@ -110,7 +110,7 @@ export class World {
     this.outside = new Externals(this.observer, this.troubles, () => timeline.now);
     const beats = new Map(nodeNames.map((name) => [subjectsOf(cluster).node.heartbeat(name), name]));
     this.server.onSubject = (subject) => {
-      const node = beats.get(subject);
+      const node = subject.endsWith(".heartbeat") ? beats.get(subject) : undefined;
       if (node !== undefined) this.observer.silence.onBeat(node);
     };
     this.server.onHidden = () => this.troubles.begin("bus", "hidden")();
