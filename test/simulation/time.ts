@@ -3,9 +3,6 @@
 import type { Cancel, Clock } from "../../services/kernel/clock.ts";
 
 class Entry {
-  at = 0;
-  /** Breaks ties: what was asked for first happens first. */
-  order = 0;
   readonly fn: () => void;
   /** Of the process in which it happens. */
   readonly clock: ProcessClock | undefined;
@@ -17,6 +14,9 @@ class Entry {
   }
 }
 
+/** Entries that there is room for from the beginning. */
+const leastRoom = 1024;
+
 /** Times are multiples of this part of a millisecond, so that sums and differences of them are exact. */
 const ticksPerMs = 1024;
 
@@ -25,8 +25,7 @@ export class Timeline {
   now = 0;
   /** Entries run so far. */
   steps = 0;
-  private order = 0;
-  private readonly heap: Entry[] = [];
+  private readonly queue = new Queue();
 
   /** Runs `fn` when `ms` milliseconds have passed. */
   after(ms: number, fn: () => void): Cancel {
@@ -39,9 +38,7 @@ export class Timeline {
 
   /** The same with an entry that is not planned now, and may have been before. */
   plan(entry: Entry, ms: number): void {
-    entry.at = this.now + Math.max(0, Math.ceil(ms * ticksPerMs) / ticksPerMs);
-    entry.order = this.order += 1;
-    this.push(entry);
+    this.queue.add(this.now + Math.max(0, Math.ceil(ms * ticksPerMs) / ticksPerMs), entry);
   }
 
   /**
@@ -53,13 +50,13 @@ export class Timeline {
       const turn = (): void => {
         try {
           if (this.steps > 0) afterStep();
-          const entry = this.pop(until);
+          const entry = this.queue.take(until);
           if (entry === undefined) {
             this.now = until;
             resolve();
             return;
           }
-          this.now = entry.at;
+          this.now = this.queue.takenAt;
           this.steps += 1;
           if (entry.clock === undefined) entry.fn();
           else entry.clock.happen(entry);
@@ -75,49 +72,84 @@ export class Timeline {
       setImmediate(turn);
     });
   }
+}
 
-  private push(entry: Entry): void {
-    const { heap } = this;
-    let at = heap.push(entry) - 1;
+/** A binary heap of entries. Their times lie apart from them and beside each other: they are all that is looked at to find a place. */
+class Queue {
+  /** The time of the entry that was taken last. */
+  takenAt = 0;
+  private length = 0;
+  private times = new Float64Array(leastRoom);
+  /** Breaks ties: what was asked for first happens first. */
+  private orders = new Float64Array(leastRoom);
+  private readonly entries: (Entry | undefined)[] = [];
+  private order = 0;
+
+  add(time: number, entry: Entry): void {
+    if (this.length === this.times.length) this.grow();
+    const { times } = this;
+    let at = this.length;
+    this.length += 1;
     while (at > 0) {
       const above = (at - 1) >> 1;
-      const parent = heap[above] as Entry;
-      if (!before(entry, parent)) break;
-      heap[at] = parent;
+      // Of two with the same time this is the later one.
+      if ((times[above] as number) <= time) break;
+      this.move(above, at);
       at = above;
     }
-    heap[at] = entry;
+    times[at] = time;
+    this.orders[at] = this.order += 1;
+    this.entries[at] = entry;
   }
 
   /** The first live entry that is due by then. */
-  private pop(until: number): Entry | undefined {
-    const { heap } = this;
-    for (let first = heap[0]; first !== undefined && first.at <= until; first = heap[0]) {
+  take(until: number): Entry | undefined {
+    while (this.length > 0 && (this.times[0] as number) <= until) {
+      const first = this.entries[0] as Entry;
+      this.takenAt = this.times[0] as number;
       this.dropFirst();
       if (first.live) return first;
     }
     return undefined;
   }
 
+  /** The last one goes down from the top to where it belongs. */
   private dropFirst(): void {
-    const { heap } = this;
-    const last = heap.pop() as Entry;
-    const { length } = heap;
-    if (length === 0) return;
+    this.length -= 1;
+    const { times, orders, length } = this;
+    const [time, order] = [times[length] as number, orders[length] as number];
     let at = 0;
     for (let child = 1; child < length; child = 2 * at + 1) {
-      if (child + 1 < length && before(heap[child + 1] as Entry, heap[child] as Entry)) child += 1;
-      if (!before(heap[child] as Entry, last)) break;
-      heap[at] = heap[child] as Entry;
+      if (child + 1 < length && this.isBefore(child + 1, times[child] as number, orders[child] as number)) child += 1;
+      if (!this.isBefore(child, time, order)) break;
+      this.move(child, at);
       at = child;
     }
-    heap[at] = last;
+    if (at < length) this.move(length, at);
+    this.entries[length] = undefined;
+  }
+
+  private isBefore(place: number, time: number, order: number): boolean {
+    const own = this.times[place] as number;
+    return own < time || (own === time && (this.orders[place] as number) < order);
+  }
+
+  private move(from: number, to: number): void {
+    this.times[to] = this.times[from] as number;
+    this.orders[to] = this.orders[from] as number;
+    this.entries[to] = this.entries[from];
+  }
+
+  private grow(): void {
+    for (const field of ["times", "orders"] as const) {
+      const more = new Float64Array(2 * this.length);
+      more.set(this[field]);
+      this[field] = more;
+    }
   }
 }
 
 const done = Promise.resolve();
-
-const before = (a: Entry, b: Entry): boolean => a.at < b.at || (a.at === b.at && a.order < b.order);
 
 /** Simulated worlds begin here: 2026-01-01. */
 const epochMs = Date.UTC(2026, 0, 1);
