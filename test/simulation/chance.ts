@@ -52,7 +52,9 @@ export class Chance {
   }
 
   private id(): string {
-    return Array.from({ length: idLength }, () => alphabet[this.whole(0, alphabet.length - 1)]).join("");
+    let id = "";
+    for (let at = 0; at < idLength; at += 1) id += alphabet[this.whole(0, alphabet.length - 1)];
+    return id;
   }
 
   /** 32 bits of sfc32, by Chris Doty-Humphrey (PractRand, public domain). */

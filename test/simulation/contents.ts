@@ -1,6 +1,5 @@
 // What containers run, and what the log says of them, looked at from time to time: most of it may be otherwise for a while, as
 // long as somebody is cut off or has to be told, but not for long where nothing is wrong.
-import { assignedPod } from "../../services/core/assignment.ts";
 import type { PodRecord, State, WorkloadRecord } from "../../services/core/model.ts";
 import { mustShow } from "../../services/core/readiness.ts";
 import { same } from "../../services/core/same.ts";
@@ -76,7 +75,8 @@ export class Contents {
 /** Ready in the log, but of another template than the container: a log that lost its end may give a name again. */
 function isOther(state: State, pod: PodRecord | undefined, node: string, { spec }: SimContainer): boolean {
   if (pod?.state !== "ready" || pod.node !== node) return false;
-  const wanted = assignedPod(state, spec.pod)?.containers.find((one) => one.name === spec.container.name);
+  const template = state.workloads.get(pod.workload)?.templates.get(pod.template);
+  const wanted = template?.spec.containers.find((one) => one.name === spec.container.name);
   return wanted === undefined || !same(wanted, spec.container);
 }
 

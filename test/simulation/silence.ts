@@ -42,7 +42,7 @@ export class Silence {
   /** Node → when it was first called unheard for itself. */
   private readonly unheardSince = new Map<string, { readonly at: number; readonly eventTime: number }>();
   /** Node → when its last heartbeats came to the server, the latest first; what came together counts as one. */
-  private readonly beats = new Map<string, readonly number[]>();
+  private readonly beats = new Map<string, number[]>();
   /** Nodes that are said to be unheard. */
   private readonly unheard = new Set<string>();
 
@@ -55,10 +55,11 @@ export class Silence {
   /** A heartbeat came to the server. */
   onBeat(node: string): void {
     const now = this.now();
-    const [last = -Infinity, ...before] = this.beats.get(node) ?? [];
+    const beats = this.beats.get(node);
+    if (beats === undefined) this.beats.set(node, [now]);
     // What a link held back comes all at once.
-    const others = now - last < crossingMs ? before : [last, ...before];
-    this.beats.set(node, [now, ...others].slice(0, mostBeats));
+    else if (now - (beats[0] as number) < crossingMs) beats[0] = now;
+    else if (beats.unshift(now) > mostBeats) beats.pop();
   }
 
   /** An event says something of a node. When it comes says nothing where records come again. */

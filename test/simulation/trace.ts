@@ -18,7 +18,9 @@ export class Trace {
 
   note(who: string, what: string, fields: LogFields = {}): void {
     const line = `${this.timeline.now.toFixed(3)} ${who} ${what} ${JSON.stringify(fields)}`;
-    for (let index = 0; index < line.length; index += 1) this.add(line.charCodeAt(index));
+    let { hash } = this;
+    for (let index = 0; index < line.length; index += 1) hash = mixed(hash, line.charCodeAt(index));
+    this.hash = hash;
     if (this.most === 0) return;
     this.onLine?.(line);
     this.lines.push(line);
@@ -27,7 +29,9 @@ export class Trace {
 
   /** Counts bytes in. */
   mix(data: Uint8Array): void {
-    for (const byte of data) this.add(byte);
+    let { hash } = this;
+    for (let index = 0; index < data.length; index += 1) hash = mixed(hash, data[index] as number);
+    this.hash = hash;
   }
 
   last(): readonly string[] {
@@ -38,8 +42,6 @@ export class Trace {
   get digest(): string {
     return (this.hash >>> 0).toString(16).padStart(8, "0");
   }
-
-  private add(value: number): void {
-    this.hash = Math.imul(this.hash ^ value, 0x01000193);
-  }
 }
+
+const mixed = (hash: number, value: number): number => Math.imul(hash ^ value, 0x01000193);
