@@ -247,10 +247,19 @@ interface Position {
  * the newer form has domain and account before the stream.
  */
 function positionOf(reply: string | undefined): Position | undefined {
-  const tokens = reply?.split(".") ?? [];
-  if (tokens[0] !== "$JS" || tokens[1] !== "ACK" || tokens.length < 9) return undefined;
-  const at = tokens.length > 9 ? 7 : 5;
-  const [sequence, delivery, time, pending] = tokens.slice(at, at + 4).map(Number);
-  if (sequence === undefined || delivery === undefined || time === undefined || pending === undefined) return undefined;
-  return { sequence, delivery, time: Math.floor(time / 1_000_000), pending };
+  if (reply?.startsWith("$JS.ACK.") !== true) return undefined;
+  // Where each token begins. There may be more behind those that are read.
+  const begins = [0];
+  for (let dot = reply.indexOf("."); dot >= 0; dot = reply.indexOf(".", dot + 1)) begins.push(dot + 1);
+  const at = begins.length > 9 ? 7 : 5;
+  if (begins.length < at + 4) return undefined;
+  begins.push(reply.length + 1);
+  const token = (place: number): string => reply.slice(begins[at + place], (begins[at + place + 1] ?? 0) - 1);
+  return {
+    sequence: Number(token(0)),
+    delivery: Number(token(1)),
+    // Whole milliseconds: nanoseconds since 1970 are more than a number can hold.
+    time: Number(token(2).slice(0, -6)),
+    pending: Number(token(3)),
+  };
 }
