@@ -49,6 +49,8 @@ class NodeAgent implements Agent {
   private readonly ports: AgentPorts;
   private readonly options: AgentOptions;
   private readonly bootId: string;
+  /** Subjects of what it says each second, and more seldom. */
+  private readonly says: { readonly heartbeat: string; readonly metrics: string };
   private readonly driver: Driver;
   private readonly journal: Journal;
   private readonly reporter: Reporter;
@@ -83,6 +85,7 @@ class NodeAgent implements Agent {
     this.bootId = ports.ids.next();
     const { clock, random, log } = ports;
     const subjects = subjectsOf(options.cluster).node;
+    this.says = { heartbeat: subjects.heartbeat(options.node), metrics: subjects.metrics(options.node) };
     const driver = ports.openDriver(() => {
       const { clusterUid } = this.held;
       return clusterUid === "" ? null : { clusterUid, node: options.node };
@@ -276,14 +279,14 @@ class NodeAgent implements Agent {
     if (trouble !== null) {
       heartbeat.trouble = { reason: trouble.code, message: trouble.message.slice(0, limits.troubleText) };
     }
-    bus.publish(subjectsOf(this.options.cluster).node.heartbeat(this.options.node), heartbeat);
+    bus.publish(this.says.heartbeat, heartbeat);
   }
 
   private async measure(bulk: Bus): Promise<void> {
     if (this.pods === null || bulk.state() !== "connected") return;
     const metrics = await measure(this.ports, this.pods);
     if (metrics === null || this.stopped) return;
-    bulk.publish(subjectsOf(this.options.cluster).node.metrics(this.options.node), metrics);
+    bulk.publish(this.says.metrics, metrics);
   }
 
   /** Judges an assignment and, if it is to be taken, acts on it once it is safely in the journal. Rejects with DISK_ERROR. */

@@ -92,12 +92,23 @@ export const isRestoring = (subject: string): boolean => /^swain\.[^.]+\.restori
 
 /** The token's id in `swain.c.join.ask.<id>`. */
 export function tokenIdOf(subject: string): string {
-  return subject.split(".")[4] ?? "";
+  return tokenOf(subject, 4);
 }
 
 /** The id token of a subject under `node.` or `proxy.`: `swain.c.node.n1.report` → `n1`. */
 export function idOf(subject: string): string {
-  return subject.split(".")[3] ?? "";
+  return tokenOf(subject, 3);
+}
+
+/** The token at that place, from 0; empty where there is none. */
+function tokenOf(subject: string, place: number): string {
+  let from = 0;
+  for (let at = 0; at < place; at += 1) {
+    from = subject.indexOf(".", from) + 1;
+    if (from === 0) return "";
+  }
+  const end = subject.indexOf(".", from);
+  return end < 0 ? subject.slice(from) : subject.slice(from, end);
 }
 
 /**

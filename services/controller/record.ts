@@ -18,7 +18,7 @@ export function parseJson(data: Uint8Array): unknown {
 export const encodeEvent = (event: Event): Uint8Array => encoder.encode(JSON.stringify(event));
 
 /** Bytes a value takes as JSON. */
-export const jsonBytes = (value: unknown): number => encoder.encode(JSON.stringify(value)).length;
+export const jsonBytes = (value: unknown): number => Buffer.byteLength(JSON.stringify(value));
 
 /** A field of a parsed value that is a string, else undefined. */
 export function stringField(value: unknown, field: string): string | undefined {

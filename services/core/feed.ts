@@ -14,6 +14,7 @@ const namespaceOf = (item: EventItem): string | undefined => ("namespace" in ite
 
 /** What watchers are told of an event. CloudEvents 1.0, structured JSON. */
 export function feedEvents(cluster: string, sequence: number, event: Event): FeedMessage[] {
+  const time = new Date(event.time).toISOString();
   return event.items.map((item, index) => {
     const namespace = namespaceOf(item);
     return {
@@ -27,7 +28,7 @@ export function feedEvents(cluster: string, sequence: number, event: Event): Fee
         source: `swain/${cluster}`,
         type: `swain.${item.kind}.${item.verb}`,
         subject: `${namespace ?? "_"}/${item.kind}/${item.name}`,
-        time: new Date(event.time).toISOString(),
+        time,
         datacontenttype: "application/json",
         sequence,
         index,

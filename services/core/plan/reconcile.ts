@@ -32,8 +32,12 @@ export function slotsOf(state: ReadState, workload: ReadWorkload): Slots {
   const live = new Map<number, ReadPod[]>();
   const leaving = new Set<number>();
   const blocking = new Set<number>();
-  const pods = [...workload.pods].flatMap((key) => state.pods.get(key) ?? []);
-  for (const pod of pods.toSorted((a, b) => podNumber(a.name) - podNumber(b.name))) {
+  const pods: { readonly pod: ReadPod; readonly number: number }[] = [];
+  for (const key of workload.pods) {
+    const pod = state.pods.get(key);
+    if (pod !== undefined) pods.push({ pod, number: podNumber(pod.name) });
+  }
+  for (const { pod } of pods.sort((a, b) => a.number - b.number)) {
     if (isLive(pod)) {
       const slot = live.get(pod.slot);
       if (slot === undefined) live.set(pod.slot, [pod]);

@@ -18,6 +18,8 @@ export interface SimContainer {
   readonly id: string;
   readonly spec: ContainerSpec;
   readonly owner: DriverIdentity;
+  /** Not known before it is asked for. */
+  behaviour: Behaviour | undefined;
   state: ContainerInfo["state"];
   exitCode: number | null;
   oomKilled: boolean;
@@ -122,6 +124,7 @@ export class SimEngine {
       id: `sim-${owner.node}-${this.made}`,
       spec,
       owner,
+      behaviour: undefined,
       state: "created",
       exitCode: null,
       oomKilled: false,
@@ -172,7 +175,7 @@ export class SimEngine {
   }
 
   behaviour(container: SimContainer): Behaviour {
-    return behaviourOf(container.spec.container);
+    return (container.behaviour ??= behaviourOf(container.spec.container));
   }
 
   /** True when its ports accept connections. */
