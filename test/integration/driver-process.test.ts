@@ -202,6 +202,21 @@ it("a pid that now belongs to somebody else is not taken for the process, and no
   await second.close();
 });
 
+it("a program that ended with 0 before its machine was started may have been asked to: its end is not observed", async () => {
+  const identity = { clusterUid: newCluster(), node: "n1" };
+  const driver = stage.driver(identity);
+  for (const [code, known] of [
+    [0, null],
+    [3, 3],
+  ]) {
+    const { id } = await run(driver, specOf(shell(`exit ${code}`)));
+    await expect.poll(() => driver.inspect(id), patience).toMatchObject({ state: "exited", exitCode: code });
+    const pidFile = join(folderOf(id), "run-1", "pid");
+    writeFileSync(pidFile, readFileSync(pidFile, "utf8").replace(await bootId(), "another-boot"));
+    expect(await driver.inspect(id)).toMatchObject({ state: "exited", exitCode: known });
+  }
+});
+
 it("a start that an agent's end interrupted never comes through later", async () => {
   const identity = { clusterUid: newCluster(), node: "n1" };
   const driver = stage.driver(identity);

@@ -141,6 +141,17 @@ describe("what the engine tells", () => {
     expect(containerInfo(found, found).state).toBe(state);
   });
 
+  it("that ended with 0 before its machine was started has an end that nobody saw", () => {
+    const ended = (ExitCode: number): Inspected =>
+      inspected({ Status: "exited", ExitCode, FinishedAt: "2026-01-05T10:00:00.5Z" });
+    const at = Date.UTC(2026, 0, 5, 10);
+    expect(containerInfo(ended(0), null, true, at + 600).exitCode).toBeNull();
+    expect(containerInfo(ended(0), null, true, at + 400).exitCode).toBe(0);
+    expect(containerInfo(ended(3), null, true, at + 600).exitCode).toBe(3);
+    const never = inspected({ Status: "exited", ExitCode: 0, FinishedAt: "0001-01-01T00:00:00Z" });
+    expect(containerInfo(never, null, true, at).exitCode).toBe(0);
+  });
+
   it("without an address of its own a container is reached by its host port alone", () => {
     const found = inspected({});
     expect(containerInfo(found, found).ports).toEqual([{ name: "a", containerPort: 80, hostPort: 32768 }]);

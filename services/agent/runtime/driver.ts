@@ -55,7 +55,10 @@ export interface ContainerInfo {
   /** As it was made. */
   readonly templateId?: string;
   readonly state: "created" | "running" | "exited";
-  /** Only when exited: the exit code, 128 + signal when a signal ended it, null when nobody observed it. */
+  /**
+   * Only when exited: the exit code, 128 + signal when a signal ended it, null when nobody observed it. Null for 0, too, where the machine
+   * was started since: it asks programs to end as it goes down, and which did so for that nobody knows.
+   */
   readonly exitCode?: number | null;
   readonly oomKilled: boolean;
   /** Declared ports; empty unless running. */

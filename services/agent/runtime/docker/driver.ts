@@ -1,6 +1,7 @@
 // The docker driver: containers of the engine of this node, Docker's or any that speaks its API. It makes, starts,
 // ends and watches containers that carry this cluster's and this node's labels, and answers "not there" for all
 // others. It decides nothing: restarts and back-off are the agent's. Called by the agent through the driver port.
+import { uptime } from "node:os";
 import type { Cancel, Clock } from "../../../kernel/clock.ts";
 import { SwainError } from "../../../kernel/errors.ts";
 import type { Logger } from "../../../kernel/log.ts";
@@ -225,7 +226,8 @@ class DockerDriver implements Driver {
   }
 
   private async infoOf(found: Inspected): Promise<ContainerInfo> {
-    return containerInfo(found, await this.network(found), !(await this.machine()).rootless);
+    const bootedAt = this.options.clock.wall() - uptime() * 1000;
+    return containerInfo(found, await this.network(found), !(await this.machine()).rootless, bootedAt);
   }
 
   /** As the engine shows it, but for an end for want of memory that only the kernel told. */

@@ -17,9 +17,15 @@ export function networkOwner(found: Inspected): string | undefined {
 
 /**
  * `network` is the container that owns the network: itself, or the pod's first one (null when that is gone). `reachable`
- * is false where this host has no way to the container's own address, as with a rootless engine.
+ * is false where this host has no way to the container's own address, as with a rootless engine. `bootedAt` is when the
+ * machine was started, milliseconds since 1970.
  */
-export function containerInfo(found: Inspected, network: Inspected | null, reachable = true): ContainerInfo {
+export function containerInfo(
+  found: Inspected,
+  network: Inspected | null,
+  reachable = true,
+  bootedAt = 0,
+): ContainerInfo {
   const state = stateOf(found.State.Status);
   const address = state === "running" && network ? ownAddress(network, reachable) : undefined;
   return {
@@ -28,11 +34,17 @@ export function containerInfo(found: Inspected, network: Inspected | null, reach
     name: found.Config.Labels[labels.container] ?? "",
     ...templateOf(found.Config.Labels),
     state,
-    ...(state === "exited" ? { exitCode: found.State.ExitCode } : {}),
+    ...(state === "exited" ? { exitCode: exitCodeOf(found, bootedAt) } : {}),
     oomKilled: state === "exited" && found.State.OOMKilled,
     ports: state === "running" && network ? publishedPorts(declaredPorts(found.Config.Labels), network, address) : [],
     ...(address === undefined ? {} : { address }),
   };
+}
+
+/** A machine that goes down asks every program to end: one that does so in order has not done its work for that. */
+function exitCodeOf({ State: { ExitCode, FinishedAt } }: Inspected, bootedAt: number): number | null {
+  const endedAt = Date.parse(FinishedAt);
+  return ExitCode === 0 && endedAt > 0 && endedAt < bootedAt ? null : ExitCode;
 }
 
 /** Of a container that only the list tells of: nobody knows how it ended, nor where it can be reached. */

@@ -35,8 +35,14 @@ export async function runState(store: ProcessStore, id: string, run: Run, mine: 
 
 async function endOf(store: ProcessStore, id: string, run: Run): Promise<RunState | null> {
   const exit = await store.exit(id, run);
-  return exit === null ? null : { state: "exited", exitCode: exit === "unobserved" ? null : exit };
+  if (exit === null) return null;
+  const isSure = exit !== "unobserved" && (exit !== 0 || !(await isOfEarlierBoot(await store.leader(id, run))));
+  return { state: "exited", exitCode: isSure ? exit : null };
 }
+
+/** A machine that goes down asks every program to end: one that does so in order has not done its work for that. */
+const isOfEarlierBoot = async (leader: Leader | "claimed" | null): Promise<boolean> =>
+  leader !== null && leader !== "claimed" && leader.bootId !== (await bootId());
 
 /** True when the command itself runs (or has run): until then its process is still a copy of the wrapper. */
 export async function hasBegun(store: ProcessStore, id: string, run: Run, leader: Leader): Promise<boolean> {
