@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import type { Heartbeat, LeaderBeat, NodeObject } from "../../schemas/generated/types.ts";
 import { productionFloor } from "../../services/bus/features.ts";
-import { apiCall, apiResult } from "../../services/bus/jetstream-api.ts";
+import { apiCall, apiCodes, apiResult } from "../../services/bus/jetstream-api.ts";
 import type { StreamInfo } from "../../services/bus/jetstream-api.ts";
 import { limits } from "../../services/bus/limits.ts";
 import { idOf } from "../../services/bus/subjects.ts";
@@ -98,10 +98,15 @@ async function rooms({ bus, subjects }: Client): Promise<Finding[]> {
   ];
   const findings: Finding[] = [];
   const shares: string[] = [];
-  for (const name of names) {
-    const found = await apiResult<StreamInfo>(bus, `STREAM.INFO.${name}`, {});
+  const all = [];
+  for (const name of names) all.push({ name, found: await apiResult<StreamInfo>(bus, `STREAM.INFO.${name}`, {}) });
+  const isLeft = all.some(({ found }) => "ok" in found);
+  for (const { name, found } of all) {
     if ("failure" in found) {
-      findings.push(bad("streams", "JETSTREAM_ERROR", `${name}: ${found.failure.description}`));
+      const { code, description } = found.failure;
+      // Gone alone, it is not made anew by anybody.
+      const isLogGone = isLeft && name === subjects.stream && code === apiCodes.streamNotFound;
+      findings.push(bad("streams", isLogGone ? "LOG_INCOMPLETE" : "JETSTREAM_ERROR", `${name}: ${description}`));
       continue;
     }
     const most = Number(found.ok.config["max_bytes"] ?? -1);

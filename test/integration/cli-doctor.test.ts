@@ -167,3 +167,11 @@ test("a cluster nobody leads is broken", async () => {
   expect(checks.get("leader")).toMatchObject({ level: "bad", code: "NO_LEADER" });
   expect(checks.get("streams")).toMatchObject({ level: "bad", code: "JETSTREAM_ERROR" });
 });
+
+test("a log that was deleted alone is told with the way back", async () => {
+  const bus = await connectTo(cluster.server.url);
+  await bus.request(`$JS.API.STREAM.DELETE.${subjectsOf("test").stream}`, {}, { timeoutMs: 5000 });
+  await bus.close();
+  const { code, checks } = await found(...cluster.options);
+  expect([code, checks.get("streams")?.code]).toEqual([1, "LOG_INCOMPLETE"]);
+});
