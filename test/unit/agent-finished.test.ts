@@ -1,4 +1,4 @@
-// What ran to its end and is stopped and removed together with its agent, as by `swain down`.
+// What ran to its end, and is removed: together with its agent, as by `swain down`, or by somebody who removes what has ended.
 import { beforeEach, expect, it } from "vitest";
 import { podNamed } from "../support/agent.ts";
 import { PodsWorld } from "../support/agent-world.ts";
@@ -58,3 +58,32 @@ it("is not run again either where the agent is killed while it stops the others"
   await world.clock.advance(2000);
   expect([world.of(key), world.state(key)]).toEqual([[], "stopped"]);
 });
+
+it.each([
+  ["Never", "first", 0, "stopped"],
+  ["Never", "second", 0, "stopped"],
+  ["Never", "second", 3, "failed"],
+  ["OnFailure", "first", 0, "stopped"],
+  ["OnFailure", "second", 0, "stopped"],
+] as const)(
+  "is not run again, nor are others stopped, where the engine is cleared of it while they run on (%s, %s, %i)",
+  async (restartPolicy, name, exitCode, state) => {
+    const containers = ["first", "second"].map((one) =>
+      one === name
+        ? { name: one, sim: { exitAfter: "1s", exitCode } }
+        : { name: one, sim: { exitAfter: "1h", exitCode: 0 } },
+    );
+    await world.tell([podNamed("task-1", { restartPolicy, containers })]);
+    await world.clock.advance(2000);
+    const calls = world.calls.length;
+    for (const container of world.of(key)) if (container.state !== "running") world.engine.remove(container);
+    await world.clock.advance(60_000);
+    await world.crash();
+    await world.start();
+    await world.clock.advance(60_000);
+    expect(world.running(key)).toHaveLength(1);
+    await world.clock.advance(3_600_000);
+    expect([world.state(key), world.reports.get(key)?.observed]).toMatchObject([state, { exitCode, restarts: 0 }]);
+    expect(world.calls.slice(calls)).toEqual([]);
+  },
+);

@@ -138,6 +138,7 @@ function notEnded(record: PodRecord, names: readonly string[]): PodRecord {
     started: record.started.filter((name) => !names.includes(name)),
     found: record.found.filter((name) => !names.includes(name)),
     stopped: [...new Set([...record.stopped, ...names])],
+    exited: Object.fromEntries(Object.entries(record.exited).filter(([name]) => !names.includes(name))),
   };
 }
 

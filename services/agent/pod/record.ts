@@ -40,6 +40,8 @@ export interface KeptRecord {
   readonly started: readonly string[];
   /** Containers that were stopped here for want of a leader and not seen to run since: the exit they show is no end of their own. */
   readonly stopped?: readonly string[];
+  /** Exit codes, where they are known, of containers that ended in this round while others run on: somebody may remove them. */
+  readonly exited?: Readonly<Record<string, number | null>>;
   /** Exit code of the container that ended last. */
   readonly exitCode: number | null;
   readonly ended: Ending | null;
@@ -55,6 +57,7 @@ export interface KeptRecord {
 
 export interface PodRecord extends KeptRecord {
   readonly stopped: readonly string[];
+  readonly exited: Readonly<Record<string, number | null>>;
   /** Containers that had ended when this agent began, of which it does not know yet whether its journal was up to date then. */
   readonly found: readonly string[];
   /** The pod is taken down as a whole before it starts again. */
@@ -92,6 +95,7 @@ export const freshRecord: PodRecord = {
   spent: 0,
   started: [],
   stopped: [],
+  exited: {},
   found: [],
   exitCode: null,
   ended: null,
@@ -139,6 +143,7 @@ export function adoptRecord(
     ...kept,
     started,
     stopped,
+    exited: kept?.exited ?? {},
     found: containers.filter(({ name, state }) => state === "exited" && started.includes(name)).map(({ name }) => name),
     adopted: begun.some(({ state }) => state === "running"),
     adoptable: kept === null || !(kept.fenced || kept.unleased),
@@ -154,8 +159,8 @@ export function seenRunning(record: PodRecord, names: readonly string[]): PodRec
 
 /** The part that goes into the journal. */
 export function keptOf(record: PodRecord): KeptRecord {
-  const { restarts, spent, started, stopped, exitCode, ended, finished, fenced, unleased } = record;
-  return { restarts, spent, started, stopped, exitCode, ended, finished, fenced, unleased };
+  const { restarts, spent, started, stopped, exited, exitCode, ended, finished, fenced, unleased } = record;
+  return { restarts, spent, started, stopped, exited, exitCode, ended, finished, fenced, unleased };
 }
 
 /** True when the journal would say the same of both. */
@@ -165,6 +170,7 @@ export function sameKept(a: PodRecord, b: PodRecord): boolean {
     a.spent === b.spent &&
     a.started === b.started &&
     a.stopped === b.stopped &&
+    a.exited === b.exited &&
     a.exitCode === b.exitCode &&
     a.ended === b.ended &&
     a.finished === b.finished &&

@@ -34,10 +34,11 @@ export function endedBefore(pod: AssignedPod, containers: readonly ContainerInfo
   return pod.ended === true && record.finished === null && containers.length === 0;
 }
 
-/** A container of the round that runs no more; info null when it is not even there. */
+/** A container of the round that runs no more; info null when it is not even there, code null when nobody knows it. */
 interface EndedContainer {
   readonly name: string;
   readonly info: ContainerInfo | null;
+  readonly code: number | null;
 }
 
 /** Containers that were started and do not run. */
@@ -51,19 +52,18 @@ export function endedOf(
     if (!record.started.includes(name)) continue;
     const info = containers.get(name) ?? null;
     // A container that is made but not started: the agent ended between its note and the start.
-    if (info === null || info.state === "exited") ended.push({ name, info });
+    if (info !== null && info.state !== "exited") continue;
+    ended.push({ name, info, code: (info === null ? record.exited[name] : info.exitCode) ?? null });
   }
   return ended;
 }
 
-const codeOf = (ended: EndedContainer): number | null => ended.info?.exitCode ?? null;
-
 function endingOf(ended: EndedContainer): Ending {
-  const code = codeOf(ended);
+  const { code } = ended;
   if (ended.info?.oomKilled === true) {
     return { code: "OOM_KILLED", message: `Container ${ended.name} was killed: it used more memory than its limit.` };
   }
-  if (ended.info === null) {
+  if (ended.info === null && code === null) {
     return { code: "EXIT_UNOBSERVED", message: `Container ${ended.name} is not there any more.` };
   }
   if (code === null) return { code: "EXIT_UNOBSERVED", message: `Container ${ended.name} ended while nobody watched.` };
@@ -79,21 +79,28 @@ export function foldEndings(
 ): PodRecord {
   const ended = endedOf(pod, containers, record);
   if (ended.length === 0) return record;
-  const unclean = ended.find((one) => codeOf(one) !== 0);
+  const unclean = ended.find(({ code }) => code !== 0);
   const culprit = unclean ?? ended[0];
   if (culprit === undefined) return record;
   const again = pod.restartPolicy === "Always" || (pod.restartPolicy === "OnFailure" && unclean !== undefined);
   if (again) return restartRecord(pod, containers, record, culprit, now);
-  if (ended.length < pod.containers.length) return record;
+  if (ended.length < pod.containers.length) return goesOn(record, ended);
   const clean = unclean === undefined;
   return {
     ...record,
-    exitCode: codeOf(culprit),
+    exitCode: culprit.code,
     ended: clean ? { code: "COMPLETED", message: "Every container ended with code 0." } : endingOf(culprit),
     finished: clean ? "stopped" : "failed",
     upSince: null,
     probes: {},
   };
+}
+
+/** The others run on. */
+function goesOn(record: PodRecord, ended: readonly EndedContainer[]): PodRecord {
+  const news = ended.filter(({ name, code }) => record.exited[name] !== code);
+  if (news.length === 0) return record;
+  return { ...record, exited: { ...record.exited, ...Object.fromEntries(news.map(({ name, code }) => [name, code])) } };
 }
 
 /** It has run for so long that its restart budget is full again. */
@@ -116,7 +123,8 @@ function restartRecord(
     restarts: record.restarts + 1,
     spent,
     started: [],
-    exitCode: codeOf(culprit),
+    exitCode: culprit.code,
+    exited: {},
     ended: { code: ending.code, message: ending.message + wait },
     halting: pod.containers.some(({ name }) => containers.get(name)?.state === "running"),
     retryAt: delay === 0 ? null : now + delay,

@@ -110,17 +110,18 @@ const waitFor = (record: PodRecord): { record: PodRecord; step: Step } => ({
 
 /** Pulls everything that is needed, then makes and starts the containers in order; null when all are started. */
 function makeStep(pod: AssignedPod, containers: ReadonlyMap<string, ContainerInfo>, record: PodRecord): Step | null {
+  const ended = new Set(endedOf(pod, containers, record).map(({ name }) => name));
+  // One that ended while others run on, and was removed by somebody since, is not made again.
+  const missing = (name: string): boolean => !containers.has(name) && !ended.has(name);
   const first = pod.containers[0];
-  if (first !== undefined && !containers.has(first.name) && containers.size > 0) {
+  if (first !== undefined && missing(first.name) && containers.size > 0) {
     // The others share the network of the first one, which is gone: they are made anew with it.
     return { do: "remove", ids: [...containers.values()].map((container) => container.id).reverse() };
   }
-  const missing = (name: string): boolean => !containers.has(name);
   const unpulled = pod.containers.findIndex(({ name }) => missing(name) && !record.pulled.includes(name));
   if (unpulled >= 0) return { do: "pull", index: unpulled };
   const absent = pod.containers.findIndex(({ name }) => missing(name));
   if (absent >= 0) return { do: "create", index: absent };
-  const ended = new Set(endedOf(pod, containers, record).map(({ name }) => name));
   for (const { name } of pod.containers) {
     const container = containers.get(name);
     if (container === undefined || container.state === "running" || ended.has(name)) continue;
