@@ -101,6 +101,29 @@ describe("a fenced task", () => {
     expect([runs(), ...outcome()]).toEqual([true, 2, "ready", "", 1]);
   });
 
+  it.each(["Never", "OnFailure"] as const)(
+    "goes on without what had ended before it was stopped (%s)",
+    async (policy) => {
+      const containers = [
+        { name: "first", sim: { exitAfter: "3s" } },
+        { name: "second", sim: { exitAfter: "1h" } },
+      ];
+      grant();
+      await world.tell([fenced({ restartPolicy: policy, containers })]);
+      await world.clock.advance(leaseMs + 3000);
+      expect([runs(), ...reason()]).toEqual([false, "backoff", "FENCED"]);
+      for (let round = 1; round <= 2; round++) {
+        await restart();
+        await world.clock.advance(1000);
+      }
+      grant();
+      await settle();
+      await world.clock.advance(2000);
+      expect(world.running(key).map(({ spec }) => spec.container.name)).toEqual(["second"]);
+      expect([starts(), world.reports.get(key)?.observed.restarts]).toEqual([3, 1]);
+    },
+  );
+
   it("is run again that an earlier agent was about to stop, whatever its exit code, and counts that once", async () => {
     grant();
     const pod = fenced({ restartPolicy: "Never", containers: [{ name: "web", sim: { ignoreStop: true } }] });

@@ -116,8 +116,8 @@ function stopped(pod: AssignedPod, running: readonly string[], record: PodRecord
 
 /** The engine is asked to stop a pod that it shows running: that it runs no more is no end or failure of its own from now on. */
 export function stopAsked(record: PodRecord): PodRecord {
-  if (!record.fenced || record.started.length === 0) return record;
-  return { ...notEnded(record, record.started), restarts: record.restarts + 1 };
+  const next = record.fenced ? notEnded(record, record.started) : record;
+  return next === record ? record : { ...next, restarts: record.restarts + 1 };
 }
 
 /**
@@ -130,15 +130,15 @@ export function noted(record: PodRecord, isWritten: boolean): PodRecord {
   return isWritten ? { ...record, found: [] } : { ...notEnded(record, found), restarts: restarts + 1 };
 }
 
-/** That these containers do not run is taken for the agent's doing, until each was seen to run again. */
-function notEnded(record: PodRecord, names: readonly string[]): PodRecord {
+/** That these containers do not run is taken for the agent's doing, until each was seen to run again; but not of one that ended before. */
+function notEnded(record: PodRecord, all: readonly string[]): PodRecord {
+  const names = all.filter((name) => record.exited[name] === undefined);
   if (names.length === 0) return record;
   return {
     ...record,
     started: record.started.filter((name) => !names.includes(name)),
     found: record.found.filter((name) => !names.includes(name)),
     stopped: [...new Set([...record.stopped, ...names])],
-    exited: Object.fromEntries(Object.entries(record.exited).filter(([name]) => !names.includes(name))),
   };
 }
 

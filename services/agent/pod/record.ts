@@ -134,7 +134,9 @@ export function adoptRecord(
   const begun = containers.filter(({ state }) => state === "running" || (isFirst && state === "exited"));
   const seen = kept?.fenced === true ? [] : begun.map(({ name }) => name);
   const running = new Set(containers.filter(({ state }) => state === "running").map(({ name }) => name));
-  const stopped = kept?.stopped ?? [];
+  const { stopped = [], exited = {} } = kept ?? {};
+  const isFound = ({ name, state }: ContainerInfo): boolean =>
+    state === "exited" && started.includes(name) && exited[name] === undefined;
   const all = [...new Set([...(kept?.started ?? []), ...seen])];
   const started = all.filter((name) => running.has(name) || !stopped.includes(name));
   const waiting = kept !== null && kept.finished === null && started.length === 0 && kept.spent > 0;
@@ -143,8 +145,8 @@ export function adoptRecord(
     ...kept,
     started,
     stopped,
-    exited: kept?.exited ?? {},
-    found: containers.filter(({ name, state }) => state === "exited" && started.includes(name)).map(({ name }) => name),
+    exited,
+    found: containers.filter(isFound).map(({ name }) => name),
     adopted: begun.some(({ state }) => state === "running"),
     adoptable: kept === null || !(kept.fenced || kept.unleased),
     retryAt: waiting ? now + waitMs(kept.spent) : null,
