@@ -35,6 +35,7 @@ const prelude: readonly Command[] = [
     policy: "Always",
     fence: false,
     onNodeLost: "hold",
+    isZoned: false,
   },
   { type: "obey" },
   { type: "watched" },

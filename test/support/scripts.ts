@@ -19,7 +19,8 @@ export type Command =
       hostPort: boolean;
       cpu: number;
       label: string;
-      policy: "Always" | "Never";
+      policy: "Always" | "OnFailure" | "Never";
+      isZoned: boolean;
       fence: boolean;
       onNodeLost: "replace" | "hold";
     }
@@ -29,6 +30,7 @@ export type Command =
   | { type: "scale"; name: string; replicas: number }
   | { type: "silence" | "speak" | "trouble" | "mend"; node: string }
   | { type: "cordoned" | "uncordoned" | "draining" | "remove"; node: string }
+  | { type: "facts"; node: string; how: "plain" | "docker" | "zoned" }
   | { type: "pass"; ms: number }
   | {
       type: "report";
@@ -52,7 +54,8 @@ export const command: fc.Arbitrary<Command> = fc.oneof(
     hostPort: fc.boolean(),
     cpu: fc.integer({ min: 0, max: 3 }),
     label: fc.constantFrom("a", "b"),
-    policy: fc.constantFrom("Always" as const, "Always" as const, "Never" as const),
+    policy: fc.constantFrom("Always" as const, "Always" as const, "OnFailure" as const, "Never" as const),
+    isZoned: fc.constantFrom(false, false, false, true),
     fence: fc.boolean(),
     onNodeLost: fc.constantFrom("replace" as const, "hold" as const),
   }),
@@ -68,6 +71,7 @@ export const command: fc.Arbitrary<Command> = fc.oneof(
     type: fc.constantFrom("cordoned" as const, "uncordoned" as const, "draining" as const, "remove" as const),
     node,
   }),
+  fc.record({ type: fc.constant("facts" as const), node, how: fc.constantFrom("plain", "docker", "zoned") }),
   fc.record({ type: fc.constant("pass" as const), ms: fc.integer({ min: 100, max: 20_000 }) }),
   fc.record({
     type: fc.constant("report" as const),
@@ -97,6 +101,9 @@ export const command: fc.Arbitrary<Command> = fc.oneof(
   }),
 );
 
+/** All are of one machine. */
+const changedFacts = { plain: {}, docker: { runtime: "docker" }, zoned: { labels: { zone: "a" } } } as const;
+
 /** Does one command to the cluster. */
 export function run(cluster: TestCluster, step: Command): void {
   switch (step.type) {
@@ -106,8 +113,9 @@ export function run(cluster: TestCluster, step: Command): void {
       // Without a port nothing checks it.
       const ports = step.hostPort || step.label === "a" ? { ports: [port] } : {};
       const containers = [{ name: "main", image: `app:${step.image}`, ...ports, resources }];
-      const { fence, onNodeLost } = step;
-      const spec = { replicas: step.replicas, restartPolicy: step.policy, fence, onNodeLost, containers };
+      const { fence, onNodeLost, policy: restartPolicy, isZoned } = step;
+      const place = isZoned ? { nodeSelector: { zone: "a" } } : {};
+      const spec = { replicas: step.replicas, restartPolicy, fence, onNodeLost, containers, ...place };
       const manifest = workloadManifest(step.name, spec) as { metadata: { labels?: object } };
       manifest.metadata.labels = { tier: step.label };
       cluster.apply(manifest);
@@ -163,6 +171,11 @@ export function run(cluster: TestCluster, step: Command): void {
       if (!cluster.state.nodes.has(step.node)) cluster.join(step.node);
       else cluster.write("api", admitRemoval(cluster.state, step.node, true).items);
       break;
+    case "facts":
+      // As after it was set up anew; one that is away says nothing.
+      if (cluster.silent.has(step.node) || !cluster.state.nodes.has(step.node)) return;
+      cluster.join(step.node, changedFacts[step.how]);
+      break;
     case "pass":
       cluster.pass(step.ms);
       return;
@@ -172,7 +185,7 @@ export function run(cluster: TestCluster, step: Command): void {
       if (pod === undefined) return;
       // An agent says "stopped" of its own accord only when it was told to stop or the pod had a policy that ends it.
       const policy = cluster.state.workloads.get(pod.workload)?.templates.get(pod.template)?.spec.restartPolicy;
-      if (step.state === "stopped" && pod.desired === "run" && policy !== "Never") return;
+      if (step.state === "stopped" && pod.desired === "run" && policy === "Always") return;
       cluster.report(pod.key, step.state, { restarts: step.state === "backoff" ? 2 : 0, port: step.pick });
       return;
     }
