@@ -12,6 +12,9 @@ const losing = ["lossy", "gappy", "echoing", "flap", "slow", "lagging"] as const
 const lateMs = 5000;
 /** A leader takes off what it could not hear, and it may have heard a program's last word only after that: longer ago than any such time. */
 const calmMs = 30_000;
+/** A shorter silence of the server is none to a leader, and of a longer one it may miss so much at both ends. */
+const awayMs = { least: 1500, slack: 1500 } as const;
+const alsoBack = ["busPowerCut", "everythingOff", "busWiped", "appendBroken", "busMoves"] as const;
 /** Two looks at a clock. */
 const blurMs = 20;
 /** A program may have been told to leave so long before it is seen to have left. */
@@ -148,6 +151,11 @@ export class Externals {
     if (silence < ttlMs - blurMs) {
       this.violate("external", `event ${sequence}: ${id} expires ${Math.round(silence)} ms after it was renewed`);
     }
+    const away = this.away(renewedAt);
+    if (silence - away < ttlMs - awayMs.slack) {
+      const what = `${Math.round(silence)} ms after it was renewed, ${Math.round(away)} of which the bus was away`;
+      this.violate("external", `event ${sequence}: ${id} expires ${what}`);
+    }
     // Whatever kept it from being heard for so long kept the leader from hearing anybody.
     const ms = silence + ttlMs;
     if (program.keepsSince === undefined || this.now() - program.keepsSince < ttlMs) return;
@@ -156,6 +164,15 @@ export class Externals {
       controllerNames.some((name) => this.troubles.lasted(name, kind, this.now() - ms) > 0);
     if (losing.some(isLost)) return;
     this.violate("external", `event ${sequence}: ${id} expires though it was said again all the time`);
+  }
+
+  /** For how long since then nobody can have been heard, milliseconds; less where that is not sure. */
+  private away(since: number): number {
+    const lasted = (kind: string): number => this.troubles.lasted("bus", kind, since, awayMs.least);
+    const [killed, frozen] = [lasted("busKill"), lasted("busFreeze")];
+    // One that ends brings the server back whatever else has stopped it.
+    const isMixed = (killed > 0 && frozen > 0) || alsoBack.some((kind) => this.troubles.lasted("bus", kind, since) > 0);
+    return isMixed ? 0 : killed + frozen;
   }
 
   /** To be called from time to time: what nobody renews must not stay. */

@@ -12,7 +12,7 @@ const heard: ReadonlySet<string> = new Set(["nodeRemoved", "nodeForced", "double
 /** A removed node's agent knows of it within this, where it is heard. */
 const toldMs = 6000;
 /** Of two agents under one id the older speaks up with its next heartbeat; what was said is not said again for a minute. */
-const warnedMs = 10_000;
+const warnedMs = 6000;
 const againMs = 75_000;
 /** With nothing wrong, an agent registers within twenty seconds of a removal, and new facts are known at once. */
 const registeredMs = 40_000;

@@ -8,7 +8,7 @@ export const outsideBugs: readonly Bug[] = [
     find: "if (items.length > 0)",
     replace: "if (items.length < 0)",
     invariants: ["external"],
-    hours: 0.25,
+    hours: 2,
   },
   {
     name: "renewals are not noted",
@@ -16,7 +16,7 @@ export const outsideBugs: readonly Bug[] = [
     find: "this.renewed.set(id, { at: this.context.clock.mono(), excused: this.excused });",
     replace: "void id;",
     invariants: ["external"],
-    hours: 1,
+    hours: 2,
   },
   {
     name: "a failover costs external endpoints their place",
@@ -24,7 +24,7 @@ export const outsideBugs: readonly Bug[] = [
     find: "{ at: this.startedAt, excused: 0 }",
     replace: "{ at: -Infinity, excused: 0 }",
     invariants: ["external"],
-    hours: 1,
+    hours: 3,
   },
   {
     name: "silence of the bus ends external endpoints",
@@ -32,7 +32,7 @@ export const outsideBugs: readonly Bug[] = [
     find: "this.excused += Math.max(0, ms);",
     replace: "void ms;",
     invariants: ["external"],
-    hours: 20,
+    hours: 12,
   },
   {
     name: "external endpoints outlive their ttl",
@@ -40,7 +40,7 @@ export const outsideBugs: readonly Bug[] = [
     find: "if (left > 0)",
     replace: "if (left > -60_000)",
     invariants: ["external"],
-    hours: 4,
+    hours: 3,
   },
   {
     name: "proxies are told another port of an external endpoint",
@@ -48,7 +48,7 @@ export const outsideBugs: readonly Bug[] = [
     find: "hostPort: address.port,",
     replace: "hostPort: address.port + 1,",
     invariants: ["7"],
-    hours: 1,
+    hours: 2,
   },
   {
     name: "the agent of a removed node is not told",
@@ -56,7 +56,7 @@ export const outsideBugs: readonly Bug[] = [
     find: "line.farewell = sequence;",
     replace: "line.farewell = null;",
     invariants: ["2"],
-    hours: 4,
+    hours: 3,
   },
   {
     name: "a removed node never registers anew",
@@ -64,7 +64,7 @@ export const outsideBugs: readonly Bug[] = [
     find: "until: now + limits.removedHoldMs",
     replace: "until: Infinity",
     invariants: ["node"],
-    hours: 4,
+    hours: 3,
   },
   {
     name: "two agents under one id are not told of",
@@ -72,23 +72,15 @@ export const outsideBugs: readonly Bug[] = [
     find: "this.warn(node, speaker, now);",
     replace: "",
     invariants: ["node"],
-    hours: 8,
+    hours: 15,
   },
   {
     name: "of two agents under one id the older is never heard again",
     file: "controller/nodes/boots",
     find: " && now - speaker.heardAt < endedMs",
     replace: "",
-    invariants: ["liveness"],
-    hours: 8,
-  },
-  {
-    name: "of two agents under one id the older does not say all again",
-    file: "controller/nodes/boots",
-    find: "speaker.isBack = bootId === speaker.before;",
-    replace: "",
-    invariants: ["4", "7"],
-    hours: 20,
+    invariants: ["node", "liveness"],
+    hours: 6,
   },
   {
     name: "other facts of a known node are not taken",
@@ -96,7 +88,7 @@ export const outsideBugs: readonly Bug[] = [
     find: "if (known !== undefined && same(known.facts, facts))",
     replace: "if (known !== undefined)",
     invariants: ["node"],
-    hours: 4,
+    hours: 5,
   },
   {
     name: "an agent at another address says the one it had",
@@ -105,7 +97,7 @@ export const outsideBugs: readonly Bug[] = [
     replace:
       "return (globalThis.advertised ??= new Map()).get(node) ?? (globalThis.advertised.set(node, facts.advertise), facts.advertise);",
     invariants: ["node"],
-    hours: 8,
+    hours: 6,
   },
   {
     name: "endpoints that could not be saved are not saved later",
@@ -113,6 +105,6 @@ export const outsideBugs: readonly Bug[] = [
     find: "this.schedule(proxyLimits.saveAgainMs);",
     replace: "",
     invariants: ["7"],
-    hours: 4,
+    hours: 3,
   },
 ];

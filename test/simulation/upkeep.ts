@@ -15,7 +15,7 @@ export const upkeepKinds = {
   /** A machine goes off, its node is removed, and the machine comes back. */
   nodeGone: { weight: 0, whom: "agent", forMs: [10_000, 90_000] },
   /** Another agent runs under a node's id, below half with a copy of its data. */
-  doubled: { weight: 0, whom: "agent", forMs: [2000, 60_000] },
+  doubled: { weight: 0, whom: "agent", forMs: [4000, 60_000] },
   /** An agent comes back with other facts. */
   otherFacts: { weight: 0, whom: "agent", forMs: [500, 20_000] },
   /** A proxy's disk takes no writes. */
@@ -43,7 +43,7 @@ const firstMs = 30_000;
 export function upkeep(chance: Chance, untilMs: number, proxyNames: readonly string[]): Fault[] {
   const plans: readonly Plan[] = [
     { name: "removed nodes", kinds: removals, whom: nodeNames, share: 0.5, perHour: 10 },
-    { name: "twins", kinds: ["doubled"], whom: nodeNames, share: 0.25, perHour: 5 },
+    { name: "twins", kinds: ["doubled"], whom: nodeNames, share: 0.25, perHour: 10 },
     { name: "other facts", kinds: ["otherFacts"], whom: nodeNames, share: 0.25, perHour: 10 },
     { name: "tables", kinds: ["tableUnsaved"], whom: proxyNames, share: 0.5, perHour: 12 },
   ];
