@@ -139,16 +139,18 @@ function templateOf(workload: ReadWorkload, movers: readonly ReadPod[]): Templat
   return (workload.templates.get(newest) ?? workload.template) as Template;
 }
 
-/** Why a pod does not leave its draining node; null while nothing hinders it. */
-export function hindrance(state: ReadState, pod: ReadPod, refusal: Refusal | null, time: TermTime): string | null {
+/** Why a pod does not leave its draining node; null while nothing hinders it. `inSlot` has all pods of its slot. */
+export function hindrance(
+  state: ReadState,
+  pod: ReadPod,
+  inSlot: readonly ReadPod[],
+  refusal: Refusal | null,
+  time: TermTime,
+): string | null {
   const workload = state.workloads.get(pod.workload);
   if (workload === undefined || pod.desired !== "run") return null;
   if (isStuck(state, pod)) return `its node is unheard, and workload ${workload.name} waits for it.`;
-  const copies = [...workload.pods].flatMap((key) => {
-    const other = state.pods.get(key);
-    if (other === undefined || other.slot !== pod.slot || !isLive(other) || isDraining(state, other)) return [];
-    return isCopyOf(other, [pod]) ? [other] : [];
-  });
+  const copies = inSlot.filter((other) => isLive(other) && !isDraining(state, other) && isCopyOf(other, [pod]));
   const late = copies.find(
     (copy) => copy.state === "failed" || (!isServing(copy) && lateIn(workload, [copy], time) <= 0),
   );

@@ -13,11 +13,12 @@ const namedMost = 3;
  * whose evacuation was tried in this plan, and why its next pod found no node.
  */
 export function draining(state: ReadState, looked: ReadonlyMap<Key, Refusal | null>, time: TermTime): EventItem[] {
+  const inSlotOf = slotted(state);
   return [...state.nodes.values()].flatMap((node) => {
     if (node.mode !== "draining") return [];
     const pods = [...node.pods].flatMap((key) => state.pods.get(key) ?? []);
     const left = pods.filter((pod) => !pod.ended && pod.state !== "lost");
-    return left.length === 0 ? [drainedItem(node, pods)] : blocked(state, node, left, looked, time);
+    return left.length === 0 ? [drainedItem(node, pods)] : blocked({ state, inSlotOf, looked, time }, node, left);
   });
 }
 
@@ -29,17 +30,35 @@ function drainedItem(node: ReadNode, pods: readonly ReadPod[]): EventItem {
   return { kind: "node", verb: "cordoned", name: node.id, reason: "DRAINED", message };
 }
 
-function blocked(
-  state: ReadState,
-  node: ReadNode,
-  left: readonly ReadPod[],
-  looked: ReadonlyMap<Key, Refusal | null>,
-  time: TermTime,
-): EventItem[] {
+/** All pods in the slot of a pod. Each workload is sorted once, whatever number of its pods is asked for. */
+type InSlotOf = (pod: ReadPod) => readonly ReadPod[];
+
+function slotted(state: ReadState): InSlotOf {
+  const sorted = new Map<Key, Map<number, ReadPod[]>>();
+  const sort = (workload: Key): Map<number, ReadPod[]> => {
+    const slots = new Map<number, ReadPod[]>();
+    sorted.set(workload, slots);
+    for (const key of state.workloads.get(workload)?.pods ?? []) {
+      const pod = state.pods.get(key);
+      if (pod !== undefined) slots.set(pod.slot, [...(slots.get(pod.slot) ?? []), pod]);
+    }
+    return slots;
+  };
+  return ({ workload, slot }) => (sorted.get(workload) ?? sort(workload)).get(slot) ?? [];
+}
+
+interface Known {
+  readonly state: ReadState;
+  readonly inSlotOf: InSlotOf;
+  readonly looked: ReadonlyMap<Key, Refusal | null>;
+  readonly time: TermTime;
+}
+
+function blocked({ state, inSlotOf, looked, time }: Known, node: ReadNode, left: readonly ReadPod[]): EventItem[] {
   // A workload that is busy otherwise, say with a template change, says nothing about its pods yet.
   if (left.some((pod) => pod.desired === "run" && !looked.has(pod.workload))) return [];
   const told = left.flatMap((pod) => {
-    const why = hindrance(state, pod, looked.get(pod.workload) ?? null, time);
+    const why = hindrance(state, pod, inSlotOf(pod), looked.get(pod.workload) ?? null, time);
     return why === null ? [] : [`Pod ${pod.name} cannot move: ${why}`];
   });
   const more = told.length > namedMost ? ` … and ${told.length - namedMost} more.` : "";
