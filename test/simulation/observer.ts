@@ -44,8 +44,8 @@ const open: ReadonlySet<string> = new Set(["NO_LEADER", "TIMEOUT", "BUSY", "NATS
 const heardMs = 15_000;
 /** After a pod's stop, what a proxy sent on its way before may still arrive. */
 const onTheWayMs = 5;
-/** What keeps a message up for less than a second keeps nobody from being heard. */
-const slow: ReadonlySet<string> = new Set(["slow"]);
+/** What keeps a message up for less than a second keeps nobody from being heard, and a full disk no proxy from hearing. */
+const slow: ReadonlySet<string> = new Set(["slow", "tableUnsaved"]);
 /**
  * A proxy knows what has been in the bucket for this long, unless something was wrong with it or the bus as recently as
  * this: a reader's request may take 5 s to fail, the next try may come 5 s later, and the table is saved a second after.
