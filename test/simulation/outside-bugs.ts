@@ -102,7 +102,7 @@ export const outsideBugs: readonly Bug[] = [
   {
     name: "endpoints that could not be saved are not saved later",
     file: "proxy/store",
-    find: "this.schedule(proxyLimits.saveAgainMs);",
+    find: "this.writeIn(proxyLimits.saveAgainMs);",
     replace: "",
     invariants: ["7"],
     hours: 3,
