@@ -15,6 +15,8 @@ const calmMs = 30_000;
 /** A shorter silence of the server is none to a leader, and of a longer one it may miss so much at both ends. */
 const awayMs = { least: 1500, slack: 1500 } as const;
 const alsoBack = ["busPowerCut", "everythingOff", "busWiped", "appendBroken", "busMoves"] as const;
+/** A leader that is cut off from two servers of three with a program answers it for no longer, whatever the next one decides. */
+const islandMs = 30_000;
 /** Two looks at a clock. */
 const blurMs = 20;
 /** A program may have been told to leave so long before it is seen to have left. */
@@ -121,6 +123,8 @@ export class Externals {
     const gone = this.gone.get(id);
     const action = results[0]?.action ?? "";
     if (this.known.has(id) || (gone !== undefined && gone.at >= at && gone.reason !== "EXPIRED")) return;
+    // A leader that has not noticed yet that the log is gone answers from memory.
+    if (this.isIsland(0) || this.observer.state.logId === "") return;
     const became = gone === undefined ? "is not in the log" : `was removed ${Math.round(this.now() - gone.at)} ms ago`;
     this.violate("external", `${id} is told "${action}" to what it said at ${Math.round(at)}, but ${became}`);
   }
@@ -148,6 +152,7 @@ export class Externals {
   private expired(id: string, program: Program, ttlMs: number, sequence: number): void {
     const { renewedAt } = this.of(program);
     const silence = this.now() - renewedAt;
+    if (this.isIsland(ttlMs)) return;
     if (silence < ttlMs - blurMs) {
       this.violate("external", `event ${sequence}: ${id} expires ${Math.round(silence)} ms after it was renewed`);
     }
@@ -164,6 +169,11 @@ export class Externals {
       controllerNames.some((name) => this.troubles.lasted(name, kind, this.now() - ms) > 0);
     if (losing.some(isLost)) return;
     this.violate("external", `event ${sequence}: ${id} expires though it was said again all the time`);
+  }
+
+  /** What a program was told, or says, may be another leader's. */
+  private isIsland(ms: number): boolean {
+    return this.troubles.lasted("bus", "island", this.now() - islandMs - ms) > 0;
   }
 
   /** For how long since then nobody can have been heard, milliseconds; less where that is not sure. */

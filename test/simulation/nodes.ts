@@ -14,6 +14,8 @@ const toldMs = 6000;
 /** Of two agents under one id the older speaks up with its next heartbeat; what was said is not said again for a minute. */
 const warnedMs = 6000;
 const againMs = 75_000;
+/** A leader that has just begun has heard nobody. */
+const begunMs = 15_000;
 /** With nothing wrong, an agent registers within twenty seconds of a removal, and new facts are known at once. */
 const registeredMs = 40_000;
 const factsMs = 15_000;
@@ -28,6 +30,7 @@ export class Nodes {
   private readonly removed = new Map<string, { readonly sequence: number; readonly at: number; isTold: boolean }>();
   /** Node → a second agent under its id. */
   private readonly clones = new Map<string, { readonly clone: AgentProcess; readonly at: number }>();
+  private losses = 0;
   /** Node → when a leader last said that two speak for it. */
   private readonly warned = new Map<string, number>();
 
@@ -52,6 +55,8 @@ export class Nodes {
 
   /** A second agent starts under that id; the returned function says that it is over. */
   onClone(node: string, clone: AgentProcess, at: number): () => void {
+    // Of three who speaks up is for chance to say.
+    if (this.clones.has(node)) return () => {};
     this.clones.set(node, { clone, at });
     return () => void this.clones.delete(node);
   }
@@ -66,6 +71,9 @@ export class Nodes {
     const isLed = (ms: number): boolean =>
       ["bus", ...controllerNames].every((place) => this.troubles.isClean(place, ms));
     const isHeard = (node: string, ms: number): boolean => this.troubles.isClean(node, ms, heard);
+    // A removal may be among what the log lost.
+    if (this.losses < this.observer.losses.length) this.removed.clear();
+    this.losses = this.observer.losses.length;
     if (!isLed(warnedMs)) return;
     for (const [node, { at, isTold }] of this.removed) {
       const ms = this.now() - at;
@@ -75,7 +83,7 @@ export class Nodes {
     }
     for (const [node, { clone, at }] of this.clones) {
       const since = this.now() - at;
-      if (since < warnedMs || !clone.isUp || !isHeard(node, since)) continue;
+      if (since < warnedMs || !clone.isUp || !isHeard(node, since) || !isLed(since + begunMs)) continue;
       if (this.now() - (this.warned.get(node) ?? -Infinity) < againMs) continue;
       this.observer.violate("node", `two agents run as ${node} for ${Math.round(since)} ms, and no leader says so`);
       this.clones.delete(node);

@@ -416,7 +416,7 @@ describe("the assigner", () => {
     const beat = async (bootId: string): Promise<void> => {
       const body = { bootId, logId, generation: registered, facts: facts() };
       const subject = context.subjects.node.heartbeat("n1");
-      heartbeats.onMessage({ subject, data: new Uint8Array(), json: () => body } as BusMessage);
+      heartbeats.onMessage({ subject, isOver: () => false, json: () => body } as unknown as BusMessage);
       await settle();
     };
     for (const bootId of ["first", "second", "first", "second"]) await beat(bootId);

@@ -21,6 +21,8 @@ export class Damage {
   /** Until then it may be that nobody can lead. */
   private fatalUntil = -Infinity;
   private isRestoring = false;
+  /** The log is gone until its operator restores it. */
+  private isLogGone = false;
 
   constructor(world: World) {
     this.world = world;
@@ -60,7 +62,9 @@ export class Damage {
     if (isAlone) server.meddler.deleteLog();
     else server.wipe();
     this.world.look();
+    this.isLogGone = true;
     return () => {
+      this.isLogGone = false;
       if (observer.state.logId !== "") observer.violate("12", "a log was begun anew beside what is left of another");
       this.restore(backup, state.clusterUid, isAlone);
     };
@@ -82,7 +86,7 @@ export class Damage {
     const isDead = controllers.every(
       ({ leads, lastEnd }) => !leads && lastEnd?.code === "LOG_INCOMPLETE" && lastEnd.at > this.damagedAt,
     );
-    if (isDead && !this.isRestoring) {
+    if (isDead && !this.isRestoring && !this.isLogGone) {
       const backup = [...observer.archive];
       const { clusterUid } = observer.state;
       this.bar();
