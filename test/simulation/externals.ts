@@ -181,7 +181,8 @@ export class Externals {
     const lasted = (kind: string): number => this.troubles.lasted("bus", kind, since, awayMs.least);
     const [killed, frozen] = [lasted("busKill"), lasted("busFreeze")];
     // One that ends brings the server back whatever else has stopped it.
-    const isMixed = (killed > 0 && frozen > 0) || alsoBack.some((kind) => this.troubles.lasted("bus", kind, since) > 0);
+    const was = (kind: string): boolean => this.troubles.lasted("bus", kind, since) > 0;
+    const isMixed = (was("busKill") && was("busFreeze")) || alsoBack.some(was);
     return isMixed ? 0 : killed + frozen;
   }
 
