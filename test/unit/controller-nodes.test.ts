@@ -79,6 +79,12 @@ beforeEach(() => {
   };
 });
 
+function heartbeatOf(node: string, body: object): BusMessage {
+  const { length } = new TextEncoder().encode(JSON.stringify(body));
+  const subject = context.subjects.node.heartbeat(node);
+  return { subject, isOver: (bytes: number) => length > bytes, json: () => body } as unknown as BusMessage;
+}
+
 describe("liveness", () => {
   let changes: number;
   let liveness: Liveness;
@@ -170,12 +176,7 @@ describe("heartbeats", () => {
     });
     const beat = (node: string, logId: string): void => {
       const body = { bootId: "b", logId, generation: 0, facts: facts({ hostname: node }) };
-      const data = new TextEncoder().encode(JSON.stringify(body));
-      heartbeats.onMessage({
-        subject: context.subjects.node.heartbeat(node),
-        isOver: (bytes: number) => data.length > bytes,
-        json: () => body,
-      } as unknown as BusMessage);
+      heartbeats.onMessage(heartbeatOf(node, body));
     };
     beat("n9", "");
     beat("n9", "");
@@ -205,13 +206,7 @@ describe("heartbeats of a removed node", () => {
     });
     const beat = (bootId: string): string[] => {
       const body = { bootId, logId: cluster.state.logId, generation: 0, facts: facts({ hostname: "n9" }) };
-      const data = new TextEncoder().encode(JSON.stringify(body));
-      const subject = context.subjects.node.heartbeat("n9");
-      heartbeats.onMessage({
-        subject,
-        isOver: (bytes: number) => data.length > bytes,
-        json: () => body,
-      } as unknown as BusMessage);
+      heartbeats.onMessage(heartbeatOf("n9", body));
       return heartbeats.take().map(({ name }) => name);
     };
     expect(beat("first")).toEqual(["n9"]);
@@ -238,13 +233,7 @@ describe("the trouble in heartbeats", () => {
     });
     const beat = (trouble?: object): void => {
       const body = { bootId: "b", logId: cluster.state.logId, generation: 0, facts: facts(), ...trouble };
-      const data = new TextEncoder().encode(JSON.stringify(body));
-      const subject = context.subjects.node.heartbeat("n1");
-      heartbeats.onMessage({
-        subject,
-        isOver: (bytes: number) => data.length > bytes,
-        json: () => body,
-      } as unknown as BusMessage);
+      heartbeats.onMessage(heartbeatOf("n1", body));
     };
     beat();
     expect([news, heartbeats.troubles().get("n1")]).toEqual([0, null]);
@@ -415,8 +404,7 @@ describe("the assigner", () => {
     const { logId } = cluster.state;
     const beat = async (bootId: string): Promise<void> => {
       const body = { bootId, logId, generation: registered, facts: facts() };
-      const subject = context.subjects.node.heartbeat("n1");
-      heartbeats.onMessage({ subject, isOver: () => false, json: () => body } as unknown as BusMessage);
+      heartbeats.onMessage(heartbeatOf("n1", body));
       await settle();
     };
     for (const bootId of ["first", "second", "first", "second"]) await beat(bootId);
