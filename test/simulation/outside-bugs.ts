@@ -32,7 +32,7 @@ export const outsideBugs: readonly Bug[] = [
     find: "this.excused += Math.max(0, ms);",
     replace: "void ms;",
     invariants: ["external"],
-    hours: 12,
+    hours: 55,
   },
   {
     name: "external endpoints outlive their ttl",
@@ -105,6 +105,6 @@ export const outsideBugs: readonly Bug[] = [
     find: "this.writeIn(proxyLimits.saveAgainMs);",
     replace: "",
     invariants: ["7"],
-    hours: 3,
+    hours: 18,
   },
 ];
