@@ -9,8 +9,6 @@ interface Renewed {
   /** Monotonic time, and the excused time up to then. */
   readonly at: number;
   readonly excused: number;
-  /** It came when the time was over, and no change was decided since. */
-  readonly isLate: boolean;
 }
 
 export class Renewals {
@@ -27,26 +25,15 @@ export class Renewals {
     this.startedAt = context.clock.mono();
   }
 
-  /** False when the time was over already: then its removal may be on the way into the log. */
-  renew(id: string): boolean {
-    const ttlMs = this.state.external.get(id)?.ttlMs ?? 0;
-    const isLate = this.renewed.get(id)?.isLate === true || this.agoOf(id) >= ttlMs;
-    this.renewed.set(id, { at: this.context.clock.mono(), excused: this.excused, isLate });
-    return !isLate;
-  }
-
-  /** No removal of it is on the way, for a change is being decided. */
-  settle(id: string): void {
-    const renewed = this.renewed.get(id);
-    if (renewed !== undefined) this.renewed.set(id, { ...renewed, isLate: false });
+  renew(id: string): void {
+    this.renewed.set(id, { at: this.context.clock.mono(), excused: this.excused });
   }
 
   /** A registration counts as the first renewal. It is noted before the planner may look. */
   onCommitted({ items }: Event): void {
     for (const item of items) {
       if (item.kind !== "endpoint" || item.verb !== "registered") continue;
-      const id = externalId(item.namespace, item.service, item.name);
-      this.renewed.set(id, { at: this.context.clock.mono(), excused: this.excused, isLate: false });
+      this.renew(externalId(item.namespace, item.service, item.name));
     }
   }
 
@@ -56,14 +43,13 @@ export class Renewals {
 
   /** Endpoint → milliseconds since it was renewed or, if it was not in this term, since the term began. */
   ago(): ReadonlyMap<string, number> {
+    const now = this.context.clock.mono();
     const view = new Map<string, number>();
-    for (const id of this.state.external.keys()) view.set(id, this.agoOf(id));
+    for (const id of this.state.external.keys()) {
+      const { at, excused } = this.renewed.get(id) ?? { at: this.startedAt, excused: 0 };
+      view.set(id, Math.max(0, now - at - (this.excused - excused)));
+    }
     for (const id of this.renewed.keys()) if (!this.state.external.has(id)) this.renewed.delete(id);
     return view;
-  }
-
-  private agoOf(id: string): number {
-    const { at, excused } = this.renewed.get(id) ?? { at: this.startedAt, excused: 0 };
-    return Math.max(0, this.context.clock.mono() - at - (this.excused - excused));
   }
 }

@@ -288,6 +288,19 @@ it.each([1, 3])(
   },
 );
 
+it("a program that renews while its service is being deleted is not told that it is there", async () => {
+  await apply(alone);
+  await world.time.until(register());
+  world.server.hideOutcome("stored", names.stream, (data) => decoder.decode(data).includes('"deleted"'));
+  const operation = `operation-${fresh()}`;
+  const deleting = ask("default", "service", "delete", { name: "web", operation }).catch(() => {});
+  await world.time.pass(200);
+  const renewing = register();
+  await world.time.pass(3000);
+  await deleting;
+  expect(await renewing).toMatchObject({ error: { code: "NOT_FOUND" } });
+});
+
 it("a server that stands still for a second again and again keeps nothing from being placed", async () => {
   await startNode();
   startProxy({});

@@ -10,13 +10,20 @@ export const register: Handler = async (host, request) => {
   const body = checked(endpointRegisterRequest, "endpoint-register-request", request.body);
   const namespace = namespaced(request);
   const { items, results } = admitRegister(host.state, namespace, body);
-  const id = externalId(namespace, body.service, body.name);
-  // What came late is decided behind a removal that is on its way: a program that is told that it is there, is there.
-  if (items.length > 0 || !host.renewed(id)) {
-    return host.change(undefined, (state) => {
-      host.settled(id);
-      return admitRegister(state, namespace, body);
-    });
+  if (items.length === 0) host.renewed(externalId(namespace, body.service, body.name));
+  // Decided behind a removal that is on its way: a program that is told that it is there, is there.
+  const isLeaving = host
+    .underWay()
+    .some(
+      (item) =>
+        item.kind === "endpoint" &&
+        item.verb === "removed" &&
+        item.namespace === namespace &&
+        item.service === body.service &&
+        item.name === body.name,
+    );
+  if (items.length > 0 || isLeaving) {
+    return host.change(undefined, (state) => admitRegister(state, namespace, body));
   }
   const { epoch, sequence } = host.state;
   return { epoch, sequence, results };

@@ -1,6 +1,6 @@
 // What the handlers of the API get and give.
 import type { Validator } from "../../../schemas/generated/validator.ts";
-import type { Accepted, AutoscaleEvaluation } from "../../../schemas/generated/types.ts";
+import type { Accepted, AutoscaleEvaluation, EventItem } from "../../../schemas/generated/types.ts";
 import type { Key, ReadState } from "../../core/model.ts";
 import { SwainError } from "../../kernel/errors.ts";
 import type { UsageStore } from "../autoscale/usage.ts";
@@ -22,10 +22,10 @@ export interface ApiHost {
   change(operation: string | undefined, admit: (state: ReadState) => Admission): Promise<Accepted>;
   /** Resolves when the state reaches that sequence; rejects with TIMEOUT when it does not in time. */
   reached(sequence: number): Promise<void>;
-  /** Takes note that an external endpoint was renewed; false when its removal may be on the way into the log. */
-  renewed(endpoint: string): boolean;
-  /** No removal of it is on the way any more. */
-  settled(endpoint: string): void;
+  /** Takes note that an external endpoint was renewed. */
+  renewed(endpoint: string): void;
+  /** What is on its way into the log. */
+  underWay(): readonly EventItem[];
   /** What agents measured. */
   readonly usage: Pick<UsageStore, "pod" | "node">;
   /** What an autoscaler sees and would do now; null when there is none of that key. */

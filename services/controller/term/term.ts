@@ -155,7 +155,7 @@ export class Term {
       state,
       change: (operation, admit) => this.changes.submit(operation, admit),
       renewed: (endpoint) => this.renewals.renew(endpoint),
-      settled: (endpoint) => this.renewals.settle(endpoint),
+      underWay: () => this.writer.underWay,
       proxies: this.proxies,
       rebuild: () => {
         this.projector.reload();

@@ -46,6 +46,7 @@ export class Writer {
   private refusedLogAt = -Infinity;
   /** Of one event: less than the limit where the server has refused one. */
   private mostBytes: number = limits.eventBytes;
+  private writing: readonly EventItem[] = [];
 
   constructor(context: Context, state: ReadState, appender: Appender, clock: TermClock, events: WriterEvents) {
     this.context = context;
@@ -53,6 +54,11 @@ export class Writer {
     this.appender = appender;
     this.clock = clock;
     this.events = events;
+  }
+
+  /** What is on its way into the log: the state does not hold it yet, and will, unless it is lost. */
+  get underWay(): readonly EventItem[] {
+    return this.writing;
   }
 
   /** The longest beginning that fits one event; at least one item. */
@@ -77,8 +83,11 @@ export class Writer {
   async write(cause: string, items: EventItem[], operation?: string): Promise<Written> {
     if (items.length === 0) return { kind: "nothing" };
     const draft = { subject: this.subjectOf(items), event: this.eventOf(cause, items, operation) };
+    this.writing = items;
     const settled = await traced("append", () => this.appender.append(() => draft), {
       attributes: { "swain.cause": cause, "swain.items": items.length },
+    }).finally(() => {
+      this.writing = [];
     });
     switch (settled.kind) {
       case "committed": {
