@@ -17,6 +17,8 @@ const awayMs = { least: 1500, slack: 1500 } as const;
 const alsoBack = ["busPowerCut", "everythingOff", "busWiped", "appendBroken", "busMoves"] as const;
 /** A leader that is cut off from two servers of three with a program answers it for no longer, whatever the next one decides. */
 const islandMs = 30_000;
+/** No freeze and no kill lasts longer: what ended one of them may lie before a renewal, and the script had it last beyond that. */
+const longestMs = 30_000;
 /** Two looks at a clock. */
 const blurMs = 20;
 /** A program may have been told to leave so long before it is seen to have left. */
@@ -181,7 +183,7 @@ export class Externals {
     const lasted = (kind: string): number => this.troubles.lasted("bus", kind, since, awayMs.least);
     const [killed, frozen] = [lasted("busKill"), lasted("busFreeze")];
     // One that ends brings the server back whatever else has stopped it.
-    const was = (kind: string): boolean => this.troubles.lasted("bus", kind, since) > 0;
+    const was = (kind: string): boolean => this.troubles.lasted("bus", kind, since - longestMs) > 0;
     const isMixed = (was("busKill") && was("busFreeze")) || alsoBack.some(was);
     return isMixed ? 0 : killed + frozen;
   }

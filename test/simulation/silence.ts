@@ -88,6 +88,8 @@ export class Silence {
       const what = isWell ? "nothing was wrong" : "it answers pings";
       this.violate(`event ${sequence}: node ${node} is called unheard though ${what}`);
     }
+    // Of two agents under one id a leader heeds one alone.
+    if (troubles.lasted(node, "doubled", this.now() - cleanMs) > 0) return;
     const beats = this.beats.get(node);
     if (beats === undefined || !troubles.isClean(leader, cleanMs, still)) return;
     const crossing = troubles.isClean(leader, cleanMs, quick) ? crossingMs : slowCrossingMs;

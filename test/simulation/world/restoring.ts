@@ -10,8 +10,9 @@ import { nextVersion } from "./next-version.ts";
 import type { World } from "./world.ts";
 
 const cluster = "default";
-/** A try that the bus broke begins with an empty store. */
+/** A try that the bus broke begins with an empty store, some seconds later and by way of another server. */
 const mostTries = 10;
+const againMs = 5000;
 
 /** Resolves to what went wrong at last, or null. */
 export async function restore(
@@ -40,6 +41,10 @@ export async function restore(
       problem = asSwainError(error).message;
       if (isLogAlone) world.server.meddler.deleteLog();
       else world.server.wipe();
+      if (connection.hasOthers) connection.elsewhere();
+      await new Promise<void>((resolve) => {
+        world.timeline.after(againMs, resolve);
+      });
     }
   }
   await bus.close();
