@@ -2,9 +2,9 @@
 // heartbeats alone get lost. Parts of a script of faults, each with chances of its own.
 import type { Chance } from "./chance.ts";
 import type { Fault, FaultKind } from "./faults.ts";
+import { moments } from "./moments.ts";
 import { nodeNames } from "./wishes.ts";
 
-const hourMs = 3_600_000;
 const peaceMs = 30_000;
 /** Snapshots are looked through each four minutes, by a leader that is there for so long: what breaks later is found too late. */
 const lastMs = 600_000;
@@ -29,8 +29,7 @@ export function damage(chance: Chance, untilMs: number): Fault[] {
     const own = chance.stream(kind);
     if (!own.hits(share)) return [];
     const faults: Fault[] = [];
-    const gapMs = hourMs / perHour;
-    for (let at = own.between(peaceMs, gapMs); at < untilMs - leftMs; at += own.between(0, 2 * gapMs)) {
+    for (const at of moments(own, perHour, peaceMs, untilMs - leftMs)) {
       const whom = kind === "mute" ? [own.pick(nodeNames)] : [];
       faults.push({ at: Math.round(at), forMs: own.whole(...forMs), kind, whom, strength: own.unit() });
     }

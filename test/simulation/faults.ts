@@ -2,6 +2,7 @@
 // and can be written down, cut shorter and run again.
 import type { Chance } from "./chance.ts";
 import { damage } from "./damage.ts";
+import { hourMs, moments } from "./moments.ts";
 import { upkeep, upkeepKinds } from "./upkeep.ts";
 import { nodeNames } from "./wishes.ts";
 
@@ -173,8 +174,6 @@ const momentMs = 2000;
 /** A cluster whose first records are lost is no cluster yet. */
 const peaceMs = 15_000;
 
-const hourMs = 3_600_000;
-
 export interface Amounts {
   /** Single faults an hour, about. */
   readonly perHour: number;
@@ -246,8 +245,7 @@ function upgrades(chance: Chance, untilMs: number): Fault[] {
 
 function drilled(chance: Chance, untilMs: number, perHour: number): Fault[] {
   const faults: Fault[] = [];
-  const gapMs = hourMs / perHour;
-  for (let at = chance.between(0, gapMs); at < untilMs; at += chance.between(0, 2 * gapMs)) {
+  for (const at of moments(chance, perHour, 0, untilMs)) {
     let begin = at;
     for (const { laterMs = chance.between(0, momentMs), strength = 1, ...part } of chance.pick(drills)(chance)) {
       begin += laterMs;
@@ -259,10 +257,7 @@ function drilled(chance: Chance, untilMs: number, perHour: number): Fault[] {
 
 function singles(chance: Chance, untilMs: number, perHour: number): Fault[] {
   const faults: Fault[] = [];
-  const gapMs = hourMs / perHour;
-  for (let at = chance.between(peaceMs, peaceMs + gapMs); at < untilMs; at += chance.between(0, 2 * gapMs)) {
-    faults.push(single(chance, at));
-  }
+  for (const at of moments(chance, perHour, 0, untilMs - peaceMs)) faults.push(single(chance, peaceMs + at));
   return faults;
 }
 
@@ -300,8 +295,7 @@ const unheardPerHour = 6;
 function unheard(chance: Chance, untilMs: number): Fault[] {
   if (chance.hits(0.5)) return [];
   const faults: Fault[] = [];
-  const gapMs = hourMs / unheardPerHour;
-  for (let at = chance.between(peaceMs, gapMs); at < untilMs; at += chance.between(0, 2 * gapMs)) {
+  for (const at of moments(chance, unheardPerHour, peaceMs, untilMs)) {
     const shrunkAt = Math.round(at);
     const kind = chance.pick(["cutDown", "lagging", "busFreeze"] as const);
     const whom = kind === "busFreeze" ? [] : [leader];
@@ -317,8 +311,7 @@ const islandsPerHour = 6;
 function islands(chance: Chance, untilMs: number): Fault[] {
   const faults: Fault[] = [];
   const [least, most] = kinds.island.forMs;
-  const gapMs = hourMs / islandsPerHour;
-  for (let at = chance.between(peaceMs, gapMs); at < untilMs; at += chance.between(0, 2 * gapMs)) {
+  for (const at of moments(chance, islandsPerHour, peaceMs, untilMs)) {
     const forMs = chance.whole(least, most);
     faults.push({ at: Math.round(at), forMs, kind: "island", whom: [], strength: chance.unit() });
   }
@@ -332,8 +325,7 @@ const meddlings = ["logFull", "bucketGone", "edit", "edit", "appendBroken", "app
 function meddling(chance: Chance, untilMs: number): Fault[] {
   if (chance.hits(0.5)) return [];
   const faults: Fault[] = [];
-  const gapMs = hourMs / meddlingPerHour;
-  for (let at = chance.between(2 * peaceMs, gapMs); at < untilMs; at += chance.between(0, 2 * gapMs)) {
+  for (const at of moments(chance, meddlingPerHour, 2 * peaceMs, untilMs)) {
     const kind = chance.pick(meddlings);
     const [least, most] = kinds[kind].forMs;
     const fault = { at: Math.round(at), forMs: chance.whole(least, most), strength: chance.unit() };

@@ -2,6 +2,7 @@
 // back with another memory or address, and disks of proxies fill up. Each in every other world or in one of four.
 import type { Chance } from "./chance.ts";
 import type { Fault } from "./faults.ts";
+import { moments } from "./moments.ts";
 import { nodeNames } from "./wishes.ts";
 
 /** Kinds of faults that are planned here; how often says `upkeep`. */
@@ -34,7 +35,6 @@ interface Plan {
   readonly perHour: number;
 }
 
-const hourMs = 3_600_000;
 const removals = ["nodeRemoved", "nodeForced", "nodeGivenUp", "nodeGone"] as const;
 /** A cluster is founded first, and its nodes have pods. */
 const firstMs = 30_000;
@@ -53,8 +53,7 @@ export function upkeep(chance: Chance, untilMs: number, proxyNames: readonly str
 function planned(chance: Chance, untilMs: number, { kinds, whom, share, perHour }: Plan): Fault[] {
   if (!chance.hits(share)) return [];
   const faults: Fault[] = [];
-  const gapMs = hourMs / perHour;
-  for (let at = chance.between(firstMs, gapMs); at < untilMs; at += chance.between(0, 2 * gapMs)) {
+  for (const at of moments(chance, perHour, firstMs, untilMs)) {
     const kind = chance.pick(kinds);
     const [least, most] = upkeepKinds[kind].forMs;
     const forMs = Math.round(least * (most / least) ** chance.unit());
