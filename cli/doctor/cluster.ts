@@ -43,7 +43,9 @@ export async function checkCluster(client: Client, server: string, data: string)
     findings.push(bad("JetStream", code, message));
   }
   findings.push(leader(heard), ...clocks(heard));
-  if (heard.beats.length > 0) findings.push(...(await leading(client)), ...(await nodes(client)));
+  if (heard.beats.length > 0) {
+    findings.push(...saidByLeader(await client.ask("_", "cluster", "status", {})), ...(await nodes(client)));
+  }
   return findings;
 }
 
@@ -189,8 +191,7 @@ function clocks({ skews }: Heard): Finding[] {
 }
 
 /** What the leader says of itself: whether it hears its server, and whether the buckets follow the log. */
-async function leading(client: Client): Promise<Finding[]> {
-  const { projectionLag, deafMs } = await client.ask("_", "cluster", "status", {});
+export function saidByLeader({ projectionLag, deafMs }: Readonly<Record<string, unknown>>): Finding[] {
   // An earlier version does not say it.
   const silentMs = Number(deafMs ?? 0);
   const slow = `the server has not answered the leader in time for ${Math.round(silentMs / 1000)} s`;
