@@ -117,6 +117,23 @@ describe("a template change", () => {
     expect(cluster.state.workloads.get("default/web")?.halted).toBeNull();
   });
 
+  it("stays halted while a pod that was changed before is not ready for a moment, and goes on when the one it stopped at is", () => {
+    const cluster = running();
+    cluster.apply(workloadManifest("web", image("app:2")));
+    cluster.report("default/web-4", "ready");
+    cluster.report("default/web-1", "stopped");
+    cluster.report("default/web-5", "backoff", { reason: "EXITED", message: "Exited with code 1.", restarts: 1 });
+    expect(cluster.state.workloads.get("default/web")?.halted).toMatchObject({ reason: "EXITED" });
+    cluster.report("default/web-5", "starting", { restarts: 1 });
+    cluster.report("default/web-4", "running", { reason: "NOT_READY", message: "Port http does not answer." });
+    const before = cluster.state.sequence;
+    cluster.report("default/web-4", "ready");
+    expect(cluster.state.sequence).toBe(before + 1);
+    expect(cluster.state.workloads.get("default/web")?.halted).toMatchObject({ reason: "EXITED" });
+    cluster.report("default/web-5", "ready", { restarts: 1 });
+    expect(cluster.state.workloads.get("default/web")?.halted).toBeNull();
+  });
+
   it("to a program that nothing checks and that exits at once halts at the first pod", () => {
     const cluster = unchecked();
     cluster.apply(workloadManifest("web", plain("app:2")));

@@ -6,11 +6,11 @@ import type {
   PodReported,
   PodStopping,
 } from "../../../schemas/generated/types.ts";
-import { keyOf, type PodRecord, type PodStateName } from "../model.ts";
+import { keyOf, type PodRecord, type PodStateName, type WorkloadRecord } from "../model.ts";
 import { refreshPod } from "../endpoints.ts";
 import { fencedSpec } from "../fence.ts";
 import { same } from "../same.ts";
-import { mayFollow } from "../transitions.ts";
+import { isLive, mayFollow } from "../transitions.ts";
 import { changePod, type FoldContext, takeRoom, touchAssignment, touchPod } from "./context.ts";
 import { forgetTemplates } from "./workload.ts";
 
@@ -89,6 +89,7 @@ export function podReported(context: FoldContext, item: PodReported): void {
   const workload = context.state.workloads.get(pod.workload);
   const addresses = observed.addresses ?? [];
   const moved = !same(addresses, pod.addresses);
+  const isFirst = item.verb === "ready" && !pod.wasReady;
   changePod(
     context,
     pod,
@@ -106,8 +107,18 @@ export function podReported(context: FoldContext, item: PodReported): void {
     },
     moved,
   );
-  // The template works after all: a halted change goes on.
-  if (item.verb === "ready" && workload?.template.generation === pod.template) workload.halted = null;
+  // The template works after all: a halted change goes on. One that was ready before says nothing of the pod it stopped at.
+  if (item.verb !== "ready" || workload?.template.generation !== pod.template) return;
+  if (workload.halted !== null && (isFirst || allReady(context.state, workload))) workload.halted = null;
+}
+
+/** True when every living pod of the workload's template is ready, or did its work. */
+function allReady({ pods }: FoldContext["state"], workload: WorkloadRecord): boolean {
+  return [...workload.pods].every((key) => {
+    const pod = pods.get(key);
+    const isOther = pod === undefined || pod.template !== workload.template.generation || !isLive(pod);
+    return isOther || pod.state === "ready" || pod.state === "stopped";
+  });
 }
 
 export function podStopping(context: FoldContext, item: PodStopping): void {
