@@ -192,6 +192,15 @@ describe("a fenced workload", () => {
     expect(names(cluster)).toEqual(["web-3", "web-4", "web-5"]);
   });
 
+  it("leaves a draining node first with the pod that does not serve anyway", () => {
+    const cluster = running({ ...fence, replicas: 2 }, { n1: {} });
+    cluster.join("n2");
+    cluster.report("default/web-2", "running", { reason: "NOT_READY", message: "Port http does not answer." });
+    cluster.write("api", admitMode(cluster.state, "n1", "draining").items);
+    cluster.settle();
+    expect(cluster.pods().map(({ name, state }) => `${name} ${state}`)).toEqual(["web-1 ready", "web-2 stopping"]);
+  });
+
   it("goes to no node whose agent does not know of fences", () => {
     const cluster = running(fence, { n1: { fencing: false } });
     expect(only(cluster).message).toBe("No node fits (0 of 1): 1 whose agent is too old to fence pods.");

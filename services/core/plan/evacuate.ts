@@ -103,7 +103,9 @@ function stopFirst(
   }
   const wait = Math.max(0, ...settled.map((pod) => provenInMs(state, pod, time)));
   if (wait > 0) return { ...nothing, wakeInMs: wait };
-  const mover = pods.find((pod) => isFencedMover(state, pod));
+  const movers = pods.filter((pod) => isFencedMover(state, pod));
+  // One that does not serve costs nothing.
+  const mover = movers.find((pod) => !isServing(pod)) ?? movers[0];
   if (mover === undefined) return nothing;
   const refusal = placer.fits(workload, { slot: mover.slot, template: templateOf(workload, [mover]) });
   if (refusal !== null) return { ...nothing, refusal };
