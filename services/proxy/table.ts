@@ -60,6 +60,8 @@ export class EndpointTable {
   private readonly deletions = new Set<string>();
   private readonly hinted = new Set<string>();
   private toldRevision = 0;
+  /** The highest revision told, or removed, up to the last full load: what is below and not in that is gone. */
+  private loadedRevision = 0;
   private unconfirmed = false;
   /** Since the last full load a key was told below a revision that it was told at. */
   private toldBelow = false;
@@ -127,6 +129,8 @@ export class EndpointTable {
       }
       return this.putNewer(key, at, part, known, source);
     }
+    // One that comes late brings nothing back: the watch tells what is there.
+    if (source === "hint" && known === undefined && revision <= this.loadedRevision) return "older";
     if (part.logId === this.log) return this.set(key, at, part, source);
     if (source === "watch") this.aside.set(key, part);
     return "foreign";
@@ -181,6 +185,8 @@ export class EndpointTable {
     if (!isKept) this.wentBackAt = null;
     this.unconfirmed ||= isKept;
     this.toldBelow = false;
+    this.loadedRevision = this.toldRevision;
+    for (const { revision } of this.removed.values()) this.loadedRevision = Math.max(this.loadedRevision, revision);
     this.removed.clear();
     this.deletions.clear();
     this.hinted.clear();

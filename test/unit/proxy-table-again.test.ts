@@ -50,3 +50,17 @@ describe.each([
     expect([...known.services()]).toEqual(["default/api"]);
   });
 });
+
+describe("a service that was deleted", () => {
+  it("is not brought back by a hint that comes after a full load without it, and is by one that is later", () => {
+    const known = new EndpointTable();
+    known.put(api, head("api", 5), 1, "watch");
+    known.put(web, head("web", 6), 2, "watch");
+    known.loaded(new Set([api, web]), 0);
+    known.put(api, head("api", 8), 4, "watch");
+    known.loaded(new Set([api]), 0);
+    expect(known.put(web, head("web", 6), 2, "hint")).toBe("older");
+    expect([...known.services()]).toEqual(["default/api"]);
+    expect(known.put(web, head("web", 9), 5, "hint")).toBe("applied");
+  });
+});
