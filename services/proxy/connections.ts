@@ -226,6 +226,7 @@ export class Connections {
     this.ports.log.info("an endpoint answers again", { service: route.name, pod, address });
     route.rotation.succeeded(backend);
     this.onChange();
+    route.line.retry();
   }
 
   /** True when another backend may do better. */

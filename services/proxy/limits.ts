@@ -17,6 +17,8 @@ export const proxyLimits = {
   waiting: 1000,
   /** … and nobody waits longer than people and programs usually do. */
   waitingMs: 5000,
+  /** As long as somebody waits, it is looked so often whether time alone made room. */
+  waitingLookMs: 250,
   /** Checks under way at once: more would take descriptors and time from clients. */
   checks: 64,
   /** New backends get their first check within this time, spread so that many proxies do not ask in step. */

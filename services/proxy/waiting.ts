@@ -11,6 +11,7 @@ interface Waiter {
 export class WaitingLine {
   private readonly clock: Clock;
   private readonly line = new Set<Waiter>();
+  private cancelLook: Cancel | undefined;
 
   constructor(clock: Clock) {
     this.clock = clock;
@@ -35,6 +36,7 @@ export class WaitingLine {
         },
       };
       this.line.add(waiter);
+      this.lookLater();
       cancel = this.clock.after(proxyLimits.waitingMs, () => waiter.settle(false));
     });
   }
@@ -45,5 +47,14 @@ export class WaitingLine {
       if (!waiter.attempt()) return;
       waiter.settle(true);
     }
+  }
+
+  /** A backend that was left out for a while is back without a word. */
+  private lookLater(): void {
+    this.cancelLook ??= this.clock.after(proxyLimits.waitingLookMs, () => {
+      this.cancelLook = undefined;
+      this.retry();
+      if (this.line.size > 0) this.lookLater();
+    });
   }
 }

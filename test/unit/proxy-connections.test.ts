@@ -70,7 +70,7 @@ interface Attempt {
   fail(reason?: string): Promise<void>;
 }
 
-function setUp(pods: readonly string[]) {
+function setUp(pods: readonly string[], traffic: object = {}) {
   const clock = new TestClock();
   const attempts: Attempt[] = [];
   const lines: string[] = [];
@@ -99,7 +99,13 @@ function setUp(pods: readonly string[]) {
   const route = new Route("default/web", undefined, clock, 0, new ServiceLoad(clock));
   const endpoints = (names: readonly string[]): void => {
     const table = new EndpointTable();
-    const head = { namespace: "default", service: "web", ports: [{ port: 80, targetPort: "http" }], shards: 1 };
+    const head = {
+      namespace: "default",
+      service: "web",
+      ports: [{ port: 80, targetPort: "http" }],
+      shards: 1,
+      traffic,
+    };
     const list = names.map((name) => ({
       pod: `default/${name}`,
       node: "n",
@@ -215,6 +221,22 @@ describe("connections", () => {
     const three = await client();
     await clock.advance(proxyLimits.firstEndpointMs);
     expect(three.destroyed).toBe(true);
+  });
+
+  it("that wait for room get it when an endpoint that was left out for a moment is back, though nobody leaves", async () => {
+    const { client, clock, attempts } = setUp(["p-1", "p-2"], { maxConnectionsPerBackend: 1 });
+    await client();
+    await attempts[0]?.succeed();
+    const second = await client();
+    await attempts[1]?.fail();
+    const third = await client();
+    expect(attempts.map(({ port }) => port)).toEqual([1, 2]);
+    await clock.advance(proxyLimits.asideFirstMs + 100);
+    await clock.advance(proxyLimits.waitingLookMs);
+    expect(attempts.map(({ port }) => port)).toEqual([1, 2, 2]);
+    await attempts[2]?.succeed();
+    expect(second.joined).toBe(attempts[2]?.connection);
+    expect(third.destroyed).toBe(false);
   });
 
   it("finish before a stop, or are dropped when its time is over", async () => {
