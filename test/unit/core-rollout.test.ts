@@ -130,6 +130,13 @@ describe("a template change", () => {
     cluster.report("default/web-4", "ready");
     expect(cluster.state.sequence).toBe(before + 1);
     expect(cluster.state.workloads.get("default/web")?.halted).toMatchObject({ reason: "EXITED" });
+    const lost = cluster.pods().find(({ name }) => name === "web-3");
+    cluster.silent.add(lost?.node ?? "");
+    cluster.pass(20_000);
+    const healed = cluster.pods().filter(({ name }) => name === "web-6");
+    expect(healed.map((pod) => imageOf(cluster, pod))).toEqual(["app:1"]);
+    cluster.silent.clear();
+    cluster.pass(1000);
     cluster.report("default/web-5", "ready", { restarts: 1 });
     expect(cluster.state.workloads.get("default/web")?.halted).toBeNull();
   });
