@@ -4,6 +4,7 @@ import { cpSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { outsideBugs } from "./outside-bugs.ts";
+import { workloadBugs } from "./workload-bugs.ts";
 
 export interface Bug {
   readonly name: string;
@@ -250,6 +251,7 @@ export const bugs: readonly Bug[] = [
     hours: 20,
   },
   ...outsideBugs,
+  ...workloadBugs,
   {
     name: "a restart budget comes back after ten minutes",
     file: "agent/bounds",

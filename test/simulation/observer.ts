@@ -9,8 +9,10 @@ import { limits } from "../../services/bus/limits.ts";
 import { keyOf } from "../../services/core/model.ts";
 import type { ReadPod, State } from "../../services/core/model.ts";
 import { mayBeSameTemplate } from "../../services/core/template.ts";
+import { isOver } from "../../services/core/transitions.ts";
 import { controllerNames } from "./faults.ts";
 import { Feeds } from "./feed.ts";
+import { Planned } from "./planned.ts";
 import { Restarts } from "./restarts.ts";
 import { overPromised } from "./room.ts";
 import { Serving } from "./serving.ts";
@@ -56,6 +58,8 @@ const tableCleanMs = 15_000;
 const fencedCleanMs = 60_000;
 /** The longest lease, and time to have another. */
 const leasedMs = 45_000;
+/** Until an agent knows that another one under its id has done a task. */
+const doneMs = 60_000;
 /** What nobody's fence stands against: see decision 27. */
 const unfencing = [
   "pause",
@@ -125,6 +129,7 @@ export class Observer {
   /** What proxies connect to and carry. */
   readonly serving: Serving;
   readonly restarts: Restarts;
+  private readonly planned: Planned;
   readonly feeds: Feeds;
   /** Judges of their own, told each item of an event once it is folded. */
   readonly lookers: ((item: EventItem, sequence: number) => void)[] = [];
@@ -160,6 +165,7 @@ export class Observer {
     this.running = running;
     this.silence = new Silence(now, troubles, (message) => this.violate("liveness", message));
     this.restarts = new Restarts(now, troubles, (message) => this.violate("14", message));
+    this.planned = new Planned(now, (invariant, message) => this.violate(invariant, message));
     this.feeds = new Feeds(now, troubles, (message) => {
       if (this.isWhole) this.violate("8", message);
     });
@@ -178,6 +184,7 @@ export class Observer {
     this.archive.push({ sequence, data });
     const event = parse(data);
     const before = this.before(event);
+    if (!this.isReplaying && this.isNext(event)) this.planned.onEvent(this.state, event, sequence);
     const { outcome } = foldRecord(this.state, { sequence, event });
     if (outcome === "unknown") this.violate("8", `record ${sequence} is of the chain, but not understood`);
     if (outcome === "foreign") this.foreign(sequence);
@@ -227,10 +234,16 @@ export class Observer {
     if (this.strays < 0) this.violate("8", `record ${sequence} does not extend the log, and no stranger wrote it`);
   }
 
-  /** What the checker says of an event before it is folded; of strays it says nothing. */
+  /** Whether a record is an event that follows the last one; strays are not. */
+  private isNext(record: unknown): record is Event {
+    const { items, prev } = (record ?? {}) as Partial<Event>;
+    return Array.isArray(items) && prev === this.state.lastEventId && this.state.logId !== "";
+  }
+
+  /** What the checker says of an event before it is folded. */
   private before(event: unknown): string[] {
-    const { items, prev, time = 0 } = (event ?? {}) as Partial<Event>;
-    if (!Array.isArray(items) || prev !== this.state.lastEventId || this.state.logId === "") return [];
+    if (!this.isNext(event)) return [];
+    const { items, time } = event;
     try {
       // The clock that its leader had, and since when it had it: the first event of a term is stamped before the term begins.
       // Of a log nothing is known but event times: that a clock is ahead of the one before it is not seen here.
@@ -271,7 +284,9 @@ export class Observer {
       if (fencedSpec(this.state, pod) !== null) this.fenced.set(key, `${pod.workload} ${pod.slot}`);
     }
     if (item.verb === "stopped" && pod?.desired === "stop") this.over.add(key);
-    if (item.verb === "stopped" && pod?.desired === "run" && this.isWhole) {
+    const template = this.state.workloads.get(pod?.workload ?? "")?.templates.get(pod?.template ?? 0);
+    const isTask = (template?.spec.restartPolicy ?? "Always") !== "Always";
+    if (item.verb === "stopped" && pod?.desired === "run" && !isTask && this.isWhole) {
       this.violate("10", `event ${sequence}: ${key} was stopped, which should run`);
     }
     if (item.verb === "drained" && item.reason === "PROXY_NOT_ACKED" && pod !== undefined) {
@@ -306,7 +321,9 @@ export class Observer {
   onTable(proxy: string, { parts }: Table): void {
     const { troubles } = this;
     const isClean = troubles.isClean("bus", tableCleanMs) && troubles.isClean(proxy, tableCleanMs);
-    if (!isClean) return;
+    // Who reads late what somebody makes of the bucket writes late over it.
+    const isLate = controllerNames.some((name) => troubles.lasted(name, "lagging", this.now() - tableCleanMs) > 0);
+    if (!isClean || isLate) return;
     const known = new Map(parts.map(([key, revision]) => [key, revision]));
     for (const [key, { revision, at }] of this.revisions) {
       if (this.now() - at < knownMs || ((known.get(key) ?? -1) >= revision && (revision !== -1 || !known.has(key))))
@@ -398,7 +415,11 @@ export class Observer {
   onStart(node: string, container: ContainerInfo): void {
     for (const { hostPort } of container.ports) this.stopped.delete(`${node}:${hostPort}`);
     this.restarts.onStart(node, container.pod, container.name);
-    if (this.over.has(container.pod)) {
+    const pod = this.state.pods.get(container.pod);
+    // A task may be done by one of two agents under one id, and be on its way at the other.
+    const isDone =
+      pod?.node === node && isOver(pod) && this.troubles.lasted(node, "doubled", this.now() - doneMs) === 0;
+    if (this.over.has(container.pod) || isDone) {
       this.violate("2", `node ${node} starts ${container.pod}, which had stopped for good`);
     }
     const copies = this.fenced.get(container.pod);

@@ -1,4 +1,5 @@
 // One simulated run: a world lives through a script of faults, is healed, and must come to rest as it was asked to.
+import type { EventItem } from "../../schemas/generated/types.ts";
 import { verifyState } from "../../services/controller/verify.ts";
 import { assignedPod } from "../../services/core/assignment.ts";
 import { systemPacking } from "../../services/kernel/node/packing.ts";
@@ -9,7 +10,8 @@ import type { Violation } from "./observer.ts";
 import { Refold } from "./refold.ts";
 import { Contents } from "./contents.ts";
 import { Link } from "./bus/link.ts";
-import { settled } from "./wishes.ts";
+import { isMove, unexplained } from "./rest.ts";
+import { drains, settled } from "./wishes.ts";
 import { Injector } from "./world/injector.ts";
 import { ask } from "./world/asking.ts";
 import { nextVersion } from "./world/next-version.ts";
@@ -74,6 +76,10 @@ const hourMs = 3_600_000;
 const settleMs = 240_000;
 /** … and stay so. */
 const restMs = 60_000;
+/** Without a move for so long a cluster is at rest: what is slowest waits for a minute … */
+const stillMs = 150_000;
+/** … and it comes to that within this: drains and changes go on pod by pod. */
+const calmMs = 900_000;
 /** What was under way when faults ended is over after this. */
 const underWayMs = 15_000;
 /** So many records cannot be written without a snapshot becoming due, and tried again where it failed. */
@@ -191,6 +197,7 @@ async function end(world: World, injector: Injector): Promise<void> {
   for (const one of [...world.operators, ...world.externals]) one.isResting = true;
   world.trace.note("world", "no more faults");
   await waitFor(world, "a leader answers", () => world.controllers.some(({ leads }) => leads));
+  await calm(world);
   for (const wish of settled()) {
     const answer = await ask(world, wish);
     if (typeof answer === "string" && answer !== "NOT_FOUND")
@@ -211,6 +218,25 @@ async function end(world: World, injector: Injector): Promise<void> {
   fresh.whole(world);
   await verify(world);
   observer.finish();
+}
+
+/** Nobody asks for anything any more: what was asked for before is done, or says why it is not, and then nothing moves. */
+async function calm(world: World): Promise<void> {
+  const { observer, timeline } = world;
+  const last = { at: timeline.now, move: "" };
+  const look = (item: EventItem, sequence: number): void => {
+    if (observer.isReplaying || !isMove(observer.state, item)) return;
+    last.at = timeline.now;
+    last.move = `event ${sequence}: ${item.kind} ${item.verb} ${item.name}`;
+  };
+  observer.lookers.push(look);
+  for (const wish of drains(world.chance.stream("last drains"))) await ask(world, wish);
+  const until = timeline.now + calmMs;
+  while (timeline.now - last.at < stillMs && timeline.now < until) await world.pass(lookMs);
+  observer.lookers.splice(observer.lookers.indexOf(look), 1);
+  if (timeline.now >= until)
+    observer.violate("5", `nobody asks for anything, but it does not come to rest: ${last.move}`);
+  else for (const what of unexplained(observer.state)) observer.violate("4", what);
 }
 
 async function waitFor(world: World, _what: string, holds: () => boolean): Promise<void> {

@@ -12,6 +12,8 @@ export const workloadNames = ["web", "api", "cart", "mail", "jobs"] as const;
 /** The port the service of that name has at every proxy; that of `fronted` comes before all of them. */
 export const portOf = (service: string): number => 8000 + workloadNames.findIndex((name) => name === service);
 export const nodeNames = Array.from({ length: 10 }, (_, at) => `n${at + 1}`);
+/** Nodes are in one or the other. */
+export const zones = ["a", "b"] as const;
 
 /** A service that no workload stands behind, only programs that no node runs. */
 export const fronted = "db";
@@ -34,6 +36,14 @@ export const surge = {
 
 /** One replica of each workload. */
 export const shrunk = (): Wish[] => workloadNames.map((name) => change("workload", "scale", { name, replicas: 1 }));
+
+/** That more nodes than not be drained, so that some of them cannot be, or none of them. */
+export const drains = (chance: Chance): Wish[] =>
+  chance.hits(0.5)
+    ? nodeNames
+        .filter(() => chance.hits(0.6))
+        .map((name) => ({ namespace: "_", resource: "node", verb: "drain", body: { name } }))
+    : [];
 
 /** That all that follows from the log be made anew. */
 export const rebuilt = (): Wish => ({ namespace: "_", resource: "cluster", verb: "rebuild", body: {} });
@@ -67,7 +77,7 @@ export function wish(chance: Chance, mostReplicas: number): Wish {
   if (draw < 0.9) return { ...change("workload", "scale", { name, replicas: 1 }) };
   const node = chance.pick(nodeNames);
   // Most of the time nodes are given back, so that there is room.
-  const verb = chance.hits(0.6) ? "uncordon" : chance.pick(["cordon", "drain"]);
+  const verb = chance.hits(0.55) ? "uncordon" : chance.pick(["cordon", "drain", "drain"]);
   return { namespace: "_", resource: "node", verb, body: { name: node } };
 }
 
@@ -113,14 +123,39 @@ const document = (kind: string, name: string, spec: object): Named & { spec: obj
   spec,
 });
 
-const container = (name: string, sim: object, release: number): object => ({
+/** Ports that pods of these workloads may have to themselves on a node. */
+const hostPorts: ReadonlyMap<string, number> = new Map([
+  ["jobs", 7000],
+  ["api", 7001],
+  ["cart", 7002],
+]);
+
+const container = (sim: object, release: number, hostPort?: number): Container => ({
   name: "main",
   sim,
   env: [{ name: "RELEASE", value: String(release) }],
-  // The jobs have a port of their own, which only one of them can have on a node.
-  ports: [{ name: "http", containerPort: 80, ...(name === "jobs" ? { hostPort: 7000 } : {}) }],
+  ports: [{ name: "http", containerPort: 80, ...(hostPort === undefined ? {} : { hostPort }) }],
   resources: { requests: { cpu: "100m", memory: "64Mi" } },
 });
+
+type Container = Readonly<Record<"name" | "sim" | "ports" | "resources", unknown>> & {
+  readonly env: readonly object[];
+};
+
+/** Which of its programs do not answer now and then: of so many milliseconds the first so many, later on each node. */
+export const faltering = "FALTERS";
+
+/** The first container of a workload, of many kinds. */
+function first(name: string, chance: Chance, sim: object): object {
+  const isFixed = chance.hits(name === "jobs" ? 0.8 : 0.2);
+  const made = container(sim, chance.whole(0, 3), isFixed ? hostPorts.get(name) : undefined);
+  const cpu = chance.hits(0.07) ? {} : { cpu: chance.pick(["50m", "100m", "100m", "200m"]) };
+  const resources = { requests: { ...cpu, memory: "64Mi" } };
+  if (!chance.hits(0.2)) return { ...made, resources };
+  const value = [chance.whole(4, 40) * 1000, chance.whole(1, 8) * 1000, chance.whole(0, 9) * 700].join(":");
+  const readiness = { tcp: { port: "http" }, interval: "1s", failures: 1 };
+  return { ...made, resources, env: [...made.env, { name: faltering, value }], readiness };
+}
 
 const tiny = (name: string): object =>
   document("Workload", name, {
@@ -140,19 +175,27 @@ const plain = (name: string): object =>
   document("Workload", name, {
     replicas: 3,
     stopGracePeriod: "2s",
-    containers: [container(name, {}, 0), ...(name === "api" ? [beside({})] : [])],
+    // The jobs have a port of their own, which only one of them can have on a node.
+    containers: [
+      container({}, 0, name === "jobs" ? hostPorts.get(name) : undefined),
+      ...(name === "api" ? [beside({})] : []),
+    ],
   });
 
 function workload(name: string, chance: Chance, mostReplicas: number): object {
+  const isTask = chance.hits(name === "mail" ? 0.3 : 0.05);
+  const end = isTask ? { exitAfter: `${chance.whole(1, 60)}s`, exitCode: chance.hits(0.6) ? 0 : 1 } : {};
   return document("Workload", name, {
+    ...(isTask ? { restartPolicy: chance.pick(["OnFailure", "Never"]) } : {}),
+    ...(chance.hits(0.1) ? { nodeSelector: { zone: chance.pick(zones) } } : {}),
     ...(chance.hits(0.5) ? { replicas: chance.whole(0, mostReplicas) } : {}),
     ...(chance.hits(0.2) ? { placement: "binpack" } : {}),
     ...lossPolicy(name, chance),
     stopGracePeriod: chance.pick(["1s", "5s"]),
     drainTimeout: chance.pick(["2s", "10s"]),
-    progressDeadline: "20s",
+    progressDeadline: chance.pick(["5s", "20s", "60s"]),
     containers: [
-      container(name, behaviour(chance), chance.whole(0, 3)),
+      first(name, chance, { ...behaviour(chance), ...end }),
       ...(chance.hits(0.25) ? [beside(behaviour(chance))] : []),
     ],
   });
@@ -195,6 +238,15 @@ const autoscaler = (name: string, chance: Chance, mostReplicas: number): object 
     workload: name,
     minReplicas: chance.whole(1, 2),
     maxReplicas: chance.whole(Math.min(3, mostReplicas), mostReplicas),
-    cpu: 60,
-    cooldown: "10s",
+    cpu: chance.pick([30, 60, 90]),
+    cooldown: chance.pick(["0s", "10s", "30s"]),
+    tolerance: chance.pick([0, 10]),
+    scaleDown: {
+      window: chance.pick(["0s", "20s", "60s"]),
+      ...(chance.hits(0.3) ? { pods: chance.whole(1, 3) } : {}),
+    },
+    scaleUp: {
+      window: chance.pick(["0s", "0s", "20s"]),
+      ...(chance.hits(0.3) ? { percent: chance.whole(10, 100) } : {}),
+    },
   });

@@ -128,3 +128,30 @@ describe("a controller whose plans its own checker refuses", () => {
     ]);
   });
 });
+
+describe("what a proxy has of the endpoints", () => {
+  it("is what the bucket holds, within eight seconds, but where a leader reads late what somebody made of it", () => {
+    let now = 100_000;
+    const troubles = new Troubles(() => now);
+    const observer = new Observer(
+      () => now,
+      troubles,
+      () => [],
+    );
+    const seen = (): string[] => {
+      observer.onTable("p1", { parts: [["default.web.0", 4, {}]] });
+      return observer.violations.splice(0).map(({ message }) => message);
+    };
+    observer.onEndpoints(new Map([["default.web.0", 5]]));
+    now += 7000;
+    expect(seen()).toEqual([]);
+    now += 1000;
+    expect(seen()).toEqual(["proxy p1 has 4 for default.web.0, the bucket 5"]);
+    const over = troubles.begin("c2", "lagging");
+    now += 1000;
+    expect(seen()).toEqual([]);
+    over();
+    now += 16_000;
+    expect(seen()).toHaveLength(1);
+  });
+});

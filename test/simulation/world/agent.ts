@@ -11,6 +11,7 @@ import type { Bus } from "../../../services/bus/port.ts";
 import { subjectsOf } from "../../../services/bus/subjects.ts";
 import type { Logger } from "../../../services/kernel/log.ts";
 import { ProcessClock } from "../time.ts";
+import { faltering, zones } from "../wishes.ts";
 import type { EngineCalls } from "./engine-calls.ts";
 import { throughCalls } from "./engine-calls.ts";
 import type { Machine } from "./machine.ts";
@@ -89,11 +90,26 @@ export class AgentProcess extends Process {
   private prober(run: Run): Prober {
     const prober = simProber(this.engine);
     return {
-      rechecks: prober.rechecks,
-      check: (container, check) => run.call(0.2, 0.2, () => prober.check(container, check)),
+      rechecks: true,
+      check: (container, check) =>
+        run.call(0.2, 0.2, async () => {
+          if (this.falters(container.id, run)) return { ok: false, reached: false, why: `${check.what} falters` };
+          return prober.check(container, check);
+        }),
     };
   }
+
+  /** Whether the program in a container does not answer just now, as its manifest has it. */
+  private falters(id: string, run: Run): boolean {
+    const { env } = this.engine.find(id)?.spec.container ?? {};
+    const value = env?.find(({ name }) => name === faltering)?.value;
+    if (value === undefined) return false;
+    const [everyMs = 1, forMs = 0, laterMs = 0] = value.split(":").map(Number);
+    return (run.clock.mono() + laterMs * numberOf(this.machine)) % everyMs < forMs;
+  }
 }
+
+const numberOf = ({ name }: Pick<Machine, "name">): number => Number(name.slice(1));
 
 /** Of a machine with so much to give. */
 export const factsOf = ({ name, address }: Machine, cpuMillis: number): Facts => ({
@@ -103,7 +119,7 @@ export const factsOf = ({ name, address }: Machine, cpuMillis: number): Facts =>
   runtime: "sim",
   fencing: true,
   capacity: { cpuMillis, memoryBytes: 8 * 1024 ** 3, pods: 250 },
-  labels: {},
+  labels: { zone: zones[numberOf({ name }) % zones.length] ?? "" },
   version: "0.1.0",
   arch: "x64",
   os: "Linux",

@@ -1,6 +1,7 @@
 // Carries out what those do who look after machines; see `../upkeep.ts`.
 import type { Chance } from "../chance.ts";
 import type { Fault } from "../faults.ts";
+import { zones } from "../wishes.ts";
 import type { Wish } from "../wishes.ts";
 import { AgentProcess } from "./agent.ts";
 import type { Facts } from "./agent.ts";
@@ -108,7 +109,7 @@ export class Upkeep {
       memoryBytes: chance.pick([256, 1024, 8192]) * mib,
       pods: chance.pick([3, 10, 250]),
     };
-    const labels = { disk: chance.pick(["ssd", "hdd"]) };
+    const labels = { zone: chance.pick(zones), disk: chance.pick(["ssd", "hdd"]) };
     const changed: Facts = { ...agent.facts, capacity, labels, advertise: agent.machine.address };
     agent.facts = changed;
   }

@@ -1,0 +1,146 @@
+// What the simulation says of pods that leaders stop though they serve, and of a cluster that does not come to rest.
+import { beforeEach, describe, expect, it } from "vitest";
+import type { EventItem } from "../../schemas/generated/types.ts";
+import { Planned } from "../simulation/planned.ts";
+import { isMove, unexplained } from "../simulation/rest.ts";
+import { TestCluster, workloadManifest } from "../support/core.ts";
+
+const base = { namespace: "default", message: "" };
+const stopping = (name: string, reason: string): EventItem => ({
+  ...base,
+  kind: "pod",
+  verb: "stopping",
+  name,
+  reason,
+  drain: false,
+});
+
+describe("a planned stop", () => {
+  let now: number;
+  let cluster: TestCluster;
+  let planned: Planned;
+  let said: string[];
+  const judge = (...items: EventItem[]): string[] => {
+    planned.onEvent(cluster.state, cluster.envelope("plan", items), 9);
+    return said
+      .splice(0)
+      .map((line) => line.replace(/:.*$/, "").concat(line.slice(line.indexOf(":"), line.indexOf(": web"))));
+  };
+  const unready = (pod: string): void =>
+    void cluster.report(pod, "running", { reason: "NOT_READY", message: "Port http does not answer." });
+
+  beforeEach(() => {
+    now = 0;
+    said = [];
+    cluster = new TestCluster({ n1: {}, n2: {} });
+    planned = new Planned(
+      () => now,
+      (invariant, message) => said.push(`${invariant} ${message}`),
+    );
+  });
+
+  it("leaves a slot to one that serves", () => {
+    cluster.apply(workloadManifest("web", { replicas: 2 }));
+    cluster.converge();
+    expect(judge(stopping("web-1", "TEMPLATE_CHANGED"))).toEqual([
+      "7 event 9: default/web-1 stops (TEMPLATE_CHANGED) and nothing serves in its slot",
+    ]);
+    expect(judge(stopping("web-1", "NODE_DRAINED"))).toHaveLength(1);
+    // Whoever deletes the workload wants no pod of it.
+    expect(judge(stopping("web-1", "DELETED"))).toEqual([]);
+    unready("default/web-1");
+    expect(judge(stopping("web-1", "TEMPLATE_CHANGED"))).toEqual([]);
+  });
+
+  it("takes, for a smaller number, first what does not serve", () => {
+    cluster.apply(workloadManifest("web", { replicas: 2 }));
+    cluster.converge();
+    expect(judge(stopping("web-1", "SCALED_DOWN"))).toEqual([]);
+    unready("default/web-2");
+    expect(judge(stopping("web-1", "SCALED_DOWN"))).toEqual([
+      "7 event 9: default/web-1 stops (SCALED_DOWN) while a slot stays that does not serve",
+    ]);
+    expect(judge(stopping("web-1", "SCALED_DOWN"), stopping("web-2", "SCALED_DOWN"))).toEqual([]);
+  });
+
+  it("of a fenced pod, which goes before its successor, waits for the others", () => {
+    cluster.apply(workloadManifest("web", { replicas: 2, fence: true }));
+    cluster.converge();
+    expect(judge(stopping("web-1", "NODE_DRAINED"))).toEqual([]);
+    unready("default/web-2");
+    expect(judge(stopping("web-1", "NODE_DRAINED"))).toEqual([
+      "7 event 9: default/web-1 stops (NODE_DRAINED) while slot 1 does not serve",
+    ]);
+  });
+
+  it("is not followed by new pods without end", () => {
+    cluster.apply(workloadManifest("web", { replicas: 1 }));
+    const made = (number: number): EventItem => ({
+      ...base,
+      kind: "pod",
+      verb: "pending",
+      name: `web-${number}`,
+      workload: "web",
+      slot: 0,
+      template: 1,
+      reason: "NO_NODE",
+    });
+    for (let number = 2; number <= 152; number += 1)
+      planned.onEvent(cluster.state, cluster.envelope("plan", [made(number)]), 9);
+    expect(said).toEqual(["4 event 9: 151 pods of default/web were made within a minute"]);
+    now = 61_000;
+    planned.onEvent(cluster.state, cluster.envelope("plan", [made(153)]), 9);
+    expect(said).toHaveLength(1);
+  });
+});
+
+describe("a cluster at rest", () => {
+  it("has all pods that it was asked for, or says why not", () => {
+    const cluster = new TestCluster({ n1: {} });
+    cluster.apply(workloadManifest("web", { replicas: 2 }));
+    cluster.converge();
+    expect(unexplained(cluster.state)).toEqual([]);
+    const { pods, nodes, workloads } = cluster.state;
+    const web = workloads.get("default/web")!;
+    const pod = pods.get("default/web-1")!;
+    pod.state = "running";
+    expect(unexplained(cluster.state)).toEqual([expect.stringMatching(/^one does not say why: web, 2 replicas, /)]);
+    pod.reason = "NOT_READY";
+    expect(unexplained(cluster.state)).toEqual([]);
+    pod.desired = "stop";
+    expect(unexplained(cluster.state)).toEqual([
+      expect.stringMatching(/^1 slots: web/),
+      expect.stringMatching(/^one is left over: web/),
+    ]);
+    Object.assign(pod, { desired: "run", state: "ready", reason: "" });
+    web.template = { ...web.template, generation: web.template.generation + 1 };
+    expect(unexplained(cluster.state)).toEqual([expect.stringMatching(/^its change stands still: web/)]);
+    web.halted = { reason: "EXITED", message: "It ended." };
+    expect(unexplained(cluster.state)).toEqual([]);
+    const node = nodes.get("n1")!;
+    node.mode = "draining";
+    expect(unexplained(cluster.state)).toEqual([
+      expect.stringMatching(/^node n1 is drained and says nothing: web-1 in 0 /),
+    ]);
+    node.modeMessage = "Pod web-1 cannot move.";
+    expect(unexplained(cluster.state)).toEqual([]);
+  });
+
+  it("makes and stops no pod, though programs come and go", () => {
+    const cluster = new TestCluster({ n1: {} });
+    cluster.apply(workloadManifest("web"));
+    cluster.converge();
+    expect(isMove(cluster.state, stopping("web-1", "SCALED_DOWN"))).toBe(true);
+    expect(
+      isMove(cluster.state, {
+        kind: "node",
+        verb: "unknown",
+        name: "n1",
+        ...base,
+        reason: "NODE_UNHEARD",
+      } as EventItem),
+    ).toBe(true);
+    const ready = { ...base, kind: "pod", verb: "ready", name: "web-1" } as unknown as EventItem;
+    expect(isMove(cluster.state, ready)).toBe(false);
+  });
+});
