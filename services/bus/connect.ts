@@ -63,6 +63,8 @@ export async function connectBus(options: ConnectOptions): Promise<Bus> {
   const servers = serverList(options.servers);
   const tls = await tlsOptions(servers, creds, ca);
   const hasOthers = servers.length > 1;
+  // One that accepts connections and says nothing, or whose machine is gone, leaves time for the others.
+  const dialMs = Math.min(dialTimeoutMs, (options.connectTimeoutMs ?? Infinity) / servers.length);
   const { intervalMs, mostOut } = hasOthers ? pings.several : pings.alone;
   const choice = new ServerChoice(options.clock, servers.map(listenOf));
   const inboxPrefix = options.inboxPrefix?.replace(/\.$/, "");
@@ -70,7 +72,7 @@ export async function connectBus(options: ConnectOptions): Promise<Bus> {
     connect({
       servers,
       name: `swain ${options.cluster} ${options.name}`,
-      timeout: dialTimeoutMs,
+      timeout: dialMs,
       pingInterval: intervalMs,
       maxPingOut: mostOut,
       maxReconnectAttempts: -1,

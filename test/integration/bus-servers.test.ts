@@ -118,6 +118,28 @@ describeServers("a connection", (binary) => {
     }
   });
 
+  it("is made in its time also where other servers stand still", async () => {
+    const { url } = await start();
+    // The kernel takes connections for a process that stands still; nobody answers on them.
+    const taken = new Set<Socket>();
+    const silent = Array.from({ length: 3 }, () => createServer((socket) => taken.add(socket)));
+    try {
+      const urls = silent.map(async (one) => {
+        await new Promise<void>((resolve) => one.listen(0, "127.0.0.1", resolve));
+        return `nats://127.0.0.1:${(one.address() as AddressInfo).port}`;
+      });
+      const servers = [url, ...(await Promise.all(urls))].join(",");
+      // Which is tried first is chance.
+      const begun = Array.from({ length: 6 }, () => connectTo(servers, { connectTimeoutMs: 4000 }));
+      const tried = await Promise.allSettled(begun);
+      for (const one of tried) if (one.status === "fulfilled") open.push(one.value);
+      expect(tried.map(({ status }) => status)).toEqual(tried.map(() => "fulfilled"));
+    } finally {
+      for (const socket of taken) socket.destroy();
+      for (const one of silent) one.close();
+    }
+  });
+
   it("stays where it is when there is no other server, whatever it is asked", async () => {
     const bus = await connect((await start()).url);
     const noted = states(bus);
