@@ -72,9 +72,9 @@ export function lookAt(goal: Goal, object: ApiObject | null): Look {
   if (until === "gone") {
     if (object === null) return { done: true, progress: "gone" };
     if (kind !== "workload") return { done: false, progress: "still there" };
-    const { pods, phase } = (object as unknown as WorkloadObject).status;
-    const what = phase === "deleting" ? "stopping" : "not being deleted";
-    return { done: false, progress: `${what}, ${pods} ${pods === 1 ? "pod" : "pods"} left` };
+    // Its object counts no pods that stop.
+    const { phase } = (object as unknown as WorkloadObject).status;
+    return { done: false, progress: phase === "deleting" ? "its pods are stopping" : "not being deleted" };
   }
   if (object === null) throw new SwainError("NOT_FOUND", `${goalLabel(goal)} was deleted while it was waited for`);
   switch (kind) {

@@ -108,7 +108,8 @@ async function timedOut(
       located.push({ place: namespace, message: `and ${late.length - shownPods} pods more` });
   }
   const what = open.map(goalLabel).join(", ");
-  return new SwainError("WAIT_TIMEOUT", `not there after ${ageText(timeoutMs)}: ${what}`, { details: { located } });
+  const how = open.every(({ until }) => until === "gone") ? "still there" : "not there";
+  return new SwainError("WAIT_TIMEOUT", `${how} after ${ageText(timeoutMs)}: ${what}`, { details: { located } });
 }
 
 /** Enough to see why; pods of one workload mostly share the reason. */

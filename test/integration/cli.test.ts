@@ -187,25 +187,36 @@ test("Ctrl-C during --wait ends with 130 and says that the change goes on", asyn
 });
 
 test("delete waits until the object is gone; of several the missing ones are told by exit code 3", async () => {
-  let left = 2;
+  let there = true;
   leader.on("default.workload.delete", () => accepted("deleted"));
   leader.on("default.service.delete", () => {
     throw new SwainError("NOT_FOUND", "There is no service web.");
   });
   leader.on("default.workload.get", () => {
-    if (left === 0) throw new SwainError("NOT_FOUND", "gone");
-    return { epoch: 1, sequence: 9, items: [workloadObject({ pods: left--, phase: "deleting" })] };
+    if (!there) throw new SwainError("NOT_FOUND", "gone");
+    // Its pods are none that it counts, from the beginning.
+    return { epoch: 1, sequence: 9, items: [workloadObject({ pods: 0, phase: "deleting" })] };
   });
   const service =
     "---\napiVersion: swain/v1\nkind: Service\nmetadata: { name: web }\nspec: { selector: { workload: x }, ports: [{ port: 1, targetPort: 1 }] }\n";
   const run = leader.follow(["delete", "-f", "-", "--wait"], { input: `${workload}${service}` });
-  await expect.poll(run.stderr).toContain("workload default/web: stopping, 2 pods left\n");
-  leader.feed(10, { kind: "pod", name: "web-1", verb: "removed", namespace: "default" });
-  await expect.poll(run.stderr).toContain("1 pod left");
+  await expect.poll(run.stderr).toContain("workload default/web: its pods are stopping\n");
+  there = false;
   leader.feed(11, { kind: "workload", name: "web", verb: "removed", namespace: "default" });
   expect(await run.done).toBe(3);
   expect(run.stdout()).toBe("workload default/web deleted\n");
   expect(run.stderr()).toMatch(/^service default\/web is not there\n.*workload default\/web: gone\n$/s);
+});
+
+test("delete --wait that ends too early says what is still there", async () => {
+  leader.on("default.workload.delete", () => accepted("deleted"));
+  leader.items("default.workload.get", () => [workloadObject({ pods: 0, phase: "deleting" })]);
+  leader.items("default.pod.list", () => [podObject("web-1", "stopping")]);
+  const { code, stderr } = await leader.run(["delete", "workload/web", "--wait", "--timeout", "300ms"]);
+  expect(code).toBe(5);
+  expect(stderr).toContain("pod/web-1: stopping\n");
+  expect(stderr).toContain("error: WAIT_TIMEOUT: still there after 0s: workload default/web\n");
+  expect(stderr).not.toContain("0 pods left");
 });
 
 test("events -f shows past events, then new ones, each once and in order", async () => {
