@@ -37,7 +37,7 @@ export async function runProgram(client: Client, keys: Keys, write: Write, wante
   let raw = (): void => {};
   try {
     const size = tty ? keys.size() : null;
-    await client.ask(namespace, "pod", "exec", {
+    const request = {
       session: session.id,
       name: pod,
       command,
@@ -46,7 +46,8 @@ export async function runProgram(client: Client, keys: Keys, write: Write, wante
       credit: window,
       ...size,
       ...(container === undefined ? {} : { container }),
-    });
+    };
+    await client.ask(namespace, "pod", "exec", request, limits.askedNodeTimeoutMs);
     if (tty) {
       raw = keys.raw();
       session.follow(keys);

@@ -1,6 +1,7 @@
 // One session of `logs`: subscribes, asks, takes chunks in order, grants more as they were written, says gaps, and ends
 // when the output does. The agent sends no more than was granted, so a slow terminal slows the pod's log and fills nothing.
 import type { LogChunk, PodObject } from "../schemas/generated/types.ts";
+import { limits } from "../services/bus/limits.ts";
 import type { BusMessage } from "../services/bus/port.ts";
 import { SwainError, isCode } from "../services/kernel/errors.ts";
 import { untilAborted } from "./abort.ts";
@@ -66,7 +67,7 @@ export async function readLogs(client: Client, node: string, wanted: WantedLogs,
   // Subscribed before the agent is asked, so that the first chunk is not missed.
   session.listen(client.subjects.node.log(node, pod));
   try {
-    const reply = await client.ask(namespace, "pod", "logs", {
+    const request = {
       session: session.id,
       name: pod,
       follow,
@@ -75,7 +76,8 @@ export async function readLogs(client: Client, node: string, wanted: WantedLogs,
       ...(tail === undefined ? {} : { tail }),
       ...since,
       ...(previous ? { previous } : {}),
-    });
+    };
+    const reply = await client.ask(namespace, "pod", "logs", request, limits.askedNodeTimeoutMs);
     if (typeof reply.creditSubject === "string") session.start(reply.creditSubject);
     await untilAborted(session.ended, client.signal);
   } catch (error) {

@@ -67,6 +67,8 @@ export const limits = {
   /** … and is not listed anew before they surely end: the server may take up to 10 s to read that. */
   removedHoldMs: 20_000,
   requestTimeoutMs: 5000,
+  /** For what the leader asks a node in its turn: it is waited for longer than it waits itself, or nobody hears that the node is silent. */
+  askedNodeTimeoutMs: 7000,
   /** A change is asked again after this, with the same operation: one sent to a leader that just died is answered by nobody. */
   changeTimeoutMs: 2000,
   /** How long a client retries one operation through a failover. */

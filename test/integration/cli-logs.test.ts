@@ -1,6 +1,7 @@
 // `swain logs` against a real nats-server, with an agent that sends what each test needs.
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { LogsCredit } from "../../schemas/generated/types.ts";
+import { limits } from "../../services/bus/limits.ts";
 import { SwainError } from "../../services/kernel/errors.ts";
 import { FakeLeader, podObject } from "../support/cli-leader.ts";
 
@@ -94,6 +95,23 @@ test("an end with an error is that error", async () => {
   const { code, stderr } = await leader.run(["logs", "pod/web-1"]);
   expect(code).toBe(1);
   expect(stderr).toContain("error: ENGINE_UNREACHABLE: the engine went away\n");
+});
+
+test("a leader that waited for a silent agent as long as it does is heard, by logs and exec", async () => {
+  const silent = async (): Promise<never> => {
+    await new Promise((resolve) => setTimeout(resolve, limits.commandTimeoutMs));
+    throw new SwainError("NODE_UNHEARD", "the agent of node n1 does not answer");
+  };
+  for (const verb of ["logs", "exec"]) leader.on(`default.pod.${verb}`, silent);
+  const cluster = ["--server", leader.server.url, "--cluster", "test"];
+  const commands = [
+    ["logs", "pod/web-1"],
+    ["exec", ...cluster, "pod/web-1", "--", "ls"],
+  ];
+  for (const { code, stderr } of await Promise.all(commands.map((command) => leader.run(command)))) {
+    expect(stderr).toContain("error: NODE_UNHEARD: the agent of node n1 does not answer\n");
+    expect(code).toBe(1);
+  }
 });
 
 test("a pod that is on no node, and an agent that refuses, are told with their codes", async () => {

@@ -2,7 +2,7 @@
 import { connectTo } from "./bus.ts";
 import { startServer, anyServer } from "./nats.ts";
 import type { TestServer } from "./nats.ts";
-import type { Bus } from "../../services/bus/port.ts";
+import type { Bus, BusMessage } from "../../services/bus/port.ts";
 import { respond, respondError } from "../../services/bus/respond.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
 import { SwainError } from "../../services/kernel/errors.ts";
@@ -44,19 +44,20 @@ export class FakeLeader {
 
   /** Answers; until `resign` ends it. */
   async lead(): Promise<void> {
-    this.cancel = this.bus.subscribe(this.subjects.apiAll, (message) => {
+    const take = async (message: BusMessage): Promise<void> => {
       const verb = message.subject.split(".").slice(3).join(".");
       const body = message.json() as Asked["body"];
       this.asked.push({ verb, body });
       try {
         const answer = this.answers.get(verb);
         if (answer === undefined) throw new SwainError("INVALID_REQUEST", `the test answers no ${verb}`);
-        const value = answer(body);
+        const value = await answer(body);
         if (value !== undefined) respond(this.bus, message, "_INBOX.", value);
       } catch (error) {
         respondError(this.bus, message, "_INBOX.", error as SwainError);
       }
-    });
+    };
+    this.cancel = this.bus.subscribe(this.subjects.apiAll, (message) => void take(message));
     await this.bus.flush(2000);
   }
 
@@ -66,7 +67,7 @@ export class FakeLeader {
     await this.bus.flush(2000);
   }
 
-  /** Sets the answer to a verb; an error thrown is the answer, undefined is none at all. */
+  /** Sets the answer to a verb; an error thrown is the answer, undefined is none at all; it may come later. */
   on(verb: string, answer: Answer): void {
     this.answers.set(verb, answer);
   }
