@@ -21,7 +21,7 @@ import { TestCluster } from "../support/core.ts";
 import { noSnapshotter } from "../support/snapshots.ts";
 
 describe("a value found in KV", () => {
-  const log = { logId: "l", sequence: 10 };
+  const log = { logId: "l", sequence: 10, parents: ["k"] };
   const value = (sequence: number, more = ""): string => JSON.stringify({ logId: "l", sequence, more });
   it.each([
     ["same", value(5), value(5)],
@@ -36,6 +36,9 @@ describe("a value found in KV", () => {
     ["edited", "{", value(5)],
     ["edited", "null", value(5)],
     ["edited", JSON.stringify({ logId: "other", sequence: 99 }), value(5)],
+    ["edited", JSON.stringify({ logId: "k" }), value(5)],
+    ["older", JSON.stringify({ logId: "k", sequence: 99 }), value(5)],
+    ["older", JSON.stringify({ logId: "k", sequence: 5 }), null],
   ] as const)("is %s: %s where %s is wanted", (verdict, found, wanted) => {
     expect(judge(found, wanted, log)).toBe(verdict);
   });

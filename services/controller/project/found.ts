@@ -2,8 +2,9 @@
 import { numberField, stringField } from "../record.ts";
 
 /**
- * same: it is what should be there. older: an earlier projection of this log, to be overwritten. newer: a projection of
- * events not folded here yet, which must not be overwritten. edited: anything else; someone changed it by hand.
+ * same: it is what should be there. older: an earlier projection of this log, or one of a log that it continues, to be
+ * overwritten. newer: a projection of events not folded here yet, which must not be overwritten. edited: anything else; someone
+ * changed it by hand.
  */
 export type Found = "same" | "older" | "newer" | "edited";
 
@@ -11,14 +12,18 @@ export type Found = "same" | "older" | "newer" | "edited";
 export function judge(
   found: string | null,
   wanted: string | null,
-  log: { readonly logId: string; readonly sequence: number },
+  log: { readonly logId: string; readonly sequence: number; readonly parents: readonly string[] },
 ): Found {
   if (found === wanted) return "same";
   // A missing key is what a new object starts from, and what an older state may have had.
   if (found === null) return "older";
   const value = parse(found);
   const sequence = numberField(value, "sequence");
-  if (stringField(value, "logId") !== log.logId || sequence === undefined) return "edited";
+  const of = stringField(value, "logId");
+  if (of === undefined || sequence === undefined) return "edited";
+  // A restore leaves the buckets as they are, beyond the end of the backup, too.
+  if (log.parents.includes(of)) return "older";
+  if (of !== log.logId) return "edited";
   if (sequence > log.sequence) return "newer";
   const own = wanted === null ? undefined : numberField(parse(wanted), "sequence");
   return own !== undefined && sequence >= own ? "edited" : "older";

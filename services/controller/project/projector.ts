@@ -351,7 +351,8 @@ export class Projector {
   private async onNewer(name: BucketName, shelf: Shelf, entry: BucketEntry): Promise<"retry" | "failed"> {
     const { bus, subjects } = this.context;
     const tail = await bus.log(subjects.stream).tail();
-    if (judge(entry.value, null, { logId: this.state.logId, sequence: tail.last }) === "newer") {
+    const { logId, parents } = this.state;
+    if (judge(entry.value, null, { logId, parents, sequence: tail.last }) === "newer") {
       this.countEdit(name, entry);
       return "retry";
     }
