@@ -38,9 +38,11 @@ async function projecting({ synced = true } = {}) {
     error: (_: string, fields?: LogFields) => errors.push(fields),
     warn: (_: string, fields?: LogFields) => fields?.["code"] === "PROJECTIONS_LATE" && late.push(fields),
   };
-  const context = { bus, clock, cluster: "test", subjects: names, counters: noCounts(), log } as unknown as Context;
+  const counters = noCounts();
+  const context = { bus, clock, cluster: "test", subjects: names, counters, log } as unknown as Context;
+  const gate = { isOpen: true };
   const projector = new Projector(context, cluster.state, {
-    mayWrite: () => true,
+    mayWrite: () => gate.isOpen,
     // As a leader that looks at the log's tail.
     onNewer: () => {
       cluster.state.sequence = tail;
@@ -53,7 +55,7 @@ async function projecting({ synced = true } = {}) {
     projector.onTouched(touched);
   };
   const held = async () => (await world.time.until(bucket.get(key)))?.value ?? null;
-  return { world, cluster, bucket, projector, write, held, errors, late };
+  return { world, cluster, bucket, projector, write, held, errors, late, counters, gate };
 }
 
 it("removes what a write stored that had no answer, when it was to be removed before one could come", async () => {
@@ -307,4 +309,25 @@ it("makes no bucket again beside a log that is gone", async () => {
   await world.time.pass(settledMs);
   expect(await world.code(bucket.get(key))).toBe("JETSTREAM_ERROR");
   projector.stop();
+});
+
+it("says that a key was edited once it has written it, and nothing where another leader wrote it", async () => {
+  const { world, bucket, projector, write, held, counters, gate } = await projecting();
+  const removed = async (): Promise<void> => {
+    const entry = await world.time.until(bucket.get(key));
+    await world.time.until(bucket.remove(key, entry?.revision ?? 0));
+    await world.time.pass(100);
+  };
+  write(applied);
+  await world.time.pass(100);
+  await removed();
+  expect(counters.edited).toBe(1);
+  expect(await held()).toContain("web");
+  // As a leader that stood still: it is to look at the log first, and finds that another leads.
+  gate.isOpen = false;
+  await removed();
+  projector.stop();
+  await world.time.pass(settledMs);
+  expect(await held()).toBeNull();
+  expect(counters.edited).toBe(1);
 });

@@ -52,6 +52,8 @@ interface Shelf {
   readonly told: Map<string, number>;
   /** Keys whose value the bucket does not take, as was said of them, and since when. */
   readonly aside: Map<string, number>;
+  /** What somebody else seems to have made of keys. Who follows this leader writes, too: it is said once this process has written. */
+  readonly edits: Map<string, BucketEntry>;
   /** True once all that was there at the start has been compared. */
   loaded: boolean;
 }
@@ -110,7 +112,7 @@ export class Projector {
     const { bus, subjects } = this.context;
     for (const name of bucketOrder) {
       const bucket = bus.bucket(subjects.buckets[name]);
-      const known = { revisions: new Map(), markers: new Map(), told: new Map(), aside: new Map() };
+      const known = { revisions: new Map(), markers: new Map(), told: new Map(), aside: new Map(), edits: new Map() };
       const shelf: Shelf = { bucket, ...known, loaded: false };
       this.shelves.set(name, shelf);
       this.cancels.push(
@@ -189,7 +191,7 @@ export class Projector {
     else noteRevision(shelf, key, value === null ? null : revision);
     if (found === "same") return;
     const isEdit = shelf.loaded ? found !== "newer" && !this.dirty.isMarked(name, key) : found === "edited";
-    if (isEdit) this.countEdit(name, entry);
+    if (isEdit) shelf.edits.set(key, entry);
     this.mark(name, key, shelf.loaded ? 0 : leftMs);
   }
 
@@ -252,7 +254,11 @@ export class Projector {
 
   private onWritten({ bucket, key, since }: DirtyKey): void {
     const now = this.context.clock.mono();
-    const wasAside = this.shelves.get(bucket)?.aside.delete(key) === true;
+    const shelf = this.shelves.get(bucket);
+    const wasAside = shelf?.aside.delete(key) === true;
+    const edit = shelf?.edits.get(key);
+    shelf?.edits.delete(key);
+    if (edit !== undefined && !this.ended) this.countEdit(bucket, edit);
     if (bucket === "endpoints" && (wasAside || now - since > lateMs)) this.lateAt.set(serviceOf(key), now);
   }
 
