@@ -9,7 +9,7 @@ import { tracedHeaders } from "../kernel/trace.ts";
 import { JetStreamBucket } from "./bucket.ts";
 import type { ServerChoice } from "./choice.ts";
 import { CommandRequests } from "./commands.ts";
-import { requestError } from "./errors.ts";
+import { codeOfClientError, requestError } from "./errors.ts";
 import { featuresOf } from "./features.ts";
 import type { ServerFeatures } from "./features.ts";
 import type { JetStream } from "./jetstream.ts";
@@ -327,7 +327,9 @@ export class NatsBus implements Bus {
     if (denied) {
       log.warn("the server refused a subject", { operation: error.operation, subject: error.subject });
     } else {
-      log.warn("the server reported an error", { code: requestError(error, "", false).code, error: error.message });
+      // Whatever else it reports, such as silence of this client, it ends the connection with.
+      const code = codeOfClientError(error, "NATS_UNREACHABLE");
+      log.warn("the server reported an error", { code, error: error.message });
     }
   }
 

@@ -11,12 +11,14 @@ import { refusedReplies, respond, respondError } from "../../services/bus/respon
 import { subjectsOf } from "../../services/bus/subjects.ts";
 import { SwainError } from "../../services/kernel/errors.ts";
 import { silent } from "../../services/kernel/log.ts";
+import type { LogFields } from "../../services/kernel/log.ts";
 import { systemClock } from "../../services/kernel/node/clock.ts";
 import { systemRandom } from "../../services/kernel/node/ids.ts";
 import { connectTo } from "../support/bus.ts";
 import { codeOf, until, waitMs } from "../support/bus-world.ts";
 import { describeServers, newUser, startServer } from "../support/nats.ts";
 import type { ServerOptions, TestServer } from "../support/nats.ts";
+import { Relay } from "../support/relay.ts";
 
 const names = subjectsOf("test");
 
@@ -53,6 +55,23 @@ describeServers("connecting", (binary) => {
     expect(bus.features.version).toBe(binary.version);
     expect(bus.state()).toBe("connected");
     expect(bus.inboxPrefix).toBe("_INBOX.");
+  });
+
+  it("takes the server's word that it heard nothing for a broken connection, not for a defect", async () => {
+    const { port } = await start({ config: 'ping_interval: "1s"\nping_max: 1' });
+    const relay = await Relay.open({ host: "127.0.0.1", port });
+    const said: unknown[] = [];
+    const log = { ...silent, warn: (message: string, fields?: LogFields) => said.push({ message, ...fields }) };
+    try {
+      await connect(`nats://127.0.0.1:${relay.port}`, { log });
+      // What the server sends still arrives.
+      relay.cut("there");
+      await until(() => said.length > 0, "the server reports it", 15_000);
+      const report = { message: "the server reported an error", code: "NATS_UNREACHABLE", error: "Stale Connection" };
+      expect(said).toContainEqual(report);
+    } finally {
+      relay.close();
+    }
   });
 
   it("says NATS_UNREACHABLE when nobody answers in time", async () => {
