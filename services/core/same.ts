@@ -1,4 +1,4 @@
-/** True when two JSON values are equal, whatever the order of keys. An undefined field equals a missing one. */
+/** True when two JSON values are equal, whatever the order of keys. An undefined field equals a missing one. Labels may have any name, `constructor` too. */
 export function same(a: unknown, b: unknown): boolean {
   if (a === b) return true;
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
@@ -8,7 +8,10 @@ export function same(a: unknown, b: unknown): boolean {
   }
   const left = a as Record<string, unknown>;
   const right = b as Record<string, unknown>;
-  for (const key of Object.keys(left)) if (!same(left[key], right[key])) return false;
-  for (const key of Object.keys(right)) if (right[key] !== undefined && left[key] === undefined) return false;
+  for (const key of Object.keys(left)) if (!same(left[key], own(right, key))) return false;
+  for (const key of Object.keys(right)) if (right[key] !== undefined && own(left, key) === undefined) return false;
   return true;
 }
+
+const own = (record: Readonly<Record<string, unknown>>, key: string): unknown =>
+  Object.hasOwn(record, key) ? record[key] : undefined;
