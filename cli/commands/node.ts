@@ -47,19 +47,19 @@ export default command({
 
 type Action = (call: Call, name: string | undefined) => Promise<void>;
 
-const actions: Readonly<Record<string, Action>> = {
-  ls: list,
-  cordon: (call, name) => change(call, "cordon", nameOf(name), "cordoned"),
-  uncordon: (call, name) => change(call, "uncordon", nameOf(name), "takes pods again"),
-  drain,
-  rm: (call, name) => remove(call, nameOf(name)),
-  "join-token": (call) => printJoinToken(call),
-};
+const actions: ReadonlyMap<string, Action> = new Map<string, Action>([
+  ["ls", list],
+  ["cordon", (call, name) => change(call, "cordon", nameOf(name), "cordoned")],
+  ["uncordon", (call, name) => change(call, "uncordon", nameOf(name), "takes pods again")],
+  ["drain", drain],
+  ["rm", (call, name) => remove(call, nameOf(name))],
+  ["join-token", (call) => printJoinToken(call)],
+]);
 
 async function node(call: Call): Promise<void> {
   const [word, name] = call.positionals;
-  const known = Object.keys(actions);
-  const action = word === undefined ? undefined : actions[word];
+  const known = [...actions.keys()];
+  const action = actions.get(word ?? "");
   if (action === undefined) {
     const what = word === undefined ? "say what" : `there is no "node ${word}"${didYouMean(word, known)}`;
     throw new SwainError("INVALID_ARGUMENT", `${what}: swain node ${known.join("|")}`);

@@ -35,12 +35,12 @@ export default command({
 });
 
 type Action = (call: Call, namespace: string, name: string) => Promise<void>;
-const actions: Readonly<Record<string, Action>> = { status, history, undo };
+const actions: ReadonlyMap<string, Action> = new Map(Object.entries({ status, history, undo }));
 
 async function rollout(call: Call): Promise<void> {
   const [word = "", first, second] = call.positionals;
-  const known = Object.keys(actions);
-  const action = actions[word];
+  const known = [...actions.keys()];
+  const action = actions.get(word);
   if (action === undefined) {
     const what = word === "" ? "say what" : `there is no "rollout ${word}"${didYouMean(word, known)}`;
     throw new SwainError("INVALID_ARGUMENT", `${what}: swain rollout ${known.join("|")} workload/NAME`);

@@ -136,6 +136,8 @@ test.each([
   [["agent", "--runtime", "podman"], '"podman" is no value of --runtime'],
   [["controller", "--replicas", "2"], "--replicas is 1 or 3"],
   [["state"], "say what: swain state verify"],
+  [["rollout", "constructor", "workload/web"], 'there is no "rollout constructor"'],
+  [["node", "constructor", "n1"], 'there is no "node constructor"'],
   [["get", "pods", "--cluster", "A.B"], '"A.B" is no name of a cluster'],
 ])("%j is refused with exit code 2", async (args, message) => {
   const { code, stdout, stderr } = await runCli(args);
