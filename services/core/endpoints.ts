@@ -49,11 +49,17 @@ export function endpointOf(state: ReadState, pod: ReadPod, service: ReadService)
 export function externalEndpointOf({ namespace, name, addresses }: ReadExternal, service: ReadService): Endpoint {
   const all = addresses.map((address) => ({
     name: address.name,
-    ...(/^\d+$/.test(address.name) ? { containerPort: Number(address.name) } : {}),
+    ...portNamed(address.name),
     host: address.host,
     hostPort: address.port,
   }));
   return { pod: keyOf(namespace, name), node: "", host: "", external: true, addresses: toldOf(all, service) };
+}
+
+/** `0` and `70000` are names of ports as any other: proxies take no number outside of 1 to 65535, and then nothing beside it. */
+function portNamed(name: string): { containerPort?: number } {
+  const containerPort = /^[1-9]\d*$/.test(name) ? Number(name) : 0;
+  return containerPort >= 1 && containerPort <= 65_535 ? { containerPort } : {};
 }
 
 /** Of many addresses only those that a port of the service asks for: a pod may have a thousand. */

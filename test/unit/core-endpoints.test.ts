@@ -111,6 +111,19 @@ describe("the endpoints of a service", () => {
     expect(new Set(told.map((endpoint) => endpoint.addresses.length))).toEqual(new Set([1]));
   });
 
+  it("answer a port by a name of digits that is no number of a port", () => {
+    const cluster = new TestCluster();
+    const targets = ["0", "70000", "8000", "007"];
+    cluster.apply(service([...targets, 8000], {}));
+    for (const [at, name] of targets.entries()) {
+      const addresses = [{ name, host: "10.0.0.9", port: 9000 + at }];
+      const request = { service: "web", name: `e${at}`, addresses, ttl: "10s" };
+      cluster.renewedAt.set(`default/web/e${at}`, cluster.now);
+      cluster.write("api", admitRegister(cluster.state, "default", request).items);
+    }
+    expect(portsReached(partsOf(cluster))).toEqual([[9000], [9001], [9002], [9003], [9002]]);
+  });
+
   it.each([
     [190, 390],
     [390, 1000],
