@@ -1,6 +1,7 @@
-// Checks the documents of one apply together: each by itself, then objects given twice and services that ask for a port
-// which their workload, applied along with them, does not have. Called by the CLI, and by whoever admits an apply.
-import type { ServiceManifest, WorkloadManifest } from "../../schemas/generated/types.ts";
+// Checks the documents of one apply together: each by itself, then objects given twice, workloads with two autoscalers, and
+// services that ask for a port which their workload, applied along with them, does not have. Called by the CLI; a leader, who
+// knows what is there already, has checks of its own.
+import type { AutoscalerManifest, ServiceManifest, WorkloadManifest } from "../../schemas/generated/types.ts";
 import { defaultNamespace } from "./defaults.ts";
 import { checkManifest } from "./manifest.ts";
 import type { Manifest } from "./manifest.ts";
@@ -18,6 +19,8 @@ export function checkManifests(documents: readonly unknown[]): DocumentProblem[]
   const seen = new Set<string>();
   const workloads = new Map<string, WorkloadManifest>();
   const services: { document: number; manifest: ServiceManifest }[] = [];
+  /** Workload → the autoscaler it has. */
+  const scaled = new Map<string, string>();
   for (const [document, value] of documents.entries()) {
     const own = checkManifest(value);
     problems.push(...own.map((problem) => ({ document, ...problem })));
@@ -32,6 +35,7 @@ export function checkManifests(documents: readonly unknown[]): DocumentProblem[]
     const manifest = value as Manifest;
     if (manifest.kind === "Workload") workloads.set(`${namespaceOf(manifest)}/${manifest.metadata.name}`, manifest);
     else if (manifest.kind === "Service") services.push({ document, manifest });
+    else problems.push(...doubled(document, manifest, scaled));
   }
   for (const { document, manifest } of services) {
     const workload = workloads.get(`${namespaceOf(manifest)}/${manifest.spec.selector?.workload ?? ""}`);
@@ -48,6 +52,21 @@ function identity(value: unknown): { key: string; name: string } | undefined {
   const { name, namespace = defaultNamespace } = metadata ?? {};
   if (typeof kind !== "string" || typeof name !== "string" || typeof namespace !== "string") return undefined;
   return { key: `${kind.toLowerCase()} ${namespace}/${name}`, name };
+}
+
+function doubled(document: number, manifest: AutoscalerManifest, scaled: Map<string, string>): DocumentProblem[] {
+  const { workload } = manifest.spec;
+  const key = `${namespaceOf(manifest)}/${workload}`;
+  const other = scaled.get(key);
+  if (other !== undefined) return [{ document, ...doubledAutoscaler(workload, other) }];
+  scaled.set(key, manifest.metadata.name);
+  return [];
+}
+
+/** Two autoscalers of one workload would undo each other's work. */
+export function doubledAutoscaler(workload: string, other: string): ManifestProblem {
+  const message = `workload ${workload} has the autoscaler ${other} already; a workload has one at most`;
+  return { path: "/spec/workload", code: "DUPLICATE", message, value: workload };
 }
 
 function targetProblems(document: number, service: ServiceManifest, workload: WorkloadManifest): DocumentProblem[] {

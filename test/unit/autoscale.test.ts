@@ -62,6 +62,17 @@ describe("applying an autoscaler", () => {
     expect(one.state.autoscalers.size).toBe(1);
   });
 
+  it("tells of a workload with two of them beside what is wrong with other documents", () => {
+    const one = cluster();
+    one.apply(workloadManifest("web"), autoscalerManifest("web"));
+    const second = autoscalerManifest("other", { workload: "web" });
+    const wrong = autoscalerManifest("wrong", { workload: "db", minReplicas: 0 });
+    expect(problems(() => one.apply(wrong, second))).toEqual([
+      expect.objectContaining({ document: 0, path: "/spec/minReplicas" }),
+      expect.objectContaining({ document: 1, path: "/spec/workload", code: "DUPLICATE" }),
+    ]);
+  });
+
   it("lets two of them exchange their workloads in one apply", () => {
     const one = cluster();
     one.apply(autoscalerManifest("a", { workload: "web" }), autoscalerManifest("b", { workload: "db" }));

@@ -358,3 +358,24 @@ test("what a service says about traffic is checked for meaning, every problem at
     "/spec/ejection/for OUT_OF_RANGE",
   ]);
 });
+
+test("two autoscalers of one workload in what is applied together are a problem of the second one", () => {
+  const scaler = (name: string, namespace: string, workload: string): unknown => ({
+    apiVersion: "swain/v1",
+    kind: "Autoscaler",
+    metadata: { name, namespace },
+    spec: { workload, minReplicas: 1, maxReplicas: 2, cpu: 50 },
+  });
+  expect(
+    checkManifests([scaler("a", "default", "web"), scaler("a", "shop", "web"), scaler("b", "shop", "db")]),
+  ).toEqual([]);
+  expect(checkManifests([scaler("a", "shop", "web"), scaler("b", "shop", "web")])).toEqual([
+    {
+      document: 1,
+      path: "/spec/workload",
+      code: "DUPLICATE",
+      message: "workload web has the autoscaler a already; a workload has one at most",
+      value: "web",
+    },
+  ]);
+});

@@ -63,14 +63,17 @@ function problemsOf(state: ReadState, documents: readonly unknown[]): Problem[] 
     problems.push(...found.map((problem): Problem => ({ document: index, ...problem })));
     if (problems.length > problemsMost) return problems;
   }
-  problems.push(...duplicates(documents, problems));
-  return problems.length === 0 ? doubledAutoscalers(state, documents) : problems;
+  problems.push(...duplicates(documents, brokenOf(problems)));
+  problems.push(...doubledAutoscalers(state, documents, brokenOf(problems)));
+  return problems;
 }
 
+const brokenOf = (problems: readonly Problem[]): ReadonlySet<number> =>
+  new Set(problems.map((problem) => problem.document));
+
 /** The same object twice in one apply: the second one would win in silence. */
-function duplicates(documents: readonly unknown[], known: readonly Problem[]): Problem[] {
+function duplicates(documents: readonly unknown[], broken: ReadonlySet<number>): Problem[] {
   const seen = new Map<string, number>();
-  const broken = new Set(known.map((problem) => problem.document));
   return documents.flatMap((document, index) => {
     if (broken.has(index)) return [];
     const { kind, metadata } = document as WorkloadManifest;

@@ -3,6 +3,7 @@ import type { AutoscalerManifest, Problem } from "../../../schemas/generated/typ
 import { SwainError } from "../../kernel/errors.ts";
 import { isOutside } from "../autoscale/evaluate.ts";
 import { defaultNamespace } from "../defaults.ts";
+import { doubledAutoscaler } from "../manifest-set.ts";
 import { keyOf, type ReadAutoscaler, type ReadState } from "../model.ts";
 import { same } from "../same.ts";
 import type { Admitted } from "./apply.ts";
@@ -11,10 +12,16 @@ type Given = { readonly kind: string; readonly metadata: AutoscalerManifest["met
 
 const namespaceOf = ({ metadata }: Pick<Given, "metadata">): string => metadata.namespace ?? defaultNamespace;
 
-/** Two autoscalers of one workload would undo each other's work: all that come second, after all documents are applied. */
-export function doubledAutoscalers(state: ReadState, documents: readonly unknown[]): Problem[] {
+/** All autoscalers that would come second after all documents are applied; `broken` are documents that are wrong otherwise. */
+export function doubledAutoscalers(
+  state: ReadState,
+  documents: readonly unknown[],
+  broken: ReadonlySet<number>,
+): Problem[] {
   const given = (documents as readonly Given[]).flatMap((manifest, document) =>
-    manifest.kind === "Autoscaler" ? [{ document, manifest: manifest as AutoscalerManifest }] : [],
+    !broken.has(document) && manifest.kind === "Autoscaler"
+      ? [{ document, manifest: manifest as AutoscalerManifest }]
+      : [],
   );
   const applied = new Set(given.map(({ manifest }) => keyOf(namespaceOf(manifest), manifest.metadata.name)));
   const owners = new Map([...state.autoscalerOf].filter(([, key]) => !applied.has(key)));
@@ -26,9 +33,7 @@ export function doubledAutoscalers(state: ReadState, documents: readonly unknown
       owners.set(key, keyOf(namespaceOf(manifest), manifest.metadata.name));
       return [];
     }
-    const name = owner.slice(owner.indexOf("/") + 1);
-    const message = `workload ${workload} has the autoscaler ${name} already; a workload has one at most`;
-    return [{ document, path: "/spec/workload", code: "DUPLICATE", message, value: workload }];
+    return [{ document, ...doubledAutoscaler(workload, owner.slice(owner.indexOf("/") + 1)) }];
   });
 }
 
