@@ -4,6 +4,8 @@ export const limits = {
   /** NATS refuses 1 MiB by default; a quarter leaves room for headers and keeps one append near a millisecond. */
   eventBytes: 256 * 1024,
   eventItems: 1000,
+  /** What surrounds the items of an event. */
+  eventEnvelopeBytes: 1024,
   /** Canonical JSON of one apply: it becomes one event. */
   applyBytes: 200 * 1024,
   /** A page of a list or of an assignment. */

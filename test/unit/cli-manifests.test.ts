@@ -5,6 +5,9 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { readManifests } from "../../cli/manifests/read.ts";
 import type { LoadedManifest } from "../../cli/manifests/read.ts";
 import { checkSize } from "../../cli/manifests/size.ts";
+import { toFitOneEvent } from "../../services/controller/term/batch.ts";
+import { admitApply } from "../../services/core/admit/apply.ts";
+import { emptyState } from "../../services/core/fold/fold.ts";
 import type { SwainError } from "../../services/kernel/errors.ts";
 
 let folder = "";
@@ -169,6 +172,30 @@ spec: { containers: [{ name: main, process: { command: [node, x.mjs]${extra} } }
     );
   expect(directories(await read(["app/all.yaml"]))).toEqual([join(folder, "app"), join(folder, "app", "src"), "/opt"]);
   expect(directories(await read(["-"], process("stdin", "")))).toEqual([folder]);
+});
+
+test("of many small documents what counts is their size with defaults, and each part said then is taken", async () => {
+  const text = Array.from(
+    { length: 900 },
+    (_, index) => `apiVersion: swain/v1
+kind: Workload
+metadata: { name: w${index} }
+spec: { containers: [{ name: main, image: "registry/app:1", ports: [{ name: http, containerPort: 80 }] }] }
+`,
+  );
+  const loaded = await read(["-"], text.join("---\n"));
+  expect(() => checkSize(loaded)).toThrow(/^900 documents together of \d+ KiB, \d+ KiB with defaults; .* a new part/);
+  const most = loaded.findIndex((_, at) => {
+    try {
+      checkSize(loaded.slice(0, at + 1));
+      return false;
+    } catch {
+      return true;
+    }
+  });
+  expect(most).toBeGreaterThan(500);
+  const documents = loaded.slice(0, most).map(({ manifest }) => manifest);
+  expect(() => toFitOneEvent(admitApply(emptyState(), documents).items)).not.toThrow();
 });
 
 test("an apply that is too large says where to split", async () => {

@@ -10,7 +10,7 @@ import { judge } from "../../services/controller/project/found.ts";
 import { SnapshotKeeper } from "../../services/controller/snapshot/keeper.ts";
 import { snapshotPolicy } from "../../services/controller/snapshot/policy.ts";
 import type { Snapshotter, SnapshotReport } from "../../services/controller/snapshot/port.ts";
-import { firstEvent, fitsOneEvent } from "../../services/controller/term/batch.ts";
+import { firstEvent, toFitOneEvent } from "../../services/controller/term/batch.ts";
 import { TermClock } from "../../services/controller/term/clock.ts";
 import { LateEvents } from "../../services/controller/term/late.ts";
 import type { Committed } from "../../services/controller/term/writer.ts";
@@ -122,9 +122,9 @@ describe("items of one event", () => {
     const huge = item("x".repeat(limits.eventBytes * 2));
     expect(firstEvent([huge, large])).toEqual([huge]);
     expect(firstEvent([item(""), item(""), large], 4096)).toHaveLength(2);
-    expect(fitsOneEvent([huge])).toBe(false);
-    expect(fitsOneEvent([large, large])).toBe(true);
-    expect(fitsOneEvent([])).toBe(true);
+    expect(() => toFitOneEvent([huge])).toThrow("the change is too large for one event");
+    expect(() => toFitOneEvent([large, large])).not.toThrow();
+    expect(() => toFitOneEvent([])).not.toThrow();
   });
 });
 

@@ -13,6 +13,7 @@ import { admitDelete, admitScale } from "../../core/admit/change.ts";
 import { admitMode, admitRemoval } from "../../core/admit/node.ts";
 import { admitUndo } from "../../core/admit/undo.ts";
 import { defaultNamespace } from "../../core/defaults.ts";
+import { toFitOneEvent } from "../term/batch.ts";
 import { checked, namespaced } from "./request.ts";
 import type { Handler } from "./request.ts";
 
@@ -21,8 +22,10 @@ export const apply: Handler = async (host, { body }) => {
   if (dryRun !== true) {
     return naming(await host.change(operation, (state) => admitApply(state, documents)), documents);
   }
+  const { items, results } = admitApply(host.state, documents);
+  toFitOneEvent(items);
   const { epoch, sequence } = host.state;
-  return { epoch, sequence, results: admitApply(host.state, documents).results };
+  return { epoch, sequence, results };
 };
 
 type Document = Pick<WorkloadManifest, "metadata"> & Pick<ChangeResult, "kind">;

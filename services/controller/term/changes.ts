@@ -9,7 +9,7 @@ import { activeTrace, inTrace } from "../../kernel/trace.ts";
 import type { Trace } from "../../kernel/trace.ts";
 import type { Context } from "../ports.ts";
 import { parseJson } from "../record.ts";
-import { fitsOneEvent } from "./batch.ts";
+import { toFitOneEvent } from "./batch.ts";
 import type { TermEnd, Writer } from "./writer.ts";
 
 export interface Admission {
@@ -132,7 +132,7 @@ export class Changes {
 
   private async make(change: Change, writer: Writer): Promise<TermEnd | undefined> {
     const { items, results } = change.admit(this.state);
-    if (!fitsOneEvent(items)) throw new SwainError("APPLY_TOO_LARGE", "the change is too large for one event");
+    toFitOneEvent(items);
     const passed = writer.passed("api", items);
     if (passed.length < items.length) throw new SwainError("PLAN_REFUSED", "the change would leave the state invalid");
     const written = await writer.write("api", passed, change.operation);
