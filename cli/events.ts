@@ -28,13 +28,14 @@ const catchUp = 1000;
 export async function followEvents(client: Client, filter: EventFilter, sink: EventSink): Promise<void> {
   const tail = new Tail();
   const early: Feed[] = [];
-  let loading = true;
+  /** Lists that are asked for: what is heard meanwhile comes after the last of them. */
+  let loads = 0;
   // Subscribed before the list is asked for, so that nothing falls between the two.
   const subject = client.subjects.feed(filter.scope === "_" ? "*" : filter.scope, "*", filter.name ?? "*", "*");
   const unsubscribe = client.bus.subscribe(subject, (message) => {
     const event = feedEvent(message.json());
     if (event === undefined) return;
-    if (loading) early.push(event);
+    if (loads > 0) early.push(event);
     else show([event]);
   });
   const show = (events: readonly Feed[]): void => {
@@ -42,17 +43,19 @@ export async function followEvents(client: Client, filter: EventFilter, sink: Ev
     if (fresh.length > 0) sink.onEvents(fresh);
   };
   const load = async (limit: number, onCut?: (sequence: number) => void): Promise<Feed[]> => {
-    loading = true;
     const events = await client.events(filter.scope, limit, filter.name, onCut);
     return tail.missedOf(events.flatMap((item) => feedEvent(item) ?? []));
   };
   const finish = (events: readonly Feed[]): void => {
-    show([...events, ...early.splice(0)]);
-    loading = false;
+    loads -= 1;
+    show(loads > 0 ? events : [...events, ...early.splice(0)]);
   };
+  /** When the last of them is there: one begins where the one before ended, or it would take what that one showed for its own past. */
+  let loaded: Promise<void> = Promise.resolve();
   /** Up to where the log was cut, as last told. */
   let known = 0;
   const recover = async (): Promise<void> => {
+    await loaded;
     let cut = 0;
     const missed = await load(catchUp, (sequence) => {
       cut = sequence;
@@ -63,17 +66,24 @@ export async function followEvents(client: Client, filter: EventFilter, sink: Ev
   };
   const offState = client.bus.onState((state) => {
     if (state !== "connected") return;
-    recover().catch(() => {
+    loads += 1;
+    loaded = recover().catch(() => {
       sink.onGap();
       finish([]);
     });
   });
-  try {
+  const begin = async (): Promise<void> => {
     const onCut = (sequence: number): void => {
       known = sequence;
       sink.onCut(sequence);
     };
+    loads += 1;
     finish(filter.last === 0 ? [] : await load(filter.last, onCut));
+  };
+  try {
+    const begun = begin();
+    loaded = begun.catch(() => {});
+    await begun;
     await aborted(client.signal);
   } finally {
     offState();

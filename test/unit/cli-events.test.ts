@@ -22,23 +22,32 @@ interface Told {
   readonly cuts: number[];
 }
 
-/** Follows events of which the log holds those of `log.held`, and was cut up to `log.cut`; `reconnect` is called after a break. */
-async function following(log: { held: number[]; cut: number }, last: number) {
+/**
+ * Follows events of which the log holds those of `log.held`, and was cut up to `log.cut`; `reconnect` is called after a break. A list
+ * tells what the log holds when it is asked for, after its further pages.
+ */
+async function following(log: { held: number[]; cut: number; further?: () => Promise<void> }, last: number) {
   const ending = new AbortController();
-  let hear: (state: BusState) => void = () => {};
+  let tell: (state: BusState) => void = () => {};
+  let deliver: (event: Feed) => void = () => {};
   const client = {
     signal: ending.signal,
     subjects: subjectsOf("test"),
     bus: {
-      subscribe: () => () => {},
+      subscribe: (_subject: string, handler: (message: { json(): unknown }) => void) => {
+        deliver = (event) => handler({ json: () => event });
+        return () => {};
+      },
       onState: (handler: (state: BusState) => void) => {
-        hear = handler;
+        tell = handler;
         return () => {};
       },
     },
-    events: (_scope: string, limit: number, _name: string | undefined, onCut?: (sequence: number) => void) => {
-      if (log.held.length < limit && log.cut > 0) onCut?.(log.cut);
-      return Promise.resolve(log.held.slice(-limit).map(feed));
+    events: async (_scope: string, limit: number, _name: string | undefined, onCut?: (sequence: number) => void) => {
+      const { held, cut } = log;
+      await log.further?.();
+      if (held.length < limit && cut > 0) onCut?.(cut);
+      return held.slice(-limit).map(feed);
     },
   } as unknown as Client;
   const told: Told = { shown: [], gaps: 0, cuts: [] };
@@ -53,14 +62,18 @@ async function following(log: { held: number[]; cut: number }, last: number) {
   );
   await settle();
   const reconnect = async (): Promise<void> => {
-    hear("connected");
+    tell("connected");
     await settle();
   };
   const end = async (): Promise<void> => {
     ending.abort();
     await followed.catch(() => {});
   };
-  return { told, reconnect, end };
+  const hear = async (sequence: number): Promise<void> => {
+    deliver(feed(sequence));
+    await settle();
+  };
+  return { told, reconnect, hear, end };
 }
 
 it("says that events may be missing when the log was cut beyond the last one shown", async () => {
@@ -80,5 +93,27 @@ it("says nothing of a cut that took only what was shown", async () => {
   Object.assign(log, { held: [4, 5], cut: 3 });
   await reconnect();
   expect(told).toEqual({ shown: [3, 4, 5], gaps: 0, cuts: [2] });
+  await end();
+});
+
+it("shows what a second break hid while the list after the first one was still asked for", async () => {
+  const log: Parameters<typeof following>[0] = { held: [1], cut: 0 };
+  const { told, reconnect, hear, end } = await following(log, 10);
+  let arrive = (): void => {};
+  log.further = () => new Promise((resolve) => (arrive = resolve));
+  log.held = [1, 2];
+  await reconnect();
+  const first = arrive;
+  // 3 came while it was away again.
+  log.held = [1, 2, 3];
+  await reconnect();
+  await hear(4);
+  log.held = [1, 2, 3, 4];
+  first();
+  await settle();
+  arrive();
+  await settle();
+  await hear(5);
+  expect(told).toEqual({ shown: [1, 2, 3, 4, 5], gaps: 0, cuts: [] });
   await end();
 });
