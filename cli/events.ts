@@ -24,7 +24,7 @@ export interface EventSink {
 /** What the leader tells at most in one list. */
 const catchUp = 1000;
 
-/** Runs until the client's signal aborts. Throws what the first list throws. */
+/** Runs until the client's signal aborts. Throws what the list of past events throws, where some are asked for. */
 export async function followEvents(client: Client, filter: EventFilter, sink: EventSink): Promise<void> {
   const tail = new Tail();
   const early: Feed[] = [];
@@ -78,7 +78,12 @@ export async function followEvents(client: Client, filter: EventFilter, sink: Ev
       sink.onCut(sequence);
     };
     loads += 1;
-    finish(filter.last === 0 ? [] : await load(filter.last, onCut));
+    if (filter.last > 0) return finish(await load(filter.last, onCut));
+    // What is past now is not shown after a break either; what was heard since is no past.
+    const heard = (event: Feed): boolean => early.some(({ id }) => id === event.id);
+    const past = await load(1).catch((): Feed[] => []);
+    for (const event of past) if (!heard(event)) tail.accept(event);
+    finish([]);
   };
   try {
     const begun = begin();

@@ -117,3 +117,25 @@ it("shows what a second break hid while the list after the first one was still a
   expect(told).toEqual({ shown: [1, 2, 3, 4, 5], gaps: 0, cuts: [] });
   await end();
 });
+
+it("begun without past events shows none after a break, and whatever came since", async () => {
+  const log = { held: [1, 2], cut: 0 };
+  const { told, reconnect, hear, end } = await following(log, 0);
+  await reconnect();
+  log.held = [1, 2, 3];
+  await reconnect();
+  await hear(4);
+  expect(told.shown).toEqual([3, 4]);
+  await end();
+});
+
+it("begun without past events shows one that comes while it begins", async () => {
+  let arrive = (): void => {};
+  const log = { held: [1, 2], cut: 0, further: () => new Promise<void>((resolve) => (arrive = resolve)) };
+  const { told, hear, end } = await following(log, 0);
+  await hear(2);
+  arrive();
+  await hear(3);
+  expect(told.shown).toEqual([2, 3]);
+  await end();
+});
