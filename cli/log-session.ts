@@ -63,7 +63,7 @@ export const lostText = (pieces: number): string =>
 /** Reads the output of a pod on that node into the sink until it ends or the client's signal aborts. Throws as `showLogs`. */
 export async function readLogs(client: Client, node: string, wanted: WantedLogs, sink: LogSink): Promise<void> {
   const { namespace, pod, container, follow, tail, since, previous } = wanted;
-  const session = new LogSession(sink, client, client.ids.next(), follow);
+  const session = new LogSession(sink, client, client.ids.next(), wanted);
   // Subscribed before the agent is asked, so that the first chunk is not missed.
   session.listen(client.subjects.node.log(node, pod));
   try {
@@ -93,7 +93,7 @@ class LogSession {
   readonly ended: Promise<void>;
   private readonly sink: LogSink;
   private readonly client: Client;
-  private readonly follow: boolean;
+  private readonly wanted: WantedLogs;
   private readonly cancels: (() => void)[] = [];
   private finish: (error?: Error) => void = () => {};
   private writing = Promise.resolve();
@@ -102,11 +102,11 @@ class LogSession {
   private creditSubject = "";
   private restartSilence = (): void => {};
 
-  constructor(sink: LogSink, client: Client, id: string, follow: boolean) {
+  constructor(sink: LogSink, client: Client, id: string, wanted: WantedLogs) {
     this.sink = sink;
     this.client = client;
     this.id = id;
-    this.follow = follow;
+    this.wanted = wanted;
     this.ended = new Promise((resolve, reject) => {
       this.finish = (error) => (error === undefined ? resolve() : reject(error));
     });
@@ -121,7 +121,10 @@ class LogSession {
   start(creditSubject: string): void {
     this.creditSubject = creditSubject;
     this.cancels.push(this.client.clock.every(aliveMs, () => this.grant()));
-    if (this.follow) return;
+    if (this.wanted.follow) {
+      this.cancels.push(this.client.clock.every(aliveMs, () => void this.look()));
+      return;
+    }
     let cancel = (): void => {};
     this.restartSilence = () => {
       cancel();
@@ -136,6 +139,17 @@ class LogSession {
     for (const cancel of this.cancels.splice(0)) cancel();
   }
 
+  /** Output that is followed may be silent for ever; that of a pod that is no more ends, also where its node cannot say so. */
+  private async look(): Promise<void> {
+    const { namespace, pod } = this.wanted;
+    const found = await this.client.find(namespace, "pod", pod).catch(() => undefined);
+    if (found === undefined) return;
+    const status = (found as PodObject | null)?.status;
+    if (status === undefined) this.finish(new SwainError("DELETED", `pod ${pod} is not there any more`));
+    else if (status.state === "lost")
+      this.finish(new SwainError("NODE_UNHEARD", `pod ${pod} is lost: ${status.message}`));
+  }
+
   private take(message: BusMessage): void {
     const chunk = message.json() as LogChunk | undefined;
     if (chunk?.session !== this.id) return;
@@ -145,6 +159,8 @@ class LogSession {
   }
 
   private async write(chunk: LogChunk): Promise<void> {
+    // Doubled on the way, or late: it counted as lost.
+    if (chunk.text !== undefined && chunk.sequence < this.next) return;
     if (chunk.sequence > this.next) {
       const lost = chunk.sequence - this.next;
       // What was lost counts as taken, else the window would shrink with every loss.
@@ -163,7 +179,8 @@ class LogSession {
   /** Grants what was written since; also a sign of life when that is nothing. */
   private grant(): void {
     if (this.creditSubject === "") return;
-    this.client.bus.publish(this.creditSubject, { session: this.id, credit: this.granted });
+    const { pod } = this.wanted;
+    this.client.bus.publish(this.creditSubject, { session: this.id, credit: this.granted, pod });
     this.granted = 0;
   }
 }

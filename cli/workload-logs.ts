@@ -121,9 +121,11 @@ class WorkloadLogs {
     const before = this.over.get(name);
     if (run === "" || this.open.has(name) || before?.run === run) return;
     if (!first && before === undefined) this.note(`+ ${name} on ${pod.spec.node ?? "?"}`);
+    // Nothing of it was shown before its node fell silent: what was asked for is asked for again.
+    const again = before?.run === "" && before.newest === 0;
     // What comes later is shown whole; what was shown before is not shown again.
     const rest = { tail: undefined, since: before === undefined ? null : { sinceTime: before.newest + 1 } };
-    void this.read(pod, first ? this.wanted : { ...this.wanted, ...rest });
+    void this.read(pod, first || again ? this.wanted : { ...this.wanted, ...rest });
   }
 
   private async read(pod: PodObject, wanted: WantedWorkloadLogs): Promise<void> {
@@ -131,19 +133,22 @@ class WorkloadLogs {
     this.open.set(name, runOf(pod));
     const sink = this.merged.open(name, this.over.get(name)?.newest);
     let refused = false;
+    let cutOff = false;
     try {
       await readLogs(this.client, pod.spec.node ?? "", { ...wanted, pod: name }, sink);
     } catch (error) {
       const { code, message } = asSwainError(error);
       // A container that is not made yet, or a pod that went meanwhile, is looked at again.
       refused = this.wanted.follow && code === "NOT_FOUND";
+      // The node told no end of the run: it is read on from its newest line.
+      cutOff = this.wanted.follow && code === "TIMEOUT";
       if (!refused && !this.client.signal.aborted) {
         this.failed += 1;
         this.note(`${name}: ${code}: ${message}`);
       }
     }
     const newest = await this.merged.end(name);
-    const run = this.open.get(name) ?? "";
+    const run = cutOff ? "" : (this.open.get(name) ?? "");
     this.open.delete(name);
     if (!refused) this.over.set(name, { run, newest: Math.max(newest, this.over.get(name)?.newest ?? 0) });
   }

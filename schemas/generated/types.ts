@@ -1660,11 +1660,15 @@ error?: string
 [k: string]: unknown
 }
 /**
- * node.<id>.cmd.logs-credit: the client took this many chunks. Unheard for 30 s, the session ends.
+ * node.<id>.cmd.logs-credit: the client took this many chunks. Unheard for 30 s, the session ends; who names the pod is told that it has ended.
  */
 export interface LogsCredit {
 session: string
 credit: number
+/**
+ * Whose output the session sends.
+ */
+pod?: string
 [k: string]: unknown
 }
 /**

@@ -176,7 +176,7 @@ class NodeAgent implements Agent {
           this.sessions.open(request, this.pods, bulk, (pod) => subjects.log(node, pod));
           return true;
         },
-        credit: (credit) => this.sessions.credit(credit),
+        credit: (credit) => this.sessions.credit(credit, bulk, (pod) => subjects.log(node, pod)),
         exec: async (request) => {
           this.heed(request.epoch ?? this.newest.epoch);
           if (this.pods === null) return false;

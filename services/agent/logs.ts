@@ -20,8 +20,8 @@ const chunkLines = Math.floor(limits.logChunkBytes / 4 / 14);
 export class LogSessions {
   private readonly clock: Clock;
   private readonly sessions = new Map<string, Session>();
-  /** Of every session that may be asked for again when it ended, monotonic. */
-  private readonly asked = new Map<string, number>();
+  /** Every session that may be asked for again. */
+  private readonly asked = new Map<string, Asked>();
 
   constructor(clock: Clock) {
     this.clock = clock;
@@ -36,7 +36,7 @@ export class LogSessions {
       throw new SwainError("INVALID_REQUEST", "an earlier run is over: previous does not go with follow");
     }
     const now = this.clock.mono();
-    for (const [id, endedAt] of this.asked) if (now - endedAt > limits.clientRetryMs) this.asked.delete(id);
+    for (const [id, { endedAt }] of this.asked) if (now - endedAt > limits.clientRetryMs) this.asked.delete(id);
     if (this.asked.has(request.session)) return;
     if (this.sessions.size >= bounds.logSessions) {
       throw new SwainError("BUSY", `${bounds.logSessions} log sessions are open on this node`, {
@@ -57,7 +57,7 @@ export class LogSessions {
       bulk.publish(subject, { session: request.session, container: container.name, ...chunk });
     });
     this.sessions.set(request.session, session);
-    this.asked.set(request.session, Infinity);
+    this.asked.set(request.session, { endedAt: Infinity, end: null });
     void session
       .run((signal, onOutput) => {
         const { tail, follow = false, previous = false } = request;
@@ -70,15 +70,20 @@ export class LogSessions {
         };
         return pods.driver.logs(container.id, { ...options, signal }, onOutput);
       })
-      .then(() => {
+      .then((end) => {
         this.sessions.delete(request.session);
-        this.asked.set(request.session, this.clock.mono());
+        this.asked.set(request.session, { endedAt: this.clock.mono(), end });
       });
   }
 
-  /** The client took chunks. One that is not known has ended. */
-  credit({ session, credit }: LogsCredit): void {
-    this.sessions.get(session)?.grant(credit);
+  /**
+   * The client took chunks, or gives a sign of life. Of a session that has ended, here or with an agent before this one, it has not
+   * heard the end, and would wait for ever: it is said again.
+   */
+  credit({ session, credit, pod }: LogsCredit, bulk: Bus, subjectOf: (pod: string) => string): void {
+    const open = this.sessions.get(session);
+    if (open !== undefined) return open.grant(credit);
+    if (pod !== undefined) bulk.publish(subjectOf(pod), { session, ...(this.asked.get(session)?.end ?? unknownEnd) });
   }
 
   /** Ends all sessions. */
@@ -88,6 +93,20 @@ export class LogSessions {
 }
 
 type Chunk = Omit<LogChunk, "session" | "container">;
+
+interface Asked {
+  /** Monotonic. */
+  readonly endedAt: number;
+  /** Its last chunk; null while it goes on. */
+  readonly end: Chunk | null;
+}
+
+const unknownEnd: Chunk = {
+  sequence: 1,
+  end: true,
+  code: "TIMEOUT",
+  error: "the agent sends this output no more: it was started anew, or heard nothing of the client for 30 s",
+};
 
 /** From when on, milliseconds since 1970; null for everything. An age is counted by this node's clock. */
 function sinceOf({ sinceMs, sinceTime }: LogsRequest, now: number): number | null {
@@ -125,8 +144,8 @@ class Session {
     this.onCredit?.();
   }
 
-  /** Never rejects: what goes wrong is said in the last chunk. */
-  async run(read: (signal: AbortSignal, onOutput: OnOutput) => Promise<void>): Promise<void> {
+  /** Gives the last chunk. Never rejects: what goes wrong is said in that. */
+  async run(read: (signal: AbortSignal, onOutput: OnOutput) => Promise<void>): Promise<Chunk> {
     let error: unknown = null;
     try {
       await read(this.abort.signal, (stream, text, times) => this.write(stream, text, times));
@@ -136,7 +155,9 @@ class Session {
     this.silence();
     if (this.abort.signal.aborted) error = this.abort.signal.reason;
     this.sequence += 1;
-    this.send({ sequence: this.sequence, end: true, ...(error === null ? {} : said(error)) });
+    const end: Chunk = { sequence: this.sequence, end: true, ...(error === null ? {} : said(error)) };
+    this.send(end);
+    return end;
   }
 
   private listen(): Cancel {
