@@ -3,7 +3,7 @@
 import type { ExecInput, ExecOutput } from "../schemas/generated/types.ts";
 import { limits } from "../services/bus/limits.ts";
 import type { BusMessage } from "../services/bus/port.ts";
-import { SwainError, isCode } from "../services/kernel/errors.ts";
+import { SwainError, asSwainError, isCode } from "../services/kernel/errors.ts";
 import { untilAborted } from "./abort.ts";
 import type { Client } from "./client.ts";
 import type { Keys } from "./tty.ts";
@@ -26,6 +26,10 @@ const window = 64;
 const aliveMs = 10_000;
 /** The agent's node is looked after this often while nothing comes. */
 const lookMs = 15_000;
+/** So many looks in a row at which nobody hears the session: an agent that is away for a moment comes back to it in 30 s, or it has ended. */
+const mostUnheard = 3;
+/** Whether nobody listens is known at once. */
+const signMs = 1000;
 
 /** Runs it; resolves with its exit code. Throws NOT_FOUND, NOT_RUNNING_NOW, EXEC_UNSUPPORTED, NODE_UNHEARD … */
 export async function runProgram(client: Client, keys: Keys, write: Write, wanted: WantedProgram): Promise<number> {
@@ -77,6 +81,7 @@ class ExecSession {
   private taken = 0;
   private over = false;
   private heardAt: number;
+  private unheard = 0;
   private onTaken: () => void = () => {};
 
   constructor(client: Client, write: Write, node: string) {
@@ -101,6 +106,7 @@ class ExecSession {
       this.client.clock.every(aliveMs, () => this.grant()),
       this.client.clock.every(lookMs, () => {
         if (this.client.clock.mono() - this.heardAt < lookMs) return;
+        void this.listenedTo();
         look().then(
           (pod) => {
             const { state } = (pod as { status: { state: string } }).status;
@@ -112,6 +118,25 @@ class ExecSession {
           },
         );
       }),
+    );
+  }
+
+  /** Ends it where nobody listens to the session any more: its agent was started anew, or its end was lost on the way. */
+  private async listenedTo(): Promise<void> {
+    const sign: ExecInput = { credit: 0 };
+    const { bus } = this.client;
+    const code = await bus.request(this.input, sign, { timeoutMs: signMs }).then(
+      () => undefined,
+      (error: unknown) => asSwainError(error).code,
+    );
+    // Who listens does not answer.
+    this.unheard = code === "NO_LEADER" ? this.unheard + 1 : 0;
+    if (this.unheard < mostUnheard) return;
+    this.finish(
+      new SwainError(
+        "TIMEOUT",
+        "the agent does not know this session any more: it was started anew, or its end was lost",
+      ),
     );
   }
 
@@ -165,6 +190,7 @@ class ExecSession {
     const output = message.json() as ExecOutput | undefined;
     if (typeof output?.sequence !== "number") return;
     this.heardAt = this.client.clock.mono();
+    this.unheard = 0;
     if (output.taken !== undefined) {
       this.taken += output.taken;
       this.onTaken();
