@@ -13,6 +13,7 @@ export const barredTier = 4;
 
 export class Backend implements BackendAddress {
   readonly pod: string;
+  readonly external: boolean;
   readonly host: string;
   readonly port: number;
   /** Of the pod, which has the same name at every proxy. */
@@ -36,8 +37,9 @@ export class Backend implements BackendAddress {
   /** Why the last check failed. */
   checkFailure = "";
 
-  constructor({ pod, host, port }: BackendAddress) {
+  constructor({ pod, external = false, host, port }: BackendAddress) {
     this.pod = pod;
+    this.external = external;
     this.host = host;
     this.port = port;
     this.hash = hashOf(pod);

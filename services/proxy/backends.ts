@@ -5,8 +5,10 @@ import type { Parts } from "./table.ts";
 
 /** One address to connect to. Two with the same pod, host and port are the same backend. */
 export interface BackendAddress {
-  /** `namespace/name` */
+  /** `namespace/name` of the pod or external endpoint. */
   readonly pod: string;
+  /** True for an external endpoint, which may be named like a pod and is none: no drain waits for it. */
+  readonly external?: boolean;
   readonly host: string;
   readonly port: number;
 }
@@ -61,12 +63,13 @@ function* endpointsOf(parts: Parts): Generator<Endpoint> {
 }
 
 function addressOf(endpoint: Endpoint, port: ServicePort, hostFact: string): BackendAddress | undefined {
-  const { pod } = endpoint;
+  const { pod, external } = endpoint;
+  const who = external === true ? { pod, external } : { pod };
   const address = addressFor(endpoint.addresses, port);
   if (address === undefined) return undefined;
   const { local, localPort } = address;
   if (endpoint.host === hostFact && local !== undefined && localPort !== undefined) {
-    return { pod, host: local, port: localPort };
+    return { ...who, host: local, port: localPort };
   }
-  return { pod, host: address.host, port: address.hostPort };
+  return { ...who, host: address.host, port: address.hostPort };
 }

@@ -70,7 +70,9 @@ export class Connections {
   /** Open connections per pod, for pods that are no endpoints any more. */
   openOfGone(isEndpoint: (pod: string) => boolean): Record<string, number> {
     const open: Record<string, number> = {};
-    for (const { pod, open: count } of this.gone.keys()) if (!isEndpoint(pod)) open[pod] = (open[pod] ?? 0) + count;
+    for (const { pod, external, open: count } of this.gone.keys()) {
+      if (!external && !isEndpoint(pod)) open[pod] = (open[pod] ?? 0) + count;
+    }
     return open;
   }
 

@@ -134,17 +134,19 @@ export class Rotation {
   private join(address: BackendAddress): Backend {
     const backend = new Backend(address);
     this.byIdentity.set(identityOf(backend), backend);
-    this.countByPod.set(backend.pod, (this.countByPod.get(backend.pod) ?? 0) + 1);
+    if (!backend.external) this.countByPod.set(backend.pod, (this.countByPod.get(backend.pod) ?? 0) + 1);
     return backend;
   }
 
   private leave(backend: Backend): void {
     backend.current = false;
     this.byIdentity.delete(identityOf(backend));
+    if (backend.external) return;
     const count = (this.countByPod.get(backend.pod) ?? 1) - 1;
     if (count === 0) this.countByPod.delete(backend.pod);
     else this.countByPod.set(backend.pod, count);
   }
 }
 
-const identityOf = ({ pod, host, port }: BackendAddress): string => `${pod} ${host} ${port}`;
+const identityOf = ({ pod, external = false, host, port }: BackendAddress): string =>
+  `${pod} ${external ? "external" : ""} ${host} ${port}`;

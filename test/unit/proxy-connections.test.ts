@@ -107,7 +107,8 @@ function setUp(pods: readonly string[], traffic: object = {}) {
       traffic,
     };
     const list = names.map((name) => ({
-      pod: `default/${name}`,
+      pod: `default/${name.replace(/-external$/, "")}`,
+      external: name.endsWith("-external"),
       node: "n",
       host: "h",
       addresses: [{ name: "http", host: "10.0.0.1", hostPort: Number(name.split("-")[1]) }],
@@ -190,6 +191,19 @@ describe("connections", () => {
     await settle();
     expect(connections.openOfGone(() => false)).toEqual({});
     expect(freed()).toBe(1);
+  });
+
+  it("of a pod that went are counted also where an external endpoint has its name", async () => {
+    const { attempts, client, endpoints, connections, route } = setUp(["p-1", "p-1-external"]);
+    const clients = [await client(), await client()];
+    for (const attempt of attempts) await attempt.succeed();
+    const isEndpoint = (pod: string): boolean => route.rotation.hasPod(pod);
+    endpoints(["p-1-external"]);
+    expect(connections.openOfGone(isEndpoint)).toEqual({ "default/p-1": 1 });
+    endpoints([]);
+    expect(connections.openOfGone(isEndpoint)).toEqual({ "default/p-1": 1 });
+    expect(route.rotation.size).toBe(0);
+    for (const one of clients) one.close();
   });
 
   it("beyond the limit are refused, which is said once in a while", async () => {
