@@ -51,8 +51,15 @@ async function autoscale(call: Call): Promise<void> {
   });
 }
 
-/** What is left out stays as it is. Throws INVALID_ARGUMENT when there is nothing to stay and too little was said. */
+/**
+ * What is left out stays as it is. Throws INVALID_ARGUMENT when there is nothing to stay and too little was said, and where the
+ * autoscaler of that name is of another workload.
+ */
 function specOf(name: string, known: AutoscalerObject | null, given: Given): AutoscalerManifest["spec"] {
+  if (known !== null && known.spec.workload !== name) {
+    const message = `autoscaler ${name} is of workload ${known.spec.workload}: change it, or make one of another name, by a manifest`;
+    throw new SwainError("INVALID_ARGUMENT", message);
+  }
   if (known !== null) return { ...known.spec, ...given };
   const { maxReplicas } = given;
   if (maxReplicas === undefined) throw new SwainError("INVALID_ARGUMENT", "say how many pods at most: --max K");

@@ -375,6 +375,8 @@ test("autoscale makes what is not there, and changes only what is named in what 
     items: [{ metadata: { name: "web", namespace: "default", labels: { a: "b" } }, spec: { ...spec, cooldown: "5m" } }],
   }));
   expect((await leader.run(["autoscale", "workload/web", "--max", "20"])).code).toBe(0);
+  const refused = await leader.run(["autoscale", "workload/other", "--max", "20"]);
+  expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining("autoscaler other is of workload web")]);
   expect(manifests[1]).toMatchObject({
     metadata: { labels: { a: "b" } },
     spec: { ...spec, maxReplicas: 20, cooldown: "5m" },
