@@ -1,5 +1,5 @@
-// Follows the feed: what happened last, then what happens, each event once and in order. After a disconnect the missed
-// ones are asked for, as far as the leader still has them, and a possible gap is said.
+// Follows the feed: what happened last, then what happens, each event once and in order. After a disconnect, and where another
+// leads, the missed ones are asked for, as far as the leader still has them, and a possible gap is said.
 import type { Feed } from "../schemas/generated/types.ts";
 import { aborted } from "./abort.ts";
 import type { ApiObject, Client } from "./client.ts";
@@ -35,6 +35,8 @@ export async function followEvents(client: Client, filter: EventFilter, sink: Ev
   const unsubscribe = client.bus.subscribe(subject, (message) => {
     const event = feedEvent(message.json());
     if (event === undefined) return;
+    // The leader before may have been lost before it told what it wrote last.
+    if (loads === 0 && tail.isOfAnother(event)) again();
     if (loads > 0) early.push(event);
     else show([event]);
   });
@@ -64,13 +66,15 @@ export async function followEvents(client: Client, filter: EventFilter, sink: Ev
     known = Math.max(known, cut);
     finish(missed);
   };
-  const offState = client.bus.onState((state) => {
-    if (state !== "connected") return;
+  const again = (): void => {
     loads += 1;
     loaded = recover().catch(() => {
       sink.onGap();
       finish([]);
     });
+  };
+  const offState = client.bus.onState((state) => {
+    if (state === "connected") again();
   });
   const begin = async (): Promise<void> => {
     const onCut = (sequence: number): void => {
@@ -122,6 +126,11 @@ class Tail {
     this.last.set(termOf(event), { sequence, index });
     this.newest = sequence;
     return true;
+  }
+
+  /** True for an event of a leader of whom none was accepted, where some of others were. */
+  isOfAnother(event: Feed): boolean {
+    return this.last.size > 0 && !this.last.has(termOf(event));
   }
 
   /** What a list holds after the last event that was accepted: those before it may be of an earlier log, of which nothing was. */

@@ -7,9 +7,10 @@ import type { BusState } from "../../services/bus/port.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
 import { settle } from "../support/agent.ts";
 
+/** The second leader's events are those from 100 on. */
 const feed = (sequence: number): Feed =>
   ({
-    id: `log.1.${sequence}.0`,
+    id: `log.${sequence < 100 ? 1 : 100}.${sequence}.0`,
     type: "pod.ready",
     subject: "pod/web-1",
     sequence,
@@ -137,5 +138,16 @@ it("begun without past events shows one that comes while it begins", async () =>
   arrive();
   await hear(3);
   expect(told.shown).toEqual([2, 3]);
+  await end();
+});
+
+it("shows what a leader wrote and could not tell before another one led", async () => {
+  const log = { held: [1], cut: 0 };
+  const { told, hear, end } = await following(log, 10);
+  await hear(2);
+  log.held = [1, 2, 3, 100, 101];
+  await hear(101);
+  await hear(102);
+  expect(told).toEqual({ shown: [1, 2, 3, 100, 101, 102], gaps: 0, cuts: [] });
   await end();
 });
