@@ -72,10 +72,10 @@ class WorkloadLogs {
     const hints = new Hints(client, this.wanted.namespace);
     try {
       for (let first = true; !client.signal.aborted; first = false) {
-        const pods = await this.pods(hints.take());
-        if (first && pods.length === 0) terminal.err(`Waiting for pods of workload ${this.wanted.workload} …\n`);
-        this.forget(pods);
-        for (const pod of this.within(pods)) this.start(pod, first);
+        const pods = await this.pods(hints.take()).catch((error: unknown) => this.without(error, first));
+        if (first && pods?.length === 0) terminal.err(`Waiting for pods of workload ${this.wanted.workload} …\n`);
+        if (pods !== null) this.forget(pods);
+        for (const pod of this.within(pods ?? [])) this.start(pod, first);
         await hints.wait();
       }
     } catch (error) {
@@ -85,6 +85,14 @@ class WorkloadLogs {
       this.merged.stop();
     }
     return 0;
+  }
+
+  /** Without a leader what is read goes on, and others are looked for later. Throws what waiting does not cure. */
+  private without(error: unknown, first: boolean): null {
+    const { code, message, retryable } = asSwainError(error);
+    if (first || this.client.signal.aborted || !retryable) throw error;
+    this.note(`${code}: ${message}; still following`);
+    return null;
   }
 
   private async pods(minSeq?: number): Promise<PodObject[]> {

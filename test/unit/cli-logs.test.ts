@@ -1,8 +1,11 @@
 // A session of `swain logs` whose messages are doubled or lost, or whose pod or agent goes in silence.
 import { describe, expect, it } from "vitest";
 import type { Client } from "../../cli/client.ts";
+import type { Terminal } from "../../cli/command.ts";
 import { readLogs } from "../../cli/log-session.ts";
+import { showWorkloadLogs } from "../../cli/workload-logs.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
+import { SwainError } from "../../services/kernel/errors.ts";
 import { ManualClock, settle } from "../support/agent.ts";
 
 /** Follows web-1 on n1; `object` is what the leader says of the pod. */
@@ -80,4 +83,54 @@ describe("output that is followed", () => {
     await settle();
     expect(told.end).toBe(code);
   });
+});
+
+it("of a workload is followed on where nobody leads for a while, and pods that came meanwhile are read", async () => {
+  const clock = new ManualClock();
+  const ending = new AbortController();
+  const pod = (name: string): object => ({
+    metadata: { name },
+    spec: { workload: "web", node: "n1" },
+    status: { state: "ready", restarts: 0, containers: [{ id: `of-${name}` }] },
+  });
+  const answers = [[pod("web-1")], new SwainError("NO_LEADER", "nobody leads"), [pod("web-1"), pod("web-2")]];
+  const asked: string[] = [];
+  const client = {
+    clock,
+    ids: { next: () => `session-${asked.length}` },
+    signal: ending.signal,
+    subjects: subjectsOf("test"),
+    get: async () => ({}),
+    find: async () => running(),
+    list: async () => {
+      const answer = answers.length > 1 ? answers.shift() : answers[0];
+      if (answer instanceof SwainError) throw answer;
+      return answer;
+    },
+    ask: async (_namespace: string, _resource: string, _verb: string, { name }: { name: string }) => {
+      asked.push(name);
+      return { creditSubject: "credit" };
+    },
+    bus: { publish: () => {}, subscribe: () => () => {} },
+  } as unknown as Client;
+  let said = "";
+  const terminal = { err: (text: string) => void (said += text), out: () => {} } as unknown as Terminal;
+  const wanted = {
+    namespace: "default",
+    workload: "web",
+    container: undefined,
+    follow: true,
+    tail: undefined,
+  } as const;
+  const more = { since: null, previous: false, timestamps: false, prefix: true };
+  const followed = showWorkloadLogs(terminal, client, { ...wanted, ...more });
+  for (let look = 0; look < 3; look++) {
+    await settle();
+    await clock.advance(6000);
+  }
+  await settle();
+  expect(said).toBe("NO_LEADER: nobody leads; still following\n+ web-2 on n1\n");
+  expect(asked).toEqual(["web-1", "web-2"]);
+  ending.abort();
+  expect(await followed).toBe(0);
 });
