@@ -7,10 +7,10 @@ import type { BusState } from "../../services/bus/port.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
 import { settle } from "../support/agent.ts";
 
-/** The second leader's events are those from 100 on. */
+/** The second leader's events are those from 100 on, and those of a log that was restored since from 200 on. */
 const feed = (sequence: number): Feed =>
   ({
-    id: `log.${sequence < 100 ? 1 : 100}.${sequence}.0`,
+    id: `${sequence < 200 ? "log" : "restored"}.${sequence < 100 ? 1 : 100}.${sequence}.0`,
     type: "pod.ready",
     subject: "pod/web-1",
     sequence,
@@ -149,5 +149,15 @@ it("shows what a leader wrote and could not tell before another one led", async 
   await hear(101);
   await hear(102);
   expect(told).toEqual({ shown: [1, 2, 3, 100, 101, 102], gaps: 0, cuts: [] });
+  await end();
+});
+
+it("tells what a restore wrote also where the connection lasted, as nobody publishes that", async () => {
+  const log = { held: [3, 4, 5], cut: 0 };
+  const { told, hear, end } = await following(log, 10);
+  log.held = [3, 4, 200, 201];
+  await hear(201);
+  await hear(202);
+  expect(told).toEqual({ shown: [3, 4, 5, 200, 201, 202], gaps: 0, cuts: [] });
   await end();
 });
