@@ -2,8 +2,9 @@
 // the accepted change. Called by the command wait and by --wait of apply, scale and delete.
 import type { PodObject, ProxyObject } from "../schemas/generated/types.ts";
 import { limits } from "../services/bus/limits.ts";
+import { sleep } from "../services/kernel/clock.ts";
 import { SwainError } from "../services/kernel/errors.ts";
-import type { Client } from "./client.ts";
+import type { ApiObject, Client } from "./client.ts";
 import type { Terminal } from "./command.ts";
 import { heardProxies } from "./fetch.ts";
 import { asksProxies, goalLabel, lookAt, lookThroughProxies } from "./goals.ts";
@@ -96,20 +97,30 @@ async function timedOut(
   const workloads = open.filter(({ kind }) => kind === "workload");
   for (const namespace of new Set(workloads.map((goal) => goal.namespace))) {
     const names = new Set(workloads.filter((goal) => goal.namespace === namespace).map(({ name }) => name));
-    const pods = (await client.list(namespace, "pod")) as unknown as PodObject[];
-    const late = pods.filter(({ spec, status }) => names.has(spec.workload) && status.state !== "ready");
+    const pods = await podsNow(client, namespace);
+    const unready = pods.filter(({ spec, status }) => names.has(spec.workload) && status.state !== "ready");
     located.push(
-      ...late.slice(0, shownPods).map(({ metadata, status }) => ({
+      ...unready.slice(0, shownPods).map(({ metadata, status }) => ({
         place: `pod/${metadata.name}`,
         message: harmless(`${status.state} ${because(status.reason, status.message)}`.trim()),
       })),
     );
-    if (late.length > shownPods)
-      located.push({ place: namespace, message: `and ${late.length - shownPods} pods more` });
+    if (unready.length > shownPods)
+      located.push({ place: namespace, message: `and ${unready.length - shownPods} pods more` });
   }
   const what = open.map(goalLabel).join(", ");
   const how = open.every(({ until }) => until === "gone") ? "still there" : "not there";
   return new SwainError("WAIT_TIMEOUT", `${how} after ${ageText(timeoutMs)}: ${what}`, { details: { located } });
+}
+
+/** None where they cannot be had at once: the time is over, and what a leader that is just lost would say is not worth another wait. */
+async function podsNow(client: Client, namespace: string): Promise<PodObject[]> {
+  const asked = new AbortController();
+  const none = (): ApiObject[] => [];
+  const late = sleep(client.clock, leastLookMs, asked.signal).then(none, none);
+  const pods = await Promise.race([client.list(namespace, "pod").catch(none), late]);
+  asked.abort();
+  return pods as unknown as PodObject[];
 }
 
 /** Enough to see why; pods of one workload mostly share the reason. */
