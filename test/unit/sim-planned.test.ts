@@ -26,8 +26,9 @@ describe("a planned stop", () => {
       .splice(0)
       .map((line) => line.replace(/:.*$/, "").concat(line.slice(line.indexOf(":"), line.indexOf(": web"))));
   };
-  const unready = (pod: string): void =>
-    void cluster.report(pod, "running", { reason: "NOT_READY", message: "Port http does not answer." });
+  const unready = (pod: string): void => {
+    cluster.report(pod, "running", { reason: "NOT_READY", message: "Port http does not answer." });
+  };
 
   beforeEach(() => {
     now = 0;
@@ -138,7 +139,7 @@ describe("a cluster at rest", () => {
         name: "n1",
         ...base,
         reason: "NODE_UNHEARD",
-      } as EventItem),
+      }),
     ).toBe(true);
     const ready = { ...base, kind: "pod", verb: "ready", name: "web-1" } as unknown as EventItem;
     expect(isMove(cluster.state, ready)).toBe(false);
