@@ -36,7 +36,7 @@ export async function runProgram(client: Client, keys: Keys, write: Write, wante
   const { namespace, pod, container, command, tty, stdin } = wanted;
   const object = await client.get(namespace, "pod", pod);
   const { node } = object["spec"] as { node?: string };
-  if (node === undefined) throw new SwainError("NOT_RUNNING_NOW", `pod ${pod} is on no node yet`);
+  if (node === undefined) throw new SwainError("NOT_RUNNING_NOW", `pod ${pod} is on no node`);
   const session = new ExecSession(client, write, node);
   let raw = (): void => {};
   try {

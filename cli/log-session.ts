@@ -42,7 +42,7 @@ export async function showLogs(terminal: Terminal, client: Client, wanted: Wante
   const object = (await client.get(namespace, "pod", pod)) as unknown as PodObject;
   const { node } = object.spec;
   if (node === undefined) {
-    throw new SwainError("NOT_FOUND", `pod ${pod} is on no node yet: ${object.status.message || object.status.state}`);
+    throw new SwainError("NOT_FOUND", `pod ${pod} is on no node: ${object.status.message || object.status.state}`);
   }
   const stamps = new Stamps();
   await readLogs(client, node, wanted, {

@@ -61,7 +61,7 @@ class WorkloadLogs {
   async readOnce(): Promise<number> {
     const pods = await this.pods();
     for (const { metadata, spec, status } of pods.filter((pod) => pod.spec.node === undefined)) {
-      this.note(`${metadata.name} is on no node yet: ${status.message || status.state} (workload ${spec.workload})`);
+      this.note(`${metadata.name} is on no node: ${status.message || status.state} (workload ${spec.workload})`);
     }
     await Promise.all(this.within(pods).map((pod) => this.read(pod, this.wanted)));
     return this.failed > 0 ? 1 : 0;

@@ -22,7 +22,7 @@ import {
 } from "./model.ts";
 import { type Candidate, candidatesOf, hostPortsOf, take } from "./scheduler/room.ts";
 import type { TermTime } from "./view.ts";
-import { isDraining, isLive, mayFollow } from "./transitions.ts";
+import { isDraining, isLive, isOver, mayFollow } from "./transitions.ts";
 
 export interface Violation {
   /** Position in the items. */
@@ -142,9 +142,13 @@ class Checker {
     if (left.length > 0) this.violate(index, "REMOVED_WITH_PODS", `workload ${workload} still has ${left.length} pods`);
   }
 
-  /** Every pod of a removed node is named: nothing disappears in silence. */
+  /** Every pod of a removed node that goes with it is named: nothing disappears in silence. */
   private nodeRemoved(index: number, node: string): void {
-    const left = [...(this.state.nodes.get(node)?.pods ?? [])].filter((pod) => !this.ended.has(pod));
+    const stays = (key: Key): boolean => {
+      const pod = this.state.pods.get(key);
+      return pod !== undefined && isOver(pod);
+    };
+    const left = [...(this.state.nodes.get(node)?.pods ?? [])].filter((pod) => !this.ended.has(pod) && !stays(pod));
     if (left.length > 0) this.violate(index, "REMOVED_WITH_PODS", `node ${node} still has ${left.length} pods`);
   }
 

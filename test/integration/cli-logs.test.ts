@@ -123,5 +123,5 @@ test("a pod that is on no node, and an agent that refuses, are told with their c
   leader.items("default.pod.get", () => [{ ...rest, spec: { ...(spec as object), node: undefined } }]);
   const { code, stderr } = await leader.run(["logs", "pod/web-1"]);
   expect(code).toBe(3);
-  expect(stderr).toContain("pod web-1 is on no node yet: No node fits.");
+  expect(stderr).toContain("pod web-1 is on no node: No node fits.");
 });

@@ -1,6 +1,6 @@
-// Cordon, drain and removal of nodes, decided in the core.
+// Cordon and drain of nodes, decided in the core.
 import { describe, expect, it } from "vitest";
-import { admitMode, admitRemoval } from "../../services/core/admit/node.ts";
+import { admitMode } from "../../services/core/admit/node.ts";
 import { check } from "../../services/core/check.ts";
 import { plan } from "../../services/core/plan/plan.ts";
 import { nodeObject, podObject } from "../../services/core/project.ts";
@@ -380,48 +380,5 @@ describe.each(["stopped", "failed"] as const)("a pod that may run once and %s fo
     cluster.apply(workloadManifest("web", { replicas: 0, restartPolicy: "Never" }));
     cluster.pass(60_000);
     expect(pods(cluster)).toEqual(["web-1 lost"]);
-  });
-});
-
-describe("removing a node", () => {
-  const remove = (cluster: TestCluster, node: string, force = false): void => {
-    cluster.write("api", admitRemoval(cluster.state, node, force).items);
-    cluster.settle();
-  };
-
-  it("is refused while the node is heard and in use", () => {
-    const cluster = running();
-    expect(() => admitRemoval(cluster.state, "n1", false)).toThrow("Node n1 is heard and runs 2 pods.");
-    expect(() => admitRemoval(cluster.state, "n9", false)).toThrow("There is no node n9.");
-    set(cluster, "n1", "draining");
-    cluster.converge();
-    remove(cluster, "n1");
-    expect([...cluster.state.nodes.keys()]).toEqual(["n2", "n3"]);
-    const idle = new TestCluster(nodes);
-    expect(() => admitRemoval(idle.state, "n1", false)).toThrow("Node n1 is heard and takes new pods.");
-  });
-
-  it("completes what waited for a lost node", () => {
-    const cluster = running();
-    cluster.silent.add("n1");
-    cluster.pass(30_000);
-    cluster.converge();
-    expect(cluster.pods().filter((pod) => pod.state === "lost")).toHaveLength(2);
-    remove(cluster, "n1");
-    expect(cluster.pods()).toHaveLength(6);
-    expect(cluster.pods().every((pod) => pod.state === "ready")).toBe(true);
-  });
-
-  it("by force makes its pods anew elsewhere; an agent that comes back is told an assignment newer than the one it had", () => {
-    const cluster = running();
-    const before = cluster.state.nodes.get("n1")?.assignment ?? 0;
-    remove(cluster, "n1", true);
-    expect(served(cluster)).toBe(4);
-    cluster.converge();
-    expect(served(cluster)).toBe(6);
-    cluster.join("n1");
-    const node = cluster.state.nodes.get("n1");
-    expect(node?.assignment).toBeGreaterThan(before);
-    expect(node).toMatchObject({ mode: "active", reserved: { cpuMillis: 0, memoryBytes: 0 } });
   });
 });

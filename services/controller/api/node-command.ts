@@ -10,7 +10,7 @@ import type { ApiHost } from "./request.ts";
 export function nodeOfPod(host: ApiHost, namespace: string, name: string): string {
   const pod = host.state.pods.get(keyOf(namespace, name));
   if (pod === undefined) throw new SwainError("NOT_FOUND", `There is no pod ${name} in namespace ${namespace}.`);
-  if (pod.node === null) throw new SwainError("NOT_FOUND", `Pod ${name} is on no node yet: ${pod.message}`);
+  if (pod.node === null) throw new SwainError("NOT_FOUND", `Pod ${name} is on no node: ${pod.message}`);
   return pod.node;
 }
 

@@ -5,6 +5,7 @@ import { SwainError } from "../../kernel/errors.ts";
 import { mayRunFenced } from "../fence.ts";
 import type { ReadNode, ReadState } from "../model.ts";
 import { same } from "../same.ts";
+import { isOver } from "../transitions.ts";
 import type { Admitted } from "./apply.ts";
 
 /** Registers a node, or notes that its facts changed; empty when the state has them already. */
@@ -27,22 +28,25 @@ export function admitMode(state: ReadState, id: string, verb: "cordoned" | "unco
 
 /**
  * Removes a node that is unheard and has no pod that its agent may not have fenced yet, or is cordoned and empty; with `force` any. Its pods are forgotten with it, and workloads
- * that miss them get new ones. Throws NOT_FOUND or NODE_IN_USE.
+ * that miss them get new ones; those that ended for good stay, on no node. Throws NOT_FOUND or NODE_IN_USE.
  */
 export function admitRemoval(state: ReadState, id: string, force: boolean): Admitted {
   const node = nodeOf(state, id);
   if (!force) refuseInUse(state, node);
-  if (node.pods.size >= limits.eventItems) {
-    const message = `Node ${id} has ${node.pods.size} pods; at most ${limits.eventItems - 1} are forgotten at once.`;
+  const forgotten = [...node.pods].flatMap((key) => state.pods.get(key) ?? []).filter((pod) => !isOver(pod));
+  if (forgotten.length >= limits.eventItems) {
+    const message = `Node ${id} has ${forgotten.length} pods; at most ${limits.eventItems - 1} are forgotten at once.`;
     throw new SwainError("NODE_IN_USE", message);
   }
   const message = `Node ${id} was removed.`;
-  const pods = [...node.pods].flatMap((key): EventItem[] => {
-    const pod = state.pods.get(key);
-    if (pod === undefined) return [];
-    const { namespace, name } = pod;
-    return [{ kind: "pod", verb: "removed", namespace, name, reason: "NODE_REMOVED", message }];
-  });
+  const pods = forgotten.map(({ namespace, name }): EventItem => ({
+    kind: "pod",
+    verb: "removed",
+    namespace,
+    name,
+    reason: "NODE_REMOVED",
+    message,
+  }));
   return {
     items: [...pods, { kind: "node", verb: "removed", name: id, reason: "", message: "" }],
     results: [resultOf(id, "removed")],

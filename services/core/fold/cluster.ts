@@ -1,9 +1,10 @@
 // Items about the cluster and its nodes.
 import type { ClusterRestored, NodeChanged, NodeManaged, NodeRegistered } from "../../../schemas/generated/types.ts";
 import { limits } from "../../bus/limits.ts";
-import type { NodeRecord } from "../model.ts";
+import type { NodeRecord, PodRecord } from "../model.ts";
 import { refreshPod } from "../endpoints.ts";
-import { type FoldContext, touchNode, touchPod } from "./context.ts";
+import { isOver } from "../transitions.ts";
+import { changePod, type FoldContext, touchNode, touchPod } from "./context.ts";
 import { removePod } from "./pod.ts";
 
 /** Names given after the backup are not known: numbers go on far beyond any of them. */
@@ -91,7 +92,17 @@ export function nodeManaged(context: FoldContext, item: NodeManaged): void {
   }
   for (const key of node.pods) {
     const pod = state.pods.get(key);
-    if (pod !== undefined) removePod(context, pod);
+    if (pod === undefined) continue;
+    // What did its work is not done again because a machine goes.
+    if (isOver(pod)) changePod(context, pod, () => leaveNode(pod));
+    else removePod(context, pod);
   }
   state.nodes.delete(node.id);
+}
+
+function leaveNode(pod: PodRecord): void {
+  pod.node = null;
+  pod.unheard = false;
+  pod.held = null;
+  pod.addresses = [];
 }
