@@ -284,10 +284,11 @@ export class Observer {
       if (fencedSpec(this.state, pod) !== null) this.fenced.set(key, `${pod.workload} ${pod.slot}`);
     }
     if (item.verb === "stopped" && pod?.desired === "stop") this.over.add(key);
-    const template = this.state.workloads.get(pod?.workload ?? "")?.templates.get(pod?.template ?? 0);
-    const isTask = (template?.spec.restartPolicy ?? "Always") !== "Always";
-    if (item.verb === "stopped" && pod?.desired === "run" && !isTask && this.isWhole) {
-      this.violate("10", `event ${sequence}: ${key} was stopped, which should run`);
+    if (item.verb === "stopped" && pod?.desired === "run") {
+      const { restartPolicy = "Always" } =
+        this.state.workloads.get(pod.workload)?.templates.get(pod.template)?.spec ?? {};
+      const isDone = restartPolicy !== "Always" && item.observed.reason === "COMPLETED";
+      if (!isDone) this.violate("10", `event ${sequence}: ${key} was stopped, which should run`);
     }
     if (item.verb === "drained" && item.reason === "PROXY_NOT_ACKED" && pod !== undefined) {
       const waited = this.state.time - pod.since;

@@ -2,6 +2,7 @@
 import type { EventItem } from "../../schemas/generated/types.ts";
 import { verifyState } from "../../services/controller/verify.ts";
 import { assignedPod } from "../../services/core/assignment.ts";
+import { asSwainError } from "../../services/kernel/errors.ts";
 import { systemPacking } from "../../services/kernel/node/packing.ts";
 import { Chance } from "./chance.ts";
 import { script } from "./faults.ts";
@@ -277,9 +278,10 @@ async function verify(world: World): Promise<void> {
   const { clock, random } = world.onlooker;
   const connection = await world.during(world.server.connect({ clock, random, name: "verify", link: new Link() }));
   const bus = nextVersion(connection, random);
-  const { differences: found, snapshots } = await world.during(
-    verifyState({ bus, cluster: "default", clock, packing: systemPacking }),
-  );
+  const verified = verifyState({ bus, cluster: "default", clock, packing: systemPacking });
+  const report = await world.during(verified).catch((error: unknown) => asSwainError(error).message);
+  if (typeof report === "string") return world.observer.violate("8", `the state cannot be verified: ${report}`);
+  const { differences: found, snapshots } = report;
   for (const { bucket, key, kind } of found) world.observer.violate("8", `${bucket} ${key} is ${kind} in KV`);
   // Not the observer's count of records: what a log lost is read again.
   const { sequence } = world.observer.state;

@@ -353,7 +353,7 @@ describe("a draining node", () => {
 describe.each(["stopped", "failed"] as const)("a pod that may run once and %s for good", (state) => {
   const over = (): TestCluster => {
     const cluster = running({ replicas: 1, restartPolicy: "Never" });
-    cluster.report("default/web-1", state);
+    cluster.report("default/web-1", state, { reason: state === "stopped" ? "COMPLETED" : "EXITED" });
     return cluster;
   };
   const pods = (cluster: TestCluster): string[] =>

@@ -150,6 +150,18 @@ describe("replicas", () => {
 });
 
 describe("a report", () => {
+  it("that a pod stopped as it was told, by an order that the log lost, does not end it for good", () => {
+    const cluster = new TestCluster(three);
+    cluster.apply(workloadManifest("web", { replicas: 1 }));
+    cluster.converge();
+    const { sequence } = cluster.state;
+    cluster.report("default/web-1", "stopped", { reason: "STOPPED" });
+    expect(cluster.state.sequence).toBe(sequence);
+    cluster.report("default/web-1", "starting");
+    cluster.report("default/web-1", "ready");
+    expect(cluster.pods()[0]).toMatchObject({ state: "ready", ended: false });
+  });
+
   it("with more words than are kept is news once", () => {
     const cluster = new TestCluster(three);
     cluster.apply(workloadManifest("web", { replicas: 1 }));

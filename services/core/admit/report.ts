@@ -26,6 +26,8 @@ function admitPod(pod: ReadPod, report: PodReport): EventItem[] {
   // may have by now, does not come back to life.
   const leaving = pod.state === "stopping" || pod.state === "lost";
   if ((leaving || pod.ended) && report.state !== "stopped") return [];
+  // Stopped as it was told, by an order that the log lost: it is told anew to run.
+  if (report.state === "stopped" && pod.desired === "run" && report.observed.reason !== "COMPLETED") return [];
   if (!mayFollow(pod.state, report.state)) return [];
   // An agent of another release may say more than ours does.
   const observed = { ...report.observed, message: report.observed.message.slice(0, limits.observedText) };

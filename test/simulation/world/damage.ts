@@ -4,6 +4,7 @@ import { rebuilt } from "../wishes.ts";
 import type { Chance } from "../chance.ts";
 import type { LogEntry } from "../observer.ts";
 import { restore } from "./restoring.ts";
+import type { ControllerProcess } from "./controller.ts";
 import type { World } from "./world.ts";
 
 /** A backup is older than the log's end by so many records at most. */
@@ -83,10 +84,12 @@ export class Damage {
   /** Where every controller ends since the log and the snapshots do not tell the state, it is restored from a backup of all. */
   private look(): void {
     const { controllers, timeline, observer, server } = this.world;
-    const isDead = controllers.every(
-      ({ leads, lastEnd }) => !leads && lastEnd?.code === "LOG_INCOMPLETE" && lastEnd.at > this.damagedAt,
-    );
-    if (isDead && !this.isRestoring && !this.isLogGone) {
+    const isOut = ({ lastEnd }: ControllerProcess): boolean =>
+      lastEnd?.code === "LOG_INCOMPLETE" && lastEnd.at > this.damagedAt;
+    // One that waits for its update has no say.
+    const isDead = controllers.some(isOut) && controllers.every((one) => isOut(one) || one.view?.isIdle === true);
+    const isLed = controllers.some(({ leads }) => leads);
+    if (isDead && !isLed && !this.isRestoring && !this.isLogGone) {
       const backup = [...observer.archive];
       const { clusterUid } = observer.state;
       this.bar();
