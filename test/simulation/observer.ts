@@ -58,8 +58,8 @@ const tableCleanMs = 15_000;
 const fencedCleanMs = 60_000;
 /** The longest lease, and time to have another. */
 const leasedMs = 45_000;
-/** Until an agent knows that another one under its id has done a task. */
-const doneMs = 60_000;
+/** Of two agents under one id the end of a pod is told by either, up to so much later. */
+const doubledMs = 60_000;
 /** What nobody's fence stands against: see decision 27. */
 const unfencing = [
   "pause",
@@ -139,6 +139,8 @@ export class Observer {
   private readonly acknowledged = new Map<string, number>();
   /** Pods whose agent said that they have stopped for good. */
   private readonly over = new Set<string>();
+  /** Pods whose end was told by one of two agents under one id: the other may have them run. */
+  private readonly toldByTwo = new Set<string>();
   /** Pods → what makes two of them copies of one, for those with a fence. */
   private readonly fenced = new Map<string, string>();
   /** Pods that were to run when the log was lost; news of the end of others may still be on its way. */
@@ -284,6 +286,8 @@ export class Observer {
       if (fencedSpec(this.state, pod) !== null) this.fenced.set(key, `${pod.workload} ${pod.slot}`);
     }
     if (item.verb === "stopped" && pod?.desired === "stop") this.over.add(key);
+    const isDoubled = this.troubles.lasted(pod?.node ?? "", "doubled", this.now() - doubledMs) > 0;
+    if ((item.verb === "stopped" || item.verb === "failed") && isDoubled) this.toldByTwo.add(key);
     if (item.verb === "stopped" && pod?.desired === "run") {
       const { restartPolicy = "Always" } =
         this.state.workloads.get(pod.workload)?.templates.get(pod.template)?.spec ?? {};
@@ -417,9 +421,7 @@ export class Observer {
     for (const { hostPort } of container.ports) this.stopped.delete(`${node}:${hostPort}`);
     this.restarts.onStart(node, container.pod, container.name);
     const pod = this.state.pods.get(container.pod);
-    // A task may be done by one of two agents under one id, and be on its way at the other.
-    const isDone =
-      pod?.node === node && isOver(pod) && this.troubles.lasted(node, "doubled", this.now() - doneMs) === 0;
+    const isDone = pod?.node === node && isOver(pod) && !this.toldByTwo.has(container.pod);
     if (this.over.has(container.pod) || isDone) {
       this.violate("2", `node ${node} starts ${container.pod}, which had stopped for good`);
     }

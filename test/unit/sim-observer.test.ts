@@ -155,3 +155,29 @@ describe("what a proxy has of the endpoints", () => {
     expect(seen()).toHaveLength(1);
   });
 });
+
+describe("a task that ended for good", () => {
+  it("is not started again, unless one of two agents under one id told of its end", () => {
+    const seen = (isDoubled: boolean): string[] => {
+      const cluster = new TestCluster({ n1: {} });
+      let now = 0;
+      const troubles = new Troubles(() => now);
+      if (isDoubled) troubles.begin("n1", "doubled");
+      now = 1000;
+      const observer = new Observer(
+        () => now,
+        troubles,
+        () => [],
+      );
+      cluster.apply(workloadManifest("web", { replicas: 1, restartPolicy: "Never" }));
+      cluster.report("default/web-1", "failed", { reason: "EXITED" });
+      for (const { sequence, event } of cluster.log)
+        observer.onRecord({ sequence, data: encoder.encode(JSON.stringify(event)) });
+      const container = { id: "1", pod: "default/web-1", name: "main", state: "running", oomKilled: false } as const;
+      observer.onStart("n1", { ...container, ports: [] });
+      return observer.violations.map(({ message }) => message);
+    };
+    expect(seen(false)).toEqual(["node n1 starts default/web-1, which had stopped for good"]);
+    expect(seen(true)).toEqual([]);
+  });
+});

@@ -110,11 +110,13 @@ export class Damage {
     const { controllers, observer, timeline } = this.world;
     if (this.isRestoring) return;
     this.isRestoring = true;
+    const over = this.world.troubles.begin("bus", "restoring");
     this.bar();
     observer.isReplaying = true;
     void restore(this.world, backup, clusterUid, isAlone).then((problem) => {
       observer.isReplaying = false;
       this.isRestoring = false;
+      over();
       // Why controllers ended before says nothing of the log there is now.
       this.damagedAt = timeline.now;
       if (problem !== null) observer.violate("restore", problem);

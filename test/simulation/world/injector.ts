@@ -38,6 +38,8 @@ export class Injector {
   private readonly damage: Damage;
   private readonly upkeep: Upkeep;
   private readonly open = new Set<Undo>();
+  /** Kind → how many of it last now. */
+  private readonly overlapping = new Map<Fault["kind"], number>();
   /** Faults carried out. */
   count = 0;
 
@@ -208,15 +210,26 @@ export class Injector {
     }
   }
 
+  /** Of some that overlap, the end of the last is the end. */
+  private lasting(kind: Fault["kind"], undo: Undo): Undo {
+    const begun = this.overlapping.get(kind) ?? 0;
+    this.overlapping.set(kind, begun + 1);
+    return () => {
+      const left = (this.overlapping.get(kind) ?? 1) - 1;
+      this.overlapping.set(kind, left);
+      if (left === 0) undo();
+    };
+  }
+
   private onBus(kind: Fault["kind"], strength: number): Undo {
     const { server, timeline } = this.world;
     switch (kind) {
       case "busKill":
         server.kill();
-        return () => server.start();
+        return this.lasting(kind, () => server.start());
       case "busFreeze":
         server.freeze();
-        return () => server.thaw();
+        return this.lasting(kind, () => server.thaw());
       case "busMoves":
         server.leaderMove(4000 + strength * 2000);
         return nothing;
