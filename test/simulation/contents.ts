@@ -16,6 +16,9 @@ const lastsMs = 15_000;
  */
 const settledMs = 30_000;
 
+/** A node that holds an order which the log lost may be told of it 20 s later only (decision 28). */
+const lostMs = 60_000;
+
 export class Contents {
   /** What is wrong → since when. */
   private wrong = new Map<string, number>();
@@ -33,7 +36,7 @@ export class Contents {
     };
     const isLed = ["bus", ...controllerNames].every((place) => troubles.isClean(place, settledMs));
     for (const { name, engine } of agents) {
-      const isUndisturbed = isLed && troubles.isClean(name, settledMs);
+      const isUndisturbed = isLed && observer.isKept(lostMs) && troubles.isClean(name, settledMs);
       for (const container of engine.all()) {
         const { spec } = container;
         if (container.state !== "running") continue;

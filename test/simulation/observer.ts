@@ -203,6 +203,11 @@ export class Observer {
     }
   }
 
+  /** True when the log lost nothing for so long. */
+  isKept(ms: number): boolean {
+    return this.now() - this.forgotAt > ms;
+  }
+
   /** The log lost all after record `left`: what was seen of it counts no more. */
   forget(left: number): void {
     this.forgotAt = this.now();
@@ -279,7 +284,9 @@ export class Observer {
     const pod = this.state.pods.get(key);
     this.serving.onPod(this.state, item, key, sequence);
     this.restarts.onPod(item, pod?.node, key, sequence);
-    const over = item.verb === "assigned" ? overPromised(this.state, item.node) : null;
+    const requests = this.state.workloads.get(pod?.workload ?? "")?.templates.get(pod?.template ?? 0)?.requests;
+    const isGiven = item.verb === "assigned" && requests !== undefined;
+    const over = isGiven ? overPromised(this.state, item.node, requests) : null;
     if (over !== null)
       this.violate("3", `event ${sequence}: more is promised of the node of ${key} than it has: ${over}`);
     if (item.verb === "assigned" && pod !== undefined) {

@@ -1,8 +1,11 @@
 // What pods have been promised of a node, added up by itself: the sums that the state keeps may be wrong.
-import type { State } from "../../services/core/model.ts";
+import type { Resources, State } from "../../services/core/model.ts";
 
-/** How much more than a node has is promised to its pods; null when it is not. */
-export function overPromised({ nodes, pods, workloads }: State, id: string): string | null {
+/**
+ * How much more than a node has is promised to its pods, of what one asks for that was given to it last; null when it is not. A node
+ * may have less than before, and who asks for nothing of that has room there.
+ */
+export function overPromised({ nodes, pods, workloads }: State, id: string, asked: Resources): string | null {
   const node = nodes.get(id);
   if (node === undefined) return null;
   let cpuMillis = 0;
@@ -17,6 +20,8 @@ export function overPromised({ nodes, pods, workloads }: State, id: string): str
     count += 1;
   }
   const { capacity } = node.facts;
-  if (cpuMillis <= capacity.cpuMillis && memoryBytes <= capacity.memoryBytes && count <= capacity.pods) return null;
+  const isCpuLess = cpuMillis > capacity.cpuMillis && asked.cpuMillis > 0;
+  const isMemoryLess = memoryBytes > capacity.memoryBytes && asked.memoryBytes > 0;
+  if (!isCpuLess && !isMemoryLess && count <= capacity.pods) return null;
   return `${cpuMillis}m of ${capacity.cpuMillis}m, ${memoryBytes} of ${capacity.memoryBytes} bytes, ${count} of ${capacity.pods} pods`;
 }

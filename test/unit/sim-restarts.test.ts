@@ -70,14 +70,17 @@ it("blames a node that starts a pod more than ten times within a minute", () => 
 it("adds up by itself what is promised of a node", () => {
   const cluster = new TestCluster({ n1: {} });
   const containers = [{ name: "main", sim: {}, resources: { requests: { cpu: "100m", memory: "64Mi" } } }];
+  const asked = { cpuMillis: 100, memoryBytes: 64 * 1024 ** 2 };
   cluster.apply(workloadManifest("web", { replicas: 3, containers }));
-  expect(overPromised(cluster.state, "n1")).toBeNull();
+  expect(overPromised(cluster.state, "n1", asked)).toBeNull();
   const node = cluster.state.nodes.get("n1")!;
   node.reserved.cpuMillis = 0;
   node.facts = { ...node.facts, capacity: { ...node.facts.capacity, cpuMillis: 299 } };
-  expect(overPromised(cluster.state, "n1")).toMatch(/^300m of 299m, /);
+  expect(overPromised(cluster.state, "n1", asked)).toMatch(/^300m of 299m, /);
+  // Who asks for no CPU has room where others have too little.
+  expect(overPromised(cluster.state, "n1", { ...asked, cpuMillis: 0 })).toBeNull();
   cluster.converge();
   cluster.apply(workloadManifest("web", { replicas: 0, containers }));
   cluster.converge();
-  expect(overPromised(cluster.state, "n1")).toBeNull();
+  expect(overPromised(cluster.state, "n1", asked)).toBeNull();
 });

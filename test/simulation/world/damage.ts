@@ -86,8 +86,10 @@ export class Damage {
     const { controllers, timeline, observer, server } = this.world;
     const isOut = ({ lastEnd }: ControllerProcess): boolean =>
       lastEnd?.code === "LOG_INCOMPLETE" && lastEnd.at > this.damagedAt;
-    // One that waits for its update has no say.
-    const isDead = controllers.some(isOut) && controllers.every((one) => isOut(one) || one.view?.isIdle === true);
+    // One that waits for its update, or ends for want of it, has no say.
+    const waits = ({ view, lastEnd }: ControllerProcess): boolean =>
+      view?.isIdle ?? lastEnd?.code === "LOG_UNKNOWN_EVENT";
+    const isDead = controllers.some(isOut) && controllers.every((one) => isOut(one) || waits(one));
     const isLed = controllers.some(({ leads }) => leads);
     if (isDead && !isLed && !this.isRestoring && !this.isLogGone) {
       const backup = [...observer.archive];
