@@ -14,13 +14,16 @@ let pod: PodRecord;
 /** A running container of the pod, as its engine has it. */
 let container: { id: string; state: string; runs: number; spec: { pod: string; container: object } };
 let isReady: boolean;
+/** The log lost nothing lately. */
+let isKept: boolean;
 let contents: Contents;
 
 /** What is said then, and was not before. */
 function lookAt(at: number): string[] {
   now = at;
   const said: string[] = [];
-  const observer = { state: cluster.state, violate: (_invariant: string, message: string) => said.push(message) };
+  const violate = (_invariant: string, message: string) => said.push(message);
+  const observer = { state: cluster.state, violate, isKept: () => isKept };
   const agents = [{ name: "n1", engine: { all: () => [container], isReady: () => isReady } }];
   contents.look({ agents, observer, timeline: { now }, troubles } as unknown as World);
   return said;
@@ -43,6 +46,7 @@ beforeEach(() => {
   const [spec] = assignedPod(cluster.state, pod.key)!.containers;
   container = { id: "1", state: "running", runs: 1, spec: { pod: pod.key, container: spec! } };
   isReady = true;
+  isKept = true;
   contents = new Contents();
 });
 
@@ -96,7 +100,10 @@ describe("a container that nobody wants", () => {
     now = 25_000;
     troubles.begin("n1", "engineHangs")();
     expect(lookAt(55_000)).toEqual([]);
-    expect(lookAt(55_001)).toEqual(["node n1 still runs default/gone-1, which is gone for long"]);
+    isKept = false;
+    expect(lookAt(55_001)).toEqual([]);
+    isKept = true;
+    expect(lookAt(55_002)).toEqual(["node n1 still runs default/gone-1, which is gone for long"]);
     container.state = "exited";
     expect(lookAt(56_000)).toEqual([]);
   });
