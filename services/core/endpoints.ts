@@ -56,7 +56,7 @@ export function externalEndpointOf({ namespace, name, addresses }: ReadExternal,
   return { pod: keyOf(namespace, name), node: "", host: "", external: true, addresses: toldOf(all, service) };
 }
 
-/** `0` and `70000` are names of ports as any other: proxies take no number outside of 1 to 65535, and then nothing beside it. */
+/** A name of digits is the port's number too, where it can be one: for `0` or `70000` as a number a proxy would refuse the whole shard. */
 function portNamed(name: string): { containerPort?: number } {
   const containerPort = /^[1-9]\d*$/.test(name) ? Number(name) : 0;
   return containerPort >= 1 && containerPort <= 65_535 ? { containerPort } : {};

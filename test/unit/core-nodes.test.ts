@@ -1,45 +1,30 @@
 // Cordon and drain of nodes, decided in the core.
 import { describe, expect, it } from "vitest";
-import { admitMode } from "../../services/core/admit/node.ts";
 import { check } from "../../services/core/check.ts";
 import { plan } from "../../services/core/plan/plan.ts";
 import { nodeObject, podObject } from "../../services/core/project.ts";
 import { isLive } from "../../services/core/transitions.ts";
-import { serviceManifest, TestCluster, workloadManifest } from "../support/core.ts";
+import { TestCluster, workloadManifest } from "../support/core.ts";
+import { running, served, setMode } from "../support/nodes.ts";
 
-const nodes = { n1: {}, n2: {}, n3: {} };
-
-function running(spec: object = {}, of: Record<string, object> = nodes): TestCluster {
-  const cluster = new TestCluster(of);
-  cluster.apply(workloadManifest("web", { replicas: 6, ...spec }), serviceManifest("web"));
-  cluster.converge();
-  return cluster;
-}
-
-const set = (cluster: TestCluster, node: string, mode: "cordoned" | "uncordoned" | "draining"): void => {
-  cluster.write("api", admitMode(cluster.state, node, mode).items);
-  cluster.settle();
-};
 const on = (cluster: TestCluster, node: string): string[] =>
   cluster.pods().flatMap((pod) => (pod.node === node ? [pod.name] : []));
-const served = (cluster: TestCluster): number =>
-  cluster.state.services.get("default/web")?.shards.get(0)?.pods.size ?? 0;
 const mode = (cluster: TestCluster, node: string): unknown => nodeObject(cluster.state, node)?.status;
 
 describe("a cordoned node", () => {
   it("keeps its pods and gets no new ones, and the scheduler says why", () => {
     const cluster = running();
-    set(cluster, "n1", "cordoned");
+    setMode(cluster, "n1", "cordoned");
     expect(on(cluster, "n1")).toHaveLength(2);
     cluster.apply(workloadManifest("web", { replicas: 12 }));
     cluster.converge();
     expect(on(cluster, "n1")).toHaveLength(2);
-    set(cluster, "n2", "cordoned");
-    set(cluster, "n3", "cordoned");
+    setMode(cluster, "n2", "cordoned");
+    setMode(cluster, "n3", "cordoned");
     cluster.apply(workloadManifest("web", { replicas: 13 }));
     const pending = cluster.pods().find((pod) => pod.state === "pending");
     expect(pending?.message).toBe("No node fits (0 of 3): 3 cordoned.");
-    set(cluster, "n1", "uncordoned");
+    setMode(cluster, "n1", "uncordoned");
     expect(cluster.pods().find((pod) => pod.name === pending?.name)?.node).toBe("n1");
   });
 });
@@ -97,7 +82,7 @@ describe("a node whose engine does not answer", () => {
     cluster.pass(1000);
     expect(mode(cluster, "n1")).toMatchObject({ state: "ready", reason: "ENGINE_UNREACHABLE" });
     cluster.troubles.clear();
-    set(cluster, "n1", "draining");
+    setMode(cluster, "n1", "draining");
     cluster.converge();
     expect(mode(cluster, "n1")).toMatchObject({ mode: "cordoned", reason: "DRAINED" });
   });
@@ -126,7 +111,7 @@ describe("a node whose agent follows another log", () => {
     cluster.apply(workloadManifest("web", { replicas: 6 }));
     cluster.converge();
     expect(on(cluster, "n1")).toEqual(before);
-    set(cluster, "n2", "cordoned");
+    setMode(cluster, "n2", "cordoned");
     cluster.apply(workloadManifest("web", { replicas: 7 }));
     const pending = (): unknown => cluster.pods().find((pod) => pod.state === "pending")?.message;
     expect(pending()).toBe("No node fits (0 of 2): 1 unheard, 1 cordoned.");
@@ -160,7 +145,7 @@ describe("a draining node", () => {
     cluster.apply(workloadManifest("job", { replicas: 1, containers: [{ name: "main", image: "job:1" }] }));
     cluster.converge();
     cluster.join("n2");
-    set(cluster, "n1", "draining");
+    setMode(cluster, "n1", "draining");
     const pods = (): unknown[] => cluster.pods("default/job").map(({ name, desired }) => [name, desired]);
     const both = [
       ["job-1", "run"],
@@ -185,7 +170,7 @@ describe("a draining node", () => {
 
   it("loses its pods one at a time, and never goes below the promised ready count", () => {
     const cluster = running();
-    set(cluster, "n1", "draining");
+    setMode(cluster, "n1", "draining");
     for (let round = 0; on(cluster, "n1").length > 0 && round < 200; round++) {
       expect(served(cluster)).toBeGreaterThanOrEqual(6);
       expect(cluster.pods().filter(isLive).length).toBeLessThanOrEqual(7);
@@ -201,7 +186,7 @@ describe("a draining node", () => {
 
   it("keeps what finds no other place and says why, until there is one", () => {
     const cluster = running({ replicas: 1 }, { n1: {} });
-    set(cluster, "n1", "draining");
+    setMode(cluster, "n1", "draining");
     cluster.pass(5000);
     expect(served(cluster)).toBe(1);
     const events = cluster.log.length;
@@ -221,7 +206,7 @@ describe("a draining node", () => {
   it("explains a fixed port that no other machine has free", () => {
     const ports = [{ name: "http", containerPort: 80, hostPort: 8080 }];
     const cluster = running({ replicas: 2, containers: [{ name: "main", image: "app:1", ports }] }, { n1: {}, n2: {} });
-    set(cluster, "n1", "draining");
+    setMode(cluster, "n1", "draining");
     cluster.pass(1000);
     expect(mode(cluster, "n1")).toMatchObject({
       reason: "DRAIN_BLOCKED",
@@ -234,14 +219,14 @@ describe("a draining node", () => {
   it("says so when a copy does not become ready, and goes back to one pod per slot when the drain is ended", () => {
     const cluster = running({ replicas: 2 });
     const [old] = on(cluster, "n1");
-    set(cluster, "n1", "draining");
+    setMode(cluster, "n1", "draining");
     cluster.converge((pod) => pod.name !== old && Number(pod.name.split("-")[1]) > 2);
     expect(served(cluster)).toBe(2);
     expect(mode(cluster, "n1")).toMatchObject({
       mode: "draining",
       message: "Pod web-1 cannot move: its copy web-3 is failed: No such image.",
     });
-    set(cluster, "n1", "uncordoned");
+    setMode(cluster, "n1", "uncordoned");
     cluster.converge();
     expect(
       cluster
@@ -254,9 +239,9 @@ describe("a draining node", () => {
 
   it("says so also where the copy that does not become ready is of a pod on another draining node", () => {
     const cluster = running({ replicas: 2 });
-    set(cluster, "n1", "draining");
+    setMode(cluster, "n1", "draining");
     cluster.pass(1000);
-    set(cluster, "n2", "draining");
+    setMode(cluster, "n2", "draining");
     cluster.converge((pod) => pod.name === "web-3");
     expect(mode(cluster, "n1")).toMatchObject({
       message: "Pod web-1 cannot move: its copy web-3 is failed: No such image.",
@@ -273,20 +258,20 @@ describe("a draining node", () => {
   it("that is ended keeps, of two pods in a slot, the one that was ready last, though its node is unheard", () => {
     const cluster = running({ replicas: 1, lostAfter: "60s", containers: [{ name: "main", image: "app:1" }] });
     cluster.report("default/web-1", "running");
-    set(cluster, cluster.pods()[0]?.node ?? "", "draining");
+    setMode(cluster, cluster.pods()[0]?.node ?? "", "draining");
     cluster.report("default/web-2", "ready");
     const [old, copy] = cluster.pods();
     cluster.silent.add(copy?.node ?? "");
     cluster.heardAt.set(copy?.node ?? "", cluster.now - 60_000);
     cluster.settle();
     expect([old?.desired, copy?.state, copy?.unheard]).toEqual(["run", "ready", true]);
-    set(cluster, old?.node ?? "", "uncordoned");
+    setMode(cluster, old?.node ?? "", "uncordoned");
     expect([old?.desired, copy?.desired]).toEqual(["stop", "run"]);
   });
 
   it("lets a template change go on, with new pods elsewhere", () => {
     const cluster = running({ replicas: 3 });
-    set(cluster, "n1", "draining");
+    setMode(cluster, "n1", "draining");
     cluster.apply(workloadManifest("web", { replicas: 3, containers: [{ name: "main", image: "app:2" }] }));
     cluster.converge();
     expect(on(cluster, "n1")).toEqual([]);
@@ -299,12 +284,12 @@ describe("a draining node", () => {
     const [first] = cluster.pods();
     const broken = (pod: { template: number }): boolean => pod.template !== first?.template;
     // The new pod of the slot is on another node.
-    set(cluster, "n1", "cordoned");
+    setMode(cluster, "n1", "cordoned");
     cluster.apply(workloadManifest("web", { replicas: 2, containers: [{ name: "main", image: "app:2" }] }));
     cluster.converge(broken);
     expect(cluster.state.workloads.get("default/web")?.halted?.reason).toBe("IMAGE_NOT_FOUND");
     expect(on(cluster, "n1")).toEqual(["web-1"]);
-    set(cluster, "n1", "draining");
+    setMode(cluster, "n1", "draining");
     cluster.converge(broken);
     expect(on(cluster, "n1")).toEqual([]);
     expect(mode(cluster, "n1")).toMatchObject({ mode: "cordoned", reason: "DRAINED" });
@@ -315,7 +300,7 @@ describe("a draining node", () => {
         .filter(broken)
         .map(({ name, state }) => [name, state]),
     ).toEqual([["web-3", "failed"]]);
-    set(cluster, "n1", "uncordoned");
+    setMode(cluster, "n1", "uncordoned");
     cluster.apply(workloadManifest("web", { replicas: 2 }));
     cluster.converge();
     expect(cluster.pods()).toHaveLength(2);
@@ -335,7 +320,7 @@ describe("a draining node", () => {
       "web-3 run",
       "web-4 run",
     ]);
-    set(cluster, "n2", "draining");
+    setMode(cluster, "n2", "draining");
     cluster.pass(3000);
     expect(cluster.pods().map(({ name, desired, template }) => [name, desired, template])).toEqual([
       ["web-1", "stop", 5],
@@ -361,7 +346,7 @@ describe.each(["stopped", "failed"] as const)("a pod that may run once and %s fo
 
   it("is not run again when its node is drained, and does not hinder that", () => {
     const cluster = over();
-    set(cluster, "n1", "draining");
+    setMode(cluster, "n1", "draining");
     cluster.pass(10_000);
     expect(pods(cluster)).toEqual([`web-1 ${state}`]);
     expect(mode(cluster, "n1")).toMatchObject({ mode: "cordoned", reason: "DRAINED" });

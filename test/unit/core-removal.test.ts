@@ -1,24 +1,9 @@
 // Removal of nodes, decided in the core.
 import { describe, expect, it } from "vitest";
 import { admitDelete } from "../../services/core/admit/change.ts";
-import { admitMode, admitRemoval } from "../../services/core/admit/node.ts";
-import { serviceManifest, TestCluster, workloadManifest } from "../support/core.ts";
-
-const nodes = { n1: {}, n2: {}, n3: {} };
-
-function running(spec: object = {}, of: Record<string, object> = nodes): TestCluster {
-  const cluster = new TestCluster(of);
-  cluster.apply(workloadManifest("web", { replicas: 6, ...spec }), serviceManifest("web"));
-  cluster.converge();
-  return cluster;
-}
-
-const set = (cluster: TestCluster, node: string, mode: "cordoned" | "uncordoned" | "draining"): void => {
-  cluster.write("api", admitMode(cluster.state, node, mode).items);
-  cluster.settle();
-};
-const served = (cluster: TestCluster): number =>
-  cluster.state.services.get("default/web")?.shards.get(0)?.pods.size ?? 0;
+import { admitRemoval } from "../../services/core/admit/node.ts";
+import { TestCluster, workloadManifest } from "../support/core.ts";
+import { nodes, running, served, setMode } from "../support/nodes.ts";
 
 describe("removing a node", () => {
   const remove = (cluster: TestCluster, node: string, force = false): void => {
@@ -30,7 +15,7 @@ describe("removing a node", () => {
     const cluster = running();
     expect(() => admitRemoval(cluster.state, "n1", false)).toThrow("Node n1 is heard and runs 2 pods.");
     expect(() => admitRemoval(cluster.state, "n9", false)).toThrow("There is no node n9.");
-    set(cluster, "n1", "draining");
+    setMode(cluster, "n1", "draining");
     cluster.converge();
     remove(cluster, "n1");
     expect([...cluster.state.nodes.keys()]).toEqual(["n2", "n3"]);
@@ -70,7 +55,7 @@ describe("removing a node", () => {
     cluster.report(done, "stopped", { reason: "COMPLETED" });
     cluster.report(failed, "failed", { reason: "EXITED" });
     cluster.settle();
-    for (const node of Object.keys(nodes)) set(cluster, node, "cordoned");
+    for (const node of Object.keys(nodes)) setMode(cluster, node, "cordoned");
     for (const node of Object.keys(nodes)) remove(cluster, node);
     cluster.join("n4");
     cluster.settle();
@@ -88,5 +73,20 @@ describe("removing a node", () => {
     cluster.write("api", admitDelete(cluster.state, "workload", "default", "web").items);
     cluster.converge();
     expect(cluster.pods()).toEqual([]);
+  });
+
+  it("lets a change go on that waited for a task of it: the node is not waited for any more", () => {
+    const cluster = new TestCluster({ n1: {} });
+    const task = { replicas: 1, restartPolicy: "Never", onNodeLost: "hold" } as const;
+    cluster.apply(workloadManifest("web", task));
+    cluster.report("default/web-1", "stopped", { reason: "COMPLETED" });
+    cluster.silent.add("n1");
+    cluster.pass(30_000);
+    cluster.join("n2");
+    cluster.apply(workloadManifest("web", { ...task, stopGracePeriod: "3s" }));
+    cluster.settle();
+    expect(cluster.pods().map(({ name }) => name)).toEqual(["web-1"]);
+    remove(cluster, "n1");
+    expect(cluster.pods().at(-1)).toMatchObject({ name: "web-2", node: "n2" });
   });
 });
