@@ -11,6 +11,8 @@ import type { AgentProcess } from "./world/agent.ts";
 const heard: ReadonlySet<string> = new Set(["nodeRemoved", "nodeForced", "doubled", "killContainers"]);
 /** A removed node's agent knows of it within this, where it is heard. */
 const toldMs = 6000;
+/** One that follows a leader whom the log lost learns it when that is certain, which several servers are after some 22 s. */
+const doubtedMs = 30_000;
 /** Of two agents under one id the older speaks up with its next heartbeat; what was said is not said again for a minute. */
 const warnedMs = 6000;
 const againMs = 75_000;
@@ -75,9 +77,10 @@ export class Nodes {
     if (this.losses < this.observer.losses.length) this.removed.clear();
     this.losses = this.observer.losses.length;
     if (!isLed(warnedMs)) return;
+    const known = this.losses > 0 ? doubtedMs : toldMs;
     for (const [node, { at, isTold }] of this.removed) {
       const ms = this.now() - at;
-      if (isTold || ms < toldMs || !isHeard(node, 2 * toldMs) || !isLed(2 * toldMs)) continue;
+      if (isTold || ms < known || !isHeard(node, 2 * known) || !isLed(2 * known)) continue;
       this.observer.violate("2", `node ${node} was removed ${Math.round(ms)} ms ago, and its agent does not know`);
       this.removed.delete(node);
     }
