@@ -3,7 +3,8 @@
 import type { Accepted, EventItem, PodAddress } from "../../schemas/generated/types.ts";
 import { externalId } from "../../services/core/model.ts";
 import { controllerNames } from "./faults.ts";
-import type { Observer, Table } from "./observer.ts";
+import type { Observer } from "./observer.ts";
+import type { Table } from "./tables.ts";
 import type { Troubles } from "./troubles.ts";
 
 /** Where messages get lost, renewals do, too. */

@@ -17,6 +17,7 @@ import { Restarts } from "./restarts.ts";
 import { overPromised } from "./room.ts";
 import { Serving } from "./serving.ts";
 import { Silence } from "./silence.ts";
+import { Tables } from "./tables.ts";
 import type { Troubles } from "./troubles.ts";
 import type { Answer } from "./world/operator.ts";
 
@@ -48,12 +49,6 @@ const heardMs = 15_000;
 const onTheWayMs = 5;
 /** What keeps a message up for less than a second keeps nobody from being heard, and a full disk no proxy from hearing. */
 const slow: ReadonlySet<string> = new Set(["slow", "tableUnsaved"]);
-/**
- * A proxy knows what has been in the bucket for this long, unless something was wrong with it or the bus as recently as
- * this: a reader's request may take 5 s to fail, the next try may come 5 s later, and the table is saved a second after.
- */
-const knownMs = 8000;
-const tableCleanMs = 15_000;
 /** An agent that was not there, or could not reach its engine, this recently may have stopped a fenced pod too late. */
 const fencedCleanMs = 60_000;
 /** The longest lease, and time to have another. */
@@ -97,11 +92,6 @@ interface Loss {
   readonly epoch: number;
 }
 
-/** Endpoints as a proxy saves them: key, revision, value. */
-export interface Table {
-  readonly parts: readonly (readonly [string, number, unknown])[];
-}
-
 const decoder = new TextDecoder();
 
 export class Observer {
@@ -129,6 +119,8 @@ export class Observer {
   /** What proxies connect to and carry. */
   readonly serving: Serving;
   readonly restarts: Restarts;
+  /** What proxies know of endpoints. */
+  readonly tables: Tables;
   private readonly planned: Planned;
   readonly feeds: Feeds;
   /** Judges of their own, told each item of an event once it is folded. */
@@ -149,8 +141,6 @@ export class Observer {
   private readonly assignments = new Map<string, Assignment>();
   /** `node log`: the node was told something of that log. */
   private readonly followed = new Set<string>();
-  /** Key of the endpoints bucket → its newest revision, and when that was first seen. */
-  private readonly revisions = new Map<string, { readonly revision: number; readonly at: number }>();
   /** Of this log nothing was ever lost. */
   private isWhole = true;
   /** When the log last lost something. */
@@ -167,6 +157,7 @@ export class Observer {
     this.running = running;
     this.silence = new Silence(now, troubles, (message) => this.violate("liveness", message));
     this.restarts = new Restarts(now, troubles, (message) => this.violate("14", message));
+    this.tables = new Tables(now, troubles, (message) => this.violate("7", message));
     this.planned = new Planned(now, (invariant, message) => this.violate(invariant, message));
     this.feeds = new Feeds(now, troubles, (message) => {
       if (this.isWhole) this.violate("8", message);
@@ -219,7 +210,7 @@ export class Observer {
     this.serving.forget();
     this.feeds.forget();
     this.restarts.forget();
-    this.revisions.clear();
+    this.tables.forget();
     if (this.state.logId !== "") this.lastWanted = namesOfWanted(this.state);
     this.state = emptyState();
     this.archive.length = 0;
@@ -318,31 +309,6 @@ export class Observer {
     if (before === undefined || before.logId !== told.logId || !this.isWhole) return;
     if (told.generation >= before.generation) return;
     this.violate("6", `node ${node} goes back from assignment ${before.generation} to ${told.generation}`);
-  }
-
-  /** What the endpoints bucket holds now. */
-  onEndpoints(revisions: ReadonlyMap<string, number>): void {
-    // Of a bucket that was deleted nothing is left, not even markers.
-    for (const key of this.revisions.keys()) if (!revisions.has(key)) this.revisions.delete(key);
-    for (const [key, revision] of revisions) {
-      if (this.revisions.get(key)?.revision !== revision) this.revisions.set(key, { revision, at: this.now() });
-    }
-  }
-
-  /** What a proxy has written down of the endpoints. */
-  onTable(proxy: string, { parts }: Table): void {
-    const { troubles } = this;
-    const isClean = troubles.isClean("bus", tableCleanMs) && troubles.isClean(proxy, tableCleanMs);
-    // Who reads late what somebody makes of the bucket writes late over it.
-    const isLate = controllerNames.some((name) => troubles.lasted(name, "lagging", this.now() - tableCleanMs) > 0);
-    if (!isClean || isLate) return;
-    const known = new Map(parts.map(([key, revision]) => [key, revision]));
-    for (const [key, { revision, at }] of this.revisions) {
-      if (this.now() - at < knownMs || ((known.get(key) ?? -1) >= revision && (revision !== -1 || !known.has(key))))
-        continue;
-      const has = known.get(key) ?? "nothing";
-      this.violate("7", `proxy ${proxy} has ${has} for ${key}, the bucket ${revision === -1 ? "nothing" : revision}`);
-    }
   }
 
   /** What an operator was told. `isStored` looks into the store of the server at this moment. */

@@ -139,10 +139,10 @@ describe("what a proxy has of the endpoints", () => {
       () => [],
     );
     const seen = (): string[] => {
-      observer.onTable("p1", { parts: [["default.web.0", 4, {}]] });
+      observer.tables.onTable("p1", { parts: [["default.web.0", 4, {}]] });
       return observer.violations.splice(0).map(({ message }) => message);
     };
-    observer.onEndpoints(new Map([["default.web.0", 5]]));
+    observer.tables.onEndpoints(new Map([["default.web.0", 5]]));
     now += 7000;
     expect(seen()).toEqual([]);
     now += 1000;

@@ -10,8 +10,9 @@ import { controllerNames, proxyNames } from "../faults.ts";
 import { Externals } from "../externals.ts";
 import { Nodes } from "../nodes.ts";
 import { Observer } from "../observer.ts";
-import type { Assignment, Table } from "../observer.ts";
+import type { Assignment } from "../observer.ts";
 import { ProcessClock, Timeline } from "../time.ts";
+import type { Table } from "../tables.ts";
 import { Trace } from "../trace.ts";
 import { Troubles } from "../troubles.ts";
 import { fronted, nodeNames, portOf, workloadNames } from "../wishes.ts";
@@ -246,14 +247,14 @@ export class World {
     // Mostly nothing has changed since the last look.
     const seen = new Map<string, { readonly saved: string; readonly table: Table }>();
     const look = (): void => {
-      this.observer.onEndpoints(this.server.keys.revisions(endpoints));
+      this.observer.tables.onEndpoints(this.server.keys.revisions(endpoints));
       for (const { name, machine: place } of this.proxies) {
         const saved = place.files.get("/data/proxy.json");
         if (saved === undefined) continue;
         const before = seen.get(name);
         const table = before?.saved === saved ? before.table : (JSON.parse(saved) as Table);
         seen.set(name, { saved, table });
-        this.observer.onTable(name, table);
+        this.observer.tables.onTable(name, table);
         this.outside.onTable(name, table);
       }
       this.timeline.after(proxyLookMs, look);
