@@ -1,35 +1,12 @@
 // A change that is asked for again after another controller took over: whole controllers over the simulated bus.
 import { expect, it } from "vitest";
-import { Controller } from "../../services/controller/controller.ts";
-import { noCounts } from "../../services/controller/counters.ts";
-import { noMeasures } from "../../services/controller/figures.ts";
-import { snapshotPolicy } from "../../services/controller/snapshot/policy.ts";
-import { silent } from "../../services/kernel/log.ts";
-import { systemPacking } from "../../services/kernel/node/packing.ts";
-import { fresh } from "../support/bus-world.ts";
+import type { Controller } from "../../services/controller/controller.ts";
 import { serviceManifest, workloadManifest } from "../support/core.ts";
 import { names, SimWorld } from "../support/sim-bus-world.ts";
-import { seeded } from "../support/sim-time.ts";
-import { noSnapshotter } from "../support/snapshots.ts";
+import { startSimController } from "../support/sim-controllers.ts";
 
 async function lead(world: SimWorld, id: string): Promise<Controller> {
-  const { bus, clock } = await world.client(undefined, `controller ${id}`);
-  const started = Controller.start({
-    clock,
-    ids: { next: fresh },
-    random: seeded(3),
-    log: silent,
-    bus,
-    cluster: "test",
-    id,
-    subjects: names,
-    counters: noCounts(),
-    measures: noMeasures(),
-    packing: systemPacking,
-    snapshotter: noSnapshotter,
-    policy: snapshotPolicy,
-  });
-  const controller = await world.time.until(started);
+  const controller = await startSimController(world, await world.client(undefined, `controller ${id}`), id);
   await world.time.pass(5000);
   return controller;
 }

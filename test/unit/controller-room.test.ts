@@ -1,17 +1,15 @@
 // Controllers that stood in vain because the log was full, over the simulated bus: who made room stops doing so once another leads.
 import { expect, it } from "vitest";
 import type { Bus } from "../../services/bus/port.ts";
-import { Controller } from "../../services/controller/controller.ts";
+import type { Controller } from "../../services/controller/controller.ts";
 import { noCounts } from "../../services/controller/counters.ts";
 import type { Counters } from "../../services/controller/counters.ts";
-import { noMeasures } from "../../services/controller/figures.ts";
 import { snapshotPolicy } from "../../services/controller/snapshot/policy.ts";
 import type { Snapshotter } from "../../services/controller/snapshot/port.ts";
-import { silent } from "../../services/kernel/log.ts";
-import { systemPacking } from "../../services/kernel/node/packing.ts";
 import { fresh } from "../support/bus-world.ts";
 import { workloadManifest } from "../support/core.ts";
 import { names, SimWorld } from "../support/sim-bus-world.ts";
+import { startSimController } from "../support/sim-controllers.ts";
 import { seeded } from "../support/sim-time.ts";
 import { inlineSnapshotter, noSnapshotter } from "../support/snapshots.ts";
 
@@ -23,30 +21,23 @@ interface Started {
 }
 
 async function start(world: SimWorld, id: string, makes: boolean): Promise<Started> {
-  const { bus, clock } = await world.client(undefined, `controller ${id}`);
+  const client = await world.client(undefined, `controller ${id}`);
+  const { clock } = client;
   const counters = noCounts();
-  const real = makes ? inlineSnapshotter(bus, "test") : noSnapshotter;
+  const real = makes ? inlineSnapshotter(client.bus, "test") : noSnapshotter;
   const started = { counters, asked: 0 };
   const snapshotter: Snapshotter = {
     check: () => (started.asked++, real.check()),
     make: (order) => (started.asked++, real.make(order)),
   };
-  const begun = Controller.start({
+  const controller = await startSimController(world, client, id, {
     clock: Object.assign(Object.create(clock) as typeof clock, { wall: () => Math.round(clock.wall()) }),
-    ids: { next: fresh },
     random: seeded(id === "c2" ? 3 : 7),
-    log: silent,
-    bus,
-    cluster: "test",
-    id,
-    subjects: names,
     counters,
-    measures: noMeasures(),
-    packing: systemPacking,
     snapshotter,
     policy: { ...snapshotPolicy, kept: 10 },
   });
-  return Object.assign(started, { controller: await world.time.until(begun) });
+  return Object.assign(started, { controller });
 }
 
 async function setRoom(world: SimWorld, bus: Bus, more: number): Promise<void> {

@@ -2,18 +2,12 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Bus } from "../../services/bus/port.ts";
 import { respond } from "../../services/bus/respond.ts";
-import { Controller } from "../../services/controller/controller.ts";
-import { noCounts } from "../../services/controller/counters.ts";
-import { noMeasures } from "../../services/controller/figures.ts";
-import { snapshotPolicy } from "../../services/controller/snapshot/policy.ts";
-import { systemPacking } from "../../services/kernel/node/packing.ts";
-import { silent } from "../../services/kernel/log.ts";
+import type { Controller } from "../../services/controller/controller.ts";
 import { facts, serviceManifest, workloadManifest } from "../support/core.ts";
 import { fresh } from "../support/bus-world.ts";
 import { names, SimWorld } from "../support/sim-bus-world.ts";
 import type { Client } from "../support/sim-bus-world.ts";
-import { seeded } from "../support/sim-time.ts";
-import { noSnapshotter } from "../support/snapshots.ts";
+import { startSimController } from "../support/sim-controllers.ts";
 
 const decoder = new TextDecoder();
 const alone = {
@@ -34,23 +28,7 @@ beforeEach(async () => {
   world = await SimWorld.open();
   leader = await world.client(undefined, "controller c1");
   other = await world.client();
-  controller = await world.time.until(
-    Controller.start({
-      clock: leader.clock,
-      ids: { next: fresh },
-      random: seeded(3),
-      log: silent,
-      bus: leader.bus,
-      cluster: "test",
-      id: "c1",
-      subjects: names,
-      counters: noCounts(),
-      measures: noMeasures(),
-      packing: systemPacking,
-      snapshotter: noSnapshotter,
-      policy: snapshotPolicy,
-    }),
-  );
+  controller = await startSimController(world, leader, "c1");
   await world.time.pass(5000);
 });
 afterEach(() => world.time.until(controller.stop()));

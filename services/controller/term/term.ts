@@ -84,6 +84,10 @@ export class Term {
   private readonly api: ApiServer;
   private readonly cancels: Cancel[] = [];
   private stopping = false;
+  /** The term's. */
+  private readonly epoch: number;
+  /** Sequence of the last event of this term. */
+  private written: number;
   /** Monotonic time before which nothing is written again, because the log took no more. */
   private restsUntil = -Infinity;
 
@@ -96,6 +100,8 @@ export class Term {
     this.ledger = ledger;
     this.state = state;
     this.appender = appender;
+    this.epoch = state.epoch;
+    this.written = state.accepted;
     this.clock = new TermClock(context.clock, before);
     this.late = new LateEvents(context.clock, this.clock);
     this.guard = new Guard(context, {
@@ -352,6 +358,7 @@ export class Term {
   /** The event is in the log and in the state: now the world may know. */
   private onCommitted(committed: Committed): void {
     const { touched } = committed;
+    this.written = committed.sequence;
     this.renewals.onCommitted(committed.event);
     this.late.onCommitted(committed);
     this.planner.onCommitted(committed);
@@ -371,13 +378,10 @@ export class Term {
   /** Looks at the log's end before anything else is answered or commanded. */
   private async verifyTail(): Promise<TermEnd | undefined> {
     const { bus, subjects, log, clock } = this.context;
-    const { epoch, accepted } = this.state;
     const since = momentOf(clock);
     try {
       const tail = await this.ledger.catchUp(bus.log(subjects.stream));
-      if (this.state.epoch !== epoch) return "deposed";
-      // Someone wrote in our name: nothing that depends on our own view of the log can be trusted.
-      if (this.state.accepted !== accepted) return "refold";
+      if (this.overtaken !== undefined) return this.overtaken;
       this.appender.caughtUp(tail, since);
       this.guard.clear();
       this.sequences.onSequence();
@@ -389,8 +393,17 @@ export class Term {
       const failure = asSwainError(error);
       if (failure.code === "BUS_CLOSED" || failure.code === "LOG_UNKNOWN_EVENT") throw failure;
       log.warn("the log's tail could not be verified", { code: failure.code, message: failure.message });
+      // What was read before it failed is folded, and no later look would find it new.
+      if (this.overtaken !== undefined) return this.overtaken;
       return failure.code === "LOG_UNKNOWN" || failure.code === "LOG_INCOMPLETE" ? "refold" : undefined;
     }
+  }
+
+  /** How the term ends by an event in the state that is not of it. */
+  private get overtaken(): TermEnd | undefined {
+    if (this.state.epoch !== this.epoch) return "deposed";
+    // Someone wrote in our name: nothing that depends on our own view of the log can be trusted.
+    return this.state.accepted === this.written ? undefined : "refold";
   }
 
   private excuse(ms: number): void {
