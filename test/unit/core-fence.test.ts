@@ -201,6 +201,21 @@ describe("a fenced workload", () => {
     expect(cluster.pods().map(({ name, state }) => `${name} ${state}`)).toEqual(["web-1 ready", "web-2 stopping"]);
   });
 
+  it("stays on a draining node as long as a pod without a fence that has to leave, too, is not ready elsewhere", () => {
+    const cluster = running({ ...fence, replicas: 2 }, { n1: {} });
+    // A change that takes the fence away halts at its first pod.
+    cluster.apply(workloadManifest("web", { replicas: 2, containers: [{ name: "main", image: "broken" }] }));
+    cluster.converge(({ name }) => name === "web-3");
+    const [serving, broken] = cluster.pods();
+    expect([serving?.state, broken?.state]).toEqual(["ready", "failed"]);
+    cluster.join("n2");
+    cluster.write("api", admitMode(cluster.state, "n1", "draining").items);
+    cluster.settle();
+    cluster.converge(({ name }) => name !== serving?.name);
+    expect(cluster.pods().find(({ name }) => name === serving?.name)).toMatchObject({ state: "ready", desired: "run" });
+    expect(nodeObject(cluster.state, "n1")?.status.message).toContain("its copy web-4 is failed");
+  });
+
   it("goes to no node whose agent does not know of fences", () => {
     const cluster = running(fence, { n1: { fencing: false } });
     expect(only(cluster).message).toBe("No node fits (0 of 1): 1 whose agent is too old to fence pods.");

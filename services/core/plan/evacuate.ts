@@ -31,14 +31,16 @@ export function evacuate(
 ): EvacuateStep {
   const over = [...slots.live.values()].flatMap((pods) => finished(state, pods, time));
   if (over.length > 0) return { items: over, refusal: null, wakeInMs: null };
-  if ([...slots.live.values()].flat().some((pod) => isFencedMover(state, pod))) {
+  const leave = [...slots.live.values()].flat().filter((pod) => isMover(state, pod));
+  // Those that move with a copy go first: they cost nothing, and what comes after them is to find them served.
+  if (leave.length > 0 && leave.every((pod) => isFenced(state, pod))) {
     return stopFirst(state, workload, slots, placer, time);
   }
   let next: NewPod | null = null;
   let inProgress: number | null = null;
   let late: ReadPod | null = null;
   for (const [slot, pods] of slots.live) {
-    const movers = pods.filter((pod) => isMover(state, pod));
+    const movers = pods.filter((pod) => isMover(state, pod) && !isFenced(state, pod));
     const copies = pods.filter((pod) => !isDraining(state, pod));
     if (movers.length === 0) continue;
     if (copies.some((pod) => isCopyOf(pod, movers))) {
@@ -80,8 +82,7 @@ function isCopyOf(pod: ReadPod, movers: readonly ReadPod[]): boolean {
   return isServing(pod) || serving.length === 0 || serving.some(({ template }) => template === pod.template);
 }
 
-const isFencedMover = (state: ReadState, pod: ReadPod): boolean =>
-  isMover(state, pod) && fencedSpec(state, pod) !== null;
+const isFenced = (state: ReadState, pod: ReadPod): boolean => fencedSpec(state, pod) !== null;
 
 /** Fenced pods never run beside a copy: one stops when there is room for its successor, and the next when that one serves. */
 function stopFirst(
@@ -103,7 +104,7 @@ function stopFirst(
   }
   const wait = Math.max(0, ...settled.map((pod) => provenInMs(state, pod, time)));
   if (wait > 0) return { ...nothing, wakeInMs: wait };
-  const movers = pods.filter((pod) => isFencedMover(state, pod));
+  const movers = pods.filter((pod) => isMover(state, pod));
   // One that does not serve costs nothing.
   const mover = movers.find((pod) => !isServing(pod)) ?? movers[0];
   if (mover === undefined) return nothing;
