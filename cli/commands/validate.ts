@@ -65,7 +65,7 @@ async function plainText({ files, manifests }: Reading, faults: readonly Fault[]
   }
   const red = (text: string): string => (color ? `\u001B[31m${text}\u001B[39m` : text);
   const shown = faults.map(
-    (fault) => `${placeOf(fault)}: ${red(fault.code)}: ${harmless(fault.message)}\n${fault.frame ?? ""}`,
+    (fault) => `${harmless(placeOf(fault))}: ${red(fault.code)}: ${harmless(fault.message)}\n${fault.frame ?? ""}`,
   );
   return `${shown.join("\n")}\n${counted(faults.length, "problem")} in ${counted(new Set(faults.map(({ file }) => file)).size, "file")}\n`;
 }

@@ -52,6 +52,21 @@ test("with all namespaces the namespace comes first; wide adds columns", async (
   expect(text.split("\n")[0]).toMatch(/^NAMESPACE +NAME +STATE +RESTARTS +NODE +AGE +WORKLOAD +ADDRESSES +REASON$/);
 });
 
+test("an error moves no cursor with what it repeats of manifests and programs, and keeps its lines", () => {
+  const located = [
+    { place: "\u001B[8mweb.yaml:3:5", message: 'unknown field "\u001B[2Jreplcas"' },
+    { message: "a\rb" },
+  ];
+  const error = new SwainError("INVALID_MANIFEST", "2 problems\n  said \u009B31mred", { details: { located } });
+  const text = errorText(error);
+  expect(text.split("\n").slice(0, 4)).toEqual([
+    ' [8mweb.yaml:3:5: unknown field " [2Jreplcas"',
+    "a b",
+    "error: INVALID_MANIFEST: 2 problems",
+    "  said  31mred",
+  ]);
+});
+
 test("JSON and YAML are the object as it is in KV, alone or as a list", async () => {
   const one = pod("web-1");
   expect(JSON.parse(await objectsText([one], { ...view, format: "json" }, true))).toEqual(one);
