@@ -4,6 +4,7 @@ import type { ApiObject, Client } from "./client.ts";
 import type { Terminal } from "./command.ts";
 import { followEvents } from "./events.ts";
 import type { EventFilter } from "./events.ts";
+import { jsonText } from "./output/json.ts";
 import { headingsOf, objectsText, rowsOf } from "./output/objects.ts";
 import type { ObjectView } from "./output/objects.ts";
 import { eventDetail, eventParts } from "./output/rows.ts";
@@ -37,7 +38,7 @@ export async function showEvents(terminal: Terminal, client: Client, shown: Show
       widths = columnWidths(headings, rows).map((width, column) => Math.max(width, widths[column] ?? 0));
       terminal.out(tableLines([...heads, ...rows], widths, view.color));
     } else if (view.format === "json") {
-      terminal.out(events.map((event) => `${JSON.stringify(event)}\n`).join(""));
+      terminal.out(events.map((event) => jsonText(event)).join(""));
     } else {
       for (const object of objects) {
         terminal.out(

@@ -5,6 +5,7 @@ import type { ApiObject, Client } from "./client.ts";
 import type { Terminal } from "./command.ts";
 import { fetchObjects, unreachedBy } from "./fetch.ts";
 import { Hints } from "./hints.ts";
+import { jsonText } from "./output/json.ts";
 import { headingsOf, objectsText, rowsOf } from "./output/objects.ts";
 import type { ObjectView } from "./output/objects.ts";
 import { columnWidths, tableLines } from "./output/table.ts";
@@ -100,7 +101,7 @@ class Printer {
     const ended = gone.map(({ apiVersion, kind, metadata }) => ({ apiVersion, kind, metadata, gone: true }));
     for (const object of [...changed, ...ended]) {
       // One object per line or document, so that a program can read the endless output piece by piece.
-      if (view.format === "json") this.terminal.out(`${JSON.stringify(object)}\n`);
+      if (view.format === "json") this.terminal.out(jsonText(object));
       else this.terminal.out(`${view.format === "yaml" ? "---\n" : ""}${await objectsText([object], view, true)}`);
     }
   }

@@ -2,6 +2,7 @@ import { asSwainError, SwainError } from "../../services/kernel/errors.ts";
 import { command } from "../command.ts";
 import type { Call } from "../command.ts";
 import type { Fault, Reading } from "../manifests/read.ts";
+import { jsonText } from "../output/json.ts";
 import { harmless } from "../output/table.ts";
 import { fileArg } from "./apply.ts";
 
@@ -27,7 +28,7 @@ async function validate(call: Call): Promise<number> {
   const { checkSources } = await import("../manifests/read.ts");
   const reading = await checkSources({ sources, workingDirectory: process.cwd(), input: () => terminal.input() });
   const faults = [...reading.faults, ...(await asOneApply(reading))];
-  if (call.option("output") === "json") terminal.out(jsonText(reading, faults));
+  if (call.option("output") === "json") terminal.out(readingJson(reading, faults));
   else terminal.out(await plainText(reading, faults, terminal.color));
   return faults.length === 0 ? 0 : 2;
 }
@@ -47,7 +48,7 @@ async function asOneApply({ files, faults, manifests }: Reading): Promise<Fault[
   }
 }
 
-function jsonText({ files, manifests }: Reading, faults: readonly Fault[]): string {
+function readingJson({ files, manifests }: Reading, faults: readonly Fault[]): string {
   const objects = manifests.map(({ manifest: { kind, metadata }, place }) => ({
     kind,
     namespace: metadata.namespace ?? "default",
@@ -55,7 +56,7 @@ function jsonText({ files, manifests }: Reading, faults: readonly Fault[]): stri
     place: place(""),
   }));
   const problems = faults.map(({ file, line, column, code, message }) => ({ file, line, column, code, message }));
-  return `${JSON.stringify({ valid: faults.length === 0, files, objects, problems }, null, 2)}\n`;
+  return jsonText({ valid: faults.length === 0, files, objects, problems }, 2);
 }
 
 async function plainText({ files, manifests }: Reading, faults: readonly Fault[], color: boolean): Promise<string> {

@@ -2,6 +2,7 @@
 import type { ArgsDef } from "citty";
 import type { ApiObject } from "../client.ts";
 import type { Resource } from "../kinds.ts";
+import { escaped, jsonText } from "./json.ts";
 import { columnsOf } from "./rows.ts";
 import type { Column } from "./rows.ts";
 import { table } from "./table.ts";
@@ -59,11 +60,11 @@ export async function objectsText(objects: readonly ApiObject[], view: ObjectVie
   const value = one ? objects[0] : { items: objects };
   switch (view.format) {
     case "json":
-      return `${JSON.stringify(value, null, 2)}\n`;
+      return jsonText(value, 2);
     case "yaml": {
       // Loading it takes longer than all the rest of `get`.
       const { stringify } = await import("yaml");
-      return stringify(value, { lineWidth: 0, aliasDuplicateObjects: false });
+      return escaped(stringify(value, { lineWidth: 0, aliasDuplicateObjects: false }));
     }
     case "name":
       return objects.map((object) => `${nameText(view.resource, object)}\n`).join("");

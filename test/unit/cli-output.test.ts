@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { parse } from "yaml";
 import type { PodObject } from "../../schemas/generated/types.ts";
 import { errorText } from "../../cli/output/error.ts";
 import { objectsText } from "../../cli/output/objects.ts";
@@ -65,6 +66,15 @@ test("an error moves no cursor with what it repeats of manifests and programs, a
     "error: INVALID_MANIFEST: 2 problems",
     "  said  31mred",
   ]);
+});
+
+test("JSON and YAML write the controls above ASCII as escapes, and are read back as what they are", async () => {
+  const one = { ...pod("web-1"), env: { "k\u009B": "\u009B2J\u007F", plain: "ü\u00A0" } };
+  const json = await objectsText([one], { ...view, format: "json" }, true);
+  const yaml = await objectsText([one], { ...view, format: "yaml" }, true);
+  expect(`${json}${yaml}`).not.toMatch(/[\u007F-\u009F]/);
+  expect(JSON.parse(json)).toEqual(one);
+  expect(parse(yaml)).toEqual(one);
 });
 
 test("JSON and YAML are the object as it is in KV, alone or as a list", async () => {
