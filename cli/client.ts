@@ -231,10 +231,9 @@ export class Client {
     if (elsewhere.length > 0) return `There is one in namespace ${elsewhere.join(", ")}: -n ${elsewhere[0]}.`;
     // One page: who has more objects than that looks for the name with `get`.
     const here = await named(namespace, {});
-    const meant = nearest(
-      name,
-      here.map((one) => one.name),
-    );
+    const names = here.map((one) => one.name);
+    // It is there after all: it came meanwhile, or is going.
+    const meant = names.includes(name) ? undefined : nearest(name, names);
     return meant === undefined ? "" : `Did you mean "${meant}"?`;
   }
 

@@ -7,16 +7,19 @@ import type { Code } from "../../services/kernel/errors.ts";
 
 /** A client whose first try ends with that code, and all others with NO_LEADER. */
 function clientOf(first: Code): Client {
-  let now = 0;
   let tries = 0;
+  return clientOver(() => {
+    tries += 1;
+    return Promise.reject(new SwainError(tries === 1 ? first : "NO_LEADER", `try ${tries}`));
+  });
+}
+
+function clientOver(request: (subject: string) => Promise<unknown>): Client {
+  let now = 0;
   const after = (ms: number, fn: () => void): (() => void) => {
     now += ms;
     queueMicrotask(fn);
     return () => {};
-  };
-  const request = (): Promise<never> => {
-    tries += 1;
-    return Promise.reject(new SwainError(tries === 1 ? first : "NO_LEADER", `try ${tries}`));
   };
   return new Client({
     bus: { request },
@@ -27,6 +30,17 @@ function clientOf(first: Code): Client {
     signal: new AbortController().signal,
   } as unknown as ClientParts);
 }
+
+it("what is refused though it is listed, as while it is being deleted, gets no name that was meant", async () => {
+  const items = [{ metadata: { name: "web", namespace: "default" } }];
+  const refused = { error: { code: "NOT_FOUND", message: "Workload web is being deleted.", action: "" } };
+  const request = async (subject: string): Promise<unknown> => ({
+    json: () => (subject.endsWith(".list") ? { items } : refused),
+  });
+  const client = clientOver(request);
+  await expect(client.change("default", "workload", "scale", { name: "web" })).rejects.toThrow(/is being deleted\.$/);
+  await expect(client.change("default", "workload", "scale", { name: "wbe" })).rejects.toThrow(/Did you mean "web"/);
+});
 
 it.each([
   ["TIMEOUT", "is not known", { code: "TIMEOUT", message: "try 1" }],

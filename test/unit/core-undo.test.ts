@@ -1,6 +1,6 @@
 // Earlier templates of a workload: what is remembered, and what going back to one keeps.
 import { describe, expect, it } from "vitest";
-import { admitScale } from "../../services/core/admit/change.ts";
+import { admitDelete, admitScale } from "../../services/core/admit/change.ts";
 import { admitUndo } from "../../services/core/admit/undo.ts";
 import { isLive } from "../../services/core/transitions.ts";
 import { TestCluster, workloadManifest } from "../support/core.ts";
@@ -67,5 +67,13 @@ describe("undoing a template change", () => {
     const cluster = started(1);
     expect(() => admitUndo(cluster.state, "default", "web", undefined)).toThrow("has not an earlier template");
     expect(() => admitUndo(cluster.state, "default", "other", undefined)).toThrow("There is no workload other");
+  });
+
+  it("says of a workload that is being deleted that it is, as scaling does", () => {
+    const cluster = started(1, 2);
+    cluster.write("api", admitDelete(cluster.state, "workload", "default", "web").items);
+    const going = expect.objectContaining({ code: "NOT_FOUND", message: expect.stringContaining("is being deleted") });
+    expect(() => admitUndo(cluster.state, "default", "web", undefined)).toThrow(going);
+    expect(() => admitScale(cluster.state, "default", "web", 1)).toThrow(going);
   });
 });

@@ -1,14 +1,13 @@
 // Admission of scale and delete.
 import { SwainError } from "../../kernel/errors.ts";
-import { keyOf, type ReadState } from "../model.ts";
+import { keyOf, type ReadState, type ReadWorkload } from "../model.ts";
 import { removedItem } from "../plan/expire.ts";
 import type { Admitted } from "./apply.ts";
 import { admitAutoscalerDelete, scaleNote } from "./autoscaler.ts";
 
 /** Throws NOT_FOUND. */
 export function admitScale(state: ReadState, namespace: string, name: string, replicas: number): Admitted {
-  const workload = state.workloads.get(keyOf(namespace, name));
-  if (workload === undefined || workload.deleting) throw notFound("workload", namespace, name);
+  const workload = workloadOf(state, namespace, name);
   if (workload.spec.replicas === replicas) {
     return { items: [], results: [{ kind: "Workload", namespace, name, action: "unchanged" }] };
   }
@@ -45,6 +44,14 @@ export function admitDelete(
     items: workload.deleting ? [] : [{ kind, verb: "deleted", namespace, name }],
     results: [{ kind: "Workload", namespace, name, action: "deleted" }],
   };
+}
+
+/** One that stays. Throws NOT_FOUND. */
+export function workloadOf(state: ReadState, namespace: string, name: string): ReadWorkload {
+  const workload = state.workloads.get(keyOf(namespace, name));
+  if (workload === undefined) throw notFound("workload", namespace, name);
+  if (!workload.deleting) return workload;
+  throw new SwainError("NOT_FOUND", `Workload ${name} in namespace ${namespace} is being deleted.`);
 }
 
 function notFound(kind: string, namespace: string, name: string): SwainError {

@@ -1,18 +1,16 @@
 // Admission of `rollout undo`: an earlier template, applied anew.
 import { SwainError } from "../../kernel/errors.ts";
-import { keyOf, type ReadState } from "../model.ts";
+import type { ReadState } from "../model.ts";
 import { withTemplateOf } from "../template.ts";
 import type { Admitted } from "./apply.ts";
+import { workloadOf } from "./change.ts";
 
 /**
  * Applies the template of that generation, or the one before the current. Count and rules of the workload stay, and pods
  * that still run that template become current again. Throws NOT_FOUND, or NO_EARLIER_TEMPLATE with those there are.
  */
 export function admitUndo(state: ReadState, namespace: string, name: string, to: number | undefined): Admitted {
-  const workload = state.workloads.get(keyOf(namespace, name));
-  if (workload === undefined || workload.deleting) {
-    throw new SwainError("NOT_FOUND", `There is no workload ${name} in namespace ${namespace}.`);
-  }
+  const workload = workloadOf(state, namespace, name);
   const current = workload.template.generation;
   const earlier = workload.history.filter(({ generation }) => generation !== current);
   if (to === current) return { items: [], results: [{ kind: "Workload", namespace, name, action: "unchanged" }] };
