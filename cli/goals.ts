@@ -105,6 +105,25 @@ export function lookThroughProxies(look: Look, service: ApiObject, proxies: read
   return against === "" ? look : { done: false, progress: `${look.progress}, but ${against}` };
 }
 
+/** True where only the pods can tell whether more of them will be ready: they may end by themselves, and nothing is left to do. */
+export function asksPods({ kind, until }: Goal, object: ApiObject): boolean {
+  if (kind !== "workload" || (until !== "ready" && !(typeof until === "object" && "count" in until))) return false;
+  const { spec, status } = object as unknown as WorkloadObject;
+  return status.phase === "steady" && (spec.restartPolicy ?? "Always") !== "Always";
+}
+
+/** Throws where as many pods of the workload ended that the rest of them are too few for the goal. */
+export function lookThroughPods(goal: Goal, object: ApiObject, pods: readonly PodObject[]): void {
+  const { status } = object as unknown as WorkloadObject;
+  const ended = pods.filter((pod) => pod.spec.workload === goal.name && pod.status.state === "stopped");
+  const [one] = ended;
+  const wanted = typeof goal.until === "object" && "count" in goal.until ? goal.until.count : status.replicas;
+  if (one === undefined || wanted > status.replicas || status.replicas - ended.length >= wanted) return;
+  const { reason, message } = one.status;
+  const words = `${goalLabel(goal)} will not be ready: ${ended.length} of ${status.replicas} pods ended by themselves`;
+  throw reasonError(reason, "DELETED", `${words} (${one.metadata.name}: ${message || reason})`);
+}
+
 const withWhy = (words: string, reason: string, message: string): string =>
   reason === "" ? words : `${words} (${because(reason, message)})`;
 

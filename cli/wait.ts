@@ -7,7 +7,7 @@ import { SwainError } from "../services/kernel/errors.ts";
 import type { ApiObject, Client } from "./client.ts";
 import type { Terminal } from "./command.ts";
 import { heardProxies } from "./fetch.ts";
-import { asksProxies, goalLabel, lookAt, lookThroughProxies } from "./goals.ts";
+import { asksPods, asksProxies, goalLabel, lookAt, lookThroughPods, lookThroughProxies } from "./goals.ts";
 import type { Goal } from "./goals.ts";
 import { Hints } from "./hints.ts";
 import { scopeOf } from "./kinds.ts";
@@ -61,6 +61,9 @@ export async function waitForGoals(
           look = lookThroughProxies(look, object, proxies);
           if (!look.done) held.set(goalLabel(goal), look.progress);
         }
+        if (!look.done && object !== null && asksPods(goal, object)) {
+          lookThroughPods(goal, object, await podsNow(client, goal.namespace));
+        }
         progress.tell(goalLabel(goal), look.progress, look.done);
         if (!look.done) left.push(goal);
       }
@@ -113,7 +116,7 @@ async function timedOut(
   return new SwainError("WAIT_TIMEOUT", `${how} after ${ageText(timeoutMs)}: ${what}`, { details: { located } });
 }
 
-/** None where they cannot be had at once: the time is over, and what a leader that is just lost would say is not worth another wait. */
+/** None where they cannot be had at once: what a leader that is just lost would say is not worth a wait of its own. */
 async function podsNow(client: Client, namespace: string): Promise<PodObject[]> {
   const asked = new AbortController();
   const none = (): ApiObject[] => [];

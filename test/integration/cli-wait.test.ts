@@ -61,6 +61,24 @@ test("Ctrl-C on a terminal ends a wait with 130 and leaves a clean line", async 
   expect(wait.shown().endsWith("\r\u001B[K")).toBe(true);
 });
 
+test("a workload whose pods ended by themselves is not waited for: fewer of them than are wanted will be ready", async () => {
+  const spec = { restartPolicy: "OnFailure", replicas: 2, containers: [{ name: "main", sim: { exitAfter: "1ms" } }] };
+  const manifest = { apiVersion: "swain/v1", kind: "Workload", metadata: { name: "task" }, spec };
+  await cluster.ok(["apply", "-f", "-", "--wait"], JSON.stringify(manifest));
+  for (const what of ["ready", "count=1"]) {
+    const { code, stderr } = await cluster.run(["wait", "workload/task", "--for", what, "--timeout", "20s"]);
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(
+        /COMPLETED: workload default\/task will not be ready: 2 of 2 pods ended by themselves \(task-/,
+      ),
+    ]);
+  }
+  await cluster.ok(["wait", "workload/task", "--for", "steady"]);
+  const more = await cluster.run(["wait", "workload/task", "--for", "count=3", "--timeout", "300ms"]);
+  expect(more.code).toBe(5);
+});
+
 test("what can never be, or is not there, is told at once", async () => {
   const refused = async (...args: string[]): Promise<[number, string]> => {
     const { code, stderr } = await cluster.run(["wait", ...args]);
