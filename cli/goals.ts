@@ -6,7 +6,7 @@ import type { ApiObject } from "./client.ts";
 import type { Resource } from "./kinds.ts";
 import { because } from "./output/rows.ts";
 import { blockedText, serviceReach } from "./service-reach.ts";
-import { hasEnded, isOver } from "./waiting.ts";
+import { hasEnded, isAtEnd, isOver } from "./waiting.ts";
 
 /**
  * `settled`: as a change that was accepted is waited for · `gone`: not there any more · `ready`: does its work ·
@@ -105,17 +105,18 @@ export function lookThroughProxies(look: Look, service: ApiObject, proxies: read
   return against === "" ? look : { done: false, progress: `${look.progress}, but ${against}` };
 }
 
-/** True where only the pods can tell whether more of them will be ready: they may end by themselves, and nothing is left to do. */
+/** True where only the pods can tell whether enough of them will be ready: they may end by themselves, and nothing is left to do, or one failed for good. */
 export function asksPods({ kind, until }: Goal, object: ApiObject): boolean {
   if (kind !== "workload" || (until !== "ready" && !(typeof until === "object" && "count" in until))) return false;
   const { spec, status } = object as unknown as WorkloadObject;
+  if (until !== "ready" && hasEnded({ spec, status })) return true;
   return status.phase === "steady" && (spec.restartPolicy ?? "Always") !== "Always";
 }
 
 /** Throws where as many pods of the workload ended that the rest of them are too few for the goal. */
 export function lookThroughPods(goal: Goal, object: ApiObject, pods: readonly PodObject[]): void {
   const { status } = object as unknown as WorkloadObject;
-  const ended = pods.filter((pod) => pod.spec.workload === goal.name && pod.status.state === "stopped");
+  const ended = pods.filter((pod) => pod.spec.workload === goal.name && isAtEnd(pod.status));
   const [one] = ended;
   const wanted = typeof goal.until === "object" && "count" in goal.until ? goal.until.count : status.replicas;
   if (one === undefined || wanted > status.replicas || status.replicas - ended.length >= wanted) return;
@@ -161,7 +162,9 @@ function workloadLook(goal: Goal, { spec, status }: WorkloadObject): Look {
   if (!done && phase === "halted") {
     throw reasonError(reason, "PROGRESS_DEADLINE", `${goalLabel(goal)} halted: ${message || reason}`);
   }
-  if (!done && hasEnded({ spec, status })) {
+  // Of a count the pods that did not fail may be enough.
+  const isCount = typeof until === "object" && "count" in until;
+  if (!done && !isCount && hasEnded({ spec, status })) {
     throw reasonError(reason, "PROGRESS_DEADLINE", `${goalLabel(goal)} will not be ready: ${message || reason}`);
   }
   if (!done && phase === "deleting") throw new SwainError("DELETED", `${goalLabel(goal)} is being deleted`);

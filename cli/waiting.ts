@@ -21,6 +21,10 @@ const ends: ReadonlySet<string> = new Set(["EXITED", "OOM_KILLED", "EXIT_UNOBSER
 /** True of a pod that failed for good: its program ended, and its restart policy says that this is the end. */
 export const isOver = ({ state, reason }: PodObject["status"]): boolean => state === "failed" && ends.has(reason);
 
+/** True of a pod that ended by itself, well or not. */
+export const isAtEnd = (status: PodObject["status"]): boolean =>
+  isOver(status) || (status.state === "stopped" && status.reason === "COMPLETED");
+
 /** True of a workload that can never be ready: a pod of it failed for good. */
 export const hasEnded = ({ spec, status }: Pick<WorkloadObject, "spec" | "status">): boolean =>
   spec.restartPolicy === "Never" && status.phase === "progressing" && ends.has(status.reason);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { lookAt } from "../../cli/goals.ts";
+import { asksPods, lookAt, lookThroughPods } from "../../cli/goals.ts";
 import { podWaiting, serviceWaiting, workloadWaiting } from "../../cli/waiting.ts";
 import type { PodObject } from "../../schemas/generated/types.ts";
 import { podObject, workloadObject } from "../support/cli-leader.ts";
@@ -53,4 +53,16 @@ test("a wait for what failed for good ends at once, with the reason", () => {
   const failed = podOf("failed");
   const once = { ...failed, status: { ...failed.status, reason: "EXITED" } };
   expect(() => lookAt({ ...goal, kind: "pod", name: "once-1" }, once as never)).toThrow(/once-1 failed/);
+});
+
+test("a count of ready pods is waited for as long as those that did not fail are enough", () => {
+  const goal = { kind: "workload", namespace: "default", name: "web", until: { count: 1 } } as const;
+  const status = { replicas: 2, ready: 0, phase: "progressing", reason: "EXITED", message: "web-1: code 4" };
+  const object = { ...workloadObject(status), spec: { replicas: 2, restartPolicy: "Never" } };
+  const failed = podObject("web-1", "failed", { reason: "EXITED", message: "code 4" }) as never;
+  expect(lookAt(goal, object)).toMatchObject({ done: false });
+  expect(asksPods(goal, object)).toBe(true);
+  lookThroughPods(goal, object, [failed, pod("starting")]);
+  expect(() => lookThroughPods(goal, object, [failed, failed])).toThrow(expect.objectContaining({ code: "EXITED" }));
+  expect(() => lookAt({ ...goal, until: "ready" }, object)).toThrow(/will not be ready/);
 });
