@@ -30,11 +30,13 @@ interface Named {
 }
 
 interface ListOptions {
+  /** Only what is of that name. */
+  readonly name?: string;
   /** Answer only from a state at least this new. */
   readonly minSeq?: number;
 }
 
-interface GetOptions extends ListOptions {
+interface GetOptions extends Pick<ListOptions, "minSeq"> {
   /** For how long a leader is looked for; as long as a failover may take, unless the caller has less time. */
   readonly retryMs?: number;
 }
@@ -115,7 +117,7 @@ export class Client {
     namespace: string,
     resource: string,
     options: ListOptions = {},
-    verb: "list" | "top" = "list",
+    verb: "list" | "top" | "history" = "list",
   ): Promise<ApiObject[]> {
     const items: ApiObject[] = [];
     let after: string | undefined;

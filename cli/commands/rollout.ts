@@ -65,9 +65,9 @@ async function status(call: Call, namespace: string, name: string): Promise<void
 
 async function history(call: Call, namespace: string, name: string): Promise<void> {
   await withClient(call, async (client) => {
-    const { items } = await client.ask(namespace, "workload", "history", { name });
+    const items = await client.list(namespace, "workload", { name }, "history");
     const now = Date.now();
-    const rows = (items as TemplateObject[]).map(({ generation, time, current, pods, spec }) =>
+    const rows = (items as unknown as TemplateObject[]).map(({ generation, time, current, pods, spec }) =>
       [generation, `${ageText(now - time)} ago`, pods, current ? "yes" : "", runs(spec)].map((cell) => ({
         text: String(cell),
       })),
