@@ -186,8 +186,9 @@ class Changes {
     this.stop = watchFolder(folder, () => this.wake());
   }
 
-  /** Resolves at the first change after this call, when the signal aborts, or after a second. */
+  /** Resolves at the first change after this call, when the signal aborts, or after a second. An earlier wait ends with it. */
   next(): Promise<void> {
+    this.wake();
     return new Promise((resolve) => {
       const done = (): void => {
         cancel();
