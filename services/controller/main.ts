@@ -69,7 +69,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
     life.add(() => snapshotter.close());
     const snapshots = { packing: systemPacking, snapshotter, policy: snapshotPolicy };
     const context = { ...ports, ...counted, ...snapshots, bus, cluster, id, subjects: subjectsOf(cluster) };
-    const controller = await Controller.start(context);
+    const controller = await withPatience(() => Controller.start(context), log);
     life.add(() => controller.stop());
     const closed = closeAfter(controller.closed, life);
     closed.catch(() => {});
@@ -80,17 +80,16 @@ export async function startController(options: ControllerOptions): Promise<Runni
   }
 }
 
-/** A server that just started, or a cluster between two stream leaders, refuses for a while. */
-async function withPatience(work: () => Promise<unknown>, log: Logger): Promise<void> {
+/** A server that just started, or a cluster between two stream leaders, refuses for a while, or gives no answer. */
+async function withPatience<T>(work: () => Promise<T>, log: Logger): Promise<T> {
   const until = systemClock.mono() + patienceMs;
   for (let attempt = 0; ; attempt++) {
     try {
-      await work();
-      return;
+      return await work();
     } catch (error) {
       const { code, message } = asSwainError(error);
       if ((code !== "JETSTREAM_ERROR" && code !== "TIMEOUT") || systemClock.mono() > until) throw error;
-      log.debug("the streams cannot be made yet", { code, message });
+      log.debug("the streams cannot be made or read yet", { code, message });
       await sleep(systemClock, jitteredMs(retry, attempt, systemRandom));
     }
   }
