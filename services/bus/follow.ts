@@ -19,16 +19,18 @@ interface FollowHandlers {
   readonly onRecord: (record: LogRecord) => void;
   /** The stream does not hold what would come next; nothing follows. */
   readonly onBroken: (tail: Tail) => void;
+  /** A record of the stream; null where it is not there. */
+  readonly get: (sequence: number) => Promise<LogRecord | null>;
 }
 
 const lookMs = 5000;
 
 /** What `LogStore.follow` promises. */
 export function followStream(wire: Wire, stream: string, from: number, handlers: FollowHandlers): Cancel {
-  const place: Place = { next: Math.max(1, from), created: undefined };
+  const place: Place = { next: Math.max(1, from), created: undefined, newest: null };
   const stop = keepOpen(wire, stream, (onLost) => {
     const run = new Run(wire, stream, place, {
-      onRecord: handlers.onRecord,
+      ...handlers,
       onLost,
       onBroken: (tail) => {
         const { first, last } = tail;
@@ -46,8 +48,10 @@ export function followStream(wire: Wire, stream: string, from: number, handlers:
 interface Place {
   /** The sequence it waits for. */
   next: number;
-  /** When the stream was made, as first seen. */
+  /** When the stream was made, as last seen. */
   created: string | undefined;
+  /** The record before the one it waits for; null where nothing was read, or that was cut away. */
+  newest: LogRecord | null;
 }
 
 interface RunHandlers extends FollowHandlers {
@@ -91,7 +95,8 @@ class Run {
     try {
       const info = await apiCall<StreamInfo>(this.wire, `STREAM.INFO.${this.stream}`, undefined);
       if (!isLed(info)) throw new SwainError("JETSTREAM_ERROR", `stream ${this.stream} has no leader`);
-      if (this.live) this.judge(info, asked);
+      const isSame = await this.isSame(info.created);
+      if (this.live) this.judge(info, asked, isSame);
     } catch (error) {
       // Without a consumer nothing else would notice; with one its heartbeats decide.
       if (this.live && this.close === undefined) this.handlers.onLost(asSwainError(error));
@@ -100,12 +105,28 @@ class Run {
     }
   }
 
-  private judge(info: StreamInfo, asked: number): void {
+  /**
+   * Whether it is the stream that was read so far. Where several controllers made it at once, each server may have another time
+   * at which it was made, and tell that once it leads the stream; so the newest record that was read decides.
+   */
+  private async isSame(created: string): Promise<boolean> {
+    const { place, handlers } = this;
+    if (created === place.created) return true;
+    if (place.next > 1) {
+      const { newest } = place;
+      const stored = await handlers.get(newest?.sequence ?? place.next - 1);
+      if (place.created === undefined) place.newest ??= stored;
+      else if (newest === null || stored?.time !== newest.time) return false;
+    }
+    place.created = created;
+    return true;
+  }
+
+  private judge(info: StreamInfo, asked: number, isSame: boolean): void {
     const { place } = this;
     const { first_seq: first, last_seq: last, messages } = info.state;
-    place.created ??= info.created;
     const isCut = messages > 0 ? first > place.next : last >= place.next;
-    if (this.gap || isCut || last < asked - 1 || info.created !== place.created) {
+    if (this.gap || isCut || last < asked - 1 || !isSame) {
       this.handlers.onBroken({ first: messages === 0 ? last + 1 : first, last });
     } else if (this.close === undefined) {
       this.close = this.open();
@@ -128,6 +149,7 @@ class Run {
           return;
         }
         place.next += 1;
+        place.newest = record;
         this.handlers.onRecord(record);
       },
       onLost: this.handlers.onLost,

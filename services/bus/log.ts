@@ -107,7 +107,11 @@ export class JetStreamLog implements LogStore {
     onRecord: (record: LogRecord) => void,
     onBroken?: (tail: { first: number; last: number }) => void,
   ): Cancel {
-    return followStream(this.wire, this.stream, from, { onRecord, onBroken: (tail) => onBroken?.(tail) });
+    return followStream(this.wire, this.stream, from, {
+      onRecord,
+      onBroken: (tail) => onBroken?.(tail),
+      get: (sequence) => this.get(sequence),
+    });
   }
 
   async cut(upTo: number, subject?: string): Promise<void> {
