@@ -304,6 +304,8 @@ export class Pods {
   }
 
   private outage(error: SwainError): void {
+    // Its driver breaks off what is under way.
+    if (this.ending.signal.aborted) return;
     if (this.outageError === null) {
       this.ports.log.error("the container engine does not answer; nothing is changed until it does", {
         code: error.code,
@@ -348,6 +350,7 @@ export class Pods {
       this.compare(containers);
       return true;
     } catch (error) {
+      if (this.ending.signal.aborted) return false;
       const known = asSwainError(error);
       if (this.outageError === null) {
         this.ports.log.error("the container engine cannot be used", { code: known.code, message: known.message });

@@ -14,6 +14,7 @@ import { SimEngine } from "../../services/agent/runtime/sim/engine.ts";
 import type { SimContainer } from "../../services/agent/runtime/sim/engine.ts";
 import type { Disk } from "../../services/kernel/disk.ts";
 import { silent } from "../../services/kernel/log.ts";
+import type { Logger } from "../../services/kernel/log.ts";
 import { ManualClock, MemoryDisk, settle } from "./agent.ts";
 
 /** Calls that change something. */
@@ -39,6 +40,8 @@ export class PodsWorld {
   inspecting: Promise<void> | null = null;
   /** Fences are looked after each second, as with pods that have one. */
   heeds = false;
+  /** What the agent writes down. */
+  log: Logger = silent;
   private pods: Pods | null = null;
   private journal: Journal | null = null;
   private items: ReadonlyMap<string, AssignedPod> = new Map();
@@ -63,7 +66,7 @@ export class PodsWorld {
       ids: { next: () => "boot" },
       random: { next: () => 0.5 },
       disk,
-      log: silent,
+      log: this.log,
       prober: this.prober ?? simProber(this.engine),
       meter: newMeter(),
       openDriver: unused,
