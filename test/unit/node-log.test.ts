@@ -52,6 +52,15 @@ test("as JSON it is one object per line", () => {
   expect(JSON.parse(written.join(""))).toMatchObject({ level: "warn", message: "full", code: "LOG_FULL" });
 });
 
+test("the message of an error stands beside what happened, not in its place", () => {
+  processLogger({ level: "info", format: "json" }).warn("the log cannot be led", {
+    code: "TIMEOUT",
+    message: "no answer",
+  });
+  const line = { message: "the log cannot be led", code: "TIMEOUT", error: "no answer" };
+  expect(JSON.parse(written.join(""))).toMatchObject(line);
+});
+
 test("away from a terminal it is JSON, unless SWAIN_LOG_FORMAT or the option says otherwise", () => {
   const isJson = (log = processLogger()): boolean => {
     written.length = 0;

@@ -44,8 +44,9 @@ function formatOf(text: string | undefined): LogFormat | undefined {
 function loggerOf(consola: ConsolaInstance, base: LogFields): Logger {
   const write =
     (level: LogLevel) =>
-    (message: string, fields?: LogFields): void => {
-      consola[level]({ message, fields: { ...base, ...fields } });
+    (message: string, { message: error, ...fields }: LogFields = {}): void => {
+      // The message of an error would stand in place of what happened.
+      consola[level]({ message, fields: { ...base, ...fields, ...(error === undefined ? {} : { error }) } });
     };
   return {
     debug: write("debug"),
