@@ -39,6 +39,15 @@ export const bugs: readonly Bug[] = [
     hours: 0.25,
   },
   {
+    name: "an election read by a look that failed",
+    file: "controller/term/term",
+    find: `log.warn("the log's tail could not be verified"`,
+    replace: `this.writer.written = this.state.accepted;
+            log.warn("the log's tail could not be verified"`,
+    invariants: ["term"],
+    hours: 200,
+  },
+  {
     name: "an unsettled append taken as failed",
     file: "controller/append",
     find: "const look = isIn",

@@ -142,6 +142,18 @@ const drills: readonly ((chance: Chance) => readonly DrillPart[])[] = [
     { kind: "gappy", whom: [...proxyNames], forMs: chance.whole(2000, 10_000) },
     { kind: "killContainers", whom: some(chance, 5), forMs: 0 },
   ],
+  // A leader without anything to write stands still until another is elected, and much of what it asks for then is lost.
+  (chance) => [
+    { kind: "quiet", whom: [], forMs: chance.whole(...kinds.quiet.forMs) },
+    {
+      kind: "lossy",
+      whom: [leader],
+      forMs: chance.whole(20_000, 45_000),
+      strength: chance.between(0.05, 0.5),
+      laterMs: chance.whole(3000, 30_000),
+    },
+    { kind: "pause", whom: [leader], forMs: chance.whole(3000, 8000) },
+  ],
   // All that a leader hears it hears late, and for a while nothing.
   (chance) => [{ kind: "lagging", whom: [leader], forMs: chance.whole(6000, 20_000) }],
   // Containers crash, crash again, and once more after they ran for long.

@@ -12,6 +12,7 @@ import { Refold } from "./refold.ts";
 import { Contents } from "./contents.ts";
 import { Link } from "./bus/link.ts";
 import { isMove, unexplained } from "./rest.ts";
+import { Terms } from "./terms.ts";
 import { drains, settled } from "./wishes.ts";
 import { Injector } from "./world/injector.ts";
 import { ask } from "./world/asking.ts";
@@ -112,6 +113,11 @@ export async function simulate(plan: Plan): Promise<Outcome> {
   const isOver = (): boolean => plan.stopsAtFirst === true && world.observer.violations.length > 0;
   const again = new Refold();
   const contents = new Contents();
+  const terms = new Terms(
+    () => world.timeline.now,
+    world.troubles,
+    (message) => world.observer.violate("term", message),
+  );
   const counting = new Counting(world, injector);
   while (world.timeline.now < underFaultsMs && !isOver()) {
     await world.pass(Math.min(lookMs, underFaultsMs - world.timeline.now));
@@ -121,6 +127,7 @@ export async function simulate(plan: Plan): Promise<Outcome> {
       contents.look(world);
       world.nodes.look(world.agents);
       world.outside.look();
+      terms.look(world.controllers.map(({ name, leads, view }) => ({ name, leads, state: view?.state })));
     }
     again.look(world);
   }

@@ -84,10 +84,6 @@ export class Term {
   private readonly api: ApiServer;
   private readonly cancels: Cancel[] = [];
   private stopping = false;
-  /** The term's. */
-  private readonly epoch: number;
-  /** Sequence of the last event of this term. */
-  private written: number;
   /** Monotonic time before which nothing is written again, because the log took no more. */
   private restsUntil = -Infinity;
 
@@ -100,8 +96,6 @@ export class Term {
     this.ledger = ledger;
     this.state = state;
     this.appender = appender;
-    this.epoch = state.epoch;
-    this.written = state.accepted;
     this.clock = new TermClock(context.clock, before);
     this.late = new LateEvents(context.clock, this.clock);
     this.guard = new Guard(context, {
@@ -358,7 +352,6 @@ export class Term {
   /** The event is in the log and in the state: now the world may know. */
   private onCommitted(committed: Committed): void {
     const { touched } = committed;
-    this.written = committed.sequence;
     this.renewals.onCommitted(committed.event);
     this.late.onCommitted(committed);
     this.planner.onCommitted(committed);
@@ -381,7 +374,7 @@ export class Term {
     const since = momentOf(clock);
     try {
       const tail = await this.ledger.catchUp(bus.log(subjects.stream));
-      if (this.overtaken !== undefined) return this.overtaken;
+      if (this.writer.overtaken !== undefined) return this.writer.overtaken;
       this.appender.caughtUp(tail, since);
       this.guard.clear();
       this.sequences.onSequence();
@@ -394,16 +387,9 @@ export class Term {
       if (failure.code === "BUS_CLOSED" || failure.code === "LOG_UNKNOWN_EVENT") throw failure;
       log.warn("the log's tail could not be verified", { code: failure.code, message: failure.message });
       // What was read before it failed is folded, and no later look would find it new.
-      if (this.overtaken !== undefined) return this.overtaken;
+      if (this.writer.overtaken !== undefined) return this.writer.overtaken;
       return failure.code === "LOG_UNKNOWN" || failure.code === "LOG_INCOMPLETE" ? "refold" : undefined;
     }
-  }
-
-  /** How the term ends by an event in the state that is not of it. */
-  private get overtaken(): TermEnd | undefined {
-    if (this.state.epoch !== this.epoch) return "deposed";
-    // Someone wrote in our name: nothing that depends on our own view of the log can be trusted.
-    return this.state.accepted === this.written ? undefined : "refold";
   }
 
   private excuse(ms: number): void {

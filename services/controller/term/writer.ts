@@ -47,6 +47,8 @@ export class Writer {
   /** Of one event: less than the limit where the server has refused one. */
   private mostBytes: number = limits.eventBytes;
   private writing: readonly EventItem[] = [];
+  /** Sequence of the term's last event. */
+  private written: number;
 
   constructor(context: Context, state: ReadState, appender: Appender, clock: TermClock, events: WriterEvents) {
     this.context = context;
@@ -54,6 +56,14 @@ export class Writer {
     this.appender = appender;
     this.clock = clock;
     this.events = events;
+    this.written = state.accepted;
+  }
+
+  /** How the term ends by an event in the state that is not of it; undefined while there is none. */
+  get overtaken(): TermEnd | undefined {
+    if (this.state.accepted === this.written) return undefined;
+    // Else someone wrote in our name: nothing that depends on our own view of the log can be trusted.
+    return this.state.epoch > this.written ? "deposed" : "refold";
   }
 
   /** What is on its way into the log: the state does not hold it yet, and will, unless it is lost. */
@@ -93,6 +103,7 @@ export class Writer {
       case "committed": {
         const { sequence, folded, bytes } = settled;
         const committed = { event: draft.event, sequence, touched: folded.touched, bytes };
+        this.written = sequence;
         this.events.onCommitted(committed);
         return { kind: "committed", ...committed };
       }
