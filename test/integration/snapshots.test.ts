@@ -197,6 +197,21 @@ describeServers("snapshots", (binary) => {
     expect((await log.tail()).first).toBeGreaterThan(1);
   });
 
+  it("are made anew where the only one lost its manifest: what the log lost before may be known from it alone", async () => {
+    const never = { events: 1_000_000 };
+    const leader = await lead("c1", never);
+    await work();
+    await leader.controller.stop();
+    await makeSnapshot(ports(), { sequence: (await log.tail()).last, afresh: false, lines: null });
+    const seq = (await bus.log(subjects.snapshots).tail()).last;
+    await bus.request(`$JS.API.STREAM.MSG.DELETE.${subjects.snapshots}`, { seq }, { timeoutMs: 5000 });
+    expect(await whole()).toEqual([]);
+    const next = await lead("c2", never);
+    await until("a new one is there", async () => (await whole()).length === 1);
+    expect(next.counters.snapshotsBroken).toBeGreaterThan(0);
+    expect((await checkSnapshots(ports())).problems).toEqual([]);
+  });
+
   it("are written from memory by a leader that finds them all gone", async () => {
     const leader = await lead("c1", { checkMs: 300 });
     await work();

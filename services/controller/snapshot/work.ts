@@ -36,7 +36,12 @@ export async function checkSnapshots(ports: WorkPorts): Promise<SnapshotReport> 
   const problems: Problem[] = [];
   let looked = 0;
   for await (const { id, manifest } of storedSnapshots(ports)) {
-    if (manifest === null) continue;
+    if (manifest === null) {
+      // One that was good may have lost its manifest, and nobody knows whether the log alone tells the state.
+      const message = `a part of snapshot ${id} is there without its manifest`;
+      if (problems.every((problem) => problem.message !== message)) problems.push({ code: "SNAPSHOT_BROKEN", message });
+      continue;
+    }
     if (verified.length === kept || looked === limits.snapshotsLooked) break;
     looked++;
     try {
