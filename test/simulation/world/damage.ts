@@ -21,6 +21,8 @@ export class Damage {
   private damagedAt = -Infinity;
   /** Until then it may be that nobody can lead. */
   private fatalUntil = -Infinity;
+  /** A record is missing in the log: there may be one snapshot alone from which it can be read. */
+  private hasHole = false;
   private isRestoring = false;
   /** The log is gone until its operator restores it. */
   private isLogGone = false;
@@ -34,9 +36,14 @@ export class Damage {
   breakSnapshots(strength: number): void {
     const { server } = this.world;
     const isAll = strength < 0.1;
-    this.noted(isAll);
+    this.noted(isAll || this.hasHole);
     if (isAll) server.meddler.deleteSnapshots();
     else server.meddler.breakSnapshot(this.chance, strength > 0.6);
+  }
+
+  /** A leader makes both snapshots at the log's very end then, to cut all the rest: a power cut may take what they are of. */
+  fillLog(): void {
+    this.noted(!this.world.synced);
   }
 
   /** A record is gone from the middle of the log. The operator hears of it, and has the leader make a snapshot behind it. */
@@ -46,6 +53,7 @@ export class Damage {
     const sequence = first + Math.floor((last - newest - first) * strength);
     if (sequence <= first) return () => {};
     this.noted(true);
+    this.hasHole = true;
     this.world.trace.note("world", "a record is gone", { sequence, last });
     server.meddler.removeRecord(sequence);
     return () => void operators[0]?.order([rebuilt()]);
@@ -117,7 +125,7 @@ export class Damage {
     observer.isReplaying = true;
     void restore(this.world, backup, clusterUid, isAlone).then((problem) => {
       observer.isReplaying = false;
-      this.isRestoring = false;
+      this.isRestoring = this.hasHole = false;
       over();
       // Why controllers ended before says nothing of the log there is now.
       this.damagedAt = timeline.now;

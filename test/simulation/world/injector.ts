@@ -268,6 +268,7 @@ export class Injector {
         isTaken(() => server.strayPut(names.buckets.pods, "default.web-1", strength < 0.5 ? null : '{"edited":true}'));
         return nothing;
       case "logFull":
+        this.damage.fillLog();
         server.meddler.limitLog(Math.max(0, strength - 0.4) * mostRoom);
         return () => server.meddler.limitLog();
       case "bucketGone":

@@ -66,6 +66,8 @@ export class World {
   readonly chance: Chance;
   readonly server: SimServer;
   readonly servers: 1 | 3;
+  /** The server syncs each write. */
+  readonly synced: boolean;
   readonly network: Network;
   readonly observer: Observer;
   readonly nodes: Nodes;
@@ -93,6 +95,7 @@ export class World {
     this.chance = new Chance(options.seed);
     this.trace = new Trace(timeline, options.traceLines);
     const { synced } = options;
+    this.synced = synced;
     const clock = new ProcessClock(timeline);
     const { random } = this.chance.stream("server");
     const servers = options.servers ?? (this.chance.stream("servers").hits(0.5) ? 3 : 1);
