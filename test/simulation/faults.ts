@@ -144,13 +144,13 @@ const drills: readonly ((chance: Chance) => readonly DrillPart[])[] = [
   ],
   // A leader without anything to write stands still until another is elected, and much of what it asks for then is lost.
   (chance) => [
-    { kind: "quiet", whom: [], forMs: chance.whole(...kinds.quiet.forMs) },
+    { kind: "quiet", whom: [], forMs: chance.whole(30_000, 50_000) },
     {
       kind: "lossy",
       whom: [leader],
-      forMs: chance.whole(20_000, 45_000),
+      forMs: chance.whole(20_000, 40_000),
       strength: chance.between(0.05, 0.5),
-      laterMs: chance.whole(3000, 30_000),
+      laterMs: chance.whole(1000, 5000),
     },
     { kind: "pause", whom: [leader], forMs: chance.whole(3000, 8000) },
   ],
