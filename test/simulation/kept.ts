@@ -11,7 +11,7 @@ export interface Kept {
 
 export const kept: readonly Kept[] = [
   {
-    seed: "kc-18",
+    seed: "kd-32",
     minutes: 12,
     servers: 3,
     why: "a fenced pod that served was stopped for a drain while another one of its workload was down",
