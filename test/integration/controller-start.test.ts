@@ -1,9 +1,9 @@
+import { EventEmitter, once } from "node:events";
 import { connect } from "nats";
 import { expect, it } from "vitest";
 import { startController } from "../../services/controller/main.ts";
-import { sleep } from "../../services/kernel/clock.ts";
 import { silent } from "../../services/kernel/log.ts";
-import { systemClock } from "../../services/kernel/node/clock.ts";
+import type { Logger } from "../../services/kernel/log.ts";
 import { openWorld } from "../support/bus.ts";
 import { describeServers } from "../support/nats.ts";
 import { Relay } from "../support/relay.ts";
@@ -26,11 +26,14 @@ describeServers("a controller that starts", (binary) => {
       });
       await watcher.flush();
       const server = `nats://127.0.0.1:${relay.port}`;
-      const started = startController({ server, cluster: world.cluster, id: "c1", log: silent });
+      const tries = new EventEmitter();
+      const log: Logger = { ...silent, debug: () => void tries.emit("again"), with: () => log };
+      const started = startController({ server, cluster: world.cluster, id: "c1", log });
       started.catch(() => {});
       await asked;
       relay.cut();
-      await sleep(systemClock, 7000);
+      // Until it has said that it tries again, or has given up.
+      await Promise.race([once(tries, "again"), started]);
       relay.mend();
       const controller = await started;
       expect(controller.insight.health()).toMatchObject([{ ok: true }]);

@@ -37,7 +37,8 @@ async function lookedAgain(time: number): Promise<unknown[]> {
     onBroken: (tail) => told.push(tail),
     get: (sequence) => Promise.resolve({ sequence, subject: "a.b", data: new Uint8Array(), time: stored.time }),
   });
-  const settled = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 10));
+  // Nothing here waits for anything but promises.
+  const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
   await settled();
   stored = { created: "2026-01-31T08:00:00.004Z", time };
   look?.();
