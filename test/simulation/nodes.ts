@@ -57,7 +57,7 @@ export class Nodes {
 
   /** A second agent starts under that id; the returned function says that it is over. */
   onClone(node: string, clone: AgentProcess, at: number): () => void {
-    // Of three who speaks up is for chance to say.
+    // Of three the first two are enough to be said.
     if (this.clones.has(node)) return () => {};
     this.clones.set(node, { clone, at });
     return () => void this.clones.delete(node);

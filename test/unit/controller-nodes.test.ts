@@ -148,22 +148,6 @@ describe("liveness", () => {
   });
 });
 
-describe("two agents under one node id", () => {
-  it("are told apart by their boots: the newer speaks, and the older again once it is alone", async () => {
-    const boots = new Boots(context);
-    expect(boots.hear("n1", "old")).toBe(true);
-    await clock.advance(1000);
-    expect(boots.hear("n1", "new")).toBe(true);
-    await clock.advance(1000);
-    expect(boots.hear("n1", "old")).toBe(false);
-    expect([boots.speaks("n1", "new"), boots.speaks("n1", "old")]).toEqual([true, false]);
-    await clock.advance(2500);
-    expect(boots.hear("n1", "old")).toBe(true);
-    expect([boots.speaks("n1", "new"), boots.speaks("n1", "old")]).toEqual([false, true]);
-    expect(boots.speaks("n2", "any")).toBe(true);
-  });
-});
-
 describe("heartbeats", () => {
   it("register a new node once, and count on no agent that follows another log", () => {
     const heard: string[] = [];

@@ -1,15 +1,15 @@
 // Which agent speaks for a node. Every start of an agent has a boot id; the newest one heard speaks, and the one before it
 // is refused, so that what an ended agent still had under way cannot undo what its successor said. An agent that keeps
-// speaking after another took its place means that two run under one id: that is said, and whichever outlives the other
-// speaks again, and is asked for all it has to say: what counts by then is what the other one saw.
+// speaking after another took its place means that several run under one id, as machines made from one image do: that is said,
+// and whichever outlives the newest speaks again, and is asked for all it has to say: what counts by then is what others saw.
 import type { Context } from "../ports.ts";
 
 interface Speaker {
   bootId: string;
   /** Monotonic time of its last heartbeat. */
   heardAt: number;
-  /** The boot it took over from. */
-  before: string;
+  /** The boots that spoke before it, the last one first. */
+  before: readonly string[];
   warnedAt: number;
   /** It spoke before another one did, and was not asked for its states since. */
   isBack: boolean;
@@ -20,6 +20,8 @@ const endedMs = 3000;
 const warnEveryMs = 60_000;
 /** Silent for this long, whoever comes next is not confused with what an ended agent had under way. */
 const forgottenMs = 60_000;
+/** An agent may be started anew as often before it is forgotten that it spoke; more at once may take turns unsaid. */
+const keptBoots = 16;
 
 export class Boots {
   private readonly context: Context;
@@ -34,16 +36,17 @@ export class Boots {
     const now = this.context.clock.mono();
     const speaker = this.speakers.get(node);
     if (speaker === undefined) {
-      this.speakers.set(node, { bootId, heardAt: now, before: "", warnedAt: -Infinity, isBack: false });
+      this.speakers.set(node, { bootId, heardAt: now, before: [], warnedAt: -Infinity, isBack: false });
       return true;
     }
     if (bootId !== speaker.bootId) {
-      if (bootId === speaker.before && now - speaker.heardAt < endedMs) {
+      const isBack = speaker.before.includes(bootId);
+      if (isBack && now - speaker.heardAt < endedMs) {
         this.warn(node, speaker, now);
         return false;
       }
-      speaker.isBack = bootId === speaker.before;
-      speaker.before = speaker.bootId;
+      speaker.isBack = isBack;
+      speaker.before = [speaker.bootId, ...speaker.before.filter((one) => one !== bootId)].slice(0, keptBoots);
       speaker.bootId = bootId;
     }
     speaker.heardAt = now;
@@ -63,7 +66,7 @@ export class Boots {
 
   /** True when what this boot reports counts: it speaks for the node, or was never heard before. */
   speaks(node: string, bootId: string): boolean {
-    return this.speakers.get(node)?.before !== bootId;
+    return this.speakers.get(node)?.before.includes(bootId) !== true;
   }
 
   /** Forgets who speaks for the node; false, and nothing is forgotten, when that was heard lately. */
@@ -75,7 +78,7 @@ export class Boots {
   private warn(node: string, speaker: Speaker, now: number): void {
     if (now - speaker.warnedAt < warnEveryMs) return;
     speaker.warnedAt = now;
-    this.context.log.warn("two agents run under one node id; the newer one speaks for it", {
+    this.context.log.warn("several agents run under one node id; the newest one speaks for it", {
       code: "NODE_ID_DOUBLED",
       node,
     });
