@@ -204,9 +204,12 @@ export class Projector {
   ): void {
     if (this.ended) return;
     shelf.loaded = true;
-    // An earlier revision than is known: told while it was written again, or the bucket has lost its end.
-    for (const [key, { revision }] of told) {
-      if (revision >= Math.max(shelf.markers.get(key) ?? 0, shelf.revisions.get(key) ?? 0)) continue;
+    // An earlier revision than is known: told while it was written again, or the bucket has lost its end. After that somebody
+    // else may have written under the very revision that is known.
+    for (const [key, { revision, value }] of told) {
+      const known = Math.max(shelf.markers.get(key) ?? 0, shelf.revisions.get(key) ?? 0);
+      const isKnown = revision === known && (this.isDue(name, key) || value === projection(this.state, name, key));
+      if (revision > known || isKnown) continue;
       shelf.revisions.set(key, null);
       this.mark(name, key, leftMs);
     }
@@ -228,6 +231,11 @@ export class Projector {
     } finally {
       this.making.delete(name);
     }
+  }
+
+  /** True while the key is to be written, or is being written. */
+  private isDue(bucket: BucketName, key: string): boolean {
+    return this.dirty.isMarked(bucket, key) || this.dirty.isWriting(bucket, key);
   }
 
   private mark(bucket: BucketName, key: string, agoMs = 0): void {
