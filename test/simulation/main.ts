@@ -137,7 +137,8 @@ async function survey(): Promise<void> {
       out(`seed ${outcome.seed}: ${counting(outcome.figures)}`);
     return performance.now() > until;
   });
-  out(`program ${programOf(build, join(build, "test/simulation/simulate.js"))}`);
+  const { program, product } = programOf(build, join(build, "test/simulation/simulate.js"));
+  out(`program ${program}, product ${product}`);
   out(`${worlds} worlds, ${bad} with violations: ${JSON.stringify(sum)}`);
   out(speed(sum, cpuSeconds));
   out(counting(sum));

@@ -7,11 +7,11 @@ import { emptyState, foldRecord } from "../../services/core/fold/fold.ts";
 import { fencedSpec } from "../../services/core/fence.ts";
 import { limits } from "../../services/bus/limits.ts";
 import { keyOf } from "../../services/core/model.ts";
-import type { ReadPod, State } from "../../services/core/model.ts";
-import { mayBeSameTemplate } from "../../services/core/template.ts";
+import type { State } from "../../services/core/model.ts";
 import { isOver } from "../../services/core/transitions.ts";
 import { controllerNames } from "./faults.ts";
 import { Feeds } from "./feed.ts";
+import { type Assignment, type Loss, Orders } from "./orders.ts";
 import { Planned } from "./planned.ts";
 import { Restarts } from "./restarts.ts";
 import { overPromised } from "./room.ts";
@@ -72,26 +72,6 @@ const unfencing = [
   "doubled",
 ] as const;
 
-/** An assignment as an agent saves it. */
-export interface Assignment {
-  readonly logId: string;
-  readonly epoch: number;
-  readonly generation: number;
-  readonly items: readonly {
-    readonly namespace: string;
-    readonly name: string;
-    readonly desired: string;
-    readonly containers: readonly unknown[];
-  }[];
-}
-
-/** A log lost what came after a record; the leader was of this epoch then. */
-interface Loss {
-  readonly logId: string;
-  readonly left: number;
-  readonly epoch: number;
-}
-
 const decoder = new TextDecoder();
 
 export class Observer {
@@ -121,6 +101,8 @@ export class Observer {
   readonly restarts: Restarts;
   /** What proxies know of endpoints. */
   readonly tables: Tables;
+  /** What nodes were told. */
+  readonly orders: Orders;
   private readonly planned: Planned;
   readonly feeds: Feeds;
   /** Judges of their own, told each item of an event once it is folded. */
@@ -137,10 +119,6 @@ export class Observer {
   private readonly fenced = new Map<string, string>();
   /** Pods that were to run when the log was lost; news of the end of others may still be on its way. */
   private lastWanted: ReadonlySet<string> = new Set();
-  /** Node → the assignment in its journal. */
-  private readonly assignments = new Map<string, Assignment>();
-  /** `node log`: the node was told something of that log. */
-  private readonly followed = new Set<string>();
   /** Of this log nothing was ever lost. */
   private isWhole = true;
   /** When the log last lost something. */
@@ -158,6 +136,7 @@ export class Observer {
     this.silence = new Silence(now, troubles, (message) => this.violate("liveness", message));
     this.restarts = new Restarts(now, troubles, (message) => this.violate("14", message));
     this.tables = new Tables(now, troubles, (message) => this.violate("7", message));
+    this.orders = new Orders(now, (message) => this.violate("6", message));
     this.planned = new Planned(now, (invariant, message) => this.violate(invariant, message));
     this.feeds = new Feeds(now, troubles, (message) => {
       if (this.isWhole) this.violate("8", message);
@@ -211,6 +190,7 @@ export class Observer {
     this.feeds.forget();
     this.restarts.forget();
     this.tables.forget();
+    this.orders.forget();
     if (this.state.logId !== "") this.lastWanted = namesOfWanted(this.state);
     this.state = emptyState();
     this.archive.length = 0;
@@ -303,12 +283,7 @@ export class Observer {
 
   /** A node wrote down what it was told. */
   onAssignment(node: string, told: Assignment): void {
-    const before = this.assignments.get(node);
-    this.assignments.set(node, told);
-    this.followed.add(`${node} ${told.logId}`);
-    if (before === undefined || before.logId !== told.logId || !this.isWhole) return;
-    if (told.generation >= before.generation) return;
-    this.violate("6", `node ${node} goes back from assignment ${before.generation} to ${told.generation}`);
+    this.orders.onAssignment(node, told, this.isWhole);
   }
 
   /** What an operator was told. `isStored` looks into the store of the server at this moment. */
@@ -336,10 +311,7 @@ export class Observer {
   /** An agent is about to end a running container, one of so many that run for its pod there. */
   onEnd(node: string, container: ContainerInfo, running: number): void {
     // All containers of a pod are started anew together.
-    const told = this.assignments
-      .get(node)
-      ?.items.find(({ namespace, name }) => keyOf(namespace, name) === container.pod);
-    const isBroken = running < (told?.containers.length ?? 0);
+    const isBroken = running < this.orders.containers(node, container.pod);
     const isLeft = this.lastWanted.has(container.pod) && !this.fenced.has(container.pod) && !isBroken;
     if (this.state.logId === "" && isLeft) {
       this.violate("12", `node ${node} ends ${container.pod} while there is no log`);
@@ -347,39 +319,13 @@ export class Observer {
     const pod = this.state.pods.get(container.pod);
     const wanted = pod !== undefined && pod.node === node && pod.desired !== "stop" && pod.state !== "lost";
     const isFence = this.fenced.has(container.pod) && !this.isLeased(node);
-    const isLost = pod === undefined || this.isOfLostPod(node, pod, container) || this.isOfLostOrder(node, pod.key);
+    const isLost = pod === undefined || this.orders.isForLost(this.state, this.losses, node, pod, container);
     if (wanted && !isFence && !isLost && !isBroken)
       this.violate("10", `node ${node} ends ${container.pod}, which should ${pod.desired} there`);
     if (pod?.desired !== "stop" || pod.node !== node) return;
     for (const { hostPort } of container.ports) {
       this.stopped.set(`${node}:${hostPort}`, { pod: container.pod, at: this.now() });
     }
-  }
-
-  /**
-   * True for a container of a pod that the log lost, or the one it was restored from, and whose name it gave again: the node does
-   * not know of that yet.
-   */
-  private isOfLostPod(node: string, pod: ReadPod, { templateId }: ContainerInfo): boolean {
-    const { eventId } = this.state.workloads.get(pod.workload)?.templates.get(pod.template) ?? {};
-    if (!mayBeSameTemplate(eventId, templateId)) return true;
-    const told = this.assignments.get(node);
-    const { logId, parents } = this.state;
-    const lost = this.losses.some((one) => one.logId === logId || parents.includes(one.logId));
-    return told?.logId === logId && told.generation < pod.assignment && lost;
-  }
-
-  /**
-   * True while the node holds an order whose record was lost, and which does not let the pod run. It may be of the log that the
-   * one of now was restored from, as long as the node has heard of no other.
-   */
-  private isOfLostOrder(node: string, pod: string): boolean {
-    const told = this.assignments.get(node);
-    if (told === undefined) return false;
-    const { logId, epoch, generation, items } = told;
-    if (logId !== this.state.logId && this.followed.has(`${node} ${this.state.logId}`)) return false;
-    const isLost = this.losses.some((loss) => loss.logId === logId && generation > loss.left && epoch <= loss.epoch);
-    return isLost && !items.some(({ namespace, name, desired }) => keyOf(namespace, name) === pod && desired === "run");
   }
 
   /** True where nothing can have kept the node from being granted its lease. */

@@ -43,6 +43,8 @@ export class Planned {
   }
 
   private onMade(state: State, item: PodItem, sequence: number): void {
+    const isRemoved = item.verb === "removed" && item.reason === "NODE_REMOVED";
+    if (item.verb === "lost" || isRemoved) this.onLost(state, keyOf(item.namespace, item.name));
     if ((item.verb !== "assigned" && item.verb !== "pending") || state.pods.has(keyOf(item.namespace, item.name)))
       return;
     const key = keyOf(item.namespace, item.workload);
@@ -50,6 +52,11 @@ export class Planned {
     this.made.set(key, made);
     const most = mostMade + (state.workloads.get(key)?.spec.replicas ?? 0);
     if (made.length === most) this.violate("4", `event ${sequence}: ${most} pods of ${key} were made within a minute`);
+  }
+
+  /** Another one is made in place of one that went with its node, which is no growth. */
+  private onLost(state: State, pod: Key): void {
+    this.made.get(state.pods.get(pod)?.workload ?? "")?.shift();
   }
 }
 

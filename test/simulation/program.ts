@@ -5,8 +5,11 @@ import { dirname, join, relative } from "node:path";
 
 const shownCharacters = 12;
 
-/** A short hash of the module at `entry` and of all that it imports from files, with their places below `root`. */
-export function programOf(root: string, entry: string): string {
+/**
+ * Short hashes of the module at `entry` and of all that it imports from files, with their places below `root`: `program` of all
+ * of them, `product` of those that are shipped.
+ */
+export function programOf(root: string, entry: string): { program: string; product: string } {
   const texts = new Map<string, string>();
   const visit = (path: string): void => {
     if (texts.has(path)) return;
@@ -15,7 +18,11 @@ export function programOf(root: string, entry: string): string {
     for (const [, name = ""] of text.matchAll(/^(?:import|export) .*"(\.[^"]+)";$/gm)) visit(join(dirname(path), name));
   };
   visit(entry);
-  const hash = createHash("sha256");
-  for (const path of [...texts.keys()].toSorted()) hash.update(`${relative(root, path)}\0${texts.get(path)}\0`);
-  return hash.digest("hex").slice(0, shownCharacters);
+  const paths = [...texts.keys()].map((path) => [relative(root, path), path] as const).toSorted();
+  const hashOf = (chosen: typeof paths): string => {
+    const hash = createHash("sha256");
+    for (const [place, path] of chosen) hash.update(`${place}\0${texts.get(path)}\0`);
+    return hash.digest("hex").slice(0, shownCharacters);
+  };
+  return { program: hashOf(paths), product: hashOf(paths.filter(([place]) => !place.startsWith("test/"))) };
 }

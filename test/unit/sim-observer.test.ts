@@ -14,6 +14,7 @@ describe("a log that lost the order to stop a pod", () => {
   let pod: { namespace: string; name: string; desired: string };
   let container: ContainerInfo;
   let epoch: number;
+  let now: number;
 
   const feed = (from: number, to = Infinity): void => {
     for (const { sequence, event } of cluster.log) {
@@ -25,15 +26,17 @@ describe("a log that lost the order to stop a pod", () => {
     observer.onAssignment("n1", { logId: "log1", epoch, generation, items: [{ ...pod, desired, containers: [{}] }] });
   };
   const blamed = (): string[] => {
+    now += 1000;
     observer.onEnd("n1", container, 1);
     return observer.violations.map(({ message }) => message);
   };
 
   beforeEach(() => {
+    now = 0;
     cluster = new TestCluster({ n1: {} });
     observer = new Observer(
-      () => 0,
-      new Troubles(() => 0),
+      () => now,
+      new Troubles(() => now),
       () => [],
     );
     cluster.apply(workloadManifest("web", { replicas: 1 }));
@@ -97,6 +100,25 @@ describe("a log that lost the order to stop a pod", () => {
     observer.onAssignment("n1", { logId: "log1", epoch, generation: assignment - 1, items: [] });
     expect(blamed()).toEqual([]);
     observer.onAssignment("n1", { logId: "log1", epoch, generation: assignment, items: [] });
+    expect(blamed()).toEqual([blame()]);
+  });
+
+  it("does not blame one that is told of it while the pod that the log lost is being ended", () => {
+    const { assignment } = observer.state.pods.get(container.pod)!;
+    observer.onAssignment("n1", { logId: "log1", epoch, generation: assignment - 1, items: [] });
+    observer.onAssignment("n1", { logId: "log1", epoch, generation: assignment, items: [] });
+    now += 5;
+    observer.onEnd("n1", container, 1);
+    expect(observer.violations).toEqual([]);
+    expect(blamed()).toEqual([blame()]);
+  });
+
+  it("does not blame one that lost what it knew and heard an older leader than it had followed", () => {
+    tells(epoch, kept, "run");
+    observer.orders.onWipe("n1");
+    tells(epoch - 1, kept - 1, "stop");
+    expect(blamed()).toEqual([]);
+    tells(epoch, kept, "run");
     expect(blamed()).toEqual([blame()]);
   });
 

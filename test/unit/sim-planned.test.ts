@@ -92,6 +92,12 @@ describe("a planned stop", () => {
     now = 61_000;
     planned.onEvent(cluster.state, cluster.envelope("plan", [made(153)]), 9);
     expect(said).toHaveLength(1);
+    // One in place of another that went with its node is no growth.
+    const lost: EventItem = { ...base, kind: "pod", verb: "lost", name: "web-1", reason: "NODE_UNHEARD" };
+    const removed: EventItem = { ...base, kind: "pod", verb: "removed", name: "web-1", reason: "NODE_REMOVED" };
+    for (let number = 154; number <= 600; number += 1)
+      planned.onEvent(cluster.state, cluster.envelope("plan", [number % 2 === 0 ? lost : removed, made(number)]), 9);
+    expect(said).toHaveLength(1);
   });
 });
 

@@ -10,7 +10,7 @@ import type { ControllerProcess } from "./controller.ts";
 import type { Machine } from "./machine.ts";
 import type { OperatorProcess } from "./operator.ts";
 import type { ProxyProcess } from "./proxy.ts";
-import { cut, echoing, gappy, lag, lossy, slow, worst } from "./links.ts";
+import { cut, echoing, gappy, lag, lagMs, lossy, slow, worst } from "./links.ts";
 import { Damage } from "./damage.ts";
 import { edit } from "./edits.ts";
 import { Upkeep } from "./upkeep.ts";
@@ -74,7 +74,11 @@ export class Injector {
       if (!this.open.delete(end)) return;
       undo();
       world.trace.note("fault", `${kind} is over`, { whom: whom.join(" ") });
-      for (const done of over) done();
+      // What waited on the way of one that lagged still comes.
+      const lateMs = kind === "lagging" ? lagMs[1] : 0;
+      for (const done of over)
+        if (lateMs === 0) done();
+        else world.timeline.after(lateMs, done);
     };
     this.open.add(end);
     if (forMs === 0) end();
@@ -116,6 +120,7 @@ export class Injector {
       case "wipe":
         part.kill();
         machine.files.clear();
+        this.world.observer.orders.onWipe(machine.name);
         return () => part.start();
       case "upgrade":
         part.kill();

@@ -11,7 +11,7 @@ export const gappy = { ...worst, lose: 0.9, double: 0, delay: 0, reorder: 0, gap
 export const echoing = { ...worst, lose: 0, double: 1, delay: 0, reorder: 0.6, gap: 0, delayMs: 6000 };
 const slowMs = [50, 900] as const;
 /** Longer than a flush may take, and mostly than a node may be silent. */
-const lagMs = [3000, 8000] as const;
+export const lagMs = [3000, 8000] as const;
 
 export function slow(machine: Machine, strength: number): Undo {
   const before = machine.links[0]?.latencyMs ?? [0.1, 0.5];

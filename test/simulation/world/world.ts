@@ -10,7 +10,7 @@ import { controllerNames, proxyNames } from "../faults.ts";
 import { Externals } from "../externals.ts";
 import { Nodes } from "../nodes.ts";
 import { Observer } from "../observer.ts";
-import type { Assignment } from "../observer.ts";
+import type { Assignment } from "../orders.ts";
 import { ProcessClock, Timeline } from "../time.ts";
 import type { Table } from "../tables.ts";
 import { Trace } from "../trace.ts";
