@@ -306,8 +306,8 @@ export const bugs: readonly Bug[] = [
   {
     name: "a bucket that lost its end stays as it is",
     file: "controller/project/projector",
-    find: "for (const [key, { revision }] of told) {",
-    replace: "for (const [key, { revision }] of []) {",
+    find: "for (const [key, { revision, value }] of told) {",
+    replace: "for (const [key, { revision, value }] of []) {",
     invariants: ["8"],
     hours: 35,
     unsynced: true,
