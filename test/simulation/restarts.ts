@@ -41,9 +41,10 @@ export class Restarts {
     this.violate = violate;
   }
 
-  /** The log lost its end. */
+  /** The log lost its end, and may give the name of a pod again. */
   forget(): void {
     this.forgotAt = this.now();
+    this.starts.clear();
   }
 
   /** An event says something of a pod on that node. */

@@ -82,6 +82,8 @@ const restMs = 60_000;
 const stillMs = 150_000;
 /** … and it comes to that within this: drains and changes go on pod by pod. */
 const calmMs = 900_000;
+/** A drain moves the pods of a workload one after the other, each of which has up to 2 s to end; of a surge that the log brought back there are 1,000. */
+const movedMs = 4000;
 /** What was under way when faults ended is over after this. */
 const underWayMs = 15_000;
 /** So many records cannot be written without a snapshot becoming due, and tried again where it failed. */
@@ -239,7 +241,7 @@ async function calm(world: World): Promise<void> {
   };
   observer.lookers.push(look);
   for (const wish of drains(world.chance.stream("last drains"))) await ask(world, wish);
-  const until = timeline.now + calmMs;
+  const until = timeline.now + calmMs + observer.state.pods.size * movedMs;
   while (timeline.now - last.at < stillMs && timeline.now < until) await world.pass(lookMs);
   observer.lookers.splice(observer.lookers.indexOf(look), 1);
   if (timeline.now >= until)
