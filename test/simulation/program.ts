@@ -18,11 +18,12 @@ export function programOf(root: string, entry: string): { program: string; produ
     for (const [, name = ""] of text.matchAll(/^(?:import|export) .*"(\.[^"]+)";$/gm)) visit(join(dirname(path), name));
   };
   visit(entry);
-  const paths = [...texts.keys()].map((path) => [relative(root, path), path] as const).toSorted();
-  const hashOf = (chosen: typeof paths): string => {
+  const places = new Map([...texts].map(([path, text]) => [relative(root, path), text]));
+  const hashOf = (chosen: readonly string[]): string => {
     const hash = createHash("sha256");
-    for (const [place, path] of chosen) hash.update(`${place}\0${texts.get(path)}\0`);
+    for (const place of chosen) hash.update(`${place}\0${places.get(place)}\0`);
     return hash.digest("hex").slice(0, shownCharacters);
   };
-  return { program: hashOf(paths), product: hashOf(paths.filter(([place]) => !place.startsWith("test/"))) };
+  const all = [...places.keys()].toSorted();
+  return { program: hashOf(all), product: hashOf(all.filter((place) => !place.startsWith("test/"))) };
 }
