@@ -98,8 +98,9 @@ export interface UpOptions {
 const alive = (pid: number): boolean => {
   try {
     process.kill(pid, 0);
-    // A zombie answers too.
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+    // A zombie answers too, but one of which threads are left, which holds its ports.
+    const isZombie = /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+    return !isZombie || readdirSync(`/proc/${pid}/task`).length > 1;
   } catch {
     return false;
   }
