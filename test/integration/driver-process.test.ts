@@ -175,6 +175,25 @@ it("a killed wrapper leaves no unseen program: it is running until it ends, and 
   cancel();
 });
 
+it("a program whose first thread has ended runs on with the others, and can be ended", async () => {
+  const driver = stage.driver();
+  // exit(2) ends the calling thread alone; its number differs between platforms.
+  const exit = process.arch === "arm64" ? 93 : 60;
+  const perl = `use threads; $SIG{TERM} = "IGNORE"; threads->create(sub { $| = 1; print "up\\n"; sleep 1000 }); syscall(${exit}, 0)`;
+  const threaded: Program = { process: { command: ["/usr/bin/perl", "-e", perl] } };
+  const { id } = await runReady(driver, specOf(threaded), "up");
+  const program = await programOf(data, id);
+  const firstThread = (): string => readFileSync(`/proc/${program}/stat`, "utf8").split(") ")[1]?.slice(0, 1) ?? "";
+  await expect.poll(firstThread, patience).toBe("Z");
+  expect((await driver.usage([id])).get(id)?.memoryBytes).toBeGreaterThan(4e6);
+  process.kill(await wrapperOf(data, id), "SIGKILL");
+  await gone(await wrapperOf(data, id));
+  expect(await driver.inspect(id)).toMatchObject({ state: "running" });
+  await driver.stop(id, 0);
+  await gone(program);
+  expect(await driver.inspect(id)).toMatchObject({ state: "exited" });
+});
+
 it("a pid that now belongs to somebody else is not taken for the process, and not signalled", async () => {
   const identity = { clusterUid: newCluster(), node: "n1" };
   const first = stage.driver(identity);

@@ -9,6 +9,10 @@ it("a process's line is read whatever its name holds", () => {
   }
 });
 
+it("a zombie of which threads are left still runs", () => {
+  expect(parseStat(`17 (sh) ${rest.replace("S", "Z").replace("20 0 1 0", "20 0 2 0")}`)).toMatchObject({ pid: 17 });
+});
+
 it("a zombie and a torn line are no process", () => {
   expect(parseStat(`17 (sh) ${rest.replace("S", "Z")}`)).toBeNull();
   expect(parseStat("")).toBeNull();

@@ -17,7 +17,7 @@ export interface ProcessStat {
   readonly cpuMs: number;
 }
 
-/** Null when there is no such process, or only its zombie is left. */
+/** Null when there is no such process, or nothing of it runs any more. */
 export async function processStat(pid: number): Promise<ProcessStat | null> {
   return parseStat(await readFile(`/proc/${pid}/stat`, "utf8").catch(() => ""));
 }
@@ -29,7 +29,8 @@ export function parseStat(line: string): ProcessStat | null {
   const fields = line.slice(end + 2).split(" ");
   const number = (index: number): number => Number(fields[index]);
   if (end === -1 || !Number.isInteger(pid) || fields.length < 20) return null;
-  if (fields[0] === "Z" || fields[0] === "X") return null;
+  // A process whose first thread has ended is a zombie too, while others of its threads run on.
+  if (fields[0] === "X" || (fields[0] === "Z" && number(17) <= 1)) return null;
   return {
     pid,
     group: number(2),
@@ -49,10 +50,33 @@ export async function allProcesses(): Promise<ProcessStat[]> {
   return found;
 }
 
+/** Threads asked in turn for what their process has in common: those that end in the meantime tell nothing. */
+const threadsAsked = 8;
+
+/**
+ * What `parse` finds in this file of a process. The first thread, which speaks for it, tells nothing once it has ended; each of
+ * the others tells the same.
+ */
+async function ofProcess<Found>(
+  pid: number,
+  file: string,
+  parse: (text: string) => Found | undefined,
+): Promise<Found | undefined> {
+  const found = parse(await readFile(`/proc/${pid}/${file}`, "utf8").catch(() => ""));
+  if (found !== undefined) return found;
+  const threads = await readdir(`/proc/${pid}/task`).catch(() => []);
+  for (const thread of threads.slice(1, 1 + threadsAsked)) {
+    const own = parse(await readFile(`/proc/${pid}/task/${thread}/${file}`, "utf8").catch(() => ""));
+    if (own !== undefined) return own;
+  }
+  return undefined;
+}
+
 /** True when the process was started with this variable; false too when it may not be looked at. */
 export async function hasVariable(pid: number, name: string, value: string): Promise<boolean> {
-  const environment = await readFile(`/proc/${pid}/environ`, "utf8").catch(() => "");
-  return environment.split("\0").includes(`${name}=${value}`);
+  const parse = (text: string): boolean | undefined =>
+    text === "" ? undefined : text.split("\0").includes(`${name}=${value}`);
+  return (await ofProcess(pid, "environ", parse)) ?? false;
 }
 
 /** Its command line as the kernel has it; empty when it ended. */
@@ -62,8 +86,8 @@ export function commandLine(pid: number): Promise<string> {
 
 /** Memory in use, bytes; 0 when it ended. */
 export async function residentBytes(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
-  return Number(/^VmRSS:\s+([0-9]+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
+  const parse = (status: string): string | undefined => /^VmRSS:\s+([0-9]+) kB$/m.exec(status)?.[1];
+  return Number((await ofProcess(pid, "status", parse)) ?? 0) * 1024;
 }
 
 /** Milliseconds since boot. */
