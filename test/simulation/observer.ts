@@ -79,6 +79,8 @@ export class Observer {
   state: State = emptyState();
   /** The log from its beginning, whatever was cut from it since. */
   readonly archive: LogEntry[] = [];
+  /** Records that are gone from the middle of the log: who reads it later never sees them. */
+  readonly gone = new Set<number>();
   /** Records looked at so far. */
   records = 0;
   /** Events that leaders wrote. */

@@ -29,6 +29,8 @@ export class Refold {
   private state = emptyState();
   /** Records of the archive folded so far, and which archive that was. */
   private folded = 0;
+  /** Those of them that no leader wrote. */
+  private strays: number[] = [];
   private losses = 0;
   /** Records seen when each was last done. */
   private leaderAt = 0;
@@ -98,8 +100,15 @@ export class Refold {
   }
 
   private held(observer: Observer, { name }: ControllerProcess, state: ReadState): void {
-    const what = differing(this.state, state);
+    const what = differing(this.expected(observer, state), state);
     if (what !== null) observer.violate("8", `${name} has folded record ${state.sequence} to another state: ${what}`);
+  }
+
+  /** A stray record that is gone again was counted, or not, as the log was read before or after. */
+  private expected({ gone }: Observer, { foreign }: ReadState): ReadState {
+    const { state } = this;
+    const least = state.foreign - this.strays.filter((sequence) => gone.has(sequence)).length;
+    return foreign >= least && foreign < state.foreign ? { ...state, foreign } : state;
   }
 
   private isSameLog({ accepted, lastEventId, logId }: ReadState): boolean {
@@ -111,6 +120,7 @@ export class Refold {
     if (losses.length === this.losses) return;
     this.state = emptyState();
     this.folded = 0;
+    this.strays = [];
     this.losses = losses.length;
   }
 
@@ -119,7 +129,8 @@ export class Refold {
     for (; this.folded < archive.length; this.folded += 1) {
       const { sequence, data } = archive[this.folded] as LogEntry;
       if (sequence > upTo) return;
-      foldRecord(this.state, { sequence, event: parsed(decoder.decode(data)) });
+      const { outcome } = foldRecord(this.state, { sequence, event: parsed(decoder.decode(data)) });
+      if (outcome === "foreign") this.strays.push(sequence);
     }
   }
 

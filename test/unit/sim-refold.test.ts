@@ -94,6 +94,31 @@ describe("a controller's state", () => {
   });
 });
 
+it("a stray record that is gone from the log may have been counted, or not; another must be", () => {
+  const { sequence } = cluster.state;
+  observe(0, sequence - 1);
+  observer.onStray();
+  observer.onStray();
+  observer.onRecord({ sequence, data: encoder.encode("stray") });
+  observer.onRecord({ sequence: sequence + 1, data: encoder.encode("stray") });
+  const counted = (...strays: number[]): State => {
+    const state = folded(sequence - 1);
+    for (const stray of strays) foldRecord(state, { sequence: stray, event: undefined });
+    return Object.assign(state, { sequence: sequence + 1 });
+  };
+  const refold = new Refold();
+  const compare = (state: State): void => {
+    const controllers = [{ name: "controller-1", leads: true, view: { state } }];
+    refold.compare({ observer, controllers } as unknown as World);
+  };
+  observer.gone.add(sequence);
+  compare(counted(sequence, sequence + 1));
+  compare(counted(sequence + 1));
+  expect(messages()).toEqual([]);
+  compare(counted());
+  expect(messages()).toHaveLength(1);
+});
+
 describe("buckets that say nothing of what is in the log", () => {
   let projections: number;
   let powerCuts: number;

@@ -48,7 +48,7 @@ export class Damage {
 
   /** A record is gone from the middle of the log. The operator hears of it, and has the leader make a snapshot behind it. */
   loseRecord(strength: number): () => void {
-    const { server, operators } = this.world;
+    const { server, observer, operators } = this.world;
     const { first, last } = server.log();
     const sequence = first + Math.floor((last - newest - first) * strength);
     if (sequence <= first) return () => {};
@@ -56,6 +56,7 @@ export class Damage {
     this.hasHole = true;
     this.world.trace.note("world", "a record is gone", { sequence, last });
     server.meddler.removeRecord(sequence);
+    observer.gone.add(sequence);
     return () => void operators[0]?.order([rebuilt()]);
   }
 
