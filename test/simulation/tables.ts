@@ -21,6 +21,9 @@ export class Tables {
   /** Key of the endpoints bucket → its newest revision, and when that was first seen. */
   private readonly revisions = new Map<string, { readonly revision: number; readonly at: number }>();
 
+  /** Key → the revision under which somebody wrote there what no proxy takes. */
+  private readonly refused = new Map<string, number>();
+
   constructor(now: () => number, troubles: Troubles, violate: (message: string) => void) {
     this.now = now;
     this.troubles = troubles;
@@ -30,6 +33,12 @@ export class Tables {
   /** The log lost something, and the bucket may have, too. */
   forget(): void {
     this.revisions.clear();
+    this.refused.clear();
+  }
+
+  /** Somebody wrote what is of no leader of this log, or older than what was there: proxies wait for a leader to write over it. */
+  onRefused(key: string, revision: number): void {
+    this.refused.set(key, revision);
   }
 
   /** What the endpoints bucket holds now. */
@@ -50,6 +59,7 @@ export class Tables {
     if (!isClean || isLate) return;
     const known = new Map(parts.map(([key, revision]) => [key, revision]));
     for (const [key, { revision, at }] of this.revisions) {
+      if (this.refused.get(key) === revision) continue;
       if (this.now() - at < knownMs || ((known.get(key) ?? -1) >= revision && (revision !== -1 || !known.has(key))))
         continue;
       const has = known.get(key) ?? "nothing";

@@ -181,6 +181,11 @@ describe("what a proxy has of the endpoints", () => {
     over();
     now += 16_000;
     expect(seen()).toHaveLength(1);
+    observer.tables.onRefused("default.web.0", 5);
+    expect(seen()).toEqual([]);
+    observer.tables.onEndpoints(new Map([["default.web.0", 6]]));
+    now += 8000;
+    expect(seen()).toEqual(["proxy p1 has 4 for default.web.0, the bucket 6"]);
   });
 });
 

@@ -2,7 +2,6 @@
 import type { Stream } from "./stream.ts";
 
 const decoder = new TextDecoder();
-const opening = 0x7b;
 
 export class Keys {
   private readonly streams: ReadonlyMap<string, Stream>;
@@ -13,7 +12,7 @@ export class Keys {
     this.streams = streams;
   }
 
-  /** Newest revision of each key of a bucket that holds an object, by key; -1 for keys that were removed. */
+  /** Newest revision of each key of a bucket, by key; -1 for keys that were removed. */
   revisions(bucket: string): ReadonlyMap<string, number> {
     const prefix = `$KV.${bucket}.`;
     const stream = this.streams.get(`KV_${bucket}`);
@@ -22,8 +21,7 @@ export class Keys {
     if (looked?.version === stream.version) return looked.revisions;
     const revisions = new Map<string, number>();
     for (const { subject, sequence, data } of stream.newestOfEach(() => true)) {
-      const isObject = data[0] === opening;
-      if (isObject || data.length === 0) revisions.set(subject.slice(prefix.length), isObject ? sequence : -1);
+      revisions.set(subject.slice(prefix.length), data.length === 0 ? -1 : sequence);
     }
     this.looked.set(stream, { version: stream.version, revisions });
     return revisions;

@@ -4,24 +4,31 @@ import type { Chance } from "../chance.ts";
 import type { World } from "./world.ts";
 
 const { buckets } = subjectsOf("default");
-const ways = ["delete", "purge", "garbage", "foreign", "changed", "older", "added"] as const;
+const garbage = "garbage";
+const ways = ["delete", "purge", garbage, "foreign", "changed", "older", "added"] as const;
 
 /** Changes one key of one bucket. */
-export function edit({ server, trace }: World, chance: Chance): void {
+export function edit({ server, observer, trace }: World, chance: Chance): void {
   const bucket = buckets[chance.pick(bucketOrder)];
   const held = [...server.keys.values(bucket)];
   if (held.length === 0) return;
   const [key, value] = chance.pick(held);
   const way = chance.pick(ways);
   trace.note("world", "a bucket is edited", { bucket, key, way });
-  if (way === "delete" || way === "purge") server.strayPut(bucket, key, null, way === "purge" ? "PURGE" : "DEL");
-  else server.strayPut(bucket, way === "added" ? `${key}-more` : key, edited(value, way));
+  if (way === "delete" || way === "purge") {
+    server.strayPut(bucket, key, null, way === "purge" ? "PURGE" : "DEL");
+    return;
+  }
+  const after = edited(value, way);
+  const revision = server.strayPut(bucket, way === "added" ? `${key}-more` : key, after);
+  const isTaken = after !== garbage && way !== "foreign" && way !== "older";
+  if (bucket === buckets.endpoints && !isTaken) observer.tables.onRefused(key, revision);
 }
 
 /** A value as somebody leaves it. */
-function edited(value: string, way: "garbage" | "foreign" | "changed" | "older" | "added"): string {
+function edited(value: string, way: typeof garbage | "foreign" | "changed" | "older" | "added"): string {
   const held = parsed(value);
-  if (way === "garbage" || held === undefined) return "garbage";
+  if (way === garbage || held === undefined) return garbage;
   const { sequence } = held as { sequence?: number };
   if (way === "foreign") return JSON.stringify({ ...held, logId: "other" });
   if (way === "older") return JSON.stringify({ ...held, sequence: (sequence ?? 1) - 1, edited: true });
