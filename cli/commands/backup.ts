@@ -73,7 +73,7 @@ async function write(client: Client, file: string, ledger: Ledger, base: StoredS
       throw new SwainError("LOG_CUT", `the log was cut beyond ${from} while it was read: try again`);
     }
     // What a power cut takes meanwhile may have grown again under other events.
-    await ledger.confirm(log);
+    await ledger.confirm(log, sequence);
     await writer.finish();
   } catch (error) {
     writer.abandon();

@@ -186,7 +186,7 @@ export class Appender {
     const { clock } = this.context;
     for (let attempt = 0; clock.mono() < deadline && !this.abandoned; attempt++) {
       try {
-        await this.ledger.confirm(this.log);
+        await this.ledger.confirm(this.log, this.expected);
         return true;
       } catch (error) {
         const failure = asSwainError(error);

@@ -62,7 +62,7 @@ export class Ledger {
    * what `fold` throws; TIMEOUT, JETSTREAM_ERROR.
    */
   async catchUp(log: LogStore, upTo = Infinity): Promise<number> {
-    await this.confirm(log);
+    await this.confirm(log, this.state.sequence);
     const from = this.state.sequence + 1;
     const last = Math.min((await log.tail()).last, upTo);
     if (last < this.state.sequence) throw lost(this.state.sequence, last);
@@ -77,12 +77,13 @@ export class Ledger {
       };
       await log.read(from, onRecord, upTo);
       // Records cut away while they were read are missing, or would have been folded over in silence. A restore may have begun meanwhile, too.
-      const { first } = await log.tail();
+      const { first, last: end } = await log.tail();
       if (first > from)
         throw new SwainError("LOG_UNKNOWN", `the log begins at ${first} now, and was read from ${from} on`);
       if (failure !== undefined) throw failure as Error;
-      // So would others than those before them, had the log lost its end meanwhile and grown again.
-      await this.confirm(log);
+      // Its end may have been lost before it was read. So would others than those before them, had it grown again meanwhile.
+      if (end < last) throw lost(last, end);
+      await this.confirm(log, last);
     }
     if (this.missing !== null && this.broken !== null) throw incomplete(this.missing, this.broken);
     // Records may be missing at the very end (deleted by hand): what counts for the next append is the tail.
@@ -91,21 +92,21 @@ export class Ledger {
 
   /**
    * Holds what was folded against the log, which may be another one made anew, or have lost its end and grown again: the
-   * last accepted event is where it was, and none of the records after it that did not count follows it now. Throws
-   * LOG_UNKNOWN, and TIMEOUT or JETSTREAM_ERROR.
+   * last accepted event is where it was, and none of the records after it, up to `upTo`, which did not count or were missing, follows it
+   * now. Throws LOG_UNKNOWN, and TIMEOUT or JETSTREAM_ERROR.
    */
-  async confirm(log: LogStore): Promise<void> {
-    const { accepted, sequence, lastEventId } = this.state;
+  async confirm(log: LogStore, upTo: number): Promise<void> {
+    const { accepted, lastEventId } = this.state;
     if (accepted > 0) {
       const record = await log.get(accepted);
       if (record === null || stringField(parseJson(record.data), "id") !== lastEventId) throw lost(accepted, null);
     }
-    if (sequence === accepted) return;
+    if (upTo <= accepted) return;
     let next: number | null = null;
     const onRecord = (record: LogRecord): void => {
       if (extendsChain(this.state, record.sequence, parseJson(record.data))) next ??= record.sequence;
     };
-    await log.read(accepted + 1, onRecord, sequence);
+    await log.read(accepted + 1, onRecord, upTo);
     if (next !== null) throw lost(next, null);
   }
 }

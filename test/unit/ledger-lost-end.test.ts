@@ -14,6 +14,7 @@ import { checkSnapshots, makeSnapshot } from "../../services/controller/snapshot
 import { silent } from "../../services/kernel/log.ts";
 import { systemIds } from "../../services/kernel/node/ids.ts";
 import { systemPacking } from "../../services/kernel/node/packing.ts";
+import { ScriptedLog } from "../support/scripted-log.ts";
 import { names, SimWorld } from "../support/sim-bus-world.ts";
 
 /** Long enough for all that was written before to be synced. */
@@ -68,6 +69,37 @@ it("a ledger does not take for folded what was lost while it read, and grew agai
   await append(world, writer, elected(21, "new", "old"));
   for (let at = 22; at <= 40; at += 1) await append(world, writer, elected(at, "new"));
   expect(await world.time.until(caughtUp)).toBe("LOG_UNKNOWN");
+});
+
+it.each([
+  ["is shorter when it was read", false],
+  ["has another end by then", true],
+])("a ledger notices that the log, whose end was told before it was lost, %s", async (_, isOther) => {
+  const log = new ScriptedLog();
+  const write = (event: Event): number => log.records.push(encodeEvent(event));
+  write(elected(1));
+  const ledger = new Ledger(() => {});
+  await ledger.catchUp(log);
+  write(elected(2));
+  const read = log.read.bind(log);
+  let reads = 0;
+  log.read = async (from, onRecord, upTo) => {
+    if ((reads += 1) === 1) log.records.length = 1;
+    await read(from, onRecord, upTo);
+    if (reads === 1 && isOther) write(elected(2, "new", "old"));
+  };
+  await expect(ledger.catchUp(log)).rejects.toMatchObject({ code: "LOG_UNKNOWN" });
+  expect(ledger.state.sequence).toBe(1);
+});
+
+it("a ledger notices that records were cut away while it read them", async () => {
+  const log = new ScriptedLog();
+  log.records.push(encodeEvent(elected(1)));
+  const tail = log.tail.bind(log);
+  let asked = 0;
+  // The cut comes between the look at the tail and the reading.
+  log.tail = async () => ({ ...(await tail()), first: (asked += 1) > 1 ? 2 : 1 });
+  await expect(new Ledger(() => {}).catchUp(log)).rejects.toMatchObject({ code: "LOG_UNKNOWN" });
 });
 
 /** A keeper with two good snapshots, the newer of which the server has not on disk. It waits to be allowed to cut. */
