@@ -81,7 +81,7 @@ export class Ledger {
       if (first > from)
         throw new SwainError("LOG_UNKNOWN", `the log begins at ${first} now, and was read from ${from} on`);
       if (failure !== undefined) throw failure as Error;
-      // Its end may have been lost before it was read. So would others than those before them, had it grown again meanwhile.
+      // What was told to be its end may have been lost before it was read, and have grown again since under other events.
       if (end < last) throw lost(last, end);
       await this.confirm(log, last);
     }
