@@ -62,10 +62,11 @@ export class Ledger {
    * what `fold` throws; TIMEOUT, JETSTREAM_ERROR.
    */
   async catchUp(log: LogStore, upTo = Infinity): Promise<number> {
-    await this.confirm(log, this.state.sequence);
     const from = this.state.sequence + 1;
     const last = Math.min((await log.tail()).last, upTo);
     if (last < this.state.sequence) throw lost(this.state.sequence, last);
+    // After the look at its end, which may be that of a log that has lost its end and grown again since what was confirmed before.
+    await this.confirm(log, this.state.sequence);
     if (last >= from) {
       let failure: unknown;
       const onRecord = (record: LogRecord): void => {

@@ -1,4 +1,4 @@
-// Deliberate bugs: what the simulation must find. Each replaces one place of the compiled program; the program itself has no
+// Deliberate bugs: what the simulation must find. Each replaces a place of the compiled program; the program itself has no
 // switch for them.
 import { cpSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,7 +10,8 @@ export interface Bug {
   readonly name: string;
   /** Below `services/`, without its ending. */
   readonly file: string;
-  readonly find: string;
+  /** One place, or some that only together hold what is taken out. */
+  readonly find: string | readonly string[];
   readonly replace: string;
   /** What worlds with it have to violate first, any of these; one that violates something else first has not found it. */
   readonly invariants: readonly string[];
@@ -321,6 +322,15 @@ export const bugs: readonly Bug[] = [
     hours: 60,
     unsynced: true,
   },
+  {
+    name: "a log that lost its end while it was read is believed",
+    file: "controller/ledger",
+    find: ["if (end < last)", "if (next !== null)"],
+    replace: "if (false)",
+    invariants: ["8", "term"],
+    hours: 45,
+    unsynced: true,
+  },
 ];
 
 /** Modules of the simulation that judge: they use the program as it should be. */
@@ -348,8 +358,11 @@ export function withBug(build: string, modules: string, bug: Bug): string {
     writeFileSync(own, readFileSync(own, "utf8").replaceAll('"../../services/', `"${build}/services/`));
   }
   const path = join(folder, "services", `${bug.file}.js`);
-  const text = readFileSync(path, "utf8");
-  if (text.split(bug.find).length !== 2) throw new Error(`"${bug.name}" has no single place in ${bug.file}`);
-  writeFileSync(path, text.replace(bug.find, bug.replace));
+  let text = readFileSync(path, "utf8");
+  for (const find of [bug.find].flat()) {
+    if (text.split(find).length !== 2) throw new Error(`"${bug.name}" has no single place in ${bug.file}`);
+    text = text.replace(find, bug.replace);
+  }
+  writeFileSync(path, text);
   return folder;
 }

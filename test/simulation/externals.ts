@@ -15,7 +15,7 @@ const lateMs = 5000;
 const calmMs = 30_000;
 /** A shorter silence of the server is none to a leader, and of a longer one it may miss so much at both ends. */
 const awayMs = { least: 1500, slack: 1500 } as const;
-const alsoBack = ["busPowerCut", "everythingOff", "busWiped", "appendBroken", "busMoves"] as const;
+const alsoBack = ["busPowerCut", "everythingOff", "busWiped", "appendBroken", "readBroken", "busMoves"] as const;
 /** A leader that is cut off from two servers of three with a program answers it for no longer, whatever the next one decides. */
 const islandMs = 30_000;
 /** No freeze and no kill lasts longer: what ended one of them may lie before a renewal, and the script had it last beyond that. */

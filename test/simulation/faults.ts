@@ -95,6 +95,8 @@ const kinds = {
   edit: { weight: 0, whom: "bus", forMs: [0, 0] },
   /** The server, or the leader's connection, breaks while an append is under way. */
   appendBroken: { weight: 0, whom: "bus", forMs: [1000, 10_000] },
+  /** Of drills alone: the server breaks once a controller begins to read records of the log, of which it was told before. */
+  readBroken: { weight: 0, whom: "bus", forMs: [8000, 12_000] },
   /** Planned apart: one of three servers is cut off from the others, and its clients with it; the leader's, or any. */
   island: { weight: 0, whom: "bus", forMs: [2000, 60_000] },
   /** Planned apart: at most once, late. */
@@ -170,6 +172,18 @@ const drills: readonly ((chance: Chance) => readonly DrillPart[])[] = [
   (chance) => [
     { kind: "kill", whom: [leader], forMs: chance.whole(100, 20_000) },
     { kind: "busPowerCut", whom: [], forMs: chance.whole(500, 5000), laterMs: chance.whole(3000, 9000) },
+  ],
+  // Those who stand have not heard of the newest records, and read to an end that is lost before they get there.
+  (chance) => [
+    { kind: "copyBehind", whom: [], forMs: chance.whole(10_000, 20_000) },
+    {
+      kind: "readBroken",
+      whom: [],
+      forMs: chance.whole(...kinds.readBroken.forMs),
+      strength: chance.unit(),
+      laterMs: 0,
+    },
+    { kind: "kill", whom: [leader], forMs: chance.pick([100, 20_000]), laterMs: chance.whole(500, 4000) },
   ],
   // What a power cut takes stays away, for little is written afterwards.
   (chance) => [

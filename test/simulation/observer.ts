@@ -187,6 +187,7 @@ export class Observer {
     // Those that are left, or come back with a backup, are met again.
     this.strays += this.met;
     this.met = 0;
+    for (const sequence of this.gone) if (sequence > left) this.gone.delete(sequence);
     this.stopped.clear();
     this.serving.forget();
     this.feeds.forget();

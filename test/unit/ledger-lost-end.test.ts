@@ -92,6 +92,19 @@ it.each([
   expect(ledger.state.sequence).toBe(1);
 });
 
+it("a ledger notices that the log lost its end, and has grown again to the same length, before it is told where it ends", async () => {
+  const log = new ScriptedLog();
+  for (const at of [1, 2]) log.records.push(encodeEvent(elected(at)));
+  const ledger = new Ledger(() => {});
+  await ledger.catchUp(log);
+  const tail = log.tail.bind(log);
+  log.tail = () => {
+    log.records.splice(1, 1, encodeEvent(elected(2, "new", "old")));
+    return tail();
+  };
+  await expect(ledger.catchUp(log)).rejects.toMatchObject({ code: "LOG_UNKNOWN" });
+});
+
 it("a ledger notices that records were cut away while it read them", async () => {
   const log = new ScriptedLog();
   log.records.push(encodeEvent(elected(1)));

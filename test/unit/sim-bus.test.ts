@@ -306,23 +306,6 @@ it("loses what is sent on a subject that is mute, and nothing else", async () =>
   expect(heard).toEqual([2]);
 });
 
-it("has something happen once while an append is under way", async () => {
-  const world = await SimWorld.open();
-  const { bus, link } = await world.client();
-  await world.fill(bus, 0, 2);
-  let broken = 0;
-  world.server.atNextAppend(() => {
-    broken += 1;
-    link.reset();
-  });
-  expect(await world.code(world.append(bus, 2))).toBe("TIMEOUT");
-  expect(broken).toBe(1);
-  expect((await world.record(bus, 3))?.sequence).toBe(3);
-  expect(await world.time.until(world.append(bus, 3))).toBe(4);
-  world.server.atNextAppend(() => expect.fail("it was taken back"))();
-  expect(await world.time.until(world.append(bus, 4))).toBe(5);
-});
-
 it("takes records and keys that others write by hand", async () => {
   const world = await SimWorld.open();
   const { bus } = await world.client();

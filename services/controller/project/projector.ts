@@ -208,8 +208,7 @@ export class Projector {
     // else may have written under the very revision that is known.
     for (const [key, { revision, value }] of told) {
       const known = Math.max(shelf.markers.get(key) ?? 0, shelf.revisions.get(key) ?? 0);
-      const isKnown = revision === known && (this.isDue(name, key) || value === projection(this.state, name, key));
-      if (revision > known || isKnown) continue;
+      if (revision > known || (revision === known && value === projection(this.state, name, key))) continue;
       shelf.revisions.set(key, null);
       this.mark(name, key, leftMs);
     }
@@ -231,11 +230,6 @@ export class Projector {
     } finally {
       this.making.delete(name);
     }
-  }
-
-  /** True while the key is to be written, or is being written. */
-  private isDue(bucket: BucketName, key: string): boolean {
-    return this.dirty.isMarked(bucket, key) || this.dirty.isWriting(bucket, key);
   }
 
   private mark(bucket: BucketName, key: string, agoMs = 0): void {

@@ -202,9 +202,12 @@ export class JetStream implements Answering {
     return { ok: stream };
   }
 
-  /** All that is stored is on disk now, as after the command of that name on the server's machine. */
-  sync(): void {
-    this.flushedAt = this.host.clock.mono();
+  /** All that was stored before that time is on disk now, or all that is, as after the command of that name on the server's machine. */
+  sync(before: number = Infinity): void {
+    const { clock } = this.host;
+    // Times of records are whole milliseconds.
+    const ago = before === Infinity ? 0 : clock.wall() - before + 1;
+    this.flushedAt = Math.max(this.flushedAt, clock.mono() - ago);
   }
 
   update(stream: Stream, config: Config): void {

@@ -13,6 +13,8 @@ export interface Chances {
   readonly delayMs: number;
 }
 
+/** Least and most time that a message takes, where nothing is wrong, milliseconds. */
+export const usualMs: readonly [number, number] = [0.1, 0.5];
 const none: Chances = { lose: 0, double: 0, delay: 0, reorder: 0, gap: 0, delayMs: 0 };
 
 /** A connection over the link, as far as the link touches it. */
@@ -34,7 +36,7 @@ export class Link {
   private readonly passing = { up: true, down: true };
   private current: Chances | undefined;
 
-  constructor(latencyMs: readonly [number, number] = [0.1, 0.5]) {
+  constructor(latencyMs: readonly [number, number] = usualMs) {
     this.latencyMs = latencyMs;
   }
 

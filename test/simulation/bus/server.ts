@@ -23,6 +23,7 @@ import { Meddler } from "./meddler.ts";
 import { Delivery, Packet } from "./message.ts";
 import type { Subscription } from "./message.ts";
 import { News } from "./news.ts";
+import { Readings } from "./readings.ts";
 import type { Stored } from "./stream.ts";
 import { Routes } from "./routes.ts";
 
@@ -89,6 +90,7 @@ export class SimServer {
   onSubject: (subject: string) => void = () => {};
   /** Told when the outcome of a write is hidden from its sender. */
   onHidden: () => void = () => {};
+  readonly readings: Readings;
   private running = true;
   /** The machine itself is off: nobody even refuses. */
   private isOff = false;
@@ -122,6 +124,7 @@ export class SimServer {
       },
     );
     this.keys = new Keys(this.js.streams);
+    this.readings = new Readings(this.names.stream);
     this.meddler = new Meddler(this.js, this.names);
   }
 
@@ -182,9 +185,10 @@ export class SimServer {
     this.js.powerCut();
   }
 
-  /** All that is stored is on disk from now on. */
-  sync(): void {
-    this.js.sync();
+  /** All that is stored is on disk from now on; or all that was stored before that record of the log. */
+  sync(before?: number): void {
+    const record = before === undefined ? undefined : this.log().get(before);
+    this.js.sync(record?.time);
   }
 
   start(): void {
@@ -374,6 +378,8 @@ export class SimServer {
   }
 
   private onApi(connection: Connection, packet: Packet): void {
+    this.readings.look(packet, connection.name, this.log().last);
+    if (!this.running) return;
     const reach = this.js.reach();
     if (
       reach !== "answers" &&

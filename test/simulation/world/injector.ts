@@ -11,6 +11,7 @@ import type { Machine } from "./machine.ts";
 import type { OperatorProcess } from "./operator.ts";
 import type { ProxyProcess } from "./proxy.ts";
 import { cut, echoing, gappy, lag, lagMs, lossy, slow, worst } from "./links.ts";
+import { breakAppend, breakReading, powerCut } from "./breaking.ts";
 import { Damage } from "./damage.ts";
 import { edit } from "./edits.ts";
 import { Upkeep } from "./upkeep.ts";
@@ -25,8 +26,6 @@ const jumpMs = 90_000;
 const shrinkMs = 100;
 /** A machine is up again after this at most. */
 const bootMs = 3000;
-/** Longer than the server takes to sync by itself. */
-const foundedMs = 15_000;
 /** A log that is full has room for so many bytes more at most. */
 const mostRoom = 20_000;
 
@@ -245,7 +244,7 @@ export class Injector {
         server.isolate(strength < 0.6 ? `controller ${this.leading()}` : undefined, 4000 + strength * 2000);
         return () => server.rejoin();
       case "busPowerCut":
-        this.powerCut();
+        powerCut(this.world);
         return () => server.start();
       case "busFull":
         server.fill(true);
@@ -285,7 +284,9 @@ export class Injector {
         isTaken(() => edit(this.world, this.edits));
         return nothing;
       case "appendBroken":
-        return this.breakAppend(strength);
+        return breakAppend(this.world, strength, () => this.leading());
+      case "readBroken":
+        return breakReading(this.world, this.chance, strength);
       case "everythingOff":
         return this.everything();
       case "surge": {
@@ -313,14 +314,6 @@ export class Injector {
     }
   }
 
-  /** A cluster that loses its first record is another one afterwards, which the nodes refuse to follow: not looked at here. */
-  private powerCut(): void {
-    const { server, onlooker } = this.world;
-    const founded = server.log().get(1)?.time ?? -Infinity;
-    if (onlooker.clock.wall() - founded < foundedMs) server.sync();
-    server.powerCut();
-  }
-
   /** Nobody asks for anything, but that a service be deleted first. */
   private quiet(isServiceDeleted: boolean): Undo {
     const { operators, observer } = this.world;
@@ -332,26 +325,10 @@ export class Injector {
     };
   }
 
-  /** The server or the leader's connection breaks once the log's next append has come, and before it is answered. */
-  private breakAppend(strength: number): Undo {
-    const { server } = this.world;
-    const cancel = server.atNextAppend(() => {
-      const leading = this.leading();
-      this.world.trace.note("world", "an append is broken", { leading });
-      if (strength < 0.4) server.kill();
-      else if (strength < 0.6) this.powerCut();
-      else for (const link of this.world.process(leading).machine.links) link.reset();
-    });
-    return () => {
-      cancel();
-      server.start();
-    };
-  }
-
   /** The power of the whole room. */
   private everything(): Undo {
     const { world } = this;
-    this.powerCut();
+    powerCut(this.world);
     for (const part of [...world.controllers, ...world.agents, ...world.proxies]) {
       if ("engine" in part) part.engine.powerCut();
       part.kill();

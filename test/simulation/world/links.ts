@@ -1,4 +1,5 @@
 // What can happen to the links between a machine and the bus, and how it is taken back.
+import { usualMs } from "../bus/link.ts";
 import type { Machine } from "./machine.ts";
 
 type Undo = () => void;
@@ -14,11 +15,12 @@ const slowMs = [50, 900] as const;
 export const lagMs = [3000, 8000] as const;
 
 export function slow(machine: Machine, strength: number): Undo {
-  const before = machine.links[0]?.latencyMs ?? [0.1, 0.5];
   const [least, most] = slowMs;
-  for (const link of machine.links) link.latencyMs = [least * strength, least + (most - least) * strength];
+  const latencyMs = [least * strength, least + (most - least) * strength] as const;
+  for (const link of machine.links) link.latencyMs = latencyMs;
   return () => {
-    for (const link of machine.links) link.latencyMs = before;
+    // Another fault may have made it slow anew.
+    for (const link of machine.links) if (link.latencyMs === latencyMs) link.latencyMs = usualMs;
   };
 }
 
