@@ -18,7 +18,7 @@ export class Tables {
   private readonly now: () => number;
   private readonly troubles: Troubles;
   private readonly violate: (message: string) => void;
-  /** Key of the endpoints bucket → its newest revision, and when that was first seen. */
+  /** Key of the endpoints bucket → its newest revision, less than zero where that removed it, and when that was first seen. */
   private readonly revisions = new Map<string, { readonly revision: number; readonly at: number }>();
 
   /** Key → the revision under which somebody wrote there what no proxy takes. */
@@ -41,7 +41,7 @@ export class Tables {
     this.refused.set(key, revision);
   }
 
-  /** What the endpoints bucket holds now. */
+  /** What the endpoints bucket holds now: its newest revisions. Between two looks a key may have come and gone. */
   onEndpoints(revisions: ReadonlyMap<string, number>): void {
     // Of a bucket that was deleted nothing is left, not even markers.
     for (const key of this.revisions.keys()) if (!revisions.has(key)) this.revisions.delete(key);
@@ -60,10 +60,12 @@ export class Tables {
     const known = new Map(parts.map(([key, revision]) => [key, revision]));
     for (const [key, { revision, at }] of this.revisions) {
       if (this.refused.get(key) === revision) continue;
-      if (this.now() - at < knownMs || ((known.get(key) ?? -1) >= revision && (revision !== -1 || !known.has(key))))
-        continue;
-      const has = known.get(key) ?? "nothing";
-      this.violate(`proxy ${proxy} has ${has} for ${key}, the bucket ${revision === -1 ? "nothing" : revision}`);
+      const has = known.get(key);
+      const isRight = revision < 0 ? has === undefined : has !== undefined && has >= revision;
+      if (this.now() - at < knownMs || isRight) continue;
+      this.violate(
+        `proxy ${proxy} has ${has ?? "nothing"} for ${key}, the bucket ${revision < 0 ? "nothing" : revision}`,
+      );
     }
   }
 }

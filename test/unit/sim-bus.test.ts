@@ -60,6 +60,14 @@ it("loses what an unsynced server acknowledged since it last synced when the pow
   expect(follow.broken).toEqual([{ first: 1, last: 3 }]);
   expect(await world.time.until(bucket.get("d.a"))).toEqual({ key: "d.a", value: "old", revision: kept });
   expect(await world.time.until(bucket.get("d.b"))).toBeNull();
+  expect(world.server.keys.revisions(pods)).toEqual(new Map([["d.a", kept]]));
+  const [removed, again] = [world.server.strayPut(pods, "d.a", null), world.server.strayPut(pods, "d.b", "x")];
+  expect(world.server.keys.revisions(pods)).toEqual(
+    new Map([
+      ["d.a", -removed],
+      ["d.b", again],
+    ]),
+  );
   expect(await world.time.until(world.append(bus, 3))).toBe(4);
 });
 

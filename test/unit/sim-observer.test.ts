@@ -186,6 +186,13 @@ describe("what a proxy has of the endpoints", () => {
     observer.tables.onEndpoints(new Map([["default.web.0", 6]]));
     now += 8000;
     expect(seen()).toEqual(["proxy p1 has 4 for default.web.0, the bucket 6"]);
+    observer.tables.onEndpoints(new Map([["default.web.0", -7]]));
+    now += 8000;
+    expect(seen()).toEqual(["proxy p1 has 4 for default.web.0, the bucket nothing"]);
+    // Written and removed once more since the last look.
+    observer.tables.onEndpoints(new Map([["default.web.0", -9]]));
+    now += 1000;
+    expect(seen()).toEqual([]);
   });
 });
 

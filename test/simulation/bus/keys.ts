@@ -12,7 +12,7 @@ export class Keys {
     this.streams = streams;
   }
 
-  /** Newest revision of each key of a bucket, by key; -1 for keys that were removed. */
+  /** Newest revision of each key of a bucket, by key; less than zero where that removed it. */
   revisions(bucket: string): ReadonlyMap<string, number> {
     const prefix = `$KV.${bucket}.`;
     const stream = this.streams.get(`KV_${bucket}`);
@@ -21,7 +21,7 @@ export class Keys {
     if (looked?.version === stream.version) return looked.revisions;
     const revisions = new Map<string, number>();
     for (const { subject, sequence, data } of stream.newestOfEach(() => true)) {
-      revisions.set(subject.slice(prefix.length), data.length === 0 ? -1 : sequence);
+      revisions.set(subject.slice(prefix.length), data.length === 0 ? -sequence : sequence);
     }
     this.looked.set(stream, { version: stream.version, revisions });
     return revisions;
