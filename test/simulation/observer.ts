@@ -62,6 +62,7 @@ const unfencing = [
   "stop",
   "wipe",
   "upgrade",
+  "otherFacts",
   "engineDown",
   "engineHangs",
   "engineFlaky",
