@@ -57,6 +57,7 @@ export class NatsBus implements Bus {
   private known: ServerFeatures;
   private closing: Promise<void> | undefined;
   private library: Promise<JetStream> | undefined;
+  private broken = 0;
   private deniedLoggedAt = -Infinity;
   private readonly pulse = new Pulse();
 
@@ -81,6 +82,10 @@ export class NatsBus implements Bus {
 
   state(): BusState {
     return this.current;
+  }
+
+  breaks(): number {
+    return this.broken;
   }
 
   onState(fn: (state: BusState) => void): Cancel {
@@ -337,8 +342,11 @@ export class NatsBus implements Bus {
     if (this.current === state || this.current === "closed") return;
     this.current = state;
     const { log } = this.parts;
-    if (state === "disconnected") log.warn("disconnected from the server; reconnecting");
-    else if (state === "connected") log.info("connected again", { version: this.features.version });
+    if (state === "disconnected") {
+      this.broken += 1;
+      log.warn("disconnected from the server; reconnecting");
+    }
+    if (state === "connected") log.info("connected again", { version: this.features.version });
     for (const listener of this.listeners) {
       try {
         listener(state);

@@ -38,6 +38,8 @@ export interface Bus {
   /** What the server can do. */
   readonly features: Features;
   state(): BusState;
+  /** How many times the connection has been lost: what was asked for between two moments with the same number went over one. */
+  breaks(): number;
   /** Calls back on every change of state. */
   onState(fn: (state: BusState) => void): Cancel;
   /**

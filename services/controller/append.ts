@@ -6,7 +6,6 @@ import type { Event } from "../../schemas/generated/types.ts";
 import { delayMs } from "../kernel/backoff.ts";
 import type { Backoff } from "../kernel/backoff.ts";
 import { sleep } from "../kernel/clock.ts";
-import type { Clock } from "../kernel/clock.ts";
 import { asSwainError } from "../kernel/errors.ts";
 import type { Folded, Ledger } from "./ledger.ts";
 import type { Context } from "./ports.ts";
@@ -26,13 +25,18 @@ export type Settled =
   | { readonly kind: "committed"; readonly sequence: number; readonly folded: Folded; readonly bytes: number }
   | { readonly kind: "full" | "tooLarge" | "deposed" | "unsettled" };
 
-/** A time on both clocks: the monotonic one stands still while a machine sleeps. */
+/** A time on both clocks, for the monotonic one stands still while a machine sleeps, and which of its connections the bus had. */
 export interface Moment {
   readonly mono: number;
   readonly wall: number;
+  readonly breaks: number;
 }
 
-export const momentOf = (clock: Clock): Moment => ({ mono: clock.mono(), wall: clock.wall() });
+export const momentOf = ({ clock, bus }: Pick<Context, "clock" | "bus">): Moment => ({
+  mono: clock.mono(),
+  wall: clock.wall(),
+  breaks: bus.breaks(),
+});
 
 const passedMs = (from: Moment, to: Moment): number => Math.max(to.mono - from.mono, to.wall - from.wall);
 
@@ -85,17 +89,14 @@ export class Appender {
    */
   async append(build: (expected: number) => Draft): Promise<Settled> {
     const { clock, measures, bus } = this.context;
-    const started = momentOf(clock);
-    let isUnbroken = bus.state() === "connected" && passedMs(this.heldSince, started) < quietMs;
-    const unwatch = bus.onState(() => {
-      isUnbroken = false;
-    });
+    const started = momentOf(this.context);
+    const { heldSince } = this;
+    const isQuiet = passedMs(heldSince, started) < quietMs;
     try {
-      const settled = await this.settle(build, () => isUnbroken);
+      const settled = await this.settle(build, () => isQuiet && bus.breaks() === heldSince.breaks);
       if (settled.kind === "committed") this.heldSince = started;
       return settled;
     } finally {
-      unwatch();
       measures.append.add(clock.mono() - started.mono);
     }
   }

@@ -38,7 +38,7 @@ export type Election =
  */
 export async function stand(context: Context, ledger: Ledger, isLed: () => boolean): Promise<Election> {
   const { epoch } = ledger.state;
-  const since = momentOf(context.clock);
+  const since = momentOf(context);
   const log = context.bus.log(context.subjects.stream);
   const tail = await ledger.catchUp(log).catch((error: unknown) => {
     const { code, message } = asSwainError(error);

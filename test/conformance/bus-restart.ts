@@ -41,6 +41,7 @@ export function restartConformance(opened: () => OpenedWorld): void {
       await other.flush(waitMs);
       const states: string[] = [];
       const stop = bus.onState((state) => states.push(state));
+      const breaks = bus.breaks();
       const unanswered = codeOf(bus.request(to, "unanswered", { timeoutMs: 3000 }));
       await bus.flush(waitMs);
 
@@ -60,6 +61,7 @@ export function restartConformance(opened: () => OpenedWorld): void {
       await until(() => bus.state() === "connected" && other.state() === "connected", "both are back");
       expect([await flushed, await late, await unanswered]).toEqual(["none", "NO_LEADER", "TIMEOUT"]);
       expect(states).toEqual(["disconnected", "connected"]);
+      expect(bus.breaks()).toBe(breaks + 1);
       await other.flush(waitMs);
       bus.publish(to, "heard");
       await until(() => heard.includes("heard"), "it was heard");

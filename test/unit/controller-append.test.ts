@@ -1,7 +1,7 @@
 // The rules by which an append of unknown outcome is settled, against a log that fails as told.
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Event, EventItem } from "../../schemas/generated/types.ts";
-import type { BucketEntry, Bus, BusState, LogStore } from "../../services/bus/port.ts";
+import type { BucketEntry, Bus, LogStore } from "../../services/bus/port.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
 import { momentOf } from "../../services/controller/append.ts";
 import type { Appender, Draft } from "../../services/controller/append.ts";
@@ -34,7 +34,8 @@ function hastyClock(): Clock {
 let log: ScriptedLog;
 /** What each bucket is told to hold. */
 let load: () => Promise<Map<string, BucketEntry>>;
-let watchers: Set<(state: BusState) => void>;
+/** How many times the connection was lost. */
+let breaks: number;
 let context: Context;
 let ledger: Ledger;
 
@@ -44,17 +45,13 @@ beforeEach(() => {
   log = new ScriptedLog();
   const logs = (stream: string): LogStore => (stream === subjectsOf("test").stream ? log : new ScriptedLog());
   load = async () => new Map();
-  watchers = new Set();
-  const onState = (fn: (state: BusState) => void) => {
-    watchers.add(fn);
-    return () => void watchers.delete(fn);
-  };
+  breaks = 0;
   let id = 0;
   context = {
     clock: hastyClock(),
     ids: { next: () => `id${++id}` },
     random: { next: () => 0 },
-    bus: { log: logs, bucket: () => ({ load }), state: () => "connected", onState } as unknown as Bus,
+    bus: { log: logs, bucket: () => ({ load }), breaks: () => breaks } as unknown as Bus,
     log: silent,
     cluster: "test",
     id: "c1",
@@ -222,20 +219,23 @@ describe("an append", () => {
     const appender = await elected();
     const election = ledger.state.lastEventId;
     await appender.append(() => draft());
-    log.faults = [
-      (at, data, expected) => {
-        for (const tell of watchers) tell("disconnected");
-        regrow(at, election);
-        for (const tell of watchers) tell("connected");
-        return at.store(data, expected);
-      },
-    ];
-    const { accepted } = ledger.state;
-    const one = draft();
-    expect(await appender.append(() => one)).toEqual({ kind: "unsettled" });
-    expect(ledger.state.accepted).toBe(accepted);
-    expect(watchers.size).toBe(0);
+    await expectUnsettled(appender, (at, data, expected) => {
+      breaks += 1;
+      return regrown(election)(at, data, expected);
+    });
   });
+
+  it.each(["the last append", "a look at its end"])(
+    "nor when it did so since %s, in a moment without a connection",
+    async (seen) => {
+      const appender = await elected();
+      const election = ledger.state.lastEventId;
+      await appender.append(() => draft());
+      if (seen === "a look at its end") appender.caughtUp(2, momentOf(context));
+      breaks += 1;
+      await expectUnsettled(appender, regrown(election));
+    },
+  );
 
   it("nor on a later try, where the connection is to a server that lost nothing", async () => {
     const appender = await elected();
@@ -266,7 +266,7 @@ describe("an append", () => {
     const election = ledger.state.lastEventId;
     await appender.append(() => draft());
     await sleep(context.clock, 2000);
-    const since = momentOf(context.clock);
+    const since = momentOf(context);
     await sleep(context.clock, 2000);
     appender.caughtUp(await ledger.catchUp(log), since);
     await expectUnsettled(appender, regrown(election));
@@ -277,7 +277,7 @@ describe("an append", () => {
     log.records.push(bytes({ stray: 1 }), bytes({ stray: 2 }));
     ledger.fold(2, bytes({ stray: 1 }));
     ledger.fold(3, bytes({ stray: 2 }));
-    appender.caughtUp(3, momentOf(context.clock));
+    appender.caughtUp(3, momentOf(context));
     log.faults = [
       (at, data, expected) => {
         at.records.length = 2;
@@ -295,7 +295,7 @@ describe("an append", () => {
     const appender = await elected();
     log.records.push(bytes({ stray: 1 }));
     log.missing.add(2);
-    appender.caughtUp(await ledger.catchUp(log), momentOf(context.clock));
+    appender.caughtUp(await ledger.catchUp(log), momentOf(context));
     expect(appender.tail).toBe(2);
     log.missing.clear();
     await expectUnsettled(appender, lost, regrown(ledger.state.lastEventId));
@@ -305,10 +305,10 @@ describe("an append", () => {
     const appender = await elected();
     log.records.push(bytes({ stray: 1 }));
     ledger.fold(2, bytes({ stray: 1 }));
-    appender.caughtUp(2, momentOf(context.clock));
+    appender.caughtUp(2, momentOf(context));
     log.faults = [
       (at, data, expected) => {
-        for (const tell of watchers) tell("disconnected");
+        breaks += 1;
         return at.store(data, expected);
       },
     ];

@@ -11,14 +11,17 @@ import { emptyState } from "../../services/core/fold/fold.ts";
 import type { Code } from "../../services/kernel/errors.ts";
 import { SwainError } from "../../services/kernel/errors.ts";
 
-const quiet: ChangesEvents = { onArrival: () => {}, onSuspect: () => {}, isAwake: () => true };
+const quiet: ChangesEvents = { onArrival: () => {}, onSuspect: () => {}, leads: () => true, isAwake: () => true };
 
 /** Asks again for a change that is in the log at 7, as its reader answers. */
-async function again(get: () => Promise<unknown>): Promise<unknown> {
+async function again(get: () => Promise<unknown>, leads = true): Promise<unknown> {
   const bus = { log: () => ({ get }) } as unknown as Bus;
   const state = emptyState();
   state.operations.set("op", 7);
-  const changes = new Changes({ bus, subjects: subjectsOf("test") } as unknown as Context, state, quiet);
+  const changes = new Changes({ bus, subjects: subjectsOf("test") } as unknown as Context, state, {
+    ...quiet,
+    leads: () => leads,
+  });
   const answer = changes.submit("op", () => {
     throw new Error("it is admitted twice");
   });
@@ -35,6 +38,10 @@ describe("a change that is in the log already", () => {
 
   it.each(["JETSTREAM_ERROR", "TIMEOUT"] as const)("is to be asked for once more after %s", async (code) => {
     await expect(again(failing(code))).rejects.toMatchObject({ code: "BUSY" });
+  });
+
+  it("is to be asked for once more where something speaks against leading by then: the record may be another's", async () => {
+    await expect(again(async () => null, false)).rejects.toMatchObject({ code: "BUSY" });
   });
 
   it("ends with the bus", async () => {
@@ -93,6 +100,18 @@ describe("a change that changes nothing", () => {
     expect([suspected, changes.length]).toEqual([1, 1]);
     await changes.next(writer);
     await changes.settle(last);
+    await expect(answer).resolves.toMatchObject({ sequence: end });
+  });
+
+  it("waits where something speaks against leading by then, though the log is as long as before", async () => {
+    let leads = false;
+    const { changes, ask } = leading([told(whole), told(whole)], { leads: () => leads });
+    const { answer } = await ask();
+    await changes.settle(end);
+    expect(changes.length).toBe(1);
+    leads = true;
+    await changes.next(writer);
+    await changes.settle(end);
     await expect(answer).resolves.toMatchObject({ sequence: end });
   });
 

@@ -38,6 +38,8 @@ export interface ChangesEvents {
   onArrival(): void;
   /** The log does not end where this leader wrote last: it must be read before anything is answered. */
   onSuspect(): void;
+  /** False when something speaks against leading: an answer that came meanwhile may be of another's log. */
+  leads(): boolean;
   /** False when this machine slept, and with it maybe a server that does not know yet that it lost the others. */
   isAwake(): boolean;
 }
@@ -106,7 +108,7 @@ export class Changes {
     if (settled.length === 0) return;
     try {
       const seen = await this.context.bus.log(this.context.subjects.stream).tail();
-      if (seen.last !== tail) {
+      if (seen.last !== tail || !this.events.leads()) {
         this.queue.unshift(...settled.map(({ change }) => change));
         this.events.onSuspect();
         return;
@@ -176,6 +178,7 @@ export class Changes {
     const { bus, subjects } = this.context;
     // An event that was cut meanwhile happened all the same; clients retry for seconds, and far more than that is kept.
     const record = await bus.log(subjects.stream).get(sequence).catch(rethrown);
+    if (!this.events.leads()) throw unread("what became of the change");
     const items = record === null ? [] : itemsOf(parseJson(record.data));
     return { epoch: this.state.epoch, sequence, results: items.flatMap(resultOf) };
   }

@@ -116,6 +116,7 @@ export class Term {
     this.changes = new Changes(context, state, {
       onArrival: wake,
       onSuspect: () => this.guard.suspect(),
+      leads: () => this.guard.look(),
       isAwake: () => !this.clock.mayHaveSlept(),
     });
     this.usage = new UsageStore(context, state);
@@ -370,8 +371,8 @@ export class Term {
 
   /** Looks at the log's end before anything else is answered or commanded. */
   private async verifyTail(): Promise<TermEnd | undefined> {
-    const { bus, subjects, log, clock } = this.context;
-    const since = momentOf(clock);
+    const { bus, subjects, log } = this.context;
+    const since = momentOf(this.context);
     try {
       const tail = await this.ledger.catchUp(bus.log(subjects.stream));
       if (this.writer.overtaken !== undefined) return this.writer.overtaken;

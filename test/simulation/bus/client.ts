@@ -133,6 +133,10 @@ export class SimBus implements Bus {
     return this.session.state();
   }
 
+  breaks(): number {
+    return this.session.breaks();
+  }
+
   onState(fn: (state: BusState) => void): Cancel {
     return this.session.onState(fn);
   }

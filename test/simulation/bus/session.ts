@@ -45,6 +45,7 @@ export class Session {
   private unanswered = 0;
   private lastDial = -Infinity;
   private wasConnected = false;
+  private losses = 0;
   private abandoned = false;
 
   constructor(options: SessionOptions) {
@@ -53,6 +54,10 @@ export class Session {
 
   state(): BusState {
     return this.current;
+  }
+
+  breaks(): number {
+    return this.losses;
   }
 
   onState(fn: (state: BusState) => void): Cancel {
@@ -240,8 +245,11 @@ export class Session {
   private enter(state: BusState): void {
     if (this.current === state || this.current === "closed") return;
     this.current = state;
-    if (state === "disconnected") this.options.log.warn("disconnected from the server; reconnecting");
-    else if (state === "connected") this.options.log.info("connected again");
+    if (state === "disconnected") {
+      this.losses += 1;
+      this.options.log.warn("disconnected from the server; reconnecting");
+    }
+    if (state === "connected") this.options.log.info("connected again");
     for (const listener of this.listeners) {
       try {
         listener(state);

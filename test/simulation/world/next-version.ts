@@ -19,6 +19,7 @@ export function nextVersion(bus: Bus, random: Random): Bus {
     features: bus.features,
     hasOthers: bus.hasOthers,
     state: () => bus.state(),
+    breaks: () => bus.breaks(),
     onState: (fn) => bus.onState(fn),
     publish: (subject, value, options) => bus.publish(subject, more(subject, value), options),
     request: (subject, value, options) => bus.request(subject, more(subject, value), options),
