@@ -72,3 +72,35 @@ it.each([
   expect(ends).toEqual([end]);
   await world.time.until(controller.stop());
 });
+
+it("looks at the log's end once more where it lost the connection meanwhile", async () => {
+  const world = await SimWorld.open();
+  const leader = await world.client(undefined, "controller c1");
+  const controller = await startSimController(world, leader, "c1");
+  await world.time.pass(5000);
+  expect(controller.leads).toBe(true);
+  const looks: number[] = [];
+  const log = leader.bus.log.bind(leader.bus);
+  vi.spyOn(leader.bus, "log").mockImplementation((stream) => {
+    const real = log(stream);
+    const get: typeof real.get = async (sequence) => {
+      const record = await real.get(sequence);
+      looks.push(leader.bus.breaks());
+      if (looks.length > 1) return record;
+      leader.link.reset();
+      // Long enough for it to be connected again.
+      await new Promise<void>((resolve) => void leader.clock.after(1000, resolve));
+      return record;
+    };
+    return Object.assign(Object.create(real) as typeof real, { get });
+  });
+  const { bus } = await world.client();
+  const record = await world.record(bus, await world.last(bus));
+  const { logId } = JSON.parse(new TextDecoder().decode(record?.data)) as Event;
+  const beat = { logId, epoch: 1000, sequence: 1000, leader: "c2", time: leader.clock.wall() };
+  bus.publish(names.leader, beat);
+  await world.time.pass(3000);
+  expect(leader.bus.state()).toBe("connected");
+  expect(looks).toEqual([0, 1]);
+  await world.time.until(controller.stop());
+});

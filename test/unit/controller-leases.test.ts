@@ -189,6 +189,15 @@ describe("a lease", () => {
     expect(clock.pending).toBe(0);
   });
 
+  it("is granted by nobody who is not trusted any more once the log was read: it may be another's by then", async () => {
+    ask("n1");
+    await clock.advance(100);
+    trusted = false;
+    await look();
+    expect(codes()).toEqual(["NO_LEADER"]);
+    expect(granted).toEqual([]);
+  });
+
   it("is granted by nobody whose machine slept: the server beside it may not know yet that it lost the others", async () => {
     ask("n1");
     await clock.advance(100);

@@ -114,7 +114,8 @@ export class Leases {
     try {
       if (!(await this.hooks.trusted())) throw notLeading();
       await this.hooks.reached(await this.readTail());
-      if (!this.hooks.isAwake()) throw notLeading();
+      // Where the connection was lost meanwhile, what was read may be of a log that has lost its end since.
+      if (!(await this.hooks.trusted()) || !this.hooks.isAwake()) throw notLeading();
     } catch (error) {
       failure = asSwainError(error);
     }

@@ -376,6 +376,8 @@ export class Term {
     try {
       const tail = await this.ledger.catchUp(bus.log(subjects.stream));
       if (this.writer.overtaken !== undefined) return this.writer.overtaken;
+      // What was asked for over a connection that is gone may be of a log that has lost its end since.
+      if (bus.breaks() !== since.breaks) return undefined;
       this.appender.caughtUp(tail, since);
       this.guard.clear();
       this.sequences.onSequence();
