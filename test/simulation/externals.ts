@@ -79,6 +79,8 @@ export class Externals {
   private losses = 0;
   private epoch = 0;
   private electedAt = 0;
+  /** The last election since the log lost something; until there is one nobody tells proxies what is left. */
+  private ledSince = Infinity;
 
   constructor(observer: Observer, troubles: Troubles, now: () => number) {
     this.observer = observer;
@@ -134,8 +136,9 @@ export class Externals {
 
   /** An event says something; its record is folded. */
   private onItem(item: EventItem, sequence: number): void {
-    if (item.kind !== "endpoint") return;
     this.heedLosses();
+    if (item.kind === "leader" && !this.observer.isReplaying) this.ledSince = this.now();
+    if (item.kind !== "endpoint") return;
     const id = externalId(item.namespace, item.service, item.name);
     if (item.verb === "registered") {
       this.known.set(id, { at: this.now(), ttlMs: item.ttlMs, addresses: item.addresses });
@@ -211,8 +214,9 @@ export class Externals {
   /** What a proxy has written down of the endpoints. */
   onTable(proxy: string, { parts }: Table): void {
     const places = ["bus", proxy, ...controllerNames];
-    if (this.known.size + this.gone.size === 0 || !places.every((place) => this.troubles.isClean(place, cleanMs)))
-      return;
+    const isTold =
+      this.now() - this.ledSince > knownMs && places.every((place) => this.troubles.isClean(place, cleanMs));
+    if (this.known.size + this.gone.size === 0 || !isTold) return;
     const told = new Map(
       parts.flatMap(([key, , value]) =>
         (value as Shard).endpoints === undefined ? [] : externalsIn(key, value as Shard),
@@ -250,6 +254,7 @@ export class Externals {
     this.losses = this.observer.losses.length;
     for (const [id] of this.known) if (!this.observer.state.external.has(id)) this.known.delete(id);
     this.gone.clear();
+    this.ledSince = Infinity;
   }
 
   private violate(invariant: string, message: string): void {
