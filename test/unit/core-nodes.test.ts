@@ -159,9 +159,10 @@ describe("a draining node", () => {
       cluster.pass(3000);
     }
     cluster.report("default/job-2", "ready", { restarts: 3 });
-    expect(plan(cluster.state, cluster.view(), "all").wakeInMs).toBe(2000);
+    // As long as gives it its restarts back.
+    cluster.pass(59_000);
     expect(pods()).toEqual(both);
-    cluster.pass(2000);
+    cluster.pass(1000);
     expect(pods()).toEqual([
       ["job-1", "stop"],
       ["job-2", "run"],

@@ -160,6 +160,25 @@ describe("a template change", () => {
     expect([readyOf(cluster, "app:1"), cluster.pods().length]).toEqual([3, 4]);
   });
 
+  it("whose new pod ends and is ready for a moment again and again takes no pod out, until it stays up for a minute", () => {
+    const cluster = running();
+    cluster.apply(workloadManifest("web", image("app:2")));
+    const states = (): string[] => cluster.pods().map(({ name, state }) => `${name} ${state}`);
+    const old = ["web-1 ready", "web-2 ready", "web-3 ready"];
+    for (let restarts = 1; restarts < 4; restarts += 1) {
+      cluster.report("default/web-4", "backoff", { reason: "EXITED", message: "Exited with code 1.", restarts });
+      expect(cluster.state.workloads.get("default/web")?.halted).toMatchObject({ reason: "EXITED" });
+      cluster.pass(60_000);
+      cluster.report("default/web-4", "ready", { restarts });
+      cluster.pass(1000);
+      expect(states()).toEqual([...old, "web-4 ready"]);
+    }
+    cluster.pass(58_000);
+    expect(states()).toEqual([...old, "web-4 ready"]);
+    cluster.pass(1000);
+    expect(states()).toEqual(["web-1 stopping", ...old.slice(1), "web-4 ready", "web-5 assigned"]);
+  });
+
   it("to a program that nothing checks and that stays up goes on after 2 s a pod, under any leader's clock", () => {
     const cluster = unchecked();
     cluster.apply(workloadManifest("web", plain("app:2")));

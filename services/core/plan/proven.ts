@@ -10,6 +10,12 @@ import { elapsedMs, type Hearing } from "../view.ts";
  */
 const unprovenMs = 2000;
 
+/**
+ * One that has ended and was started again passes its checks for a moment each time. It counts once it runs for as long as gives it its
+ * restarts back (`agent/bounds.ts`); else a change would go on, and take an old pod out, with each of its starts.
+ */
+const unprovenAgainMs = 60_000;
+
 /** A node that is silent for longer missed a heartbeat: that the pod ended may not have got through either. */
 const silentMs = 1.5 * limits.heartbeatMs;
 
@@ -17,13 +23,14 @@ const silentMs = 1.5 * limits.heartbeatMs;
 export function provenInMs(state: ReadState, pod: ReadPod, time: Hearing): number {
   const template = state.workloads.get(pod.workload)?.templates.get(pod.template);
   const isChecked = template?.spec.containers.every(mustShow) ?? true;
-  if (isChecked) return 0;
+  const wantedMs = pod.restarts > 0 ? unprovenAgainMs : isChecked ? 0 : unprovenMs;
+  if (wantedMs === 0) return 0;
   // Of a node that is known to be silent nothing came since its last heartbeat.
   const patienceMs = pod.unheard ? 0 : silentMs;
   const unheardMs = Math.max(0, (time.heardAgoMs.get(pod.node ?? "") ?? time.termAgeMs) - patienceMs);
   // How much of the time before this term its node was heard in is not known.
   const before = pod.since > time.before.time ? Infinity : time.termAgeMs;
-  const left = Math.max(0, unprovenMs - (Math.min(elapsedMs(pod.since, time), before) - unheardMs));
+  const left = Math.max(0, wantedMs - (Math.min(elapsedMs(pod.since, time), before) - unheardMs));
   // A silence passes for less than it is until it was looked into.
   const isUnclear = unheardMs > 0 && (left > 0 || !pod.unheard);
   return time.isDeaf || isUnclear ? Math.max(left, limits.heartbeatMs) : left;
