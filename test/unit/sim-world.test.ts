@@ -6,6 +6,7 @@ import { usualMs } from "../simulation/bus/link.ts";
 import { Chance } from "../simulation/chance.ts";
 import { Observer } from "../simulation/observer.ts";
 import { Troubles } from "../simulation/troubles.ts";
+import { breakReading } from "../simulation/world/breaking.ts";
 import { Damage } from "../simulation/world/damage.ts";
 import { edit } from "../simulation/world/edits.ts";
 import { slow } from "../simulation/world/links.ts";
@@ -15,9 +16,9 @@ import { SimWorld } from "../support/sim-bus-world.ts";
 
 const names = subjectsOf("default");
 
-/** A server with the streams of a cluster, and an observer; `pass` has time go by for both. */
-async function world(cluster = "test") {
-  const opened = await SimWorld.open({ cluster });
+/** A server that holds the streams of two clusters and takes appends for the one that is named, and an observer. */
+async function world(cluster = "test", synced = true) {
+  const opened = await SimWorld.open({ cluster, synced });
   const { server, time } = opened;
   const { bus } = await opened.client();
   await time.until(ensureStreams(bus, "default", { replicas: 1 }));
@@ -29,9 +30,10 @@ async function world(cluster = "test") {
     () => [],
   );
   const trace = { note: () => {} };
-  const timeline = { now: time.mono(), after: () => () => {} };
-  const parts = { server, observer, trace, timeline, operators: [], chance: new Chance("a"), synced: true };
-  return { server, time, observer, world: parts as unknown as World };
+  const timeline = { now: time.mono(), after: (ms: number, fn: () => void) => time.after(ms, fn) };
+  const said = { controllers: [{ leads: false }], onlooker: { clock: time }, operators: [] };
+  const parts = { server, observer, trace, timeline, chance: new Chance("a"), synced, ...said };
+  return { bus, server, time, observer, world: parts as unknown as World };
 }
 
 it("says which edits of endpoints proxies do not take, and those alone", async () => {
@@ -92,4 +94,34 @@ it("has a machine be slow as long as any fault makes it so, and then no more", (
   expect(machine.link().latencyMs).toEqual([50, 900]);
   second();
   expect(link.latencyMs).toBe(usualMs);
+});
+
+it("breaks the server as somebody reads who is told of records that are lost, and has it back soon, while nobody leads", async () => {
+  const { bus, server, time, world: broken } = await world("default", false);
+  const append = (): number => server.strayAppend(names.eventBatch, new Uint8Array([1]));
+  for (let at = 0; at < 10; at += 1) append();
+  await time.pass(20_000);
+  server.sync();
+  for (let at = 0; at < 10; at += 1) {
+    append();
+    await time.pass(10);
+  }
+  const { last } = server.log();
+  const [controller] = broken.controllers as unknown as [{ leads: boolean }];
+  const read = async (): Promise<number> => {
+    let seen = 0;
+    await time.until(bus.log(names.stream).read(last - 1, ({ sequence }) => (seen = sequence)));
+    return seen;
+  };
+  controller.leads = true;
+  const over = breakReading(broken, new Chance("b"), 1);
+  expect([await read(), await read(), server.counters.powerCuts]).toEqual([last, last, 0]);
+  controller.leads = false;
+  const seen = await read();
+  expect(server.counters.powerCuts).toBe(1);
+  // Not more than what was asked for, and at least the newest.
+  expect(server.log().last).toBeGreaterThanOrEqual(last - 2);
+  expect(server.log().last).toBeLessThan(last);
+  expect(seen).toBeLessThan(last);
+  over();
 });
