@@ -20,9 +20,11 @@ export function edit({ server, observer, trace }: World, chance: Chance): void {
     return;
   }
   const after = edited(value, way);
-  const revision = server.strayPut(bucket, way === "added" ? `${key}-more` : key, after);
-  const isTaken = after !== garbage && way !== "foreign" && way !== "older";
-  if (bucket === buckets.endpoints && !isTaken) observer.tables.onRefused(key, revision);
+  const at = way === "added" ? `${key}-more` : key;
+  const revision = server.strayPut(bucket, at, after);
+  // No endpoints are kept under a key of another form.
+  const isTaken = at === key && after !== garbage && way !== "foreign" && way !== "older";
+  if (bucket === buckets.endpoints && !isTaken) observer.tables.onRefused(at, revision);
 }
 
 /** A value as somebody leaves it. */
