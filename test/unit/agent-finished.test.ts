@@ -87,3 +87,22 @@ it.each([
     expect(world.calls.slice(calls)).toEqual([]);
   },
 );
+
+it.each([undefined, { leaseMs: 15_000 }])(
+  "says that it failed for good only once nothing of it runs any more (fence: %o)",
+  async (fence) => {
+    const containers = [
+      { name: "first", sim: { exitAfter: "1h", ignoreStop: true } },
+      { name: "second", sim: { failStart: true } },
+    ];
+    world.lease = { ...world.lease, grantedAt: world.clock.mono() };
+    await world.tell([podNamed("task-1", { restartPolicy: "Never", containers, stopGraceMs: 5000, fence })]);
+    await world.clock.advance(2000);
+    expect(world.running(key)).toHaveLength(1);
+    expect(world.reports.get(key)).toMatchObject({ state: "starting", observed: { reason: "COMMAND_NOT_FOUND" } });
+    await world.clock.advance(4000);
+    expect([world.running(key), world.state(key)]).toEqual([[], "failed"]);
+    await world.clock.advance(600_000);
+    expect([world.running(key), world.state(key)]).toEqual([[], "failed"]);
+  },
+);

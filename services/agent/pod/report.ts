@@ -33,7 +33,11 @@ export function podReport(input: ReportInput): PodReport | null {
     return troubled(last, outage ?? record.failure);
   }
   if (endedBefore(pod, containers, record)) return last;
-  if (record.finished !== null) return say(input, record.finished, record.ended ?? none);
+  if (record.finished !== null) {
+    // Only then may another take its place.
+    const isOver = containers.every(({ state }) => state !== "running");
+    return isOver ? say(input, record.finished, record.ended ?? none) : troubled(last, outage ?? record.ended);
+  }
   if (record.fenced) return say(input, "backoff", record.ended ?? none);
   // The engine has nothing to do with it, and does not hide it when it goes.
   if (record.failure !== null && isLasting(record.failure.code)) return say(input, "failed", record.failure);

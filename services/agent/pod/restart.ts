@@ -150,7 +150,8 @@ export function foldFailure(
     // The image may have been removed since it was pulled.
     pulled: step === "create" ? [] : record.pulled,
   };
-  if (policy !== "Never" || record.leaving || !isLasting(error.code)) return failed;
+  if (policy !== "Never" || record.leaving || record.finished !== null || !isLasting(error.code)) return failed;
+  // What runs of it is stopped.
   return { ...failed, finished: "failed", retryAt: null, ended: { code: error.code, message: error.message } };
 }
 

@@ -85,16 +85,15 @@ function runStep(
   record: PodRecord,
   now: number,
 ): { record: PodRecord; step: Step } {
-  if (record.finished !== null) return { record, step: idle };
-  let next = foldEndings(pod, containers, record, now);
-  if (next.finished !== null) return { record: next, step: idle };
-  if (next.halting) {
+  let next = record.finished === null ? foldEndings(pod, containers, record, now) : record;
+  if (next.halting || next.finished !== null) {
     const running = [...containers.values()].filter((container) => container.state === "running");
     if (running.length > 0) {
       // A failed stop waits; the wait before the restart itself does not hold the stop up.
       if (next.failure?.step === "stop" && next.retryAt !== null) return waitFor(next);
       return { record: next, step: { do: "stop", ids: running.map((container) => container.id) } };
     }
+    if (next.finished !== null) return { record: next, step: idle };
     next = { ...next, halting: false };
   }
   if (next.retryAt !== null) return waitFor(next);
