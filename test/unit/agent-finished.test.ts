@@ -96,7 +96,9 @@ it.each([undefined, { leaseMs: 15_000 }])(
       { name: "second", sim: { failStart: true } },
     ];
     world.lease = { ...world.lease, grantedAt: world.clock.mono() };
-    await world.tell([podNamed("task-1", { restartPolicy: "Never", containers, stopGraceMs: 5000, fence })]);
+    await world.tell([
+      podNamed("task-1", { restartPolicy: "Never", containers, stopGraceMs: 5000, ...(fence && { fence }) }),
+    ]);
     await world.clock.advance(2000);
     expect(world.running(key)).toHaveLength(1);
     expect(world.reports.get(key)).toMatchObject({ state: "starting", observed: { reason: "COMMAND_NOT_FOUND" } });
