@@ -134,7 +134,8 @@ function workloadStatus(state: ReadState, workload: ReadWorkload): Projected<Wor
   const ready = live.filter((pod) => pod.state === "ready" && !pod.unheard).length;
   const updated = live.filter((pod) => pod.template === workload.template.generation).length;
   const leaving = all.some((pod) => pod.desired !== "run" && pod.state !== "lost");
-  const waiting = live.find((pod) => pod.held !== null);
+  // Also one on its way out: until its node is heard nobody knows that it is gone.
+  const waiting = all.find((pod) => pod.held !== null);
   const settled = !leaving && waiting === undefined && live.length === replicas && updated === replicas;
   const pending =
     waiting ?? live.find((pod) => pod.state === "pending" || pod.state === "failed" || pod.state === "backoff");

@@ -1,4 +1,5 @@
 // A cluster in which a workload of three pods runs behind a service.
+import type { PodRecord } from "../../services/core/model.ts";
 import { serviceManifest, TestCluster, workloadManifest } from "./core.ts";
 
 export const image = (name: string): object => ({
@@ -11,3 +12,7 @@ export function running(): TestCluster {
   cluster.converge();
   return cluster;
 }
+
+/** The image that the pod's template names first. */
+export const imageOf = (cluster: TestCluster, pod: PodRecord): string =>
+  cluster.state.workloads.get(pod.workload)?.templates.get(pod.template)?.spec.containers[0]?.image ?? "";

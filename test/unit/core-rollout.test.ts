@@ -4,10 +4,8 @@ import type { PodRecord } from "../../services/core/model.ts";
 import { plan } from "../../services/core/plan/plan.ts";
 import { projection } from "../../services/core/project.ts";
 import { TestCluster, workloadManifest } from "../support/core.ts";
-import { image, running } from "../support/rollout.ts";
+import { image, imageOf, running } from "../support/rollout.ts";
 
-const imageOf = (cluster: TestCluster, pod: PodRecord): string =>
-  cluster.state.workloads.get(pod.workload)?.templates.get(pod.template)?.spec.containers[0]?.image ?? "";
 const readyCount = (cluster: TestCluster): number =>
   cluster.pods().filter((pod) => pod.state === "ready" && pod.desired === "run").length;
 

@@ -6,7 +6,7 @@ import type {
   PodReported,
   PodStopping,
 } from "../../../schemas/generated/types.ts";
-import { keyOf, type PodRecord, type PodStateName, type WorkloadRecord } from "../model.ts";
+import { type Key, keyOf, type PodRecord, type PodStateName, type WorkloadRecord } from "../model.ts";
 import { refreshPod } from "../endpoints.ts";
 import { fencedSpec } from "../fence.ts";
 import { same } from "../same.ts";
@@ -132,6 +132,19 @@ export function podStopping(context: FoldContext, item: PodStopping): void {
     enter(context, pod, "stopping");
   });
   if (!item.drain) tellStop(context, pod);
+  endChange(context.state, pod.workload);
+}
+
+/** A halted change is over once nothing is left of what it stopped at: all that lives is changed, and ready. */
+function endChange({ pods, workloads }: FoldContext["state"], key: Key): void {
+  const workload = workloads.get(key);
+  if (workload === undefined || workload.halted === null) return;
+  const live = [...workload.pods].flatMap((name) => pods.get(name) ?? []).filter(isLive);
+  const isOver = live.length > 0 || workload.spec.replicas === 0;
+  const isChanged = live.every(
+    ({ template, state }) => template === workload.template.generation && (state === "ready" || state === "stopped"),
+  );
+  if (isOver && isChanged) workload.halted = null;
 }
 
 function tellStop(context: FoldContext, pod: PodRecord): void {
@@ -167,6 +180,7 @@ export function podChanged(context: FoldContext, item: PodChanged): void {
     }
   });
   if (!told) tellStop(context, pod);
+  endChange(context.state, pod.workload);
 }
 
 /** Forgets a pod. */
@@ -183,4 +197,5 @@ export function removePod(context: FoldContext, pod: PodRecord): void {
   workload?.pods.delete(pod.key);
   refreshPod(state, pod.key, pod.workload, sequence, touched, false);
   if (workload !== undefined) forgetTemplates(context, workload);
+  endChange(state, pod.workload);
 }

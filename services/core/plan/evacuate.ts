@@ -93,9 +93,9 @@ function stopFirst(
   time: Hearing,
 ): EvacuateStep {
   const nothing: EvacuateStep = { items: [], refusal: null, wakeInMs: null };
-  if (slots.leaving.size > 0) return nothing;
+  if (slots.leaving.size > 0) return { ...nothing, refusal: awaited(state, workload) };
   const pods = [...slots.live.values()].flat();
-  const settled = pods.filter((pod) => !isDraining(state, pod) && !isDone(pod));
+  const settled = pods.filter((pod) => !isDraining(state, pod) && !pod.ended);
   const unready = settled.filter((pod) => !isServing(pod));
   const [first] = unready;
   if (first !== undefined) {
@@ -112,6 +112,16 @@ function stopFirst(
   if (refusal !== null) return { ...nothing, refusal };
   const message = "Its node is drained; it stops before its successor starts, because a fence lets no two of them run.";
   return { ...nothing, items: [stopItem(state, mover, "NODE_DRAINED", message)] };
+}
+
+/** Why one that is on its way out does not go: its node is waited for. */
+function awaited(state: ReadState, { pods }: ReadWorkload): Refusal | null {
+  for (const key of pods) {
+    const { name, held, desired } = state.pods.get(key) ?? {};
+    if (held && desired !== "run")
+      return { reason: held.reason, message: `Pod ${name} of the same workload: ${held.message}` };
+  }
+  return null;
 }
 
 /** One that serves stands above one that is not heard of, and that one above one that is not ready. */

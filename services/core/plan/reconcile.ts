@@ -75,8 +75,27 @@ export function missing(state: ReadState, workload: ReadWorkload, slots: Slots):
   for (let slot = 0; wanted.length < count; slot++) {
     if (!slots.live.has(slot) && !slots.leaving.has(slot)) wanted.push({ slot, template });
   }
-  return wanted;
+  return [...wanted, ...unserved(state, workload, slots, template)];
 }
+
+/**
+ * While a change is halted, slots that have nothing but pods that do not come to work, as when the old one went with its node, or
+ * the count grew during the change: beside them, one of the template that has been ready.
+ */
+function unserved(state: ReadState, workload: ReadWorkload, slots: Slots, template: Template): NewPod[] {
+  const { generation } = template;
+  const isAlone = template.hostPorts.length > 0 || template.spec.fence === true;
+  if (generation === workload.template.generation || isAlone) return [];
+  const mayBeJoined = (pod: ReadPod): boolean =>
+    pod.template !== generation && isBroken(pod) && fencedSpec(state, pod) === null;
+  return [...slots.live]
+    .filter(([slot, pods]) => !slots.leaving.has(slot) && pods.every(mayBeJoined))
+    .map(([slot]) => ({ slot, template }));
+}
+
+/** It was never ready, or ends again and again; one that did its work is not. */
+const isBroken = (pod: ReadPod): boolean =>
+  pod.state !== "stopped" && (!pod.wasReady || pod.state === "failed" || (pod.state === "backoff" && pod.restarts > 0));
 
 /** While a change is halted, lost pods come back from the newest template that has been ready, not from the broken one. */
 function healingTemplate(state: ReadState, workload: ReadWorkload): Template {

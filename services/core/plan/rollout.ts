@@ -59,7 +59,8 @@ function replaced(
   return mixed.flatMap(([, pods]) => {
     const done = pods.some((pod) => pod.template === current && isHeard(pod) && counts(state, pod, time));
     const old = pods.filter((pod) => pod.template !== current);
-    const works = (template: number): boolean => old.some((pod) => pod.template === template && isReady(pod));
+    const works = (template: number): boolean =>
+      old.some((pod) => pod.template === template && (isReady(pod) || pod.wasReady));
     // One of a template that works is the copy a drain makes, which may still come to work.
     const beaten = (pod: ReadPod): boolean =>
       !pod.wasReady && !works(pod.template) && old.some((other) => other.template !== pod.template && isReady(other));
