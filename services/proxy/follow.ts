@@ -31,6 +31,7 @@ export class Follower {
   private readonly events: FollowEvents;
   private readonly cluster: string;
   private readonly service: string | undefined;
+  private readonly cancelState: Cancel;
   private readonly cancelHints: Cancel;
   private cancelWatch: Cancel = () => {};
   private cancelReload: Cancel | undefined;
@@ -65,11 +66,13 @@ export class Follower {
     this.cancelHints = ports.bus.subscribe(subject, (message) =>
       this.hint(message.subject.slice(prefix.length), message),
     );
+    this.cancelState = ports.bus.onState(() => table.reconnected());
     this.watch();
   }
 
   stop(): void {
     this.stopped = true;
+    this.cancelState();
     this.cancelHints();
     this.cancelWatch();
     this.cancelReload?.();

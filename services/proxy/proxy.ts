@@ -134,13 +134,15 @@ export class Proxy {
     this.beat = new Beat({ clock, ids, bus, log }, subjectsOf(cluster).proxy.heartbeat(id), {
       settle: () => this.flush(),
       served: () => this.served(),
-      applied: (service) => (this.serves(service) ? this.table.appliedOf(service) : undefined),
+      applied: (service) => (this.serves(service) ? this.table.acknowledged(service) : undefined),
       open: () => this.connections.openOfGone((pod) => this.isEndpoint(pod)),
     });
     this.follower = new Follower({ clock, bus, log }, cluster, narrow, this.table, {
       changed: (service) => this.changed(service),
       loaded: () => {
         this.flush();
+        // What was in doubt before is acknowledged.
+        this.beat?.tellAll();
         this.isLoaded = true;
         this.onLoaded();
       },

@@ -65,6 +65,8 @@ export class EndpointTable {
   private unconfirmed = false;
   /** Since the last full load a key was told below a revision that it was told at. */
   private toldBelow = false;
+  /** A full load was told over the connection that there is now. */
+  private isTold = false;
   /** When the bucket was seen to have gone back, monotonic; null while it has all that is known. */
   private wentBackAt: number | null = null;
 
@@ -103,7 +105,7 @@ export class EndpointTable {
   }
 
   /**
-   * Per part of the service the sequence applied, as it is acknowledged: 0 for a part that should be there and is not loaded
+   * Per part of the service the sequence applied: 0 for a part that should be there and is not loaded
    * yet, or of which the bucket may hold another value than the one used.
    */
   appliedOf(service: string): Record<string, number> {
@@ -113,6 +115,21 @@ export class EndpointTable {
     for (let index = 0; index < (head?.head?.shards ?? 0); index += 1) applied[index] = 0;
     for (const [name, part] of parts) if (!this.aside.has(keyOf(service, name))) applied[name] = part.sequence;
     return applied;
+  }
+
+  /**
+   * The same as it may be acknowledged; undefined for a service that has no endpoints, as one that was deleted. What is known from
+   * before this connection, or from disk, is not: until the next full load something may have been missed.
+   */
+  acknowledged(service: string): Record<string, number> | undefined {
+    const applied = this.appliedOf(service);
+    if (!this.isTold) return Object.fromEntries(Object.keys(applied).map((part) => [part, 0]));
+    return this.parts.has(service) || this.unconfirmed ? applied : undefined;
+  }
+
+  /** The connection was lost, or there is another: something may have been missed. */
+  reconnected(): void {
+    this.isTold = false;
   }
 
   /** Takes a key's value if it is newer than what is known. */
@@ -161,6 +178,7 @@ export class EndpointTable {
    */
   loaded(keys: ReadonlySet<string>, now: number): ReadonlySet<string> {
     const touched = new Set<string>();
+    this.isTold = true;
     this.unconfirmed = this.runsAhead(keys);
     const log = this.majorityLog(keys);
     if (log !== undefined) this.log = log;

@@ -82,8 +82,16 @@ describe("a proxy", () => {
     expect(served()).toEqual([["default/b"]]);
   });
 
+  it("is not taken back to what an earlier heartbeat of its says that comes late", () => {
+    hear("a", ["default/a"], { number: 5, open: { "default/a-1": 3 } });
+    hear("a", [], { number: 4, partial: true });
+    expect(proxies.view()).toMatchObject([{ heardAgoMs: 500, whole: true, open: new Map([["default/a-1", 3]]) }]);
+    hear("b", ["default/a"], { number: 1 });
+    expect(served()).toEqual([["default/a"], ["default/a"]]);
+  });
+
   it("of an earlier version, which names no run, is one", () => {
-    hear(undefined, ["default/a"]);
+    hear(undefined, ["default/a"], { number: 7 });
     hear(undefined, ["default/b"]);
     expect(served()).toEqual([["default/b"]]);
     expect(changes).toBe(2);

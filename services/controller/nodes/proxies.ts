@@ -94,6 +94,9 @@ export class Proxies {
       return;
     }
     if (known === undefined && this.count >= mostBoots) return this.drop();
+    // It was under way for long, as on a server that stood still: what came since is newer. Runs without a name are told apart by nothing.
+    const isOld = bootId !== "" && (heartbeat.number ?? 0) < (known?.heard.number ?? 0);
+    if (isOld) return;
     const heard = heardAfter(known?.heard, heartbeat);
     const at = this.context.clock.mono();
     const changed =
