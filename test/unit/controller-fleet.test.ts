@@ -1,6 +1,6 @@
 // Nodes that come and go for months under one leader, as machines of a cloud that have ids of their own.
 import { beforeEach, expect, it } from "vitest";
-import type { Assign, NodeFacts } from "../../schemas/generated/types.ts";
+import type { Assign, EventItem, NodeFacts } from "../../schemas/generated/types.ts";
 import { limits } from "../../services/bus/limits.ts";
 import type { Bus, BusMessage } from "../../services/bus/port.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
@@ -13,7 +13,7 @@ import type { Context } from "../../services/controller/ports.ts";
 import { SwainError } from "../../services/kernel/errors.ts";
 import { silent } from "../../services/kernel/log.ts";
 import { settle } from "../support/agent.ts";
-import { facts, TestCluster } from "../support/core.ts";
+import { facts, TestCluster, workloadManifest } from "../support/core.ts";
 
 const subjects = subjectsOf("test");
 
@@ -103,6 +103,37 @@ it("nothing is kept of the reports of those that were removed", () => {
   // To another boot of a node it knew the leader says: say everything again.
   report("n3", "second");
   expect(answers).toEqual([...Array.from({ length: 4 }, () => ({ accepted: 1 })), { accepted: 1, resend: true }]);
+});
+
+it("a report that comes late says nothing any more, neither while a later one waits nor while that is being written", () => {
+  const reports = new Reports(context, cluster.state, boots, () => {});
+  const report = (sequence: number, state: "starting" | "ready"): void => {
+    const observed = { reason: "", message: "", restarts: 0 };
+    const body = {
+      bootId: "b",
+      sequence,
+      logId: cluster.state.logId,
+      pods: cluster.pods().map(({ namespace, name }) => ({ namespace, name, state, observed })),
+    };
+    reports.onMessage({
+      subject: subjects.node.report("n1"),
+      reply: `${subjects.node.inbox("n1")}1`,
+      data: new Uint8Array(),
+      json: () => body,
+    } as BusMessage);
+  };
+  cluster.join("n1");
+  cluster.apply(workloadManifest("web", { replicas: 1 }));
+  const verbs = (items: readonly EventItem[] = []): string[] => items.map(({ verb }) => verb);
+  report(3, "ready");
+  report(2, "starting");
+  const first = reports.take();
+  expect(verbs(first?.items)).toEqual(["ready"]);
+  report(1, "starting");
+  cluster.write("report", [...(first?.items ?? [])]);
+  first?.accept();
+  expect(reports.take()).toBeNull();
+  expect(answers).toEqual([{ accepted: 3 }, { accepted: 1 }]);
 });
 
 it("the agent of one that was removed is told so for as long as it does not register anew", async () => {

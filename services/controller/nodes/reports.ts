@@ -63,10 +63,16 @@ export class Reports {
     const refusal = this.refusal(node, report);
     if (refusal !== undefined) this.refuse(node, message, refusal);
     else if (this.isOld(node, report)) this.accept({ node, report, message });
-    else {
+    else if (!this.isPassed(node, report)) {
       this.waiting.set(node, { node, report, message });
       this.onArrival();
     }
+  }
+
+  /** One that was under way for long, which its agent gave up on: a later one waits already. */
+  private isPassed(node: string, { bootId, sequence }: Report): boolean {
+    const waiting = this.waiting.get(node)?.report;
+    return waiting?.bootId === bootId && waiting.sequence > sequence;
   }
 
   get length(): number {
@@ -84,8 +90,9 @@ export class Reports {
     for (const [node, waiting] of this.waiting) {
       if (batch.length >= reportsPerBatch || items.length >= limits.eventItems) break;
       this.waiting.delete(node);
-      // It may have been said by an earlier one meanwhile.
-      const news = admitReport(this.state, node, waiting.report.pods);
+      // It may have been said by another meanwhile, or be older than one that was written while it waited.
+      const isOld = this.isOld(node, waiting.report);
+      const news = isOld ? [] : admitReport(this.state, node, waiting.report.pods);
       if (news.length === 0) this.accept(waiting);
       else {
         items.push(...news);
