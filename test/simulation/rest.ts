@@ -1,7 +1,7 @@
 // A cluster that nobody asks for anything, and in which nothing is wrong: it comes to rest, whatever it was asked for before, and
 // what is not as it should be says why.
 import type { EventItem } from "../../schemas/generated/types.ts";
-import { type Key, keyOf, type State } from "../../services/core/model.ts";
+import { type Key, keyOf, type ReadPod, type ReadWorkload, type State } from "../../services/core/model.ts";
 import { isDraining, isLive, isOver } from "../../services/core/transitions.ts";
 import { described, shownPod, slotsOf } from "./planned.ts";
 import { faltering } from "./wishes.ts";
@@ -21,6 +21,19 @@ export function isMove(state: State, item: EventItem): boolean {
     return !("workload" in item) || !comesAndGoes(state, keyOf(item.namespace, item.workload));
   if (item.kind === "workload") return !comesAndGoes(state, keyOf(item.namespace, item.name));
   return item.kind === "node" && item.verb !== "draining";
+}
+
+/** A slot that the halted change left only its own pods, which never were ready, although a template is known that was. */
+function isLeftOver(workload: ReadWorkload, pods: readonly ReadPod[], inSlot: readonly ReadPod[]): boolean {
+  const { template, templates } = workload;
+  const isAlone = (generation: number): boolean => {
+    const { spec, hostPorts } = templates.get(generation) ?? template;
+    return spec.fence === true || hostPorts.length > 0;
+  };
+  const old = pods.filter((pod) => pod.wasReady && pod.template !== template.generation);
+  const newest = Math.max(...old.map((pod) => pod.template));
+  const isBroken = (pod: ReadPod): boolean => !pod.wasReady && !pod.ended && pod.template === template.generation;
+  return old.length > 0 && !isAlone(newest) && inSlot.every(isBroken) && !inSlot.some((pod) => isAlone(pod.template));
 }
 
 /** Whether the workload's programs end or falter by themselves. */
@@ -53,6 +66,9 @@ export function unexplained(state: State): string[] {
     const isMixed = pods.some(({ template }) => template !== workload.template.generation);
     const isServing = pods.every((pod) => pod.state === "ready" || isOver(pod));
     if (isMixed && workload.halted === null && isServing) say("its change stands still");
+    if (workload.halted !== null && !isMixed && isServing) say("it is halted, and nothing is left to be changed");
+    if (workload.halted !== null && [...slots.values()].some((inSlot) => isLeftOver(workload, pods, inSlot)))
+      say("a slot has nothing that works");
     const isMoving = isMixed || pods.some((pod) => isDraining(state, pod));
     if (pods.filter(isLive).length > slots.size && !isMoving) say("a slot has two pods");
   }

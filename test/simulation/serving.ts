@@ -1,8 +1,9 @@
 // What proxies may connect to, and what they carry to a pod that is to stop, held against the log.
 import type { EventItem, ServiceApplied } from "../../schemas/generated/types.ts";
+import { limits } from "../../services/bus/limits.ts";
 import { type Key, keyOf, type State } from "../../services/core/model.ts";
 import { parseDurationMs } from "../../services/core/quantity.ts";
-import { controllerNames } from "./faults.ts";
+import { controllerNames, proxyNames } from "./faults.ts";
 import type { Troubles } from "./troubles.ts";
 import type { Carried } from "./world/network.ts";
 
@@ -70,6 +71,13 @@ export class Serving {
       if (waited < timeout - writtenMs) {
         this.ends(key, `event ${sequence}: ${key} is drained after ${waited} ms of ${timeout}`);
       }
+      // Nobody was out of reach, and proxies look at what they have lost themselves.
+      const ms = cleanMs + limits.proxyAckMs;
+      const isClean = ["bus", ...controllerNames, ...proxyNames].every((place) => this.troubles.isClean(place, ms));
+      if (item.reason === "PROXY_NOT_ACKED" && isClean)
+        this.violate(
+          `event ${sequence}: ${key} waited in vain for proxies with which nothing was wrong: ${item.message}`,
+        );
     }
     this.leftAt.delete(key);
   }

@@ -50,4 +50,20 @@ export const workloadBugs: readonly Bug[] = [
     invariants: ["4"],
     hours: 5,
   },
+  {
+    name: "a broken pod of a halted change fills its slot",
+    file: "core/plan/reconcile",
+    find: "return [...wanted, ...unserved(state, workload, slots, template)];",
+    replace: "return wanted;",
+    invariants: ["4"],
+    hours: 30,
+  },
+  {
+    name: "a proxy that names a service is waited for when that is deleted",
+    file: "proxy/proxy",
+    find: "this.table.acknowledged(service)",
+    replace: "this.table.appliedOf(service)",
+    invariants: ["7"],
+    hours: 25,
+  },
 ];

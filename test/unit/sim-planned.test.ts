@@ -124,6 +124,18 @@ describe("a cluster at rest", () => {
     expect(unexplained(cluster.state)).toEqual([expect.stringMatching(/^its change stands still: web/)]);
     web.halted = { reason: "EXITED", message: "It ended." };
     expect(unexplained(cluster.state)).toEqual([]);
+    // The halted change left one slot nothing but its own pod.
+    const other = pods.get("default/web-2")!;
+    const known = { ...other };
+    Object.assign(other, { template: web.template.generation, state: "failed", reason: "EXITED", wasReady: false });
+    expect(unexplained(cluster.state)).toEqual([expect.stringMatching(/^a slot has nothing that works: web/)]);
+    web.templates.set(web.template.generation, { ...web.template, hostPorts: [8080] });
+    expect(unexplained(cluster.state)).toEqual([]);
+    Object.assign(other, known);
+    const { template } = pod;
+    for (const one of [pod, other]) Object.assign(one, { template: web.template.generation });
+    expect(unexplained(cluster.state)).toEqual([expect.stringMatching(/^it is halted, and nothing is left to be ch/)]);
+    for (const one of [pod, other]) Object.assign(one, { template });
     const node = nodes.get("n1")!;
     node.mode = "draining";
     expect(unexplained(cluster.state)).toEqual([

@@ -85,6 +85,15 @@ describe("a pod of a service", () => {
     it("is blamed for it, too, where another proxy did not confirm", () => {
       carried = [{ proxy: "p1", since: now - 1 }];
       drained(8000, "PROXY_NOT_ACKED");
+      expect(said[0]).toMatch(/ while p1 carries 1 requests to it$/);
+    });
+
+    it("is blamed where proxies did not confirm with which nothing was wrong", () => {
+      drained(10_000, "PROXY_NOT_ACKED");
+      expect(said).toEqual([expect.stringContaining(`${key} waited in vain for proxies`)]);
+      serving.onPod(cluster.state, stopping(), key, 8);
+      troubles.begin("p2", "slow")();
+      drained(10_000, "PROXY_NOT_ACKED");
       expect(said).toHaveLength(1);
     });
 
