@@ -62,8 +62,9 @@ export class Connections {
     void this.serve(client, route);
   }
 
-  /** Remembers backends that went, as long as they have connections. */
+  /** Remembers backends that went, as long as they have connections; those that are endpoints again are gone no more. */
   left(route: Route, backends: Iterable<Backend>): void {
+    for (const backend of route.rotation.all) this.gone.delete(backend);
     for (const backend of backends) if (backend.open > 0) this.gone.set(backend, route);
   }
 

@@ -17,6 +17,8 @@ export class Rotation {
   traffic: Traffic = plainTraffic;
   private backends: Backend[] = [];
   private readonly byIdentity = new Map<string, Backend>();
+  /** Those that went with connections open, as long as some are: one that comes back has them still. */
+  private readonly away = new Map<string, Backend>();
   private readonly countByPod = new Map<string, number>();
   private readonly start: number;
   private next = 0;
@@ -39,7 +41,10 @@ export class Rotation {
     return this.countByPod.has(pod);
   }
 
-  /** Takes the addresses as they are now; gives the backends that went. Those that stay keep their turn and their past. */
+  /**
+   * Takes the addresses as they are now; gives the backends that went. Those that stay keep their turn and their past, and
+   * one that comes back before its last connection is over keeps its past, too.
+   */
   update(addresses: readonly BackendAddress[]): Backend[] {
     const wanted = new Map(addresses.map((address) => [identityOf(address), address]));
     const gone: Backend[] = [];
@@ -53,6 +58,7 @@ export class Rotation {
       }
     }
     const first = kept.length === 0;
+    for (const [identity, { open }] of this.away) if (open === 0) this.away.delete(identity);
     for (const backend of gone) this.leave(backend);
     for (const [identity, address] of wanted) if (!this.byIdentity.has(identity)) kept.push(this.join(address));
     this.backends = kept;
@@ -132,15 +138,23 @@ export class Rotation {
   }
 
   private join(address: BackendAddress): Backend {
-    const backend = new Backend(address);
-    this.byIdentity.set(identityOf(backend), backend);
+    const identity = identityOf(address);
+    const backend = this.away.get(identity) ?? new Backend(address);
+    this.away.delete(identity);
+    backend.current = true;
+    // Nobody checked it meanwhile.
+    backend.health = undefined;
+    backend.checkFailure = "";
+    this.byIdentity.set(identity, backend);
     if (!backend.external) this.countByPod.set(backend.pod, (this.countByPod.get(backend.pod) ?? 0) + 1);
     return backend;
   }
 
   private leave(backend: Backend): void {
+    const identity = identityOf(backend);
     backend.current = false;
-    this.byIdentity.delete(identityOf(backend));
+    this.byIdentity.delete(identity);
+    if (backend.open > 0) this.away.set(identity, backend);
     if (backend.external) return;
     const count = (this.countByPod.get(backend.pod) ?? 1) - 1;
     if (count === 0) this.countByPod.delete(backend.pod);

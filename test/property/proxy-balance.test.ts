@@ -127,6 +127,36 @@ describe("a limit per backend", () => {
     );
   });
 
+  it("counts what a backend still has when it leaves the endpoints and comes back", () => {
+    const limit = fc.integer({ min: 1, max: 3 });
+    const step = fc.oneof(fc.uniqueArray(fc.nat(5), { maxLength: 6 }), fc.nat(40), fc.constant("connect" as const));
+    fc.assert(
+      fc.property(ids, limit, fc.array(step, { maxLength: 60 }), (ids, maxPerBackend, steps) => {
+        const rotation = rotationOf(ids, { balance: "least-connections", maxPerBackend });
+        const connections: Backend[] = [];
+        const openAt = (pod: string): number => connections.filter((one) => one.pod === pod).length;
+        for (const step of steps) {
+          if (typeof step === "object") rotation.update(step.map(addressOf));
+          else if (step === "connect") {
+            const picked = rotation.pick(0);
+            const least = Math.min(...rotation.all.map(({ pod }) => openAt(pod)));
+            if (picked === undefined || picked === "full") {
+              expect(least).toBe(picked === "full" ? maxPerBackend : Infinity);
+              continue;
+            }
+            expect(openAt(picked.pod)).toBe(least);
+            expect(least).toBeLessThan(maxPerBackend);
+            picked.open += 1;
+            connections.push(picked);
+          } else {
+            for (const closed of connections.splice(step % (connections.length + 1), 1)) closed.open -= 1;
+          }
+          for (const { pod, open } of rotation.all) expect(open).toBe(openAt(pod));
+        }
+      }),
+    );
+  });
+
   it("is no reason to use one that fails its check", () => {
     const rotation = rotationOf([1, 2], { maxPerBackend: 1 });
     const [one, two] = rotation.all as [Backend, Backend];
@@ -155,6 +185,27 @@ describe("what serves", () => {
         expect(tierOf.get(rotation.pick(0, undefined, "192.0.2.1") as Backend)).toBe(best);
       }),
     );
+  });
+});
+
+describe("a backend that comes back with connections open", () => {
+  it("is checked anew, and what its connects came to is remembered", () => {
+    const rotation = rotationOf([1]);
+    const [before] = rotation.all as [Backend];
+    before.open = 1;
+    before.health = { state: "down", against: 0 };
+    before.checkFailure = "HTTP 500";
+    rotation.failed(before, 0);
+    rotation.update([]);
+    rotation.update([addressOf(1)]);
+    expect(rotation.all).toEqual([before]);
+    expect(before).toMatchObject({
+      current: true,
+      open: 1,
+      health: undefined,
+      checkFailure: "",
+      past: { failures: 1 },
+    });
   });
 });
 

@@ -193,6 +193,28 @@ describe("connections", () => {
     expect(freed()).toBe(1);
   });
 
+  it("of a pod that went and is back are the same pod's: they fill it, and a drain of it waits for them", async () => {
+    const { attempts, client, endpoints, connections, route, freed } = setUp(["p-1"], { maxConnectionsPerBackend: 1 });
+    const first = await client();
+    await attempts[0]?.succeed();
+    endpoints([]);
+    endpoints(["p-1"]);
+    expect(route.rotation.all.map(({ open, total }) => [open, total])).toEqual([[1, 1]]);
+    expect(connections.draining().size).toBe(0);
+    const second = await client();
+    expect(attempts).toHaveLength(1);
+    first.close();
+    await settle();
+    await attempts[1]?.succeed();
+    expect(second.joined).toBe(attempts[1]?.connection);
+    endpoints([]);
+    expect(connections.openOfGone(() => false)).toEqual({ "default/p-1": 1 });
+    second.close();
+    await settle();
+    expect(connections.openOfGone(() => false)).toEqual({});
+    expect(freed()).toBe(1);
+  });
+
   it("of a pod that went are counted also where an external endpoint has its name", async () => {
     const { attempts, client, endpoints, connections, route } = setUp(["p-1", "p-1-external"]);
     const clients = [await client(), await client()];
