@@ -1,7 +1,5 @@
-import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { connect } from "node:net";
 import type { Socket } from "node:net";
 import { describe, expect, it, vi } from "vitest";
 import { SwainError } from "../../services/kernel/errors.ts";
@@ -9,7 +7,7 @@ import { handleCarrier } from "../../services/kernel/node/sockets-handles.ts";
 import { streamCarrier } from "../../services/kernel/node/sockets-streams.ts";
 import { socketsOver } from "../../services/kernel/node/sockets.ts";
 import type { Connection, Listener, PipeResult } from "../../services/kernel/sockets.ts";
-import { backend, cleanups, client, host, readAll, stalled } from "../support/tcp.ts";
+import { backend, cleanups, client, host, readAll, silentListener, stalled } from "../support/tcp.ts";
 
 const hashOf = (data: Buffer): string => createHash("sha256").update(data).digest("hex");
 
@@ -348,7 +346,7 @@ describe.each([
       details: { reason: "ECONNREFUSED" },
     });
     await expect(sockets.connect("no-such-host.invalid", port, 1000)).rejects.toBeInstanceOf(SwainError);
-    const silent = await silentPort();
+    const { port: silent } = await silentListener();
     const started = performance.now();
     await expect(sockets.connect(host, silent, 300)).rejects.toMatchObject({ code: "CONNECT_TIMEOUT" });
     expect(performance.now() - started).toBeLessThan(1500);
@@ -384,19 +382,3 @@ describe.each([
     expect(await sockets.probe("::1", six.port, 1000)).toBe(true);
   });
 });
-
-/** A port whose listener answers nobody: a stopped process with a full queue. */
-async function silentPort(): Promise<number> {
-  const script = `require("node:net").createServer().listen({port:0,host:"${host}",backlog:1},function(){console.log(this.address().port)})`;
-  const child = spawn(process.execPath, ["-e", script], { stdio: ["ignore", "pipe", "inherit"] });
-  cleanups.push(() => child.kill("SIGKILL"));
-  const port = Number(String(((await once(child.stdout, "data")) as [Buffer])[0]));
-  child.kill("SIGSTOP");
-  const filling = Array.from({ length: 6 }, () => connect({ host, port }));
-  for (const socket of filling) {
-    socket.on("error", () => {});
-    cleanups.push(() => socket.destroy());
-  }
-  await Promise.race(filling.map((socket) => once(socket, "connect")));
-  return port;
-}

@@ -1,4 +1,5 @@
 // TCP peers for tests of what carries bytes. Whoever imports this has everything undone after each test.
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
 import type { AddressInfo, Server, Socket } from "node:net";
@@ -56,4 +57,20 @@ export async function stalled(count: () => number): Promise<void> {
     },
     { timeout: 20_000, interval: 300 },
   );
+}
+
+/** A listener that answers nobody until `resume`: a stopped process with a full queue. */
+export async function silentListener(): Promise<{ port: number; resume: () => void }> {
+  const script = `require("node:net").createServer().listen({port:0,host:"${host}",backlog:1},function(){console.log(this.address().port)})`;
+  const child = spawn(process.execPath, ["-e", script], { stdio: ["ignore", "pipe", "inherit"] });
+  cleanups.push(() => child.kill("SIGKILL"));
+  const port = Number(String(((await once(child.stdout, "data")) as [Buffer])[0]));
+  child.kill("SIGSTOP");
+  const filling = Array.from({ length: 6 }, () => connect({ host, port }));
+  for (const socket of filling) {
+    socket.on("error", () => {});
+    cleanups.push(() => socket.destroy());
+  }
+  await Promise.race(filling.map((socket) => once(socket, "connect")));
+  return { port, resume: () => child.kill("SIGCONT") };
 }
