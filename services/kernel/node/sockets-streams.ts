@@ -1,4 +1,5 @@
-// TCP over Node's public streams: works everywhere, at about half the speed of `sockets-handles.ts`.
+// TCP over Node's public streams: works everywhere, at about half the speed of `sockets-handles.ts`. A peer that has ended
+// its side and then goes without a word more is noticed only with the next bytes for it: streams do not tell.
 import { connect, createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import { SwainError } from "../errors.ts";
