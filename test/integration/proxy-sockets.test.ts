@@ -233,6 +233,35 @@ describe.each([
     await vi.waitFor(() => expect(results[0]?.failed).toBe(true));
   });
 
+  it("passes a backend's reset on also where what is sent to it before the client's first word meets it", async () => {
+    const joinLate = async (answer: string): Promise<{ socket: Socket; result: Promise<PipeResult> }> => {
+      let reset: () => void = () => {};
+      const isReset = new Promise<void>((resolve) => (reset = resolve));
+      const to = await backend((socket) => {
+        if (answer !== "") socket.write(answer);
+        setTimeout(() => {
+          socket.once("close", reset);
+          socket.resetAndDestroy();
+        }, 50);
+      });
+      let accept: (near: Connection) => void = () => {};
+      const accepted = new Promise<Connection>((resolve) => (accept = resolve));
+      const listener = await sockets.listen(host, 0, (near) => accept(near));
+      cleanups.push(() => listener.close());
+      const socket = await client(listener.port);
+      const far = await sockets.connect(host, to, 2000);
+      await isReset;
+      far.send(Buffer.from("before"));
+      return { socket, result: (await accepted).pipe(far) };
+    };
+    const { socket, result } = await joinLate("");
+    await expect(readAll(socket)).rejects.toMatchObject({ code: "ECONNRESET" });
+    expect(await result).toMatchObject({ failed: true });
+    // Streams may lose what came before it.
+    const answered = await joinLate("half of");
+    expect(await answered.result).toMatchObject({ failed: true, ...(kind === "handles" ? { bytesReceived: 7 } : {}) });
+  });
+
   it("passes a client's reset on to the backend", async () => {
     let gone: Promise<Buffer> | undefined;
     const to = await backend((socket) => {

@@ -84,6 +84,8 @@ class HandleConnection implements Connection {
   /** The other side has been told the end, and that is still under way; a reset is not allowed meanwhile. */
   endingOther = false;
   closed = false;
+  /** What should have been sent first could not be: the peer is gone, and as the write has heard of it, the read sees an end. */
+  unsent = false;
   /** The end of our peer was read a second time. */
   private endRead = false;
 
@@ -111,11 +113,13 @@ class HandleConnection implements Connection {
     if (this.closed) return;
     const { tcp } = this.pipes;
     const request = tcp.newWrite();
-    // A write that fails is heard of again by the read. One that waits keeps its bytes; later writes queue behind it.
-    if (this.handle.writeBuffer(request, data) < 0 || !tcp.writeWaits()) return;
+    if (this.handle.writeBuffer(request, data) < 0) this.unsent = true;
+    if (this.unsent || !tcp.writeWaits()) return;
+    // One that waits keeps its bytes; later writes queue behind it.
     request.buffer = data;
-    request.oncomplete = () => {
+    request.oncomplete = (status) => {
       request.buffer = undefined;
+      if (status < 0) this.destroy();
     };
   }
 
@@ -191,6 +195,7 @@ class Pair {
   }
 
   start(): void {
+    this.broken = this.near.unsent || this.far.unsent;
     this.near.pipes.watch(this);
     this.near.startReading();
     if (!this.finished) this.far.startReading();
