@@ -17,7 +17,7 @@ import type { Insight, Observed } from "../kernel/insight.ts";
 import { Lifecycle } from "../kernel/lifecycle.ts";
 import type { Logger } from "../kernel/log.ts";
 import { systemClock } from "../kernel/node/clock.ts";
-import { systemDisk } from "../kernel/node/disk.ts";
+import { removeDrafts, systemDisk } from "../kernel/node/disk.ts";
 import { hostFact } from "../kernel/node/host.ts";
 import { systemHttpProbe } from "../kernel/node/http-probe.ts";
 import { systemIds, systemRandom } from "../kernel/node/ids.ts";
@@ -184,6 +184,7 @@ async function startOne(
   const folder = isAbsolute(options.data) ? options.data : resolve(options.data);
   const data = count === 1 ? folder : join(folder, id);
   const isSim = options.runtime === "sim";
+  if (!isSim) await removeDrafts(data);
   const base = { clock: systemClock, ids: systemIds, random: systemRandom, log, meter: shared.meter };
   const runtime = openRuntime(options.runtime, {
     ...base,

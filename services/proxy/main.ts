@@ -12,7 +12,7 @@ import { asSwainError, SwainError } from "../kernel/errors.ts";
 import { listenAddress } from "../kernel/listen-address.ts";
 import type { Logger } from "../kernel/log.ts";
 import { systemClock } from "../kernel/node/clock.ts";
-import { systemDisk } from "../kernel/node/disk.ts";
+import { removeDrafts, systemDisk } from "../kernel/node/disk.ts";
 import { hostFact } from "../kernel/node/host.ts";
 import { systemIds, systemRandom } from "../kernel/node/ids.ts";
 import { systemSockets } from "../kernel/node/sockets.ts";
@@ -75,6 +75,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     services: (options.services ?? []).map(servedService),
     allOn: all === undefined ? undefined : (all.host ?? loopback),
   });
+  await removeDrafts(data);
   try {
     await proxy.start();
   } catch (error) {

@@ -1,5 +1,5 @@
 // The agent process as `swain agent` starts it, with the rights of its role, on a real nats-server; the test is the leader.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -99,7 +99,11 @@ describe("an agent process", () => {
     await first.stop();
     await first.closed;
     leader.states.clear();
+    const draft = join(folder, "data", "pods.json.0123456789ab.tmp");
+    writeFileSync(draft, "left by one that was killed");
+    utimesSync(draft, 1, 1);
     const second = await start({ runtime: "process", stopPods: true });
+    expect(existsSync(draft)).toBe(false);
     await until(() => expect(leader.state("web-1")).toBe("ready"));
     expect(leader.states.get("default/web-1")?.observed).toMatchObject({ restarts: 0, containers: ids });
     await second.stop();

@@ -1,6 +1,8 @@
 import { once } from "node:events";
+import { existsSync, utimesSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { expect, it } from "vitest";
 import { hostFact } from "../../services/kernel/node/host.ts";
 import type { RunningProxy } from "../../services/proxy/main.ts";
@@ -72,8 +74,12 @@ it("serves the last known endpoints after a restart without the bus", async () =
   expect(await ask(portOf(first))).toBe("web-1");
   await first.stop();
   await cluster.server.stop();
+  const draft = join(data, "proxy-p1.json.0123456789ab.tmp");
+  writeFileSync(draft, "left by one that was killed");
+  utimesSync(draft, 1, 1);
   const second = await proxyOf(cluster.server.url, { services: web, data });
   expect(await askMany(portOf(second), 3)).toEqual({ "web-1": 3 });
+  expect(existsSync(draft)).toBe(false);
 });
 
 it("lets go of the last service when it was deleted while the proxy was down", async () => {

@@ -1,12 +1,12 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { configText } from "../../services/bus/embedded/config.ts";
 import { hostFact } from "../../services/kernel/node/host.ts";
-import { systemDisk } from "../../services/kernel/node/disk.ts";
+import { removeDrafts, systemDisk } from "../../services/kernel/node/disk.ts";
 import { makeFolder } from "../../services/kernel/node/folder.ts";
 import { Child } from "../../cli/local/child.ts";
 import type { Launched } from "../../cli/local/launch.ts";
@@ -367,6 +367,20 @@ test("files are written whole and private, missing ones read as null", async () 
   await systemDisk.remove(path);
   await systemDisk.remove(path);
   expect(await systemDisk.read(path)).toBeNull();
+});
+
+test("what killed processes left of a write goes, and nothing else", async () => {
+  const draft = "pods.json.0123456789ab.tmp";
+  const old = [draft, "proxy-p.json.abcdef012345.tmp", "pods.json", "notes.tmp"];
+  for (const name of old) {
+    await writeFile(join(folder, name), "");
+    await utimes(join(folder, name), 1, 1);
+  }
+  await writeFile(join(folder, "pods.json.ba9876543210.tmp"), "");
+  await removeDrafts(folder);
+  await removeDrafts(join(folder, "absent"));
+  const left = ["notes.tmp", "pods.json", "pods.json.ba9876543210.tmp"];
+  expect((await systemDisk.list(folder)).filter((name) => name.endsWith(".tmp") || old.includes(name))).toEqual(left);
 });
 
 test("what the disk refuses is a DISK_ERROR that names the path", async () => {

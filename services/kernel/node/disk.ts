@@ -1,7 +1,7 @@
 // The machine's files, for real processes.
 import { randomBytes } from "node:crypto";
-import { open, readdir, readFile, rename, rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import { open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import type { Disk } from "../disk.ts";
 import { SwainError } from "../errors.ts";
 import { makeFolder } from "./folder.ts";
@@ -54,6 +54,25 @@ export const systemDisk: Disk = {
     }
   },
 };
+
+/** What `writeAtomic` calls a file until it is written. */
+const draftName = /\.[0-9a-f]{12}\.tmp$/;
+
+/** A draft is there for some milliseconds; one that is older is of a process that was killed, not of one beside us. */
+const oldDraftMs = 60_000;
+
+/** Removes what processes left in the folder that were killed while they wrote. A process does so to its own at its start. */
+export async function removeDrafts(folder: string): Promise<void> {
+  const names = await readdir(folder).catch(() => []);
+  for (const name of names.filter((name) => draftName.test(name))) {
+    const path = join(folder, name);
+    try {
+      if (Date.now() - (await stat(path)).mtimeMs > oldDraftMs) await rm(path, { force: true });
+    } catch {
+      // Somebody else's, or gone already: neither is in the way.
+    }
+  }
+}
 
 /** A rename survives a power cut only when its folder was synced too. */
 async function syncFolder(folder: string): Promise<void> {
