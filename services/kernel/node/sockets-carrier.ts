@@ -7,7 +7,11 @@ export type Carrier = Pick<Sockets, "connect" | "listen">;
 /** Connections the kernel may hold for us before we accept them; it takes the smaller of this and its own limit. */
 export const acceptBacklog = 4096;
 
-/** A peer that vanished without a word is noticed about 10 s after this much silence; a slow but living one stays. */
+/**
+ * A peer that vanished without a word is noticed about 10 s after this much silence; a slow but living one stays. With bytes
+ * for it under way the system asks nothing: it sends them again, on Linux for some 15 minutes (`tcp_retries2`). Node offers
+ * no bound for that, and a connect that goes unanswered is no proof: a living backend whose queue is full answers none either.
+ */
 export const keepAliveAfterMs = 60_000;
 
 /** How often connections that have lived a while get their keep-alive: short ones never pay the system calls. */
