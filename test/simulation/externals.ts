@@ -28,6 +28,9 @@ const leavingMs = 60_000;
 const knownMs = 10_000;
 const cleanMs = 15_000;
 
+/** What is missing from a bucket that was made anew, proxies keep until they have read it after 2, 4 and 8 s more. */
+const remadeMs = 30_000;
+
 interface External {
   readonly name: string;
   readonly host: string;
@@ -228,6 +231,7 @@ export class Externals {
       if (this.now() - at > knownMs && has !== is)
         this.violate("7", `proxy ${proxy} has ${has ?? "nothing"} for the external endpoint ${id}, which is at ${is}`);
     }
+    if (this.troubles.had("bus", "bucketGone", remadeMs)) return;
     for (const [id, { at }] of this.gone) {
       if (this.now() - at > knownMs && told.has(id))
         this.violate("7", `proxy ${proxy} still has the external endpoint ${id}, which is gone`);

@@ -34,6 +34,11 @@ export class Troubles {
     return this.of(place).every(({ kind, to }) => to < since || harmless.has(kind));
   }
 
+  /** True when that kind of trouble, which may have been over at once, was there within so long. */
+  had(place: string, wanted: string, ms: number): boolean {
+    return this.of(place).some(({ kind, to }) => kind === wanted && to >= this.now() - ms);
+  }
+
   /** How much of the time since then troubles of that kind and of that length lasted there, milliseconds. */
   lasted(place: string, wanted: string, since: number, leastMs = 0): number {
     let sum = 0;

@@ -38,6 +38,12 @@ it("blames a proxy for an endpoint that is gone, after a restore not before some
   expect(seen()).toEqual([]);
   now += 1000;
   expect(seen()).toEqual(still);
+  // What a bucket that was made anew does not hold is kept for a while.
+  troubles.begin("bus", "bucketGone")();
+  now += 29_000;
+  expect(seen()).toEqual([]);
+  now += 1001;
+  expect(seen()).toEqual(still);
   observer.forget(0);
   observer.isReplaying = true;
   happens(elected);
