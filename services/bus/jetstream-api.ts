@@ -13,7 +13,9 @@ export const apiCodes = {
   wrongLastSequenceConstant: 10164,
   /** The store refused the message: mostly a limit of the stream, but also a failing disk. */
   storeFailed: 10077,
+  /** To what would make or enlarge a stream; a message is refused with the next one. */
   storageExceeded: 10047,
+  resourcesExceeded: 10023,
   /** Too few servers of a cluster can take a stream; only the description says why. */
   noPeers: 10005,
   memoryExceeded: 10028,

@@ -15,6 +15,7 @@ import type { Wire } from "./wire.ts";
 /** The server or the account has no room left, whatever the stream's own limits. */
 const noRoom: ReadonlySet<number> = new Set([
   apiCodes.storageExceeded,
+  apiCodes.resourcesExceeded,
   apiCodes.memoryExceeded,
   apiCodes.accountExceeded,
 ]);

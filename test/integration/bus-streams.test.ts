@@ -176,6 +176,22 @@ describeServers("the streams", (binary) => {
     expect(await append(9000, at)).toBe(at + 1);
   });
 
+  it("say LOG_FULL when somebody else's stream took all that the server may store", async () => {
+    await open({ maxFileStore: "200MB" });
+    await ensureStreams(bus, "test", { replicas: 1, logBytes: 2_000_000 });
+    expect(await append(9000, 0)).toBe(1);
+    await api("STREAM.CREATE.FOREIGN", { name: "FOREIGN", subjects: ["foreign"], storage: "file", max_bytes: -1 });
+    let refused: unknown;
+    while (refused === undefined) {
+      const reply = await bus.request("foreign", "x".repeat(500_000), { timeoutMs: waitMs });
+      refused = (reply.json() as { error?: unknown }).error;
+    }
+    expect(await codeOf(append(9000, 1))).toBe("LOG_FULL");
+    expect((await bus.log(names.stream).tail()).last).toBe(1);
+    await api("STREAM.PURGE.FOREIGN");
+    expect(await append(9000, 1)).toBe(2);
+  });
+
   it("say PAYLOAD_TOO_LARGE for a value larger than a bucket takes", async () => {
     await open();
     await ensureStreams(bus, "test", { replicas: 1 });

@@ -146,7 +146,10 @@ function readStream(stream: string): string[] {
     `$JS.API.CONSUMER.MSG.NEXT.${stream}.*`,
     `$JS.API.CONSUMER.NAMES.${stream}`,
     `$JS.API.CONSUMER.LIST.${stream}`,
-    `$JS.ACK.${stream}.>`,
-    `$JS.FC.${stream}.>`,
+    ...["$JS.ACK", "$JS.FC"].flatMap((root) => [
+      `${root}.${stream}.>`,
+      // Servers of a later version have domain and account before the stream.
+      `${root}.*.*.${stream}.>`,
+    ]),
   ];
 }

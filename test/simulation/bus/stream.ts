@@ -250,7 +250,7 @@ export class Stream {
   }
 
   private roomFailure(more: number, records: number, isFull: boolean): ApiFailure | undefined {
-    if (isFull) return { code: apiCodes.storageExceeded, description: "insufficient storage resources available" };
+    if (isFull) return { code: apiCodes.resourcesExceeded, description: "insufficient resources" };
     if (this.bytes + more > this.limit("max_bytes")) {
       return { code: apiCodes.storeFailed, description: "maximum bytes exceeded" };
     }
