@@ -209,6 +209,11 @@ export const errorKinds = {
   NETWORK_POD_MISSING: kind(1, true, "Start a pod of the workload whose network is shared on the same node."),
   ENGINE_UNREACHABLE: kind(1, true, "Start the container engine of the node; nothing is deleted meanwhile."),
   ENGINE_ERROR: kind(1, true, "Read the engine's message."),
+  CONTAINER_STUCK: kind(
+    1,
+    true,
+    "Look on the node at what the container waits for, as a volume on a server that is gone; it is tried again by itself.",
+  ),
   FIELD_UNSUPPORTED: kind(1, false, "Leave the field out, or run an image on a node with a container engine."),
   ENV_FILE_FAILED: kind(1, true, "Correct the file on the node; a `-` before its name makes it optional."),
   NO_PREVIOUS_RUN: kind(3, false, "It ran only once, or what it printed before is gone: leave out --previous."),

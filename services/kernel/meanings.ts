@@ -55,6 +55,7 @@ export const meanings: Readonly<Partial<Record<Code, string>>> = {
   MOUNT_FAILED: "A volume could not be mounted.",
   ENGINE_UNREACHABLE: "The node's container engine does not answer.",
   ENGINE_ERROR: "The container engine refused something.",
+  CONTAINER_STUCK: "The container engine answers, but not about this container.",
   NO_PREVIOUS_RUN: "The container ran only once, or the output of the earlier run is gone.",
   EXITED: "A container of the pod ended by itself.",
   OOM_KILLED: "A container used more memory than its limit.",

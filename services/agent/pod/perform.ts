@@ -2,6 +2,7 @@
 import type { AssignedPod } from "../../../schemas/generated/types.ts";
 import type { Key } from "../../core/model.ts";
 import { asSwainError, SwainError } from "../../kernel/errors.ts";
+import type { Code } from "../../kernel/errors.ts";
 import { bounds } from "../bounds.ts";
 import type { ContainerInfo } from "../runtime/driver.ts";
 import { within } from "../stop.ts";
@@ -36,6 +37,9 @@ export interface StepTarget {
 
 /** A step that asks something of the engine. */
 export type Action = Exclude<Step, { do: "wait" | "done" | "note" }>;
+
+/** Nobody knows what came of such a call. */
+const unanswered: ReadonlySet<Code> = new Set<Code>(["ENGINE_UNREACHABLE", "CONTAINER_STUCK"]);
 
 /** Rejects with what the driver said, or STOPPED when the pod is no longer wanted. */
 export async function perform(step: Action, context: RunnerContext, target: StepTarget): Promise<void> {
@@ -148,8 +152,8 @@ async function start(
     target.see(step.id, info);
     target.keep(seenRunning(target.record(), [step.name]));
   } catch (error) {
-    // An engine that does not answer may have started it. Whether one that never ran before did so, it shows afterwards.
-    const shown = asked && neverRan && asSwainError(error).code === "ENGINE_UNREACHABLE";
+    // Without an answer it may have started. Whether one that never ran before did so, it shows afterwards.
+    const shown = asked && neverRan && unanswered.has(asSwainError(error).code);
     const now = target.record();
     if (!shown) target.keep({ ...now, started: now.started.filter((name) => name !== step.name) });
     throw error;

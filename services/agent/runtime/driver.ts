@@ -126,7 +126,8 @@ export interface ExecRun {
 export type OnExecOutput = (stream: "stdout" | "stderr", data: Uint8Array) => Promise<void>;
 
 /**
- * Errors are SwainErrors: ENGINE_UNREACHABLE (nothing is known, nor what was done), IMAGE_NOT_FOUND, IMAGE_PULL_DENIED,
+ * Errors are SwainErrors: ENGINE_UNREACHABLE (nothing is known, nor what was done), CONTAINER_STUCK (the same, of that
+ * container alone: the engine answers), IMAGE_NOT_FOUND, IMAGE_PULL_DENIED,
  * IMAGE_PULL_TIMEOUT, IMAGE_PULL_FAILED, IMAGE_NEVER_PULLED, REGISTRY_UNREACHABLE, DISK_FULL, PORT_TAKEN,
  * COMMAND_NOT_FOUND, MOUNT_FAILED, SANDBOX_REFUSED, GPU_UNAVAILABLE, NO_PREVIOUS_RUN, ENGINE_ERROR. Codes come from status codes and own checks, not from message text
  * (but for DISK_FULL, which no engine tells otherwise).

@@ -6,7 +6,7 @@ import type { Clock } from "../../../kernel/clock.ts";
 import { SwainError } from "../../../kernel/errors.ts";
 import type { DriverIdentity } from "../driver.ts";
 import { causeOf, statusOf } from "./engine.ts";
-import type { Engine } from "./engine.ts";
+import type { Engine, EngineCall } from "./engine.ts";
 import { networkOwner } from "./inspect.ts";
 import type { Inspected, Listed } from "./inspect.ts";
 import { isOurs, labels } from "./labels.ts";
@@ -39,14 +39,14 @@ export class ContainerCalls {
     const path = `/containers/${idOrName}/json`;
     const call = { what: `inspect ${idOrName}`, method: "GET", path, timeout: timeouts.read } as const;
     try {
-      return await this.engine.ask<Inspected>(call);
+      return await this.engine.askAboutOne<Inspected>(call);
     } catch (error) {
       if (statusOf(error) !== 404) throw error;
     }
     // Podman under load now and then denies a container that is there: a second look decides.
     if (!(await this.engine.isPodman())) return null;
     try {
-      return await this.engine.ask<Inspected>(call);
+      return await this.engine.askAboutOne<Inspected>(call);
     } catch (error) {
       if (statusOf(error) === 404) return null;
       throw error;
@@ -72,7 +72,7 @@ export class ContainerCalls {
   /** The new container's id. */
   async create(name: string, options: Dockerode.ContainerCreateOptions): Promise<string> {
     const call = { what: `create ${name}`, method: "POST", path: "/containers/create", query: { name } } as const;
-    const made = await this.engine.ask<{ Id: string }>({ ...call, body: options, timeout: timeouts.create });
+    const made = await this.engine.askAboutOne<{ Id: string }>({ ...call, body: options, timeout: timeouts.create });
     return made.Id;
   }
 
@@ -146,9 +146,9 @@ export class ContainerCalls {
     return dependents.length > 0;
   }
 
-  private async unlessDone(done: readonly number[], call: Parameters<Engine["ask"]>[0]): Promise<void> {
+  private async unlessDone(done: readonly number[], call: EngineCall): Promise<void> {
     try {
-      await this.engine.ask(call);
+      await this.engine.askAboutOne(call);
     } catch (error) {
       if (!done.includes(statusOf(error) ?? 0)) throw error;
     }

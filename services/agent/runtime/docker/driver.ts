@@ -4,6 +4,7 @@
 import { uptime } from "node:os";
 import type { Cancel, Clock } from "../../../kernel/clock.ts";
 import { SwainError } from "../../../kernel/errors.ts";
+import type { Code } from "../../../kernel/errors.ts";
 import type { Logger } from "../../../kernel/log.ts";
 import type { Sockets } from "../../../kernel/sockets.ts";
 import type {
@@ -64,6 +65,9 @@ interface EngineMachine {
   /** Its containers live in a network that the host has no way into but by published ports. */
   readonly rootless: boolean;
 }
+
+/** What may go wrong with one container while the engine is well. */
+const aboutOne: ReadonlySet<Code> = new Set<Code>(["ENGINE_ERROR", "CONTAINER_STUCK"]);
 
 /** Makes a driver; connects at its first call. */
 export function createDockerDriver(options: DockerDriverOptions): Driver {
@@ -211,9 +215,9 @@ class DockerDriver implements Driver {
     this.engine.close();
   }
 
-  /** One container that the engine cannot describe, as when its files are broken, must not hide the others. */
+  /** One container that the engine cannot describe, as when its files are broken or it is stuck, must not hide the others. */
   private undescribed(listed: Listed, error: unknown): ContainerInfo {
-    if (!(error instanceof SwainError) || error.code !== "ENGINE_ERROR") throw error;
+    if (!(error instanceof SwainError) || !aboutOne.has(error.code)) throw error;
     const { code, message } = error;
     const info = listedInfo(listed);
     this.options.log.warn("the engine cannot describe a container", {
@@ -244,9 +248,11 @@ class DockerDriver implements Driver {
   }
 
   private async startFailed(error: unknown, id: string): Promise<unknown> {
+    // Without an answer there is nothing to explain, and one that is stuck would not be described either.
+    if (statusOf(error) === undefined) return error;
     const found = await this.calls.inspect(id);
     const failure = await startFailure(error, found, this.options.sockets);
-    if (found === null || statusOf(error) === undefined) return failure;
+    if (found === null) return failure;
     const address = await lostAddress(found, this.options.sockets);
     // Podman chooses a free port once, when it makes the container. Made anew, it gets another.
     if (address === undefined && !isForChosenPort(failure, found)) return failure;

@@ -1,5 +1,5 @@
 // The connection to one container engine: finds it, asks it in bounded time, and turns its failures into SwainErrors.
-// It knows HTTP and status codes, and nothing about containers. Used by every file of this folder.
+// It knows HTTP and status codes, and of containers only that one alone may be stuck. Used by every file of this folder.
 import { Agent } from "node:http";
 import { inspect } from "node:util";
 import type { IncomingMessage } from "node:http";
@@ -43,6 +43,9 @@ export function statusOf(error: unknown): number | undefined {
   const status = error instanceof SwainError ? error.details["status"] : undefined;
   return typeof status === "number" ? status : undefined;
 }
+
+/** True when the engine took the call and had not answered when its time was over. */
+const isLate = (error: unknown): boolean => error instanceof SwainError && error.details["late"] === true;
 
 /** What Podman names as the root of a refusal, in fixed words meant for programs; Docker names nothing of the kind. */
 export function causeOf(error: unknown): string | undefined {
@@ -93,6 +96,20 @@ export class Engine {
     return this.run<T>(call, false);
   }
 
+  /**
+   * The same for a call about one container: what hangs may be that container alone, as one that starts with a volume on a
+   * server that is gone. While the engine answers others, rejects with CONTAINER_STUCK: nobody knows what was done.
+   */
+  async askAboutOne<T>(call: EngineCall): Promise<T> {
+    try {
+      return await this.ask<T>(call);
+    } catch (error) {
+      if (!isLate(error) || !(await this.answers())) throw error;
+      const what = `${call.what}: no answer within ${call.timeout / 1000} s, though the container engine answers others`;
+      throw new SwainError("CONTAINER_STUCK", what, { cause: error });
+    }
+  }
+
   /** The answer as a stream; destroy it to end the call. */
   stream(call: EngineCall): Promise<IncomingMessage> {
     return this.run<IncomingMessage>(call, true);
@@ -107,6 +124,13 @@ export class Engine {
   close(): void {
     this.closed = true;
     for (const end of this.open) end(this.unreachable("the driver was closed"));
+  }
+
+  private answers(): Promise<boolean> {
+    return this.ask({ what: "ping", method: "GET", path: "/_ping", timeout: timeouts.ping }).then(
+      () => true,
+      () => false,
+    );
   }
 
   private async run<T>(call: EngineCall, isStream: boolean): Promise<T> {
@@ -124,7 +148,7 @@ export class Engine {
       };
       const seconds = call.timeout / 1000;
       const cancelTimer = this.clock.after(call.timeout, () =>
-        end(this.unreachable(`${call.what}: no answer within ${seconds} s`)),
+        end(this.unreachable(`${call.what}: no answer within ${seconds} s`, undefined, { late: true })),
       );
       const onAbort = (): void => end(call.signal?.reason);
       const settle = (): void => {
@@ -177,11 +201,11 @@ export class Engine {
     return this.client;
   }
 
-  private unreachable(why: string, cause?: unknown): SwainError {
+  private unreachable(why: string, cause?: unknown, details: Record<string, unknown> = {}): SwainError {
     return new SwainError(
       "ENGINE_UNREACHABLE",
       `container engine${this.known === "" ? "" : ` at ${this.known}`}: ${why}`,
-      { cause },
+      { cause, details },
     );
   }
 

@@ -1,6 +1,7 @@
 // CPU and memory of running containers, from the engine's one-shot statistics.
 import type { Clock } from "../../../kernel/clock.ts";
 import type { ContainerUsage } from "../driver.ts";
+import { asSwainError } from "../../../kernel/errors.ts";
 import { statusOf } from "./engine.ts";
 import type { Engine } from "./engine.ts";
 import type { Inspected } from "./inspect.ts";
@@ -76,7 +77,7 @@ export class UsageReader {
     const query = { stream: false, "one-shot": true };
     const path = `/containers/${id}/stats`;
     try {
-      return await this.engine.ask<Stats>({
+      return await this.engine.askAboutOne<Stats>({
         what: `statistics of ${id}`,
         method: "GET",
         path,
@@ -84,8 +85,8 @@ export class UsageReader {
         timeout: timeouts.stats,
       });
     } catch (error) {
-      // It ended or was removed meanwhile.
-      if (statusOf(error) !== undefined) return null;
+      // It ended or was removed meanwhile, or is stuck: the others have figures all the same.
+      if (statusOf(error) !== undefined || asSwainError(error).code === "CONTAINER_STUCK") return null;
       throw error;
     }
   }
