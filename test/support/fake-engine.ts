@@ -10,6 +10,7 @@ interface FakeContainer {
   readonly labels: Readonly<Record<string, string>>;
   status: "created" | "running" | "exited";
   exitCode: number;
+  finishedAt: string;
   starts: number;
 }
 
@@ -21,6 +22,8 @@ export class FakeEngine {
   readonly stuck = new Set<string>();
   /** Nothing at all is answered. */
   frozen = false;
+  /** Whether its containers are said to run on when it ends. */
+  liveRestore = false;
   private readonly events = new Set<ServerResponse>();
   private readonly server = createServer((request, response) => void this.answer(request, response));
 
@@ -30,9 +33,14 @@ export class FakeEngine {
     });
   }
 
-  async close(): Promise<void> {
+  /** It ends, or is killed; what it knows it still knows when it is opened again. */
+  async leave(): Promise<void> {
     this.server.closeAllConnections();
     await new Promise((resolve) => this.server.close(resolve));
+  }
+
+  async close(): Promise<void> {
+    await this.leave();
     rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -45,7 +53,7 @@ export class FakeEngine {
   end(pod: string, exitCode: number): void {
     const container = this.of(pod);
     if (container === undefined) throw new Error(`no container of ${pod}`);
-    Object.assign(container, { status: "exited", exitCode });
+    Object.assign(container, { status: "exited", exitCode, finishedAt: new Date().toISOString() });
     this.tell("die", container);
   }
 
@@ -69,12 +77,12 @@ export class FakeEngine {
       return;
     }
     if (pathname === "/version") say({ Version: "20.10.24", Components: [{ Name: "Engine" }] });
-    else if (pathname === "/info") say({ NCPU: 2 });
+    else if (pathname === "/info") say({ NCPU: 2, LiveRestoreEnabled: this.liveRestore });
     else if (pathname === "/containers/json") say([...this.containers.values()].map(listed));
     else if (pathname === "/containers/create") {
       const id = `c${this.containers.size + 1}`;
       const { Labels: labels } = JSON.parse(text) as { Labels: Record<string, string> };
-      this.containers.set(id, { id, labels, status: "created", exitCode: 0, starts: 0 });
+      this.containers.set(id, { id, labels, status: "created", exitCode: 0, finishedAt: "", starts: 0 });
       say({ Id: id }, 201);
     } else {
       const [, kind, id = "", verb] = pathname.split("/");
@@ -103,9 +111,9 @@ const stats = { cpu_stats: { cpu_usage: { total_usage: 1e9 } }, memory_stats: { 
 
 const listed = ({ id, labels, status }: FakeContainer): object => ({ Id: id, Labels: labels, State: status });
 
-const inspected = ({ id, labels, status, exitCode }: FakeContainer): object => ({
+const inspected = ({ id, labels, status, exitCode, finishedAt }: FakeContainer): object => ({
   Id: id,
-  State: { Status: status, ExitCode: exitCode, OOMKilled: false, StartedAt: "", FinishedAt: "", Pid: 0 },
+  State: { Status: status, ExitCode: exitCode, OOMKilled: false, StartedAt: "", FinishedAt: finishedAt, Pid: 0 },
   Config: { Labels: labels },
   HostConfig: { NetworkMode: "default" },
   NetworkSettings: { Networks: { bridge: { IPAddress: "" } }, Ports: {} },

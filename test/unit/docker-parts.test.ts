@@ -145,11 +145,16 @@ describe("what the engine tells", () => {
     const ended = (ExitCode: number): Inspected =>
       inspected({ Status: "exited", ExitCode, FinishedAt: "2026-01-05T10:00:00.5Z" });
     const at = Date.UTC(2026, 0, 5, 10);
-    expect(containerInfo(ended(0), null, true, at + 600).exitCode).toBeNull();
-    expect(containerInfo(ended(0), null, true, at + 400).exitCode).toBe(0);
-    expect(containerInfo(ended(3), null, true, at + 600).exitCode).toBe(3);
+    const exitCode = (code: number, from: number, until: number): number | null | undefined =>
+      containerInfo(ended(code), null, true, [{ from, until }]).exitCode;
+    expect(exitCode(0, -Infinity, at + 600)).toBeNull();
+    expect(exitCode(0, -Infinity, at + 400)).toBe(0);
+    expect(exitCode(3, -Infinity, at + 600)).toBe(3);
+    // So has one that ended while the engine was away.
+    expect(exitCode(0, at + 400, Infinity)).toBeNull();
+    expect(exitCode(0, at + 600, Infinity)).toBe(0);
     const never = inspected({ Status: "exited", ExitCode: 0, FinishedAt: "0001-01-01T00:00:00Z" });
-    expect(containerInfo(never, null, true, at).exitCode).toBe(0);
+    expect(containerInfo(never, null, true, [{ from: -Infinity, until: at }]).exitCode).toBe(0);
   });
 
   it("without an address of its own a container is reached by its host port alone", () => {

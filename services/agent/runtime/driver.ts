@@ -57,7 +57,7 @@ export interface ContainerInfo {
   readonly state: "created" | "running" | "exited";
   /**
    * Only when exited: the exit code, 128 + signal when a signal ended it, null when nobody observed it. Null for 0, too, where the machine
-   * was started since: it asks programs to end as it goes down, and which did so for that nobody knows.
+   * was started since, or the engine was away then: both ask programs to end as they go down, and which did so for that nobody knows.
    */
   readonly exitCode?: number | null;
   readonly oomKilled: boolean;

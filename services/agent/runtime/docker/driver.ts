@@ -33,6 +33,7 @@ import type { Inspected, Listed } from "./inspect.ts";
 import { kernelEnded } from "./kernel-log.ts";
 import { readLogs, readRun } from "./logs.ts";
 import { FreshEnds, isKilledUnderLimit } from "./oom.ts";
+import { Outages } from "./outages.ts";
 import { locateEngine } from "./places.ts";
 import { Pulls } from "./pull.ts";
 import { RunTimes } from "./runs.ts";
@@ -54,6 +55,7 @@ export interface DockerDriverOptions {
 
 interface EngineInfo {
   readonly NCPU: number;
+  readonly LiveRestoreEnabled?: boolean;
   /** Podman says it here, Docker among the security options. */
   readonly Rootless?: boolean;
   readonly SecurityOptions?: readonly string[] | null;
@@ -83,8 +85,11 @@ class DockerDriver implements Driver {
   private readonly usages: UsageReader;
   private readonly ends: FreshEnds;
   private readonly runs = new RunTimes();
+  private readonly outages: Outages;
   private readonly closing = new AbortController();
   private about: Promise<EngineMachine> | undefined;
+  /** The engine's containers run on when it ends, and it knows afterwards how they ended: so with Podman, and with `live-restore`. */
+  private outlived = false;
 
   constructor(options: DockerDriverOptions) {
     this.options = options;
@@ -93,6 +98,7 @@ class DockerDriver implements Driver {
     this.pulls = new Pulls(this.engine, options.clock);
     this.usages = new UsageReader(this.engine, options.clock);
     this.ends = new FreshEnds(options.clock);
+    this.outages = new Outages(options.clock);
   }
 
   async describe(): Promise<string> {
@@ -176,7 +182,13 @@ class DockerDriver implements Driver {
     this.closing.signal.addEventListener("abort", cancel, { once: true });
     const { clock, log, identity } = this.options;
     const onEvent = (action: string, id: string): void => this.ends.take(action, id);
-    void watchEvents({ engine: this.engine, clock, log, identity, onEvent }, events, stop.signal);
+    const onBack = (): void => this.outages.end();
+    const onAway = (): void => {
+      if (!this.outlived) this.outages.begin(this.engine.seenAt);
+      // It may come back with other settings.
+      this.about = undefined;
+    };
+    void watchEvents({ engine: this.engine, clock, log, identity, onEvent, onAway, onBack }, events, stop.signal);
     return () => {
       this.closing.signal.removeEventListener("abort", cancel);
       cancel();
@@ -230,8 +242,9 @@ class DockerDriver implements Driver {
   }
 
   private async infoOf(found: Inspected): Promise<ContainerInfo> {
-    const bootedAt = this.options.clock.wall() - uptime() * 1000;
-    return containerInfo(found, await this.network(found), !(await this.machine()).rootless, bootedAt);
+    const beforeBoot = { from: -Infinity, until: this.options.clock.wall() - uptime() * 1000 };
+    const unseen = [beforeBoot, ...this.outages.spans()];
+    return containerInfo(found, await this.network(found), !(await this.machine()).rootless, unseen);
   }
 
   /** As the engine shows it, but for an end for want of memory that only the kernel told. */
@@ -285,7 +298,9 @@ class DockerDriver implements Driver {
 
   private machine(): Promise<EngineMachine> {
     const call = { what: "info", method: "GET", path: "/info", timeout: timeouts.read } as const;
-    this.about ??= this.engine.ask<EngineInfo>(call).then(({ NCPU, Rootless, SecurityOptions }) => {
+    this.about ??= Promise.all([this.engine.ask<EngineInfo>(call), this.engine.isPodman()]).then(([info, isPodman]) => {
+      const { NCPU, Rootless, SecurityOptions, LiveRestoreEnabled } = info;
+      this.outlived = isPodman || LiveRestoreEnabled === true;
       return { cpus: NCPU, rootless: Rootless === true || SecurityOptions?.includes("name=rootless") === true };
     });
     // A failure is not kept: the next container asks again.

@@ -68,6 +68,8 @@ export class Engine {
   private known = "";
   private client: Promise<Dockerode> | undefined;
   private podman: Promise<boolean> | undefined;
+  /** When the newest call began that was answered. */
+  private seen: { readonly mono: number; readonly wall: number } | undefined;
   private closed = false;
 
   constructor(clock: Clock, locate: Locate) {
@@ -133,12 +135,18 @@ export class Engine {
     );
   }
 
+  /** When the newest call began that was answered: then the engine was there. Milliseconds since 1970; null before the first. */
+  get seenAt(): number | null {
+    return this.seen?.wall ?? null;
+  }
+
   private async run<T>(call: EngineCall, isStream: boolean): Promise<T> {
     call.signal?.throwIfAborted();
     if (this.closed) throw this.unreachable("the driver was closed");
     const docker = await this.connect();
     call.signal?.throwIfAborted();
     const controller = new AbortController();
+    const begun = { mono: this.clock.mono(), wall: this.clock.wall() };
     return new Promise<T>((resolve, reject) => {
       // A client library may never settle when a connection breaks inside an answer; this promise always does.
       const end = (error: unknown): void => {
@@ -159,16 +167,21 @@ export class Engine {
       this.open.add(end);
       call.signal?.addEventListener("abort", onAbort, { once: true });
       dial(docker, call, isStream, controller.signal, (error, data) => {
-        if (error) {
-          settle();
-          reject(this.failure(call.what, error));
+        settle();
+        const failure = error && this.failure(call.what, error);
+        if (failure === null || statusOf(failure) !== undefined) this.see(begun);
+        if (failure) {
+          reject(failure);
         } else {
-          settle();
           if (isStream) this.handOver(data as IncomingMessage | Socket, call, controller);
           resolve(data as T);
         }
       });
     });
+  }
+
+  private see(begun: { readonly mono: number; readonly wall: number }): void {
+    if (this.seen === undefined || begun.mono > this.seen.mono) this.seen = begun;
   }
 
   /** From here on the stream's reader owns it; closing the engine or aborting the call still ends it. */

@@ -6,6 +6,7 @@ import { sleep } from "../../../kernel/clock.ts";
 import type { Clock } from "../../../kernel/clock.ts";
 import type { Logger } from "../../../kernel/log.ts";
 import type { DriverEvents, DriverIdentity } from "../driver.ts";
+import { statusOf } from "./engine.ts";
 import type { Engine } from "./engine.ts";
 import { jsonLines } from "./json-lines.ts";
 import { isOurs, labels } from "./labels.ts";
@@ -25,6 +26,10 @@ export interface WatchParts {
   readonly identity: () => DriverIdentity | null;
   /** Told of every event of ours before the listener is. */
   readonly onEvent: (action: string, id: string) => void;
+  /** The stream broke, or the engine did not answer the call for it: it may have ended, and containers with it. */
+  readonly onAway: () => void;
+  /** The engine answered the call for it; told before the listener is. */
+  readonly onBack: () => void;
 }
 
 /** Runs until the signal aborts; never rejects. */
@@ -35,10 +40,14 @@ export async function watchEvents(parts: WatchParts, events: DriverEvents, signa
       const stream = await open(parts, signal);
       if (attempt > 0) parts.log.info("the container engine answers again");
       attempt = 0;
+      parts.onBack();
       events.onResync();
       await follow(parts, events, stream, signal);
+      parts.onAway();
     } catch (error) {
       if (signal.aborted) return;
+      if (statusOf(error) === undefined) parts.onAway();
+      else parts.onBack();
       if (attempt === 0) parts.log.warn("lost the container engine's events", { error: String(error) });
       events.onLost?.();
     }

@@ -3,6 +3,7 @@ import type Dockerode from "dockerode";
 import type { ContainerInfo, PublishedPort } from "../driver.ts";
 import { declaredPorts, labels } from "./labels.ts";
 import type { DeclaredPort } from "./labels.ts";
+import type { Span } from "./outages.ts";
 
 export type Inspected = Dockerode.ContainerInspectInfo;
 
@@ -17,14 +18,14 @@ export function networkOwner(found: Inspected): string | undefined {
 
 /**
  * `network` is the container that owns the network: itself, or the pod's first one (null when that is gone). `reachable`
- * is false where this host has no way to the container's own address, as with a rootless engine. `bootedAt` is when the
- * machine was started, milliseconds since 1970.
+ * is false where this host has no way to the container's own address, as with a rootless engine. `unseen` are the times
+ * in which nobody could see how a container ended.
  */
 export function containerInfo(
   found: Inspected,
   network: Inspected | null,
   reachable = true,
-  bootedAt = 0,
+  unseen: readonly Span[] = [],
 ): ContainerInfo {
   const state = stateOf(found.State.Status);
   const address = state === "running" && network ? ownAddress(network, reachable) : undefined;
@@ -34,17 +35,18 @@ export function containerInfo(
     name: found.Config.Labels[labels.container] ?? "",
     ...templateOf(found.Config.Labels),
     state,
-    ...(state === "exited" ? { exitCode: exitCodeOf(found, bootedAt) } : {}),
+    ...(state === "exited" ? { exitCode: exitCodeOf(found, unseen) } : {}),
     oomKilled: state === "exited" && found.State.OOMKilled,
     ports: state === "running" && network ? publishedPorts(declaredPorts(found.Config.Labels), network, address) : [],
     ...(address === undefined ? {} : { address }),
   };
 }
 
-/** A machine that goes down asks every program to end: one that does so in order has not done its work for that. */
-function exitCodeOf({ State: { ExitCode, FinishedAt } }: Inspected, bootedAt: number): number | null {
+/** A machine or an engine that goes down asks every program to end: one that does so in order has not done its work for that. */
+function exitCodeOf({ State: { ExitCode, FinishedAt } }: Inspected, unseen: readonly Span[]): number | null {
   const endedAt = Date.parse(FinishedAt);
-  return ExitCode === 0 && endedAt > 0 && endedAt < bootedAt ? null : ExitCode;
+  const isUnseen = endedAt > 0 && unseen.some(({ from, until }) => from < endedAt && endedAt < until);
+  return ExitCode === 0 && isUnseen ? null : ExitCode;
 }
 
 /** Of a container that only the list tells of: nobody knows how it ended, nor where it can be reached. */
