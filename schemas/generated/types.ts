@@ -1204,7 +1204,7 @@ export interface PodAddress {
 name: PortName
 containerPort?: PortNumber
 /**
- * The address other nodes reach (the agent's --advertise).
+ * The address other nodes reach: the agent's --advertise, or that of the agent that made the container.
  */
 host: string
 hostPort: PortNumber

@@ -7,6 +7,7 @@ import { startAgent } from "../../services/agent/main.ts";
 import type { Bus } from "../../services/bus/port.ts";
 import { silent } from "../../services/kernel/log.ts";
 import { systemIds } from "../../services/kernel/node/ids.ts";
+import { systemSockets } from "../../services/kernel/node/sockets.ts";
 import type { Running } from "../../services/kernel/running.ts";
 import { TestLeader } from "../support/agent-leader.ts";
 import { httpPort, podNamed } from "../support/agent.ts";
@@ -28,7 +29,7 @@ let uid: string;
 
 await describeEngine("the agent", (engine) => {
   const docker = engine.api;
-  const start = async (stopPods = false): Promise<Running> => {
+  const start = async (stopPods = false, advertise?: string): Promise<Running> => {
     const agent = await startAgent({
       server: server.url,
       cluster: "test",
@@ -38,6 +39,7 @@ await describeEngine("the agent", (engine) => {
       engine: engine.socket,
       log: silent,
       stopPods,
+      ...(advertise === undefined ? {} : { advertise }),
     });
     running.push(agent);
     return agent;
@@ -117,6 +119,19 @@ await describeEngine("the agent", (engine) => {
       expect(await own()).toEqual([]);
     },
   );
+
+  it("says where its containers are published, also when it comes back at another address", async () => {
+    leader.items = [podNamed("web-1", { containers: [httpd] })];
+    const first = await start(false, "127.0.0.2");
+    await until(() => expect(leader.state("web-1")).toBe("ready"));
+    await first.stop();
+    leader.states.clear();
+    await start(true, "127.0.0.1");
+    await until(() => expect(leader.state("web-1")).toBe("ready"));
+    const [address] = leader.states.get("default/web-1")?.observed.addresses ?? [];
+    expect(address?.host).toBe("127.0.0.2");
+    expect(await systemSockets.probe(address?.host ?? "", address?.hostPort ?? 0, 1000)).toBe(true);
+  });
 
   it("says why a pod cannot run: no image, no such command, killed for its memory", { timeout: 90_000 }, async () => {
     const hog = ["sh", "-c", "x=a; while true; do x=$x$x; done"];

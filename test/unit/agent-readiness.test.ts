@@ -201,6 +201,19 @@ describe("what a check tries", () => {
     ]);
   });
 
+  it("is the address where a port was published, too, when another is advertised since, and that is told to others", () => {
+    const checked = { ...base, ports: httpPort, readiness: { tcp: { port: "http" } } };
+    const made = { ...web, ports: ports.map((port) => ({ ...port, host: "10.0.0.9" })) };
+    expect(targetsOf(checked, [made], "10.0.0.9").targets).toMatchObject([{ host: "172.17.0.2", port: 80 }]);
+    expect(targetsOf(checked, [made], "10.0.0.1").targets).toMatchObject([
+      { what: "port http at 10.0.0.9:30000, where it was published,", host: "10.0.0.9", port: 30_000 },
+      { host: "172.17.0.2", port: 80 },
+    ]);
+    const bare = { ...made, ports: [{ name: "http", containerPort: 80, hostPort: 30_000, host: "10.0.0.9" }] };
+    expect(targetsOf(checked, [bare], "10.0.0.1").targets.at(-1)).toMatchObject({ host: "10.0.0.9", port: 30_000 });
+    expect(report(pod, [made], upRecord(pod))?.observed.addresses).toEqual([{ ...ports[0], host: "10.0.0.9" }]);
+  });
+
   it("may be a port of another container of the pod", () => {
     const side = { name: "side", sim: {}, readiness: { tcp: { port: "http" } } };
     const info = containerOf(pod, "side");

@@ -163,6 +163,20 @@ describe("what the engine tells", () => {
     expect(containerInfo(found, null).ports).toEqual([]);
   });
 
+  it("a port is where it was published, which may be every address of the host", () => {
+    const published = (HostIp: string): unknown => {
+      const bridge = { bridge: { IPAddress: "" } };
+      const found = inspected(
+        {},
+        { NetworkSettings: { Networks: bridge, Ports: { "80/tcp": [{ HostIp, HostPort: "1" }] } } },
+      );
+      return containerInfo(found, found).ports;
+    };
+    const port = { name: "a", containerPort: 80, hostPort: 1 };
+    for (const every of ["", "0.0.0.0", "::"]) expect(published(every)).toEqual([port]);
+    for (const host of ["10.0.0.1", "fd00::1"]) expect(published(host)).toEqual([{ ...port, host }]);
+  });
+
   it("a kill that may still turn out to be for want of memory is looked at again, an old one is not", async () => {
     const answers = [false, false, true].map((OOMKilled) => inspected({ Status: "exited", ExitCode: 137, OOMKilled }));
     const fresh = new FreshEnds(systemClock);

@@ -104,8 +104,9 @@ export function targetsOf(
   const check = checkOf(container.readiness);
   const targets: ProbeTarget[] = [];
   for (const { name } of container.ports ?? []) {
-    if (name === check?.port) continue;
     const port = info.ports.find((one) => one.name === name);
+    if (port?.host !== undefined && port.host !== host) targets.push(publishedBefore(port, port.host));
+    if (name === check?.port) continue;
     if (port === undefined) return { targets: [], missing: `port ${name} is not published` };
     const timeoutMs = bounds.probeTimeoutMs;
     targets.push({ what: `port ${name}`, http: null, ...placeOf(port, host), timeoutMs });
@@ -117,6 +118,15 @@ export function targetsOf(
   return { targets: [...targets, { what, http: check.http, ...place, timeoutMs: check.timeoutMs }], missing: null };
 }
 
+/** Whether others still reach the address that was advertised when the container was made: the machine may have lost it. */
+const publishedBefore = ({ name, hostPort }: PublishedPort, host: string): ProbeTarget => ({
+  what: `port ${name} at ${host}:${hostPort}, where it was published,`,
+  http: null,
+  host,
+  port: hostPort,
+  timeoutMs: bounds.probeTimeoutMs,
+});
+
 interface Place {
   readonly host: string;
   readonly port: number;
@@ -127,7 +137,7 @@ interface Place {
  * gives no such address, the published port has to do.
  */
 const placeOf = (port: PublishedPort, host: string): Place => ({
-  host: port.local ?? host,
+  host: port.local ?? port.host ?? host,
   port: port.localPort ?? port.hostPort,
 });
 

@@ -100,5 +100,5 @@ function say(
 const cut = (message: string): string => message.slice(0, limits.observedText);
 
 function addressesOf(containers: readonly ContainerInfo[], advertise: string): PodAddress[] {
-  return containers.flatMap((container) => container.ports.map((port) => ({ ...port, host: advertise })));
+  return containers.flatMap((container) => container.ports.map((port) => ({ host: advertise, ...port })));
 }

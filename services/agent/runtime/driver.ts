@@ -39,7 +39,9 @@ export interface ContainerSpec {
 export interface PublishedPort {
   readonly name: string;
   readonly containerPort?: number;
-  /** At the advertised address. */
+  /** The one address of this host where it is published: that advertised when it was made. Undefined = at every one. */
+  readonly host?: string;
+  /** At that address. */
   readonly hostPort: number;
   /** The container's own address and port, reachable from this host. */
   readonly local?: string;

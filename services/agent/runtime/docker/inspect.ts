@@ -103,14 +103,23 @@ function publishedPorts(
       ];
     }
     const bindings = network.NetworkSettings.Ports[`${containerPort}/tcp`] ?? [];
-    const fixed = bindings.find((binding) => Number(binding.HostPort) === hostPort);
-    const bound = Number((fixed ?? bindings[0])?.HostPort);
-    if (!Number.isInteger(bound) || bound === 0) return [];
+    const binding = bindings.find((one) => Number(one.HostPort) === hostPort) ?? bindings[0];
+    const bound = Number(binding?.HostPort);
+    if (binding === undefined || !Number.isInteger(bound) || bound === 0) return [];
     return [
-      { name, containerPort, hostPort: bound, ...(local === undefined ? {} : { local, localPort: containerPort }) },
+      {
+        name,
+        containerPort,
+        hostPort: bound,
+        ...(everyAddress.has(binding.HostIp) ? {} : { host: binding.HostIp }),
+        ...(local === undefined ? {} : { local, localPort: containerPort }),
+      },
     ];
   });
 }
+
+/** What engines say of a port that is published at every address of the host. */
+const everyAddress: ReadonlySet<string | undefined> = new Set(["", "0.0.0.0", "::", undefined]);
 
 /** Host ports that were asked for by number, with the address they bind to. */
 export const fixedPorts = (found: Inspected): HostBinding[] => hostBindings(found).filter(({ port }) => port > 0);
