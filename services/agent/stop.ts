@@ -26,7 +26,7 @@ export async function stopPods(
   await within(clock, bounds.stopPodsMs, empty);
   if (runners.size > 0)
     await within(clock, bounds.killPodsMs, Promise.all([empty, killAll([...runners.values()], log)]));
-  const left = [...runners.values()].filter((runner) => runner.isRunning).map(({ key }) => key);
+  const left = [...runners.values()].filter((runner) => runner.mayRun).map(({ key }) => key);
   if (left.length > 0) throw new SwainError("PODS_LEFT", `pods of this node may run on: ${left.join(", ")}`);
 }
 

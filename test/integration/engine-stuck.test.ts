@@ -121,6 +121,13 @@ it("that runs once is not run again where its start went through unheard", { tim
   expect(engine.of("default/once-1")?.starts).toBe(1);
 });
 
+it("is said to be left by an agent that is to stop its pods", { timeout: 60_000 }, async () => {
+  engine.stuck.add("default/hung-1");
+  take(imagePod("hung-1"));
+  await until("it is stuck", async () => reports.get("default/hung-1")?.observed.reason === "CONTAINER_STUCK", 20_000);
+  await expect(pods.stopAll()).rejects.toMatchObject({ code: "PODS_LEFT" });
+});
+
 it("leaves the others their figures; an engine that answers nothing is unreachable", { timeout: 60_000 }, async () => {
   take(imagePod("web-1"), imagePod("hung-1"));
   await until("both run", async () => [...reports.values()].filter(({ state }) => state === "ready").length === 2);

@@ -69,6 +69,8 @@ export class PodRunner {
   private lastText = "";
   private timer: Cancel | null = null;
   private busy = false;
+  /** The container that was told to start last, until it is looked at. */
+  private starting: string | null = null;
   private again = false;
   /** Containers whose check is under way. */
   private readonly probing = new Set<string>();
@@ -141,9 +143,9 @@ export class PodRunner {
     this.wake();
   }
 
-  /** Some container of it runs, as far as is known. */
-  get isRunning(): boolean {
-    return this.containers.some(({ state }) => state === "running");
+  /** Some container of it runs, or may do so yet: what came of its start is not known. */
+  get mayRun(): boolean {
+    return this.containers.some(({ id, state }) => state === "running" || id === this.starting);
   }
 
   /** Ends what runs at once, also in the middle of a grace period; from now on there is none. Rejects with what the driver says. */
@@ -288,6 +290,7 @@ export class PodRunner {
   }
 
   private see(id: string, info: ContainerInfo | null): void {
+    if (id === this.starting) this.starting = null;
     const at = this.containers.findIndex((container) => container.id === id);
     if (info === null) {
       if (at >= 0) this.containers.splice(at, 1);
@@ -314,6 +317,7 @@ export class PodRunner {
   }
 
   private async act(step: Action): Promise<void> {
+    if (step.do === "start") this.starting = step.id;
     try {
       await perform(step, this.context, this.target);
     } catch (error) {
