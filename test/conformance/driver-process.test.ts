@@ -45,5 +45,6 @@ driverConformance(
     },
     adopts: true,
     realPorts: true,
+    ownAddresses: false,
   },
 );

@@ -54,7 +54,7 @@ export interface DriverCapabilities {
   readonly wholeSeconds?: boolean;
   /** True when ports are real ones. */
   readonly realPorts: boolean;
-  /** False where the host has no way to a container's own address. */
+  /** False where a container has no address of its own, or the host has no way to it. */
   readonly ownAddresses?: boolean;
   /** False where nothing tells what a container uses. */
   readonly tellsUse?: boolean;

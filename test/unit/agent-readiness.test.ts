@@ -224,5 +224,7 @@ describe("what a check tries", () => {
     const bare = containerOf(pod, "web");
     const { targets, missing } = targetsOf({ ...base, readiness: { tcp: { port: 9000 } } }, [bare], "10.0.0.1");
     expect([targets, missing]).toEqual([[], "port 9000 has no address that this node reaches"]);
+    const process = { name: "web", process: { command: ["serve"] }, readiness: { tcp: { port: 9000 } } };
+    expect(targetsOf(process, [bare], "10.0.0.1").targets).toMatchObject([{ host: "10.0.0.1", port: 9000 }]);
   });
 });

@@ -112,7 +112,9 @@ export function targetsOf(
     targets.push({ what: `port ${name}`, http: null, ...placeOf(port, host), timeoutMs });
   }
   if (check === null) return { targets, missing: null };
-  const place = placeOfCheck(check.port, info, containers, host);
+  // A process shares the node's network: what it does not declare listens where it likes, most likely where the node is reached.
+  const own = container.process === undefined ? info.address : host;
+  const place = placeOfCheck(check.port, own, containers, host);
   if (place === null) return { targets: [], missing: `port ${check.port} has no address that this node reaches` };
   const what = check.http === null ? `port ${check.port}` : `GET ${check.http.path} on port ${check.port}`;
   return { targets: [...targets, { what, http: check.http, ...place, timeoutMs: check.timeoutMs }], missing: null };
@@ -144,7 +146,7 @@ const placeOf = (port: PublishedPort, host: string): Place => ({
 /** By a declared port of the pod, whose containers share a network; else the number at the container's own address. */
 function placeOfCheck(
   wanted: string | number,
-  info: ContainerInfo,
+  own: string | undefined,
   containers: readonly ContainerInfo[],
   host: string,
 ): Place | null {
@@ -152,8 +154,8 @@ function placeOfCheck(
     .flatMap(({ ports }) => ports)
     .find(({ name, containerPort }) => name === wanted || containerPort === wanted);
   if (declared !== undefined) return placeOf(declared, host);
-  if (typeof wanted === "string" || info.address === undefined) return null;
-  return { host: info.address, port: wanted };
+  if (typeof wanted === "string" || own === undefined) return null;
+  return { host: own, port: wanted };
 }
 
 /** Why the pod is not ready, as a sentence. */

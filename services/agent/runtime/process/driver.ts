@@ -345,7 +345,5 @@ function infoOf(id: string, { stored, run, state, oomKilled }: Found): Container
     // A program may live through the kill of one of its processes, and then end well.
     oomKilled: oomKilled && state?.state === "exited" && state.exitCode !== 0,
     ports: state?.state === "running" ? (run?.ports ?? []) : [],
-    // It shares the node's network: what it does not declare listens where it likes, most likely here.
-    ...(state?.state === "running" ? { address: stored.spec.advertise } : {}),
   };
 }

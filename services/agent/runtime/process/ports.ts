@@ -29,9 +29,8 @@ export class PortChooser {
       if (hostPort !== undefined && !(await this.sockets.canBind(spec.advertise, hostPort))) {
         throw new SwainError("PORT_TAKEN", `port ${hostPort} of ${spec.advertise} is in use on this node`);
       }
-      // Its own address is the advertised one: a program that listens elsewhere is not ready, and is shown so.
-      const place = { hostPort: port, local: spec.advertise, localPort: port };
-      ports.push(containerPort === undefined ? { name, ...place } : { name, containerPort, ...place });
+      // No address of its own: a program that does not listen at the one advertised now is not ready, and is shown so.
+      ports.push({ name, ...(containerPort === undefined ? {} : { containerPort }), hostPort: port });
     }
     return ports;
   }
