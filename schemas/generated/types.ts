@@ -2389,6 +2389,7 @@ deleting: boolean
 halted: ({
 reason: string
 message: string
+from?: (number | null)
 [k: string]: unknown
 } | null)
 seq: number

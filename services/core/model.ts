@@ -89,8 +89,16 @@ export interface WorkloadRecord {
   /** Services that named it and do so no more → the event at which they left it; the last ones, oldest first. */
   readonly formerServices: Map<Key, number>;
   deleting: boolean;
-  halted: { reason: string; message: string } | null;
+  halted: Halt | null;
   seq: number;
+}
+
+/** A change that stopped at a pod that does not come to work. */
+export interface Halt {
+  readonly reason: string;
+  readonly message: string;
+  /** Generation of the newest other template that has been ready, which pods are made from meanwhile; null when none has. */
+  readonly from: number | null;
 }
 
 export interface ServiceRecord {

@@ -1,9 +1,11 @@
 // Changes that are halted: what they leave serves on, and they end.
 import { expect, it } from "vitest";
-import { admitMode } from "../../services/core/admit/node.ts";
+import { admitMode, admitRemoval } from "../../services/core/admit/node.ts";
 import { admitScale } from "../../services/core/admit/change.ts";
 import type { PodRecord } from "../../services/core/model.ts";
 import { workloadObject } from "../../services/core/project.ts";
+import { Decoder } from "../../services/core/snapshot/decode.ts";
+import { encodeState } from "../../services/core/snapshot/encode.ts";
 import { TestCluster, workloadManifest } from "../support/core.ts";
 import { image, imageOf } from "../support/rollout.ts";
 
@@ -134,3 +136,27 @@ it("puts nothing beside a task that did its work while the change of another is 
   cluster.pass(60_000);
   expect(shown()).toEqual(["0 app:2 stopped", "1 app:2 failed", "1 app:1 assigned"]);
 });
+
+it.each(["hold", "replace"] as const)(
+  "goes back to the template that was ready also where its last pod is removed with its node (onNodeLost: %s)",
+  (onNodeLost) => {
+    const cluster = new TestCluster({ n1: {}, n2: {}, n3: {} });
+    cluster.apply(workloadManifest("web", { replicas: 1, onNodeLost, ...image("app:1") }));
+    cluster.converge();
+    const broken = (pod: PodRecord): boolean => imageOf(cluster, pod) === "app:broken";
+    cluster.apply(workloadManifest("web", { replicas: 1, onNodeLost, ...image("app:broken") }));
+    cluster.converge(broken);
+    const node = cluster.pods().find((pod) => !broken(pod))?.node ?? "";
+    cluster.silent.add(node);
+    cluster.pass(6000);
+    cluster.write("api", admitRemoval(cluster.state, node, false).items);
+    cluster.settle();
+    cluster.converge(broken);
+    const ready = cluster.pods().filter(({ state }) => state === "ready");
+    expect(ready.map((pod) => imageOf(cluster, pod))).toEqual(["app:1"]);
+    // A snapshot keeps it.
+    const decoder = new Decoder();
+    for (const line of encodeState(cluster.state)) decoder.line(line);
+    expect(decoder.end().workloads.get("default/web")).toEqual(cluster.state.workloads.get("default/web"));
+  },
+);

@@ -122,7 +122,7 @@ describe("a cluster at rest", () => {
     Object.assign(pod, { desired: "run", state: "ready", reason: "" });
     web.template = { ...web.template, generation: web.template.generation + 1 };
     expect(unexplained(cluster.state)).toEqual([expect.stringMatching(/^its change stands still: web/)]);
-    web.halted = { reason: "EXITED", message: "It ended." };
+    web.halted = { reason: "EXITED", message: "It ended.", from: null };
     expect(unexplained(cluster.state)).toEqual([]);
     // The halted change left one slot nothing but its own pod.
     const other = pods.get("default/web-2")!;

@@ -107,9 +107,14 @@ export function podReported(context: FoldContext, item: PodReported): void {
     },
     moved,
   );
-  // The template works after all: a halted change goes on. One that was ready before says nothing of the pod it stopped at.
-  if (item.verb !== "ready" || workload?.template.generation !== pod.template) return;
-  if (workload.halted !== null && (isFirst || allReady(context.state, workload))) workload.halted = null;
+  if (item.verb !== "ready" || workload === undefined || workload.halted === null) return;
+  const { halted, template } = workload;
+  if (template.generation !== pod.template) {
+    workload.halted = { ...halted, from: Math.max(halted.from ?? 0, pod.template) };
+  } else if (isFirst || allReady(context.state, workload)) {
+    // The template works after all: the change goes on. One that was ready before says nothing of the pod it stopped at.
+    workload.halted = null;
+  }
 }
 
 /** True when every living pod of the workload's template is ready, or did its work. */

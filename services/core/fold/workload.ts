@@ -75,10 +75,10 @@ function keepInHistory({ time }: FoldContext, { history, template }: WorkloadRec
   history.splice(0, history.length, ...others.slice(1 - limits.templates), { generation, time, spec });
 }
 
-/** Drops templates no pod uses. */
+/** Drops templates no pod uses, and none will be made from. */
 export function forgetTemplates(context: FoldContext, workload: WorkloadRecord): void {
   if (workload.templates.size === 1) return;
-  const used = new Set([workload.template.generation]);
+  const used = new Set([workload.template.generation, workload.halted?.from]);
   for (const key of workload.pods) {
     const pod = context.state.pods.get(key);
     if (pod !== undefined) used.add(pod.template);
@@ -111,7 +111,14 @@ export function workloadHalted(context: FoldContext, item: WorkloadHalted): void
   const key = keyOf(item.namespace, item.name);
   const workload = context.state.workloads.get(key);
   if (workload === undefined) return;
-  workload.halted = { reason: item.reason, message: item.message };
+  const { reason, message } = item;
+  const { template } = workload;
+  let from: number | null = null;
+  for (const name of workload.pods) {
+    const pod = context.state.pods.get(name);
+    if (pod?.wasReady === true && pod.template !== template.generation) from = Math.max(from ?? 0, pod.template);
+  }
+  workload.halted = { reason, message, from };
   touchWorkload(context, key);
 }
 

@@ -70,7 +70,7 @@ export function surplus(state: ReadState, workload: ReadWorkload, slots: Slots):
 /** Slots without a living pod, up to the wished count. */
 export function missing(state: ReadState, workload: ReadWorkload, slots: Slots): NewPod[] {
   const count = (workload.spec.replicas ?? 1) - slots.live.size - slots.blocking.size;
-  const template = healingTemplate(state, workload);
+  const template = healingTemplate(workload);
   const wanted: NewPod[] = [];
   for (let slot = 0; wanted.length < count; slot++) {
     if (!slots.live.has(slot) && !slots.leaving.has(slot)) wanted.push({ slot, template });
@@ -98,16 +98,8 @@ const isBroken = (pod: ReadPod): boolean =>
   pod.state !== "stopped" && (!pod.wasReady || pod.state === "failed" || (pod.state === "backoff" && pod.restarts > 0));
 
 /** While a change is halted, lost pods come back from the newest template that has been ready, not from the broken one. */
-function healingTemplate(state: ReadState, workload: ReadWorkload): Template {
-  if (workload.halted === null) return workload.template as Template;
-  let best: number | null = null;
-  for (const key of workload.pods) {
-    const pod = state.pods.get(key);
-    if (pod === undefined || !pod.wasReady || pod.template === workload.template.generation) continue;
-    if (best === null || pod.template > best) best = pod.template;
-  }
-  return ((best === null ? undefined : workload.templates.get(best)) ?? workload.template) as Template;
-}
+const healingTemplate = ({ halted, template, templates }: ReadWorkload): Template =>
+  (templates.get(halted?.from ?? template.generation) ?? template) as Template;
 
 /** Why a pod finds no node. */
 export interface Refusal {

@@ -154,7 +154,7 @@ export class Decoder {
       pods: this.set(workload.pods),
       formerServices: new Map((workload.former ?? []).map(({ service, sequence }) => [this.one(service), sequence])),
       deleting,
-      halted: halted === null ? null : { reason: halted.reason, message: halted.message },
+      halted: halted === null ? null : { reason: halted.reason, message: halted.message, from: halted.from ?? null },
       seq,
     });
   }
