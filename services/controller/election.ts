@@ -14,7 +14,7 @@ import type { Context } from "./ports.ts";
 import { refuseRemains } from "./remains.ts";
 import type { LastBefore } from "./term/clock.ts";
 
-/** From the first look at the log that failed, so long it is looked at again: then others stand. */
+/** From the first look at the log that failed, so long it is looked at again. */
 const lookMs = 2000;
 const retry: Backoff = { firstMs: 50, maxMs: 500, factor: 2 };
 const unanswered: ReadonlySet<Code> = new Set<Code>(["TIMEOUT", "JETSTREAM_ERROR"]);
@@ -40,11 +40,7 @@ export async function stand(context: Context, ledger: Ledger, isLed: () => boole
   const { epoch } = ledger.state;
   const since = momentOf(context);
   const log = context.bus.log(context.subjects.stream);
-  const tail = await ledger.catchUp(log).catch((error: unknown) => {
-    const { code, message } = asSwainError(error);
-    // What was missed while it was followed may have been cut away: a snapshot stands in for it then.
-    throw code === "LOG_INCOMPLETE" ? new SwainError("LOG_UNKNOWN", message) : error;
-  });
+  const tail = await caughtUp(ledger, log);
   await refuseRemains(context, ledger);
   if (ledger.state.epoch !== epoch || isLed()) return { kind: "lost" };
   const appender = new Appender(context, ledger, tail, since);
@@ -55,26 +51,46 @@ export async function stand(context: Context, ledger: Ledger, isLed: () => boole
     return (last = draft(context, ledger, expected));
   });
   if (settled.kind === "committed" && last !== undefined && before !== undefined) {
-    await refuseRestore(context, log);
-    return { kind: "won", appender, event: last.event, sequence: settled.sequence, before };
+    const { sequence } = settled;
+    await lookAgain(context, ledger, appender);
+    if (ledger.state.accepted !== sequence) return { kind: "lost" };
+    return { kind: "won", appender, event: last.event, sequence, before };
   }
   if (settled.kind === "committed" || settled.kind === "tooLarge") return { kind: "unsettled" };
   return { kind: settled.kind === "deposed" ? "lost" : settled.kind };
 }
 
+/** The log's last sequence, once all is folded. */
+async function caughtUp(ledger: Ledger, log: LogStore): Promise<number> {
+  try {
+    return await ledger.catchUp(log);
+  } catch (error) {
+    const { code, message } = asSwainError(error);
+    // What was missed while it was followed may have been cut away: a snapshot stands in for it then.
+    throw code === "LOG_INCOMPLETE" ? new SwainError("LOG_UNKNOWN", message) : error;
+  }
+}
+
 /**
- * A restore that began since may have taken the log for empty. One that begins later finds the election. Nobody else stands as
- * long as that is young, so a look that fails is taken again for a while. Rejects with LOG_RESTORING, TIMEOUT or JETSTREAM_ERROR.
+ * Holds the log against the ledger once the election is in it. A restore that began since may have taken the log for empty; one that
+ * begins later finds the election. A look that fails, or over which the connection is lost, is taken again for a while, and all of it: meanwhile a
+ * power cut may have taken the election, or another controller, which heard nobody, have been elected. Rejects with LOG_RESTORING, LOG_UNKNOWN,
+ * TIMEOUT, JETSTREAM_ERROR and LOG_UNKNOWN_EVENT.
  */
-async function refuseRestore({ clock }: Context, log: LogStore): Promise<void> {
-  let since: number | undefined;
+async function lookAgain(context: Context, ledger: Ledger, appender: Appender): Promise<void> {
+  const { bus, clock, subjects } = context;
+  const log = bus.log(subjects.stream);
+  let failedAt: number | undefined;
   for (let tries = 0; ; tries++) {
+    const since = momentOf(context);
     try {
-      await log.tail();
+      const tail = await caughtUp(ledger, log);
+      if (bus.breaks() !== since.breaks) throw new SwainError("TIMEOUT", "the connection was lost meanwhile");
+      appender.caughtUp(tail, since);
       return;
     } catch (error) {
-      since ??= clock.mono();
-      if (!unanswered.has(asSwainError(error).code) || clock.mono() - since >= lookMs) throw error;
+      failedAt ??= clock.mono();
+      if (!unanswered.has(asSwainError(error).code) || clock.mono() - failedAt >= lookMs) throw error;
     }
     await sleep(clock, delayMs(retry, tries));
   }

@@ -14,8 +14,8 @@ export class ScriptedLog implements LogStore {
   getFaults: Code[] = [];
   /** Sequences of records that are not there any more. */
   readonly missing = new Set<number>();
-  /** What looks at its end meet from the next one on; null = nothing. */
-  tailFaults: (Code | null)[] = [];
+  /** What looks at its end meet from the next one on; null = nothing. A function does something before. */
+  tailFaults: (Code | null | (() => Code | null))[] = [];
   /** A backup is being written into it. */
   isMarked = false;
 
@@ -34,7 +34,8 @@ export class ScriptedLog implements LogStore {
   }
 
   async tail(): Promise<LogTail> {
-    const fault = this.tailFaults.shift() ?? null;
+    const next = this.tailFaults.shift() ?? null;
+    const fault = typeof next === "function" ? next() : next;
     if (fault !== null) throw new SwainError(fault, "as told");
     if (this.isMarked) throw new SwainError("LOG_RESTORING", "as told");
     return { first: 1, last: this.records.length, replicas: 1, heardAgoMs: 0 };

@@ -1,68 +1,26 @@
 // The rules by which an append of unknown outcome is settled, against a log that fails as told.
 import { beforeEach, describe, expect, it } from "vitest";
-import type { Event, EventItem } from "../../schemas/generated/types.ts";
-import type { BucketEntry, Bus, LogStore } from "../../services/bus/port.ts";
-import { subjectsOf } from "../../services/bus/subjects.ts";
+import type { EventItem } from "../../schemas/generated/types.ts";
 import { momentOf } from "../../services/controller/append.ts";
 import type { Appender, Draft } from "../../services/controller/append.ts";
-import { noCounts } from "../../services/controller/counters.ts";
-import { noMeasures } from "../../services/controller/figures.ts";
 import { stand } from "../../services/controller/election.ts";
-import { Ledger } from "../../services/controller/ledger.ts";
+import type { Ledger } from "../../services/controller/ledger.ts";
 import type { Context } from "../../services/controller/ports.ts";
 import { encodeEvent } from "../../services/controller/record.ts";
-import type { Clock } from "../../services/kernel/clock.ts";
 import { sleep } from "../../services/kernel/clock.ts";
-import { snapshotPolicy } from "../../services/controller/snapshot/policy.ts";
-import { systemPacking } from "../../services/kernel/node/packing.ts";
-import { silent } from "../../services/kernel/log.ts";
-import { ScriptedLog } from "../support/scripted-log.ts";
-import type { Fault } from "../support/scripted-log.ts";
-import { noSnapshotter } from "../support/snapshots.ts";
+import { bytes } from "../support/bus-world.ts";
+import { candidate, rival } from "../support/candidate.ts";
+import type { Candidate } from "../support/candidate.ts";
+import type { Fault, ScriptedLog } from "../support/scripted-log.ts";
 
-/** Timers fire at once and move the time. */
-function hastyClock(): Clock {
-  let now = 0;
-  const after = (ms: number, fn: () => void): (() => void) => {
-    now += ms;
-    queueMicrotask(fn);
-    return () => {};
-  };
-  return { wall: () => 1000 + now, mono: () => now, after, every: () => () => {} };
-}
-
+let parts: Candidate;
 let log: ScriptedLog;
-/** What each bucket is told to hold. */
-let load: () => Promise<Map<string, BucketEntry>>;
-/** How many times the connection was lost. */
-let breaks: number;
 let context: Context;
 let ledger: Ledger;
 
-const bytes = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
-
 beforeEach(() => {
-  log = new ScriptedLog();
-  const logs = (stream: string): LogStore => (stream === subjectsOf("test").stream ? log : new ScriptedLog());
-  load = async () => new Map();
-  breaks = 0;
-  let id = 0;
-  context = {
-    clock: hastyClock(),
-    ids: { next: () => `id${++id}` },
-    random: { next: () => 0 },
-    bus: { log: logs, bucket: () => ({ load }), breaks: () => breaks } as unknown as Bus,
-    log: silent,
-    cluster: "test",
-    id: "c1",
-    subjects: subjectsOf("test"),
-    counters: noCounts(),
-    measures: noMeasures(),
-    packing: systemPacking,
-    snapshotter: noSnapshotter,
-    policy: snapshotPolicy,
-  };
-  ledger = new Ledger(() => context.counters.foreign++);
+  parts = candidate();
+  ({ log, context, ledger } = parts);
 });
 
 async function elected(): Promise<Appender> {
@@ -90,22 +48,6 @@ function draft(): Draft {
   };
 }
 
-/** An election of another controller, as it would follow on the log now. */
-function rival(): Event {
-  const { logId, lastEventId } = ledger.state;
-  const items: EventItem[] = [{ kind: "leader", verb: "elected", name: "c2" }];
-  return {
-    schema: 1,
-    logId,
-    epoch: log.records.length + 1,
-    id: "rival",
-    prev: lastEventId,
-    time: 1,
-    cause: "election",
-    items,
-  };
-}
-
 const unanswered: Fault = (at, data, expected) => {
   at.store(data, expected);
   return "TIMEOUT";
@@ -116,7 +58,7 @@ const lost: Fault = () => "TIMEOUT";
 function regrow(at: ScriptedLog, election: string): void {
   const count = at.records.length;
   at.records.length = 1;
-  at.records.push(encodeEvent({ ...rival(), prev: election, epoch: 2 }));
+  at.records.push(encodeEvent({ ...rival(parts), prev: election, epoch: 2 }));
   while (at.records.length < count) at.records.push(bytes({ its: at.records.length }));
 }
 
@@ -166,7 +108,7 @@ describe("an append", () => {
   it("loses to a leader elected meanwhile, also behind a foreign record", async () => {
     const appender = await elected();
     log.records.push(bytes({ stray: 1 }));
-    log.records.push(encodeEvent(rival()));
+    log.records.push(encodeEvent(rival(parts)));
     const one = draft();
     expect(await appender.append(() => one)).toEqual({ kind: "deposed" });
     expect(ledger.state.leader).toBe("c2");
@@ -220,7 +162,7 @@ describe("an append", () => {
     const election = ledger.state.lastEventId;
     await appender.append(() => draft());
     await expectUnsettled(appender, (at, data, expected) => {
-      breaks += 1;
+      parts.bus.breaks += 1;
       return regrown(election)(at, data, expected);
     });
   });
@@ -232,7 +174,7 @@ describe("an append", () => {
       const election = ledger.state.lastEventId;
       await appender.append(() => draft());
       if (seen === "a look at its end") appender.caughtUp(2, momentOf(context));
-      breaks += 1;
+      parts.bus.breaks += 1;
       await expectUnsettled(appender, regrown(election));
     },
   );
@@ -281,7 +223,7 @@ describe("an append", () => {
     log.faults = [
       (at, data, expected) => {
         at.records.length = 2;
-        at.records.push(encodeEvent(rival()));
+        at.records.push(encodeEvent(rival(parts)));
         at.store(data, expected);
         return "TIMEOUT";
       },
@@ -308,7 +250,7 @@ describe("an append", () => {
     appender.caughtUp(2, momentOf(context));
     log.faults = [
       (at, data, expected) => {
-        breaks += 1;
+        parts.bus.breaks += 1;
         return at.store(data, expected);
       },
     ];
@@ -340,105 +282,5 @@ describe("an append", () => {
     log.faults = [lost, tooLarge, (at, data, expected) => at.store(data, expected)];
     const two = draft();
     expect(await appender.append(() => two)).toMatchObject({ kind: "committed" });
-  });
-});
-
-describe("an election", () => {
-  it("is lost to whoever got the sequence first", async () => {
-    await elected();
-    const other = new Ledger(() => {});
-    await other.catchUp(log);
-    log.faults = [
-      (at, data, expected) => {
-        at.records.push(encodeEvent(rival()));
-        return at.store(data, expected);
-      },
-    ];
-    expect(await stand({ ...context, id: "c3" }, other, () => false)).toEqual({ kind: "lost" });
-    expect(other.state.leader).toBe("c2");
-  });
-
-  it("is held again with a new epoch when a foreign record took its place", async () => {
-    log.faults = [
-      (at, data, expected) => {
-        at.records.push(bytes({ stray: true }));
-        return at.store(data, expected);
-      },
-    ];
-    const election = await stand(context, ledger, () => false);
-    expect(election).toMatchObject({ kind: "won", sequence: 2 });
-    expect(ledger.state.epoch).toBe(2);
-  });
-
-  it("is not held when a leader was heard while the log was read", async () => {
-    expect(await stand(context, ledger, () => true)).toEqual({ kind: "lost" });
-    expect(log.sent).toEqual([]);
-  });
-
-  const holding = (value: unknown) => async (): Promise<Map<string, BucketEntry>> =>
-    new Map([["n1", { key: "n1", value: value === null ? null : JSON.stringify(value), revision: 3 }]]);
-
-  it("begins no cluster where a value tells of a log that is gone", async () => {
-    load = holding({ logId: "gone", sequence: 7 });
-    await expect(stand(context, ledger, () => false)).rejects.toMatchObject({ code: "LOG_INCOMPLETE" });
-    expect(log.sent).toEqual([]);
-  });
-
-  it("begins one where somebody wrote a value of their own, or all values are deleted", async () => {
-    load = holding({ by: "hand" });
-    expect(await stand(context, ledger, () => false)).toMatchObject({ kind: "won" });
-    log.records.length = 0;
-    load = holding(null);
-    expect(await stand(context, new Ledger(() => {}), () => false)).toMatchObject({ kind: "won" });
-  });
-
-  it("is lost where the value is of a log that another controller began meanwhile", async () => {
-    const other = new Ledger(() => {});
-    load = async () => {
-      load = async () => new Map();
-      expect(await stand({ ...context, id: "c2" }, other, () => false)).toMatchObject({ kind: "won" });
-      return holding({ logId: other.state.logId, sequence: 1 })();
-    };
-    expect(await stand(context, ledger, () => false)).toEqual({ kind: "lost" });
-    expect(ledger.state.leader).toBe("c2");
-  });
-
-  it("is not held where a restore has begun, and not won where one begins before its append is in", async () => {
-    log.isMarked = true;
-    await expect(stand(context, ledger, () => false)).rejects.toMatchObject({ code: "LOG_RESTORING" });
-    expect(log.sent).toEqual([]);
-    log.isMarked = false;
-    log.faults = [
-      (at, data, expected) => {
-        at.isMarked = true;
-        return at.store(data, expected);
-      },
-    ];
-    await expect(stand(context, ledger, () => false)).rejects.toMatchObject({ code: "LOG_RESTORING" });
-    expect(log.records).toHaveLength(1);
-  });
-
-  it("is won though looks at the log fail once it is in, for as long as nobody else stands", async () => {
-    log.tailFaults = [null, "TIMEOUT", "JETSTREAM_ERROR", "TIMEOUT"];
-    expect(await stand(context, ledger, () => false)).toMatchObject({ kind: "won", sequence: 1 });
-    expect(context.clock.mono()).toBeLessThan(2500);
-    log.tailFaults = [null, "TIMEOUT", "LOG_RESTORING"];
-    await expect(stand(context, ledger, () => false)).rejects.toMatchObject({ code: "LOG_RESTORING" });
-    log.tailFaults = [null, ...Array.from({ length: 20 }, () => "TIMEOUT" as const)];
-    await expect(stand(context, ledger, () => false)).rejects.toMatchObject({ code: "TIMEOUT" });
-  });
-
-  it("looks for nothing but a log where there is one", async () => {
-    await elected();
-    load = () => expect.fail("a bucket is loaded");
-    expect(await stand({ ...context, id: "c2" }, ledger, () => false)).toMatchObject({ kind: "won" });
-  });
-
-  it("refuses a log that is not the one followed so far", async () => {
-    await elected();
-    log.records.length = 0;
-    await expect(stand(context, ledger, () => false)).rejects.toMatchObject({ code: "LOG_UNKNOWN" });
-    log.records.push(bytes({ another: "log" }));
-    await expect(stand(context, ledger, () => false)).rejects.toMatchObject({ code: "LOG_UNKNOWN" });
   });
 });
