@@ -12,6 +12,7 @@ import { Refold } from "./refold.ts";
 import { Contents } from "./contents.ts";
 import { Link } from "./bus/link.ts";
 import { isMove, unexplained } from "./rest.ts";
+import { Standbys, type Standing } from "./standbys.ts";
 import { Terms } from "./terms.ts";
 import { drains, settled } from "./wishes.ts";
 import { Injector } from "./world/injector.ts";
@@ -120,6 +121,11 @@ export async function simulate(plan: Plan): Promise<Outcome> {
     world.troubles,
     (message) => world.observer.violate("term", message),
   );
+  const standbys = new Standbys(
+    () => world.timeline.now,
+    world.troubles,
+    (message) => world.observer.violate("8", message),
+  );
   const counting = new Counting(world, injector);
   while (world.timeline.now < underFaultsMs && !isOver()) {
     await world.pass(Math.min(lookMs, underFaultsMs - world.timeline.now));
@@ -130,6 +136,7 @@ export async function simulate(plan: Plan): Promise<Outcome> {
       world.nodes.look(world.agents);
       world.outside.look();
       terms.look(world.controllers.map(({ name, leads, view }) => ({ name, leads, state: view?.state })));
+      standbys.look(standing(world), world.observer);
     }
     again.look(world);
   }
@@ -160,6 +167,11 @@ export async function simulate(plan: Plan): Promise<Outcome> {
     },
   };
 }
+
+const standing = ({ controllers }: World): Standing[] =>
+  controllers.flatMap(({ name, leads, view }) =>
+    view === undefined ? [] : [{ name, leads, isIdle: view.isIdle, state: view.state }],
+  );
 
 /** By the checkers of all controllers, in all their runs. */
 const refusedIn = ({ controllers }: World): number =>
