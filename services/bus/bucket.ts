@@ -9,6 +9,7 @@ import { keepOpen, readToEnd } from "./heal.ts";
 import { apiCodes, conflicts, failed, isMissing, valueOf } from "./jetstream-api.ts";
 import type { ApiResult } from "./jetstream-api.ts";
 import type { Bucket, BucketEntry, WatchHandlers } from "./port.ts";
+import { isKey } from "./subjects.ts";
 import type { Wire } from "./wire.ts";
 
 interface Marker {
@@ -57,6 +58,10 @@ export class JetStreamBucket implements Bucket {
   }
 
   async remove(key: string, expectedRevision: number): Promise<number> {
+    if (!isKey(key)) {
+      await this.purge(key, expectedRevision);
+      return expectedRevision;
+    }
     const subject = this.subject(key);
     // To the library zero means any revision; and what was never written cannot be removed.
     if (expectedRevision === 0) throw new SwainError("KV_CONFLICT", `${subject} is not at revision 0`);
@@ -123,8 +128,9 @@ export class JetStreamBucket implements Bucket {
         onMessage: (message) => {
           progress();
           newest = Math.max(newest, message.time);
-          if (isMarker(message)) {
-            markers.push({ key: this.keyOf(message.subject), revision: message.sequence, time: message.time });
+          const key = this.keyOf(message.subject);
+          if (isMarker(message) && !hasWildcard(key)) {
+            markers.push({ key, revision: message.sequence, time: message.time });
           }
         },
         onCaughtUp: done,
@@ -133,17 +139,20 @@ export class JetStreamBucket implements Bucket {
     });
     const old = markers.filter(({ time }) => newest - time >= olderThanMs);
     const purgeNext = async (): Promise<void> => {
-      for (let marker = old.pop(); marker !== undefined; marker = old.pop()) await this.purge(marker);
+      for (let marker = old.pop(); marker !== undefined; marker = old.pop())
+        await this.purge(marker.key, marker.revision);
     };
     const count = old.length;
     await Promise.all(Array.from({ length: purgesInFlight }, purgeNext));
     return count;
   }
 
-  /** Only up to the marker, unlike `purgeDeletes` of the library: a value written meanwhile stays. */
-  private async purge({ key, revision }: Marker): Promise<void> {
-    const what = `marker of ${this.subject(key)}`;
-    const range = { filter: this.subject(key), seq: revision + 1 };
+  /** Only up to that revision, unlike `purgeDeletes` of the library: a value written meanwhile stays. */
+  private async purge(key: string, revision: number): Promise<void> {
+    const subject = `${this.prefix}${key}`;
+    if (hasWildcard(key)) throw new SwainError("INVALID_ARGUMENT", `${subject} stands for all keys it matches`);
+    const what = `up to ${revision} of ${subject}`;
+    const range = { filter: subject, seq: revision + 1 };
     valueOf(what, await this.wire.jetStream(what, ({ streams }) => streams.purge(this.stream, range)));
   }
 
@@ -193,10 +202,13 @@ export class JetStreamBucket implements Bucket {
   }
 
   private subject(key: string): string {
-    if (!/^[-/=\w]+(\.[-/=\w]+)*$/.test(key)) throw new SwainError("INVALID_ARGUMENT", `"${key}" is not a key`);
+    if (!isKey(key)) throw new SwainError("INVALID_ARGUMENT", `"${key}" is not a key`);
     return `${this.prefix}${key}`;
   }
 }
+
+/** Servers store also what is published to a wildcard, under that. */
+const hasWildcard = (key: string): boolean => key.split(".").some((token) => token === "*" || token === ">");
 
 function isMarker(message: Delivered): boolean {
   return message.header(operationHeader) !== undefined || message.header(reasonHeader) !== undefined;

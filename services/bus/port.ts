@@ -159,7 +159,10 @@ export interface Bucket {
   get(key: string): Promise<BucketEntry | null>;
   /** Writes when the key's revision is `expectedRevision` (0 = never written); returns the new one. Rejects with KV_CONFLICT, TIMEOUT, JETSTREAM_ERROR. */
   put(key: string, value: string, expectedRevision: number): Promise<number>;
-  /** Deletes under the same condition; returns the marker's revision. */
+  /**
+   * Deletes under the same condition; returns the marker's revision. What somebody published under what is no key goes without a marker, up to
+   * that revision; under a wildcard it stays, and INVALID_ARGUMENT is thrown.
+   */
   remove(key: string, expectedRevision: number): Promise<number>;
   /** Every key with a live value, or a deletion marker still kept. */
   load(): Promise<Map<string, BucketEntry>>;

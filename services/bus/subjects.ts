@@ -81,6 +81,9 @@ export const keys = {
   endpointsShard: (namespace: string, service: string, shard: number): string => `${namespace}.${service}.${shard}`,
 };
 
+/** Whether a bucket can hold it as a key. More can be published below its subject, by hand. */
+export const isKey = (key: string): boolean => /^[-/=\w]+(\.[-/=\w]+)*$/.test(key);
+
 /** What a stored part of a snapshot is: `swain.c.snapshot.<id>.manifest` → the id, and which part. */
 export function snapshotPartOf(subject: string): { id: string; part: string } {
   const [, , , id = "", part = ""] = subject.split(".");

@@ -240,6 +240,35 @@ export function bucketConformance(opened: () => OpenedWorld): void {
       cancel();
     });
 
+    it("removes what somebody published under what is no key, and its markers, but for a wildcard, and nothing else", async () => {
+      const bucket = bus.bucket(name("endpoints"));
+      const key = `${fresh()}.kept.head`;
+      const kept = await bucket.put(key, "1", 0);
+      const [odd, wild] = [
+        ["a:b", `${key}:c`],
+        ["*", ">"],
+      ];
+      const publish = async (headers: Record<string, string>): Promise<void> => {
+        const options = { timeoutMs: waitMs, headers };
+        for (const one of [...odd, ...wild]) await bus.request(`$KV.${name("endpoints")}.${one}`, "x", options);
+      };
+      const found = async (): Promise<string[]> => {
+        const keys = [...(await bucket.load()).keys()];
+        return keys.filter((one) => odd.includes(one) || wild.includes(one)).toSorted();
+      };
+      await publish({});
+      const entries = await bucket.load();
+      const remove = (one: string) => codeOf(bucket.remove(one, entries.get(one)?.revision ?? 0));
+      for (const one of odd) expect([await remove(one), await remove(one)]).toEqual(["none", "none"]);
+      for (const one of wild) expect(await remove(one)).toBe("INVALID_ARGUMENT");
+      expect(await found()).toEqual(wild);
+      await publish({ "KV-Operation": "DEL" });
+      expect(await bucket.purgeMarkers(0)).toBeGreaterThanOrEqual(odd.length);
+      expect(await found()).toEqual(wild);
+      expect((await bucket.get(key))?.revision).toBe(kept);
+      await bus.request(`$JS.API.STREAM.PURGE.KV_${name("endpoints")}`, undefined, { timeoutMs: waitMs });
+    });
+
     it("removes deletion markers old enough, and nothing else", async () => {
       const bucket = bus.bucket(name("endpoints"));
       const [goneKey, keptKey] = [`${fresh()}.gone.head`, `${fresh()}.kept.head`];

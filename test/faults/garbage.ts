@@ -162,6 +162,9 @@ async function store(bus: NatsConnection, chance: Chance): Promise<void> {
         "node-1",
         "workload.default.tally",
         "garbage",
+        // No keys, though below the bucket's subject.
+        "garbage:0",
+        "default.tally:0",
       ]);
       await js.publish(`$KV.${bucket}.${key}`, chance.pick(bodies));
     }

@@ -125,6 +125,34 @@ it("writes an object again that its bucket did not take, and forgets one that is
   projector.stop();
 });
 
+it.each([
+  ["removes", "a:b"],
+  // Its removal would be that of other keys, too.
+  ["leaves", "*"],
+  ["leaves", ">"],
+])("%s what somebody published under %s, which is no key, and writes on at once", async (how, odd) => {
+  const { world, bucket, projector, write, held, late, counters, gate } = await projecting();
+  const publish = (value: string): number => world.server.strayPut(names.buckets.desired, odd, value);
+  gate.isOpen = false;
+  publish("1");
+  await world.time.pass(1000);
+  gate.isOpen = true;
+  projector.resume();
+  write(applied);
+  await world.time.pass(100);
+  expect(await held()).toContain("web");
+  publish('{"logId":"l","sequence":9}');
+  projector.reload();
+  await world.time.pass(1000);
+  write({ ...object, verb: "deleted" });
+  await world.time.pass(100);
+  expect(await held()).toBeNull();
+  await world.time.pass(settledMs);
+  expect((await world.time.until(bucket.load())).has(odd)).toBe(how === "leaves");
+  expect([projector.lag().keys, counters.edited, late]).toEqual([0, how === "leaves" ? 0 : 2, []]);
+  projector.stop();
+});
+
 it("says once that a bucket does not take an object, writes others, and it again when it is smaller", async () => {
   const { world, cluster, bucket, projector, write, held, errors } = await projecting();
   const label = (size: string): void => {

@@ -5,7 +5,7 @@ import { limits } from "../../bus/limits.ts";
 import type { Bucket, BucketEntry } from "../../bus/port.ts";
 import { ensureBucket } from "../../bus/streams.ts";
 import type { BucketName } from "../../bus/subjects.ts";
-import { bucketOrder } from "../../bus/subjects.ts";
+import { bucketOrder, isKey } from "../../bus/subjects.ts";
 import type { Key, ReadState, Touched } from "../../core/model.ts";
 import { projection, projectionKeys, touchedKeys } from "../../core/project.ts";
 import { delayMs } from "../../kernel/backoff.ts";
@@ -54,6 +54,8 @@ interface Shelf {
   readonly aside: Map<string, number>;
   /** What somebody else seems to have made of keys. Who follows this leader writes, too: it is said once this process has written. */
   readonly edits: Map<string, BucketEntry>;
+  /** What somebody published under what is no key: to be removed. */
+  readonly keyless: Map<string, BucketEntry>;
   /** True once all that was there at the start has been compared. */
   loaded: boolean;
 }
@@ -113,7 +115,7 @@ export class Projector {
     for (const name of bucketOrder) {
       const bucket = bus.bucket(subjects.buckets[name]);
       const known = { revisions: new Map(), markers: new Map(), told: new Map(), aside: new Map(), edits: new Map() };
-      const shelf: Shelf = { bucket, ...known, loaded: false };
+      const shelf: Shelf = { bucket, ...known, keyless: new Map(), loaded: false };
       this.shelves.set(name, shelf);
       this.cancels.push(
         shelf.bucket.watch(">", {
@@ -178,6 +180,11 @@ export class Projector {
   private onEntry(name: BucketName, shelf: Shelf, entry: BucketEntry): void {
     const { key, value, revision } = entry;
     if (this.ended) return;
+    if (!isKey(key)) {
+      shelf.keyless.set(key, entry);
+      this.mark(name, key);
+      return;
+    }
     // Most likely our own write, whose answer is under way; the write itself finds out.
     if (this.dirty.isWriting(name, key)) {
       shelf.told.set(key, revision);
@@ -207,6 +214,7 @@ export class Projector {
     // An earlier revision than is known: told while it was written again, or the bucket has lost its end. After that somebody
     // else may have written under the very revision that is known.
     for (const [key, { revision, value }] of told) {
+      if (!isKey(key)) continue;
       const known = Math.max(shelf.markers.get(key) ?? 0, shelf.revisions.get(key) ?? 0);
       if (revision > known || (revision === known && value === projection(this.state, name, key))) continue;
       shelf.revisions.set(key, null);
@@ -296,6 +304,7 @@ export class Projector {
   private async write({ bucket: name, key }: DirtyKey): Promise<Outcome> {
     const shelf = this.shelves.get(name);
     if (shelf === undefined) return "written";
+    if (!isKey(key)) return await this.discard(name, shelf, key);
     for (let conflict = 0; conflict < conflictsMost && !this.ended; conflict++) {
       // What the state says now, which may be newer than the event that marked the key.
       const value = projection(this.state, name, key);
@@ -312,6 +321,22 @@ export class Projector {
       if (settled !== "retry") return settled === "done" ? "written" : "failed";
     }
     return "failed";
+  }
+
+  /** Removes what no client of the bucket could have written. */
+  private async discard(name: BucketName, { bucket, keyless }: Shelf, key: string): Promise<Outcome> {
+    const entry = keyless.get(key);
+    if (entry === undefined) return "written";
+    try {
+      await bucket.remove(key, entry.revision);
+      this.countEdit(name, entry);
+    } catch (error) {
+      const { code, message } = asSwainError(error);
+      if (code !== "INVALID_ARGUMENT") return "failed";
+      this.context.log.warn("what is under no key stays", { bucket: name, key, code, message });
+    }
+    if (keyless.get(key) === entry) keyless.delete(key);
+    return "written";
   }
 
   /** Writes once, or gives the code of what was in the way. */
