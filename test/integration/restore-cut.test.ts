@@ -20,7 +20,7 @@ import { workloadManifest } from "../support/core.ts";
 import { describeServers } from "../support/nats.ts";
 import { workPorts } from "../support/snapshots.ts";
 
-const policy = { ...snapshotPolicy, events: 10, kept: 5, retryMs: 200 };
+const policy = { ...snapshotPolicy, events: 10, kept: 5, retryMs: 200, apartMs: 0 };
 const { stream } = subjectsOf("test");
 
 describeServers("a backup of a log that was cut", (binary) => {

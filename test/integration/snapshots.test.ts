@@ -23,7 +23,7 @@ import { serviceManifest, workloadManifest } from "../support/core.ts";
 import { describeServers } from "../support/nats.ts";
 import { workPorts } from "../support/snapshots.ts";
 
-const policy = { ...snapshotPolicy, events: 20, kept: 10, retryMs: 200 };
+const policy = { ...snapshotPolicy, events: 20, kept: 10, retryMs: 200, apartMs: 0 };
 
 describeServers("snapshots", (binary) => {
   let world: RealWorld;

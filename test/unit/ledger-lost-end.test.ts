@@ -115,12 +115,12 @@ it("a ledger notices that records were cut away while it read them", async () =>
   await expect(new Ledger(() => {}).catchUp(log)).rejects.toMatchObject({ code: "LOG_UNKNOWN" });
 });
 
-/** A keeper with two good snapshots, the newer of which the server has not on disk. It waits to be allowed to cut. */
-async function keeping() {
+/** A log whose 85 events are on disk, and a keeper that has folded 60 of them and made a snapshot. */
+async function begun(mayCut: () => boolean, laterMs = 0) {
   const world = await SimWorld.open({ synced: false });
   const { bus, clock } = await world.client();
   for (let at = 1; at <= 85; at += 1) await append(world, bus, elected(at));
-  await world.time.pass(syncedMs);
+  await world.time.pass(syncedMs + laterMs);
   const ledger = new Ledger(() => {});
   const fold = (to: number): void => {
     for (let at = ledger.state.sequence + 1; at <= to; at += 1) ledger.fold(at, encodeEvent(elected(at)));
@@ -132,11 +132,24 @@ async function keeping() {
   };
   const policy = { ...snapshotPolicy, events: 20, kept: 10 };
   const parts = { bus, clock, snapshotter, policy, counters: noCounts(), log: silent, subjects: names };
-  let mayCut = false;
-  const keeper = new SnapshotKeeper(parts as unknown as Context, ledger.state, () => mayCut);
+  const keeper = new SnapshotKeeper(parts as unknown as Context, ledger.state, mayCut);
   fold(60);
   keeper.start();
   await world.time.pass(5000);
+  const opened = async (): Promise<number> => {
+    const { ledger: found } = await openLedger(ports, { onForeign: () => {}, onProblem: () => {} });
+    return found.state.sequence;
+  };
+  const first = async (): Promise<number> => (await world.time.until(bus.log(names.stream).tail())).first;
+  return { world, bus, keeper, fold, first, opened: () => world.time.until(opened()) };
+}
+
+/** A keeper with two good snapshots, the newer of which the server has not on disk. It waits to be allowed to cut. */
+async function keeping() {
+  let mayCut = false;
+  const { fold, ...parts } = await begun(() => mayCut);
+  const { world, keeper } = parts;
+  await world.time.pass(syncedMs);
   fold(85);
   keeper.onCommitted(1);
   await world.time.pass(1000);
@@ -145,15 +158,14 @@ async function keeping() {
     mayCut = true;
     keeper.onCommitted(1);
   };
-  const first = async (): Promise<number> => (await world.time.until(bus.log(names.stream).tail())).first;
-  return { world, bus, ports, keeper, allow, first };
+  return { ...parts, allow };
 }
 
 it.each([
   ["with its connection", false],
   ["on the two servers it has no connection to", true],
 ])("a log is not cut on the strength of snapshots that were lost, %s", async (_, areOthers) => {
-  const { world, bus, ports, keeper, allow } = await keeping();
+  const { world, bus, keeper, allow, opened } = await keeping();
   if (areOthers) world.server.othersPowerCut();
   else world.server.powerCut();
   world.server.start();
@@ -162,8 +174,7 @@ it.each([
   allow();
   await world.time.pass(5000);
   keeper.stop();
-  const opened = await world.time.until(openLedger(ports, { onForeign: () => {}, onProblem: () => {} }));
-  expect(opened.ledger.state.sequence).toBe(85);
+  expect(await opened()).toBe(85);
 });
 
 it.each([
@@ -175,5 +186,36 @@ it.each([
   if (how === "ends") keeper.stop();
   await world.time.pass(5000);
   expect(await begin()).toBe(first);
+  keeper.stop();
+});
+
+it.each([
+  ["within moments", 0, [60]],
+  ["after a while", 140_000, [85, 60]],
+])("a log is not lost with the snapshots it was cut for, where two become due %s", async (_, ms, made) => {
+  // Each stream is synced by a timer of its own: the log before or after the snapshots.
+  const waits = [0, 30_000, 60_000, 90_000];
+  for (const [laterMs, waitedMs] of waits.flatMap((one) => waits.map((other) => [one, other] as const))) {
+    const { world, keeper, fold, opened } = await begun(() => true, laterMs);
+    await world.time.pass(ms);
+    fold(85);
+    keeper.onCommitted(1);
+    await world.time.pass(1000);
+    expect(keeper.status().verified.map(({ sequence }) => sequence)).toEqual(made);
+    await world.time.pass(waitedMs);
+    keeper.stop();
+    world.server.powerCut();
+    world.server.start();
+    await world.time.pass(5000);
+    expect(await opened()).toBe(85);
+  }
+});
+
+it("a snapshot is made soon after another where the log would fill up", async () => {
+  const { world, keeper, fold } = await begun(() => true);
+  fold(85);
+  keeper.onCommitted(2 * snapshotPolicy.bytes);
+  await world.time.pass(1000);
+  expect(keeper.status().verified.map(({ sequence }) => sequence)).toEqual([85, 60]);
   keeper.stop();
 });

@@ -23,6 +23,8 @@ export class SnapshotKeeper {
   private readonly state: ReadState;
   private readonly mayCut: () => boolean;
   private verified: readonly Verified[] = [];
+  /** Monotonic time at which the newest of them was first seen here. */
+  private newestAt = -Infinity;
   private problem: string | null = null;
   private checked = false;
   private busy = false;
@@ -99,11 +101,15 @@ export class SnapshotKeeper {
 
   private get isDue(): boolean {
     const { sequence } = this.state;
-    const newest = this.verified[0]?.sequence ?? 0;
+    const { clock, policy } = this.context;
+    const [newest, older] = this.verified;
     if (this.rebuilding || this.problem !== null) return true;
-    if (sequence - newest >= this.context.policy.events || this.bytes >= this.bytesMost) return true;
     // Nothing may be cut yet that would make room.
-    return this.full && this.cutTo <= this.cutUpTo && (this.verified[1]?.sequence ?? 0) < sequence;
+    if (this.full && this.cutTo <= this.cutUpTo && (older?.sequence ?? 0) < sequence) return true;
+    // The log is cut up to the newest once it is the older one, and what was before that goes: it is to be on disk by then, unless
+    // the log would fill up.
+    if (clock.mono() - this.newestAt < policy.apartMs && this.bytes < 2 * this.bytesMost) return false;
+    return sequence - (newest?.sequence ?? 0) >= policy.events || this.bytes >= this.bytesMost;
   }
 
   /** Up to where the log may go. The event at the end of the older snapshot stays: it shows that the two belong together. */
@@ -179,9 +185,12 @@ export class SnapshotKeeper {
   }
 
   private take({ verified, problems }: SnapshotReport): void {
-    const { counters, log } = this.context;
+    const { clock, counters, log } = this.context;
+    const [newest] = verified;
+    if (newest === undefined) this.newestAt = -Infinity;
+    else if (newest.id !== this.verified[0]?.id) this.newestAt = clock.mono();
     this.verified = verified;
-    counters.snapshotSequence = verified[0]?.sequence ?? 0;
+    counters.snapshotSequence = newest?.sequence ?? 0;
     for (const { code, message } of problems) {
       counters.snapshotsBroken++;
       log.warn("a snapshot is made anew", { code, message });

@@ -9,6 +9,8 @@ export interface SnapshotPolicy {
   readonly kept: number;
   /** After a failure. */
   readonly retryMs: number;
+  /** The next one is due so long after the newest was first seen to be good: by then that is on disk also where not each write is synced. */
+  readonly apartMs: number;
   /** Those that are there are read through this often. */
   readonly checkMs: number;
 }
@@ -18,5 +20,7 @@ export const snapshotPolicy: SnapshotPolicy = {
   bytes: limits.snapshotBytes,
   kept: limits.eventsKept,
   retryMs: 30_000,
+  // Servers sync every two minutes where nothing else is set.
+  apartMs: 130_000,
   checkMs: 600_000,
 };
