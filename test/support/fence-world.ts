@@ -396,7 +396,8 @@ class TestNode {
       else {
         // While it starts or stops, it may be running all the time.
         const result: ContainerInfo = { ...info, state: step.do === "start" ? "running" : "exited", exitCode: 143 };
-        pod.record = step.do === "start" ? { ...record, started: ["main"], adopted: false } : stopAsked(record);
+        pod.record =
+          step.do === "start" ? { ...record, started: ["main"], adopted: false } : stopAsked(record, pod.containers);
         pod.containers = [{ ...info, state: "running" }];
         const graceMs = item?.stopGraceMs ?? 0;
         const left = fence === null ? graceMs : graceLeft(fence, graceMs, this.mono);

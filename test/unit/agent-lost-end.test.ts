@@ -1,5 +1,6 @@
 // What was told from the end of a log that was lost, and a pod that bears its name.
 import { beforeEach, describe, expect, it } from "vitest";
+import type { AssignedPod } from "../../schemas/generated/types.ts";
 import { bounds } from "../../services/agent/bounds.ts";
 import type { Outcome } from "../../services/agent/prober.ts";
 import type { ContainerInfo } from "../../services/agent/runtime/driver.ts";
@@ -73,6 +74,108 @@ describe("the containers of a pod", () => {
     await world.stopAll();
     expect(world.of(key)).toEqual([]);
   });
+});
+
+describe("a pod that is to run after all, since the log lost that it was told to stop", () => {
+  const told = { stopGraceMs: 3000, containers: [{ name: "web", sim: { ignoreStop: true } }] };
+  const stop = async (pod: AssignedPod, ms: number): Promise<void> => {
+    await world.tell([{ ...pod, desired: "stop" }]);
+    await world.clock.advance(ms);
+  };
+  const restart = async (): Promise<void> => {
+    await world.crash();
+    await world.start();
+  };
+  const starts = (): number => world.calls.filter(({ verb }) => verb === "start").length;
+  const ways: Readonly<Record<string, (pod: AssignedPod) => Promise<void>>> = {
+    "once it is gone": (pod) => stop(pod, 5000),
+    "in its grace period": (pod) => stop(pod, 1000),
+    "in its grace period, when it was not even placed any more": async () => {
+      await world.tell([]);
+      await world.clock.advance(1000);
+    },
+    "once it is gone and the agent began anew": async (pod) => {
+      await stop(pod, 5000);
+      await restart();
+    },
+    "in its grace period, in which the agent began anew": async (pod) => {
+      await stop(pod, 1000);
+      await restart();
+    },
+    "before the next agent sees it": async (pod) => {
+      await stop(pod, 1000);
+      await world.crash();
+      world.engine.down();
+      await world.start();
+    },
+    "after a stop to which the engine gave no answer": async (pod) => {
+      await stop(pod, 1000);
+      world.engine.down();
+      await world.clock.advance(3000);
+      world.engine.kill(world.of(key)[0]?.id ?? "", 0);
+    },
+  };
+
+  for (const [when, way] of Object.entries(ways)) {
+    it.each([
+      ["Never", 0],
+      ["Never", 143],
+      ["OnFailure", 0],
+      ["Always", 0],
+    ] as const)(`is run again that is told so ${when} (%s, exit code %i)`, async (restartPolicy, exitCode) => {
+      const ended = world.engine.ended.bind(world.engine);
+      world.engine.ended = (container) => ended(container, exitCode, false);
+      const pod = podNamed("web-1", { ...told, restartPolicy });
+      await world.tell([pod]);
+      await way(pod);
+      await world.tell([pod]);
+      world.engine.up();
+      await world.clock.advance(60_000);
+      expect([world.running(key).length, world.reports.get(key)]).toMatchObject([
+        1,
+        { state: "ready", observed: { reason: "" } },
+      ]);
+      expect(starts()).toBe(2);
+    });
+  }
+
+  it.each([
+    ["Never", 0, "stopped"],
+    ["Never", 3, "failed"],
+    ["OnFailure", 0, "stopped"],
+  ] as const)(
+    "is not run again where it had ended by itself, though nobody saw it before (%s, %i)",
+    async (restartPolicy, exitCode, state) => {
+      const pod = podNamed("web-1", { ...told, restartPolicy });
+      await world.tell([pod]);
+      world.engine.down();
+      world.engine.kill(world.of(key)[0]?.id ?? "", exitCode);
+      await stop(pod, 1000);
+      world.engine.up();
+      await world.clock.advance(5000);
+      expect(world.of(key)).toEqual([]);
+      await world.tell([pod]);
+      await world.clock.advance(60_000);
+      expect([starts(), world.reports.get(key)]).toMatchObject([1, { state, observed: { exitCode } }]);
+    },
+  );
+
+  it.each(["Never", "OnFailure"] as const)(
+    "goes on without what of it had ended before (%s)",
+    async (restartPolicy) => {
+      const containers = [
+        { name: "first", sim: { exitAfter: "1s" } },
+        { name: "second", sim: { exitAfter: "1h" } },
+      ];
+      const pod = podNamed("web-1", { restartPolicy, containers });
+      await world.tell([pod]);
+      await world.clock.advance(2000);
+      await stop(pod, 1000);
+      await world.tell([pod]);
+      await world.clock.advance(2000);
+      expect(world.of(key).map(({ spec, state }) => [spec.container.name, state])).toEqual([["second", "running"]]);
+    },
+  );
 });
 
 describe("a pod that was given the name of one the log lost", () => {

@@ -2,6 +2,7 @@
 import type { AssignedPod } from "../../../schemas/generated/types.ts";
 import { fencing } from "../../core/fence.ts";
 import type { ContainerInfo } from "../runtime/driver.ts";
+import { broughtDown, notEnded } from "./record.ts";
 import type { PodRecord } from "./record.ts";
 import type { Step } from "./step.ts";
 
@@ -114,10 +115,16 @@ function stopped(pod: AssignedPod, running: readonly string[], record: PodRecord
   return { record: next, step: { do: "stop", ids: running } };
 }
 
-/** The engine is asked to stop a pod that it shows running: that it runs no more is no end or failure of its own from now on. */
-export function stopAsked(record: PodRecord): PodRecord {
-  const next = record.fenced ? notEnded(record, record.started) : record;
-  return next === record ? record : { ...next, restarts: record.restarts + 1 };
+/**
+ * The engine is asked to stop containers that it shows running: that they run no more is no end or failure of their own from now
+ * on. Also where the pod was told to stop: a log that loses its end may lose the order, and have it run again.
+ */
+export function stopAsked(record: PodRecord, containers: readonly ContainerInfo[]): PodRecord {
+  if (record.fenced) {
+    const next = notEnded(record, record.started);
+    return next === record ? record : { ...next, restarts: record.restarts + 1 };
+  }
+  return record.leaving ? broughtDown(record, containers) : record;
 }
 
 /**
@@ -128,18 +135,6 @@ export function noted(record: PodRecord, isWritten: boolean): PodRecord {
   const { found, restarts } = record;
   if (found.length === 0) return { ...record, ...(isWritten ? { noted: true } : { adoptable: false }) };
   return isWritten ? { ...record, found: [] } : { ...notEnded(record, found), restarts: restarts + 1 };
-}
-
-/** That these containers do not run is taken for the agent's doing, until each was seen to run again; but not of one that ended before. */
-function notEnded(record: PodRecord, all: readonly string[]): PodRecord {
-  const names = all.filter((name) => record.exited[name] === undefined);
-  if (names.length === 0) return record;
-  return {
-    ...record,
-    started: record.started.filter((name) => !names.includes(name)),
-    found: record.found.filter((name) => !names.includes(name)),
-    stopped: [...new Set([...record.stopped, ...names])],
-  };
 }
 
 /** What was started stays noted until the stop is asked: while the engine does not answer, it may end by itself. */

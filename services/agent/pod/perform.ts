@@ -18,6 +18,8 @@ import type { Step } from "./step.ts";
 export interface StepTarget {
   readonly key: Key;
   pod(): AssignedPod | null;
+  /** Of the pod told last, also when it is not wanted any more. */
+  policy(): AssignedPod["restartPolicy"];
   graceMs(): number;
   /** True for a fenced pod: its stop waits for nobody. */
   isUrgent(): boolean;
@@ -139,7 +141,7 @@ async function start(
   // Noted before the start: a container that ends while nobody looks must not pass for one that never ran.
   const started = [...record.started.filter((name) => name !== step.name), step.name];
   target.keep({ ...record, started, adopted: false });
-  if (target.pod()?.restartPolicy !== "Always") await context.save();
+  if (target.policy() !== "Always") await context.save();
   let asked = false;
   try {
     const info = await context.gates.start.run(async () => {
@@ -166,17 +168,19 @@ async function stop(ids: readonly string[], context: RunnerContext, target: Step
     target.see(id, info);
     return info;
   };
+  const isTask = target.policy() !== "Always";
   let noted: Promise<void> | null = null;
   const note = async (): Promise<void> => {
-    target.keep(stopAsked(target.record()));
-    if (target.pod()?.restartPolicy === "Always") return;
+    target.keep(stopAsked(target.record(), target.containers()));
+    if (!isTask || target.pod() === null) return;
     await (noted ??= within(context.clock, bounds.stopNoteMs, context.save()));
   };
   const stopAll = async (): Promise<void> => {
     const outage = context.outage();
     if (outage !== null && !target.isUrgent()) throw outage;
     const stopOne = async (id: string): Promise<void> => {
-      if (target.record().fenced) {
+      const { fenced, leaving } = target.record();
+      if (fenced || (leaving && isTask)) {
         // It may have ended by itself while the engine did not answer.
         if ((await look(id))?.state !== "running") return;
         // The next agent must not take the exit for its own. A disk that hangs or is full does not keep the pod running.

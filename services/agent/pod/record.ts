@@ -38,7 +38,7 @@ export interface KeptRecord {
   readonly spent: number;
   /** Containers that were told to start in this round; one of them that does not run has ended. */
   readonly started: readonly string[];
-  /** Containers that were stopped here for want of a leader and not seen to run since: the exit they show is no end of their own. */
+  /** Containers that the agent stopped itself and has not seen to run since: the exit they show is no end of their own. */
   readonly stopped?: readonly string[];
   /** Exit codes, where they are known, of containers that ended in this round while others run on: somebody may remove them. */
   readonly exited?: Readonly<Record<string, number | null>>;
@@ -120,8 +120,9 @@ export const freshRecord: PodRecord = {
 /**
  * The record of a pod found at the start of an agent: `kept` from the journal, null when there is none.
  * A running container counts as started, whatever the journal says, so that its end is noticed; so does one that has ended
- * if the pod was never started again, so that what runs once does not run twice. What was stopped for want of a leader has not
- * ended by itself, also where the journal says that it was to be started again. A pod that was waiting to be started again waits the same time anew (`waitMs`).
+ * if the pod was never started again, so that what runs once does not run twice. What the agent stopped has not ended by itself,
+ * also where the journal says that it was to be started again; a stop that may be under way is carried through before the pod goes
+ * on. A pod that was waiting to be started again waits the same time anew (`waitMs`).
  */
 export function adoptRecord(
   kept: KeptRecord | null,
@@ -133,7 +134,9 @@ export function adoptRecord(
   const isFirst = kept === null || kept.restarts === 0;
   const begun = containers.filter(({ state }) => state === "running" || (isFirst && state === "exited"));
   const seen = kept?.fenced === true ? [] : begun.map(({ name }) => name);
-  const running = new Set(containers.filter(({ state }) => state === "running").map(({ name }) => name));
+  const isHalted = (one: ContainerInfo): boolean => kept !== null && isBeingStopped(kept, one);
+  const goOn = containers.filter((one) => one.state === "running" && !isHalted(one));
+  const running = new Set(goOn.map(({ name }) => name));
   const { stopped = [], exited = {} } = kept ?? {};
   const isFound = ({ name, state }: ContainerInfo): boolean =>
     state === "exited" && started.includes(name) && exited[name] === undefined;
@@ -147,6 +150,7 @@ export function adoptRecord(
     stopped,
     exited,
     found: containers.filter(isFound).map(({ name }) => name),
+    halting: containers.some(isHalted),
     adopted: begun.some(({ state }) => state === "running"),
     adoptable: kept === null || !(kept.fenced || kept.unleased),
     retryAt: waiting ? now + waitMs(kept.spent) : null,
@@ -157,6 +161,37 @@ export function adoptRecord(
 export function seenRunning(record: PodRecord, names: readonly string[]): PodRecord {
   const stopped = record.stopped.filter((name) => !names.includes(name));
   return stopped.length === record.stopped.length ? record : { ...record, stopped };
+}
+
+/** That these containers do not run is taken for the agent's doing, until each was seen to run again; but not of one that ended before. */
+export function notEnded(record: PodRecord, all: readonly string[]): PodRecord {
+  const names = all.filter((name) => record.exited[name] === undefined);
+  if (names.length === 0) return record;
+  return {
+    ...record,
+    started: record.started.filter((name) => !names.includes(name)),
+    found: record.found.filter((name) => !names.includes(name)),
+    stopped: [...new Set([...record.stopped, ...names])],
+  };
+}
+
+/** What runs of it is stopped, and not because it ended; what ended before stays ended. */
+export function broughtDown(record: PodRecord, containers: readonly ContainerInfo[]): PodRecord {
+  const running = containers.filter(({ state }) => state === "running").map(({ name }) => name);
+  return record.finished === null ? notEnded(record, running) : record;
+}
+
+/** True for one that runs, and whose stop was asked for: it may be under way in the engine. */
+const isBeingStopped = ({ started, stopped = [] }: KeptRecord, { name, state }: ContainerInfo): boolean =>
+  state === "running" && stopped.includes(name) && !started.includes(name);
+
+/** The pod is to run after all, though it was told to stop: a stop that was asked for is carried through first. */
+export function takenBack(record: PodRecord, containers: readonly ContainerInfo[]): PodRecord {
+  const next = { ...record, leaving: false };
+  if (record.finished !== null || record.stopped.length === 0) return next;
+  const halting = containers.some((one) => isBeingStopped(record, one));
+  // That of a fenced one was counted when it was stopped.
+  return { ...next, halting, restarts: record.restarts + (record.fenced ? 0 : 1) };
 }
 
 /** The part that goes into the journal. */

@@ -59,6 +59,7 @@ export class PodRunner {
   private readonly context: RunnerContext;
   private pod: AssignedPod | null;
   private graceMs: number;
+  private policy: AssignedPod["restartPolicy"];
   private record: PodRecord;
   private containers: ContainerInfo[];
   /** Of the pod told last, or found. */
@@ -94,9 +95,11 @@ export class PodRunner {
     this.containers = [...start.containers];
     this.templateId = templateOf(start.pod, start.containers);
     this.graceMs = start.pod?.stopGraceMs ?? start.graceMs;
+    this.policy = start.pod?.restartPolicy ?? "Always";
     this.target = {
       key,
       pod: () => this.pod,
+      policy: () => this.policy,
       graceMs: () => {
         const fence = this.fence();
         return fence === null ? this.graceMs : graceLeft(fence, this.graceMs, context.clock.mono());
@@ -137,6 +140,7 @@ export class PodRunner {
     this.pod = pod;
     if (pod !== null) {
       this.graceMs = pod.stopGraceMs;
+      this.policy = pod.restartPolicy;
       this.templateId = templateOf(pod, this.containers);
     }
     if (leaves) this.abort?.abort(new SwainError("STOPPED", "the pod is not wanted any more"));
@@ -326,10 +330,9 @@ export class PodRunner {
       // An engine that does not answer is asked again to stop a fenced pod.
       if (this.trouble(error) && !this.record.fenced) return;
       const known = asSwainError(error);
-      const policy = this.pod?.restartPolicy ?? "Always";
       this.context.log.warn(`could not ${step.do}`, { pod: this.key, code: known.code, message: known.message });
       const now = this.context.clock.mono();
-      const failed = foldFailure(this.record, policy, step.do, known, now);
+      const failed = foldFailure(this.record, this.policy, step.do, known, now);
       const isHurried = step.do === "stop" && this.fence() !== null && failed.retryAt !== null;
       this.keep(isHurried ? { ...failed, retryAt: Math.min(failed.retryAt, now + bounds.fenceRetryMs) } : failed);
     }

@@ -8,7 +8,7 @@ import { fencedStep } from "./fence.ts";
 import type { Fence } from "./fence.ts";
 import { dueProbes, firstProbes } from "./readiness.ts";
 import type { PodRecord } from "./record.ts";
-import { seenRunning } from "./record.ts";
+import { seenRunning, takenBack } from "./record.ts";
 import { endedBefore, endedOf, foldEndings, isStable } from "./restart.ts";
 
 export type Step =
@@ -40,10 +40,11 @@ const idle: Step = { do: "wait", until: null, probe: [] };
 export function nextStep({ pod, containers, record, fence, now }: Situation): { record: PodRecord; step: Step } {
   const wanted = pod !== null && pod.desired === "run";
   let next = record;
+  if (!wanted) next = endedByItself(pod, containers, next, now);
   if (!wanted && !next.leaving) {
     next = { ...next, leaving: true, halting: false, retryAt: null, attempts: 0, failure: null, probes: {} };
   }
-  if (wanted && next.leaving) next = { ...next, leaving: false };
+  if (wanted && next.leaving) next = takenBack(next, containers);
   if (next.retryAt !== null && next.retryAt <= now) next = { ...next, retryAt: null };
   if (!wanted) return { record: next, step: leave(containers, next) };
   if (fence === null) return wantedStep(pod, containers, next, now);
@@ -67,6 +68,18 @@ function wantedStep(
   }
   if (surplus.length > 0 && record.retryAt === null) return { record, step: { do: "remove", ids: surplus } };
   return runStep(pod, byName, record, now);
+}
+
+/** What ran to its end before it was asked to stop has done so also if it is to run after all. */
+function endedByItself(
+  pod: AssignedPod | null,
+  containers: readonly ContainerInfo[],
+  record: PodRecord,
+  now: number,
+): PodRecord {
+  if (pod === null || containers.length === 0 || record.finished !== null) return record;
+  const next = foldEndings(pod, new Map(containers.map((one) => [one.name, one])), record, now);
+  return next.finished === null ? record : next;
 }
 
 /** Stops what runs, then removes what is there. */
