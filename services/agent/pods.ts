@@ -12,7 +12,7 @@ import { bounds, engineBackoff } from "./bounds.ts";
 import { Gate } from "./gate.ts";
 import type { Lease } from "./pod/fence.ts";
 import type { KeptRecord } from "./pod/record.ts";
-import { adoptRecord, keptOf } from "./pod/record.ts";
+import { adoptRecord, broughtDown, keptOf } from "./pod/record.ts";
 import { restartDelayMs } from "./pod/restart.ts";
 import type { RunnerContext } from "./pod/runner.ts";
 import { PodRunner } from "./pod/runner.ts";
@@ -39,7 +39,7 @@ export class Pods {
   private readonly context: RunnerContext;
   private readonly runners = new Map<Key, PodRunner>();
   private items: ReadonlyMap<Key, AssignedPod> = new Map();
-  /** What the journal knew, for pods that have no runner yet, and for those that had ended when they were stopped with the agent. */
+  /** What the journal knew, for pods that have no runner yet, and what it is to know of those that are stopped with the agent. */
   private readonly kept: Map<Key, KeptRecord>;
   /** Containers of pods nobody told about, as last listed. */
   private strangers = new Map<Key, ContainerInfo[]>();
@@ -141,10 +141,10 @@ export class Pods {
 
   /** What the journal keeps of the pods. */
   records(): Record<Key, KeptRecord> {
-    const records = Object.fromEntries(this.kept);
+    const records: Record<Key, KeptRecord> = {};
     for (const [key, runner] of this.runners)
       if (runner.view().pod !== null) records[key] = { ...keptOf(runner.view().record), ...runner.madeFrom() };
-    return records;
+    return { ...records, ...Object.fromEntries(this.kept) };
   }
 
   /** States of the pods as last reported, and the sum of their restarts. */
@@ -216,16 +216,22 @@ export class Pods {
     const empty = new Promise<void>((resolve) => {
       this.onEmpty = resolve;
     });
-    this.keepFinished();
+    this.keepAll();
+    await within(this.ports.clock, bounds.stopNoteMs, this.hooks.save());
+    // Some may have ended meanwhile.
+    this.keepAll();
     await stopPods(this.ports, this.runners, empty);
   }
 
-  /** What ran to its end goes with the others, and the next start must not run it again. */
-  private keepFinished(): void {
+  /**
+   * What ran to its end goes with the others, and the next start must not run it again. What runs is stopped, and the next start
+   * must not take that for its end, should this one not come to removing it.
+   */
+  private keepAll(): void {
     for (const [key, runner] of this.runners) {
-      const { pod, record } = runner.view();
-      if (pod?.desired !== "run" || record.finished === null) continue;
-      this.kept.set(key, { ...keptOf(record), ...runner.madeFrom() });
+      const { pod, record, containers } = runner.view();
+      if (pod === null) continue;
+      this.kept.set(key, { ...keptOf(broughtDown(record, containers)), ...runner.madeFrom() });
     }
   }
 
@@ -255,6 +261,8 @@ export class Pods {
 
   private gone(key: Key): void {
     this.runners.delete(key);
+    // What was stopped with the agent, and had not ended, begins anew.
+    if (this.kept.get(key)?.finished === null) this.kept.delete(key);
     this.hooks.saveSoon();
     const item = this.items.get(key);
     if (item !== undefined && this.onEmpty === null && !this.ending.signal.aborted) this.open(key, item, []);

@@ -175,10 +175,10 @@ export function notEnded(record: PodRecord, all: readonly string[]): PodRecord {
   };
 }
 
-/** What runs of it is stopped, and not because it ended; what ended before stays ended. */
+/** What runs of it, or is being started, is stopped, and not because it ended; what ended before stays ended. */
 export function broughtDown(record: PodRecord, containers: readonly ContainerInfo[]): PodRecord {
-  const running = containers.filter(({ state }) => state === "running").map(({ name }) => name);
-  return record.finished === null ? notEnded(record, running) : record;
+  const names = containers.filter(({ state }) => state !== "exited").map(({ name }) => name);
+  return record.finished === null ? notEnded(record, names) : record;
 }
 
 /** True for one that runs, and whose stop was asked for: it may be under way in the engine. */
