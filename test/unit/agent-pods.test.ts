@@ -232,6 +232,7 @@ describe("an agent that ended and is started again", () => {
     await world.crash();
     const { ports } = only();
     only().ports = [];
+    world.reports.clear();
     await world.start();
     expect(world.reports.get(key)?.observed.addresses ?? []).toEqual([]);
     only().ports = ports;

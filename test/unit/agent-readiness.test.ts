@@ -89,6 +89,30 @@ describe("readiness by declared ports", () => {
     expect(report(pod, [running], seen)).toBeNull();
     expect(report(pod, [running], fold(seen, fine, 0))).toMatchObject({ state: "ready" });
   });
+
+  it("is denied to an adopted pod only by as many misses as to one that was ready", () => {
+    const { record: seen } = look(pod, [running], adoptRecord(null, [running], 0, restartDelayMs));
+    const once = fold(seen, silent, 1000);
+    expect(report(pod, [running], once, 1000)).toBeNull();
+    expect(report(pod, [running], fold(once, fine, 1020), 1020)).toMatchObject({ state: "ready" });
+    const often = fold(fold(once, silent, 1020), silent, 1060);
+    expect(report(pod, [running], often, 1060)).toBeNull();
+    expect(report(pod, [running], often, 9999)).toBeNull();
+    const denied = { state: "running", observed: { reason: "NOT_READY" } };
+    expect(report(pod, [running], often, 10_000)).toMatchObject(denied);
+    expect(report(pod, [running], fold(often, silent, 10_100), 10_100)).toMatchObject(denied);
+    expect(report(pod, [running], fold(often, fine, 10_100), 10_100)).toMatchObject({ state: "ready" });
+  });
+
+  it("is told of an adopted pod as of any other once something was said of it", () => {
+    const { record: seen } = look(pod, [running], adoptRecord(null, [running], 0, restartDelayMs));
+    let record = fold(seen, fine, 0);
+    const last = report(pod, [running], record);
+    for (const now of [5000, 10_000, 15_000]) record = fold(record, silent, now);
+    const now = 15_000;
+    const said = podReport({ pod, containers: [running], record, advertise: "10.0.0.1", now, outage: null, last });
+    expect(said).toMatchObject({ state: "running" });
+  });
 });
 
 describe("readiness by a check", () => {
@@ -156,6 +180,18 @@ describe("readiness by a check", () => {
     const once = fold(seen, fine, 0);
     expect(report(pod, [running], once)).toBeNull();
     expect(report(pod, [running], fold(once, fine, 1000))).toMatchObject({ state: "ready" });
+  });
+
+  it("is denied to an adopted pod only after its failures in a row", () => {
+    const { record: seen } = look(pod, [running], adoptRecord(null, [running], 0, restartDelayMs));
+    let record = seen;
+    for (const [at, outcome] of [sick, fine, sick, fine].entries()) {
+      record = fold(record, outcome, at * 1000);
+      expect(report(pod, [running], record, at * 1000)).toBeNull();
+    }
+    expect(report(pod, [running], fold(record, fine, 4000), 4000)).toMatchObject({ state: "ready" });
+    record = fold(fold(record, sick, 4000), sick, 5000);
+    expect(report(pod, [running], record, 5000)).toMatchObject({ state: "running" });
   });
 
   it("counts for each container of a pod by itself", () => {

@@ -90,7 +90,8 @@ function miss(probe: Probe, rule: Rule, outcome: Outcome, now: number): Probe {
   const quick = Math.min(delayMs(probeBackoff, before), rule.intervalMs);
   // A program that is not there yet costs nothing to look for; one that answers decides itself how often it is asked.
   const delay = rule.own && outcome.reached ? rule.intervalMs : quick;
-  return { ready: false, hits: 0, misses: 0, tries: Math.min(before + 1, settledTries), nextAt: now + delay, why };
+  const tries = Math.min(before + 1, settledTries);
+  return { ready: false, hits: 0, misses: probe.misses + 1, tries, nextAt: now + delay, why };
 }
 
 /** What to try of a container. `missing` says why nothing can be tried. */
@@ -168,10 +169,20 @@ export function notReadyMessage(pod: AssignedPod, record: PodRecord): string {
   return "";
 }
 
-/** True before a check has told anything about a pod that was to be checked at once. */
-export function isUnheard(record: PodRecord): boolean {
-  const probes = Object.values(record.probes).filter(({ ready }) => !ready);
-  if (probes.some(({ tries }) => tries > 0)) return false;
-  const { upSince } = record;
-  return probes.some(({ nextAt }) => record.adopted || (nextAt !== null && upSince !== null && nextAt <= upSince));
+/**
+ * True before a check has told anything about a pod that was to be checked at once. One that ran before this agent did, and of
+ * which it has said nothing yet (`isFirst`), may have been called ready: it takes as much to deny that as if this agent had.
+ */
+export function isUnheard(pod: AssignedPod, record: PodRecord, isFirst: boolean, now: number): boolean {
+  const { adopted, upSince } = record;
+  const waiting = pod.containers.flatMap((container) => {
+    const probe = record.probes[container.name];
+    return probe === undefined || probe.ready ? [] : [{ ...probe, rule: ruleOf(container) }];
+  });
+  if (adopted && isFirst) {
+    const age = now - (upSince ?? now);
+    return !waiting.some(({ misses, rule }) => misses >= rule.failures && age >= (rule.failures - 1) * rule.intervalMs);
+  }
+  if (waiting.some(({ tries }) => tries > 0)) return false;
+  return waiting.some(({ nextAt }) => adopted || (nextAt !== null && upSince !== null && nextAt <= upSince));
 }

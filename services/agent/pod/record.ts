@@ -20,7 +20,7 @@ export interface Probe {
   readonly ready: boolean;
   /** Successes in a row. */
   readonly hits: number;
-  /** Misses in a row while ready. */
+  /** Misses in a row. */
   readonly misses: number;
   /** Misses since the start, or since it was no longer ready. */
   readonly tries: number;

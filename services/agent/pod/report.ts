@@ -64,7 +64,7 @@ function progress(input: ReportInput): PodReport | null {
   }
   if (isReady(pod, record)) return say(input, "ready", none);
   // Before the first probe answered nothing is said: an adopted pod would look not ready for a moment.
-  if (isUnheard(record)) return last;
+  if (isUnheard(pod, record, last === null, input.now)) return last;
   const late = input.now - record.upSince >= bounds.notReadyAfterMs;
   return say(input, "running", late ? { code: "NOT_READY", message: notReadyMessage(pod, record) } : none);
 }
