@@ -356,4 +356,22 @@ describe("a fenced pod on its node", () => {
     await world.clock.advance(bounds.fenceRetryMs + 100);
     expect(runs()).toBe(false);
   });
+
+  it.each(["told to stop", "failed for good"])("is asked of it as often where the pod was %s", async (why) => {
+    const failing = { name: "side", sim: { startDelay: "1s", failStart: true } };
+    const web = { name: "web", sim: { ignoreStop: true } };
+    const pod = fenced({ containers: why === "told to stop" ? [web] : [web, failing], restartPolicy: "Never" });
+    grant();
+    await world.tell([pod]);
+    await world.clock.advance(1500);
+    world.engine.down();
+    if (why === "told to stop") await world.tell([{ ...pod, desired: "stop" }]);
+    await world.clock.advance(leaseMs + 60_000);
+    expect(runs()).toBe(true);
+    world.engine.up();
+    await world.clock.advance(bounds.fenceRetryMs + 100);
+    expect(runs()).toBe(false);
+    await world.clock.advance(20_000);
+    expect(reason()).toEqual(why === "told to stop" ? ["stopped", "STOPPED"] : ["failed", "COMMAND_NOT_FOUND"]);
+  });
 });

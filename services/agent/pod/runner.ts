@@ -164,6 +164,12 @@ export class PodRunner {
     return fenceOf(this.pod, this.record, this.context.lease(this.key));
   }
 
+  /** What runs of it ought to have ended: it was fenced, or is to stop anyhow and has no lease any more. */
+  private isOverdue(): boolean {
+    const fence = this.fence();
+    return this.record.fenced || (fence !== null && this.context.clock.mono() >= fence.runUntil);
+  }
+
   /**
    * Looks whether the lease of a fenced pod is over: a step under way, which may be long in line or in the engine, must not
    * hold up its stop. `regained`: there is one again after a time without, so the pod may go on, and its state is said anew.
@@ -267,7 +273,7 @@ export class PodRunner {
     } else if (step.do === "note") {
       await this.note();
       this.again = true;
-    } else if (this.context.outage() === null || (step.do === "stop" && this.record.fenced)) {
+    } else if (this.context.outage() === null || (step.do === "stop" && this.isOverdue())) {
       await (step.do === "stop" ? this.stop(step) : this.act(step));
       this.again = true;
     }
@@ -328,7 +334,7 @@ export class PodRunner {
       for (const { id } of this.containers) this.changed.add(id);
       if (error instanceof SwainError && error.code === "STOPPED") return;
       // An engine that does not answer is asked again to stop a fenced pod.
-      if (this.trouble(error) && !this.record.fenced) return;
+      if (this.trouble(error) && !(step.do === "stop" && this.isOverdue())) return;
       const known = asSwainError(error);
       this.context.log.warn(`could not ${step.do}`, { pod: this.key, code: known.code, message: known.message });
       const now = this.context.clock.mono();
