@@ -102,6 +102,25 @@ describe("a fenced task", () => {
   });
 
   it.each(["Never", "OnFailure"] as const)(
+    "is run again that is stopped in the end by an engine that did not answer when it was asked, and a leader did (%s)",
+    async (restartPolicy) => {
+      grant();
+      const pod = fenced({ restartPolicy, containers: [{ name: "web", sim: { ignoreStop: true } }] });
+      await world.tell([pod]);
+      await world.clock.advance(leaseMs + 1000);
+      world.engine.down();
+      await world.clock.advance(1500);
+      expect([runs(), ...reason()]).toEqual([true, "backoff", "FENCED"]);
+      grant();
+      await world.clock.advance(500);
+      world.engine.kill(world.of(key)[0]?.id ?? "", 0);
+      world.engine.up();
+      await answered(20);
+      expect([runs(), ...outcome()]).toEqual([true, 2, "ready", "", 1]);
+    },
+  );
+
+  it.each(["Never", "OnFailure"] as const)(
     "goes on without what had ended before it was stopped (%s)",
     async (policy) => {
       const containers = [

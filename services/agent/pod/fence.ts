@@ -2,7 +2,7 @@
 import type { AssignedPod } from "../../../schemas/generated/types.ts";
 import { fencing } from "../../core/fence.ts";
 import type { ContainerInfo } from "../runtime/driver.ts";
-import { broughtDown, notEnded } from "./record.ts";
+import { broughtDown, isBeingStopped, notEnded } from "./record.ts";
 import type { PodRecord } from "./record.ts";
 import type { Step } from "./step.ts";
 
@@ -82,7 +82,11 @@ export function fencedStep(
     return ended !== null && ended.record.finished !== null ? ended : stopped(pod, running, record);
   }
   if (mayStart) {
-    const { record: next, step } = run({ ...record, fenced: false, unleased: false, unleasedSince: null });
+    // A stop that was asked for and not answered may be under way: the end of what runs once would pass for its own.
+    const isAsked =
+      record.fenced && pod.restartPolicy !== "Always" && containers.some((one) => isBeingStopped(record, one));
+    const halting = record.halting || isAsked;
+    const { record: next, step } = run({ ...record, fenced: false, halting, unleased: false, unleasedSince: null });
     return { record: next, step: before(step, fence.runUntil) };
   }
   const adopted = { ...record, unleased: !fence.isKnown };

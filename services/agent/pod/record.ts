@@ -182,8 +182,9 @@ export function broughtDown(record: PodRecord, containers: readonly ContainerInf
 }
 
 /** True for one that runs, and whose stop was asked for: it may be under way in the engine. */
-const isBeingStopped = ({ started, stopped = [] }: KeptRecord, { name, state }: ContainerInfo): boolean =>
-  state === "running" && stopped.includes(name) && !started.includes(name);
+export function isBeingStopped({ started, stopped = [] }: KeptRecord, { name, state }: ContainerInfo): boolean {
+  return state === "running" && stopped.includes(name) && !started.includes(name);
+}
 
 /** The pod is to run after all, though it was told to stop: a stop that was asked for is carried through first. */
 export function takenBack(record: PodRecord, containers: readonly ContainerInfo[]): PodRecord {
