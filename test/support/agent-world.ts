@@ -72,7 +72,10 @@ export class PodsWorld {
       openDriver: unused,
       machineUsage: null,
     };
-    const driver = this.counted(createSimDriver(this.engine, () => identity));
+    const driver = this.counted(
+      createSimDriver(this.engine, () => identity),
+      () => alive,
+    );
     const pods = new Pods(
       ports,
       driver,
@@ -156,12 +159,14 @@ export class PodsWorld {
     return this.reports.get(key)?.state;
   }
 
-  private counted(driver: Driver): Driver {
+  private counted(driver: Driver, isAlive: () => boolean): Driver {
     return new Proxy(driver, {
       get: (target, name: keyof Driver) => {
         const member: unknown = target[name];
         if (typeof member !== "function") return member;
         return (...args: unknown[]): unknown => {
+          // What had been begun before goes on, and asks for nothing.
+          if (!isAlive() && name !== "close") return new Promise(() => {});
           if (changing.has(name)) {
             const what = typeof args[0] === "string" ? args[0] : (args[0] as { pod: string }).pod;
             this.calls.push({ verb: name, at: this.clock.mono(), what });

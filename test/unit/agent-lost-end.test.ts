@@ -160,20 +160,39 @@ describe("a pod that is to run after all, since the log lost that it was told to
     },
   );
 
+  it.each([
+    ["Never", true],
+    ["Never", false],
+    ["OnFailure", true],
+    ["OnFailure", false],
+  ] as const)("goes on without what of it had ended before (%s, seen: %s)", async (restartPolicy, isSeen) => {
+    const containers = ["first", "second"].map((name) => ({ name, sim: {} }));
+    const pod = podNamed("web-1", { restartPolicy, containers });
+    await world.tell([pod]);
+    if (!isSeen) world.engine.down();
+    world.engine.kill(world.of(key)[0]?.id ?? "", 0);
+    await world.clock.advance(100);
+    await stop(pod, 100);
+    world.engine.up();
+    await world.clock.advance(5000);
+    expect(world.of(key)).toEqual([]);
+    await world.tell([pod]);
+    await world.clock.advance(2000);
+    expect(world.of(key).map(({ spec, state }) => [spec.container.name, state])).toEqual([["second", "running"]]);
+  });
+
   it.each(["Never", "OnFailure"] as const)(
-    "goes on without what of it had ended before (%s)",
+    "is run again that was just being started when its agent was killed (%s)",
     async (restartPolicy) => {
-      const containers = [
-        { name: "first", sim: { exitAfter: "1s" } },
-        { name: "second", sim: { exitAfter: "1h" } },
-      ];
-      const pod = podNamed("web-1", { restartPolicy, containers });
+      const pod = podNamed("web-1", { restartPolicy, containers: [{ name: "web", sim: { startDelay: "300ms" } }] });
       await world.tell([pod]);
-      await world.clock.advance(2000);
-      await stop(pod, 1000);
+      await stop(pod, 0);
+      await restart();
+      await world.clock.advance(1000);
+      expect(world.of(key)).toEqual([]);
       await world.tell([pod]);
-      await world.clock.advance(2000);
-      expect(world.of(key).map(({ spec, state }) => [spec.container.name, state])).toEqual([["second", "running"]]);
+      await world.clock.advance(1000);
+      expect([world.state(key), starts()]).toEqual(["ready", 2]);
     },
   );
 });

@@ -8,7 +8,7 @@ import type { ContainerInfo } from "../runtime/driver.ts";
 import { within } from "../stop.ts";
 import { stopAsked } from "./fence.ts";
 import type { PodRecord } from "./record.ts";
-import { seenRunning } from "./record.ts";
+import { broughtDown, seenRunning } from "./record.ts";
 import { foldSuccess } from "./restart.ts";
 import type { RunnerContext } from "./runner.ts";
 import { containerSpec } from "./spec.ts";
@@ -199,6 +199,8 @@ async function remove(ids: readonly string[], context: RunnerContext, target: St
   await context.gates.remove.run(async () => {
     const outage = context.outage();
     if (outage !== null) throw outage;
+    // One that was to be started, and has not begun, does not end by that.
+    if (target.record().leaving) target.keep(broughtDown(target.record(), target.containers()));
     for (const id of ids) {
       await context.driver.remove(id);
       target.see(id, null);

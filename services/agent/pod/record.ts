@@ -175,9 +175,9 @@ export function notEnded(record: PodRecord, all: readonly string[]): PodRecord {
   };
 }
 
-/** What runs of it, or is being started, is stopped, and not because it ended; what ended before stays ended. */
+/** All that has not ended before is stopped, also what is just being started. */
 export function broughtDown(record: PodRecord, containers: readonly ContainerInfo[]): PodRecord {
-  const names = containers.filter(({ state }) => state !== "exited").map(({ name }) => name);
+  const names = containers.map(({ name }) => name);
   return record.finished === null ? notEnded(record, names) : record;
 }
 

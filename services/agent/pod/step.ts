@@ -79,7 +79,7 @@ function endedByItself(
 ): PodRecord {
   if (pod === null || containers.length === 0 || record.finished !== null) return record;
   const next = foldEndings(pod, new Map(containers.map((one) => [one.name, one])), record, now);
-  return next.finished === null ? record : next;
+  return next.restarts === record.restarts ? next : record;
 }
 
 /** Stops what runs, then removes what is there. */
