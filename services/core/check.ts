@@ -163,6 +163,7 @@ class Checker {
     if (known !== undefined && known.node !== null) {
       this.violate(index, "ASSIGNED_TWICE", `pod ${key} is on ${known.node} already`);
     }
+    this.move(index, key, "assigned");
     this.slotFree(index, key, item, workload);
     this.fenceKept(index, key, item, workload);
     this.make(key, item);

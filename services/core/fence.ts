@@ -59,7 +59,7 @@ export function waitsForNode(state: ReadState, workload: Key): boolean {
   return record?.spec.onNodeLost === "hold" && !record.deleting;
 }
 
-/** True for a pod that stays where it is, whatever is wanted, because its node is unheard and its workload waits for it. */
+/** True for a pod that may run on, whatever is wanted, because its node is unheard and its workload waits for it. */
 export function isStuck(state: ReadState, pod: ReadPod): boolean {
-  return pod.unheard && waitsForNode(state, pod.workload);
+  return pod.unheard && !pod.ended && waitsForNode(state, pod.workload);
 }

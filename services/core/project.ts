@@ -138,7 +138,9 @@ function workloadStatus(state: ReadState, workload: ReadWorkload): Projected<Wor
   const waiting = all.find((pod) => pod.held !== null);
   const settled = !leaving && waiting === undefined && live.length === replicas && updated === replicas;
   const pending =
-    waiting ?? live.find((pod) => pod.state === "pending" || pod.state === "failed" || pod.state === "backoff");
+    waiting ??
+    live.find((pod) => pod.state === "pending" || pod.state === "failed" || pod.state === "backoff") ??
+    live.find((pod) => pod.state !== "ready" && pod.state !== "stopped" && pod.reason !== "");
   const why = pending === undefined ? null : whyOf(pending);
   const phase = workload.deleting
     ? "deleting"

@@ -160,3 +160,18 @@ it.each(["hold", "replace"] as const)(
     expect(decoder.end().workloads.get("default/web")).toEqual(cluster.state.workloads.get("default/web"));
   },
 );
+
+it("has a broken pod make room where the one of the template that was ready finds none", () => {
+  const capacity = { cpuMillis: 4000, memoryBytes: 8 * 1024 ** 3, pods: 1 };
+  const cluster = new TestCluster({ n1: { capacity }, n2: { capacity } });
+  cluster.apply(workloadManifest("web", { replicas: 1, ...image("app:1") }));
+  cluster.converge();
+  const broken = (pod: PodRecord): boolean => imageOf(cluster, pod) === "app:broken";
+  cluster.apply(workloadManifest("web", image("app:broken")));
+  cluster.converge(broken);
+  cluster.silent.add(cluster.pods().find((pod) => !broken(pod))?.node ?? "");
+  cluster.pass(20_000);
+  cluster.converge(broken);
+  const living = cluster.pods().filter(({ state }) => state !== "lost");
+  expect(living.map((pod) => [imageOf(cluster, pod), pod.state])).toEqual([["app:1", "ready"]]);
+});

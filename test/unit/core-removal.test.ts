@@ -79,7 +79,7 @@ describe("removing a node", () => {
     const cluster = new TestCluster({ n1: {} });
     const task = { replicas: 1, restartPolicy: "Never", onNodeLost: "hold" } as const;
     cluster.apply(workloadManifest("web", task));
-    cluster.report("default/web-1", "stopped", { reason: "COMPLETED" });
+    cluster.report("default/web-1", "ready");
     cluster.silent.add("n1");
     cluster.pass(30_000);
     cluster.join("n2");

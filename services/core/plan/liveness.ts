@@ -52,7 +52,7 @@ export function liveness(state: ReadState, view: View): LivenessStep {
     for (const key of node.pods) {
       const pod = state.pods.get(key);
       if (pod === undefined || pod.state === "lost" || pod.state === "stopped" || isOver(pod)) continue;
-      const waits = waitsForNode(state, pod.workload);
+      const waits = !pod.ended && waitsForNode(state, pod.workload);
       if (waits && pod.held !== null) continue;
       const left = remaining(state, pod, node, view, held);
       if (left > 0) wake(left);

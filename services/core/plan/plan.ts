@@ -9,8 +9,8 @@ import { evacuate } from "./evacuate.ts";
 import { expire } from "./expire.ts";
 import { liveness } from "./liveness.ts";
 import { draining } from "./nodes.ts";
-import { missing, Placer, slotsOf, surplus } from "./reconcile.ts";
-import type { Refusal } from "./reconcile.ts";
+import { inTheWay, missing, Placer, slotsOf, surplus } from "./reconcile.ts";
+import type { NewPod, Refusal, Slots } from "./reconcile.ts";
 import { rollout } from "./rollout.ts";
 import { isOfSilence } from "./silence.ts";
 import { stopItem } from "./stop.ts";
@@ -123,9 +123,17 @@ function converge(
   return { items: cut(stops, placer), wakeInMs: earliest(wakes), looked };
 }
 
-/** Stops first: they free what new pods may need, and a cut plan goes on in the next one. */
-const cut = (stops: readonly EventItem[], placer: Placer): EventItem[] =>
-  [...stops, ...placer.items].slice(0, planItems);
+/**
+ * Stops first: they free what new pods may need, and a cut plan goes on in the next one. What waited for a node and is stopped now
+ * gets none.
+ */
+function cut(stops: readonly EventItem[], placer: Placer): EventItem[] {
+  const stopped = new Set(stops.map(podOf));
+  const placed = placer.items.filter((item) => !stopped.has(podOf(item)));
+  return [...stops, ...placed].slice(0, planItems);
+}
+
+const podOf = (item: EventItem): Key | null => (item.kind === "pod" ? keyOf(item.namespace, item.name) : null);
 
 /** What a plan in the making has so far. */
 interface Making {
@@ -142,8 +150,9 @@ function one(state: ReadState, view: View, workload: ReadWorkload, { placer, sto
   for (const pods of slots.live.values()) {
     for (const pod of pods) if (pod.state === "pending") placer.retry(workload, pod);
   }
+  stops.push(...inTheWay(state, workload, slots));
   const wanted = missing(state, workload, slots);
-  for (const pod of wanted) placer.create(workload, pod);
+  for (const pod of wanted) if (!awaitsPort(slots, placer, workload, pod)) placer.create(workload, pod);
   // A template change waits until the count is right: it is one pod at a time.
   if (excess.length > 0 || wanted.length > 0) return null;
   const step = rollout(state, workload, slots, view);
@@ -155,6 +164,10 @@ function one(state: ReadState, view: View, workload: ReadWorkload, { placer, sto
   looked.set(keyOf(workload.namespace, workload.name), moved.refusal);
   return moved.wakeInMs;
 }
+
+/** A fixed port that one on its way out may still hold: made before that is gone, its time to become ready would begin to run. */
+const awaitsPort = (slots: Slots, placer: Placer, workload: ReadWorkload, pod: NewPod): boolean =>
+  pod.template.hostPorts.length > 0 && slots.leaving.size > 0 && placer.fits(workload, pod) !== null;
 
 function stopAll(state: ReadState, workload: ReadWorkload): EventItem[] {
   const message = `Workload ${keyOf(workload.namespace, workload.name)} was deleted.`;

@@ -93,6 +93,19 @@ function unserved(state: ReadState, workload: ReadWorkload, slots: Slots, templa
     .map(([slot]) => ({ slot, template }));
 }
 
+/** Broken pods of a halted change that hold room while one of the template that was ready waits for a node beside them. */
+export function inTheWay(state: ReadState, workload: ReadWorkload, slots: Slots): EventItem[] {
+  const { generation } = healingTemplate(workload);
+  if (generation === workload.template.generation) return [];
+  const message = "It does not come to work, and makes room for a pod of the template that was ready.";
+  return [...slots.live.values()].flatMap((pods) => {
+    if (!pods.some((pod) => pod.template === generation && pod.state === "pending")) return [];
+    return pods
+      .filter((pod) => pod.template !== generation && pod.node !== null && isBroken(pod))
+      .map((pod) => stopItem(state, pod, "TEMPLATE_CHANGED", message));
+  });
+}
+
 /** It was never ready, or ends again and again; one that did its work is not. */
 const isBroken = (pod: ReadPod): boolean =>
   pod.state !== "stopped" && (!pod.wasReady || pod.state === "failed" || (pod.state === "backoff" && pod.restarts > 0));
