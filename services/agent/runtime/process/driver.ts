@@ -261,10 +261,10 @@ class ProcessDriver implements Driver {
     const run = { number: (found.run?.number ?? 0) + 1, ports: await this.ports.choose(spec) };
     const launch = await launchOf(id, spec, run);
     await checkCommand(launch);
-    await this.store.beginRun(id, run);
-    // Set before the wrapper lives: nobody may take a run of this driver for one that was given up.
+    // Set before the run has its name: nobody who looks meanwhile may take a run of this driver for one that was given up.
     this.children.set(id, run.number);
     try {
+      await this.store.beginRun(id, run);
       await this.cgroups.make(`${id}-${run.number}`, this.store.runFolder(id, run), spec.container);
       const child = await launchWrapper(this.store, id, run, await this.withinLimits(id, run, launch));
       child.once("exit", () => void this.childEnded(id, spec.pod, run));
