@@ -1,7 +1,7 @@
 // When a process wrote what is in its output files. The program writes to the file itself, so no line has a time of its
 // own; instead the file's length is noted each second with the time of its last change. A line's time is that of the first
 // note that covers it: exact for a program that prints now and then, at most a second late for one that never rests.
-import { appendFile, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { appendFile, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 
 /** At `time` (milliseconds since 1970) the file was so long; all of that was written by then. */
 export interface Mark {
@@ -28,8 +28,14 @@ export async function readMarks(file: string): Promise<Mark[]> {
 
 export async function writeMarks(file: string, marks: readonly Mark[]): Promise<void> {
   const text = marks.map(({ time, size }) => `${time} ${size}\n`).join("");
-  await writeFile(`${marksOf(file)}.new`, text, { mode: 0o600 });
-  await rename(`${marksOf(file)}.new`, marksOf(file));
+  try {
+    await writeFile(`${marksOf(file)}.new`, text, { mode: 0o600 });
+    await rename(`${marksOf(file)}.new`, marksOf(file));
+  } catch (error) {
+    // Half of it would only take room of a disk that is full.
+    await rm(`${marksOf(file)}.new`, { force: true }).catch(() => {});
+    throw error;
+  }
 }
 
 /** Notes the length of one file whenever it changed. */
