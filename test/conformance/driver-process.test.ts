@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll } from "vitest";
 import { openCgroups } from "../../services/agent/runtime/process/cgroups.ts";
 import { createProcessDriver } from "../../services/agent/runtime/process/driver.ts";
+import { silent } from "../../services/kernel/log.ts";
 import { systemClock } from "../../services/kernel/node/clock.ts";
 import { systemSockets } from "../../services/kernel/node/sockets.ts";
 import { driverConformance } from "./driver.ts";
@@ -23,7 +24,8 @@ const server = `
 
 driverConformance(
   "plain processes",
-  (identity) => createProcessDriver({ data, identity, clock: systemClock, sockets: systemSockets, cgroups }),
+  (identity) =>
+    createProcessDriver({ data, identity, clock: systemClock, sockets: systemSockets, log: silent, cgroups }),
   {
     programs: {
       idle: shell('trap "exit 5" TERM; echo up; sleep 1000 & wait'),

@@ -20,6 +20,7 @@ import { runExec } from "../../services/agent/runtime/process/exec.ts";
 import { readMarks } from "../../services/agent/runtime/process/marks.ts";
 import { trimOutput } from "../../services/agent/runtime/process/output.ts";
 import { allProcesses, bootId, processStat } from "../../services/agent/runtime/process/proc.ts";
+import { silent } from "../../services/kernel/log.ts";
 import { systemClock } from "../../services/kernel/node/clock.ts";
 import { systemSockets } from "../../services/kernel/node/sockets.ts";
 import {
@@ -48,7 +49,7 @@ const idle = shell("echo up; exec sleep 1000");
 const folderOf = (id: string): string => join(data, "processes", id);
 
 const makeDriver = (identity: () => DriverIdentity | null): Driver =>
-  createProcessDriver({ data, identity, clock: systemClock, sockets: systemSockets, cgroups });
+  createProcessDriver({ data, identity, clock: systemClock, sockets: systemSockets, log: silent, cgroups });
 
 const stage = new Stage({ makeDriver, capabilities: {} as DriverFixture["capabilities"] });
 afterEach(() => stage.clear());
@@ -259,7 +260,7 @@ it("a run is known after a power cut right after its start: a job is not run aga
   const left = mkdtempSync(join(tmpdir(), "swain-power-cut-"));
   onTestFinished(() => rmSync(left, { recursive: true, force: true }));
   cut.leave(data, left);
-  const ports = { clock: systemClock, sockets: systemSockets, cgroups };
+  const ports = { clock: systemClock, sockets: systemSockets, log: silent, cgroups };
   const next = createProcessDriver({ data: left, identity: () => identity, ...ports });
   onTestFinished(() => next.close());
   // The agent that noted the start takes "created" for a start that did not come to pass.

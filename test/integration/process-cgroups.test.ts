@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { createProcessDriver } from "../../services/agent/runtime/process/driver.ts";
 import { Cgroups, openCgroups } from "../../services/agent/runtime/process/cgroups.ts";
+import { silent } from "../../services/kernel/log.ts";
 import { systemClock } from "../../services/kernel/node/clock.ts";
 import { systemSockets } from "../../services/kernel/node/sockets.ts";
 import { codeOf, ended, exec, newCluster, readLogs, run, specOf, Stage } from "../conformance/driver-support.ts";
@@ -23,7 +24,7 @@ const cgroups = await openCgroups(systemClock);
 const stageWith = (cgroups: Cgroups): Stage =>
   new Stage({
     makeDriver: (identity) =>
-      createProcessDriver({ data, identity, clock: systemClock, sockets: systemSockets, cgroups }),
+      createProcessDriver({ data, identity, clock: systemClock, sockets: systemSockets, log: silent, cgroups }),
     capabilities: {} as DriverFixture["capabilities"],
   });
 const stage = stageWith(cgroups);

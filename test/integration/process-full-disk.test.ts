@@ -18,6 +18,7 @@ import type { Driver } from "../../services/agent/runtime/driver.ts";
 import { Cgroups } from "../../services/agent/runtime/process/cgroups.ts";
 import { createProcessDriver } from "../../services/agent/runtime/process/driver.ts";
 import { trimOutput } from "../../services/agent/runtime/process/output.ts";
+import { silent } from "../../services/kernel/log.ts";
 import { systemClock } from "../../services/kernel/node/clock.ts";
 import { systemSockets } from "../../services/kernel/node/sockets.ts";
 import { ended, newCluster, patience, readLogs, runReady, specOf } from "../conformance/driver-support.ts";
@@ -33,6 +34,7 @@ const suite = (): void => {
       identity: () => identity,
       clock: systemClock,
       sockets: systemSockets,
+      log: silent,
       cgroups,
     });
   };

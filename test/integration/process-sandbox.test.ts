@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, expect, it } from "vitest";
 import { openCgroups } from "../../services/agent/runtime/process/cgroups.ts";
 import { createProcessDriver } from "../../services/agent/runtime/process/driver.ts";
+import { silent } from "../../services/kernel/log.ts";
 import { systemClock } from "../../services/kernel/node/clock.ts";
 import { systemSockets } from "../../services/kernel/node/sockets.ts";
 import { codeOf, ended, exec, readLogs, run, specOf, Stage } from "../conformance/driver-support.ts";
@@ -15,7 +16,7 @@ const data = mkdtempSync(join(tmpdir(), "swain-sandbox-"));
 const cgroups = await openCgroups(systemClock);
 const stage = new Stage({
   makeDriver: (identity) =>
-    createProcessDriver({ data, identity, clock: systemClock, sockets: systemSockets, cgroups }),
+    createProcessDriver({ data, identity, clock: systemClock, sockets: systemSockets, log: silent, cgroups }),
   capabilities: {} as DriverFixture["capabilities"],
 });
 afterEach(() => stage.clear());

@@ -1,14 +1,16 @@
 // Starts of processes, and what others see of them meanwhile.
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, expect, it } from "vitest";
+import { afterAll, afterEach, expect, it, onTestFinished } from "vitest";
 import type { DriverFixture, Program } from "../conformance/driver-support.ts";
-import { specOf, Stage } from "../conformance/driver-support.ts";
+import { newCluster, patience, run, specOf, Stage } from "../conformance/driver-support.ts";
 import { Cgroups } from "../../services/agent/runtime/process/cgroups.ts";
 import { createProcessDriver } from "../../services/agent/runtime/process/driver.ts";
+import { silent } from "../../services/kernel/log.ts";
 import { systemClock } from "../../services/kernel/node/clock.ts";
 import { systemSockets } from "../../services/kernel/node/sockets.ts";
+import { programOf } from "../support/processes.ts";
 
 const data = mkdtempSync(join(tmpdir(), "swain-starts-"));
 const cgroups = new Cgroups(systemClock, {}, []);
@@ -16,7 +18,7 @@ const idle: Program = { process: { command: ["/bin/sh", "-c", "exec sleep 1000"]
 
 const stage = new Stage({
   makeDriver: (identity) =>
-    createProcessDriver({ data, identity, clock: systemClock, sockets: systemSockets, cgroups }),
+    createProcessDriver({ data, identity, clock: systemClock, sockets: systemSockets, log: silent, cgroups }),
   capabilities: {} as DriverFixture["capabilities"],
 });
 afterEach(() => stage.clear());
@@ -34,4 +36,40 @@ it("a process starts also while somebody looks at it", async () => {
     await driver.remove(id);
   }
   expect(new Set(states)).toEqual(new Set(["running"]));
+});
+
+it("a process whose files cannot be read hides no other, and is known again as soon as they can be", async () => {
+  const identity = { clusterUid: newCluster(), node: "n1" };
+  const first = stage.driver(identity);
+  const [broken, sound] = [await run(first, specOf(idle)), await run(first, specOf(idle))];
+  const program = await programOf(data, broken.id);
+  await first.close();
+  const file = join(data, "processes", broken.id, "run.json");
+  renameSync(file, `${file}.good`);
+  mkdirSync(file);
+  const notAFolder = join(data, "processes", "a.file.of.somebody");
+  writeFileSync(notAFolder, "");
+  onTestFinished(() => rmSync(notAFolder));
+  try {
+    const second = stage.driver(identity);
+    const changes: string[] = [];
+    onTestFinished(second.watch({ onChange: (id) => changes.push(id), onResync: () => {} }));
+    const { id, pod, name } = broken;
+    expect(await second.list()).toEqual(
+      expect.arrayContaining([sound, { id, pod, name, state: "running", oomKilled: false, ports: [] }]),
+    );
+    expect(await stage.driver({ clusterUid: newCluster(), node: "n1" }).list()).toEqual([]);
+    rmdirSync(file);
+    renameSync(`${file}.good`, file);
+    expect(await second.list()).toEqual(expect.arrayContaining([sound, broken]));
+    await expect.poll(() => changes, patience).toContain(id);
+    changes.length = 0;
+    process.kill(program, "SIGKILL");
+    await expect.poll(() => changes, patience).toContain(id);
+  } finally {
+    if (existsSync(`${file}.good`)) {
+      rmdirSync(file);
+      renameSync(`${file}.good`, file);
+    }
+  }
 });

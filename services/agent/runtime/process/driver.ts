@@ -5,7 +5,8 @@
 import { release, type } from "node:os";
 import { sleep } from "../../../kernel/clock.ts";
 import type { Cancel, Clock } from "../../../kernel/clock.ts";
-import { SwainError } from "../../../kernel/errors.ts";
+import { asSwainError, SwainError } from "../../../kernel/errors.ts";
+import type { Logger } from "../../../kernel/log.ts";
 import type { Sockets } from "../../../kernel/sockets.ts";
 import type {
   ContainerInfo,
@@ -30,7 +31,7 @@ import { readOutput } from "./logs.ts";
 import { OutputKeeper } from "./output.ts";
 import { PortChooser } from "./ports.ts";
 import { refuseUnsupported } from "./sandbox.ts";
-import { processId, ProcessStore } from "./store.ts";
+import { namesOf, processId, ProcessStore } from "./store.ts";
 import type { Run, StoredSpec } from "./store.ts";
 import { UsageReader } from "./usage.ts";
 import { ProcessWatcher } from "./watcher.ts";
@@ -47,6 +48,9 @@ const wrapperPatience = 2000;
 /** From the start of the wrapper to that of the command; a loaded machine may need a while. */
 const beginPatience = 10_000;
 
+/** Files that cannot be read when the agent starts are looked at again this often, milliseconds. */
+const readAgainMs = 1000;
+
 export interface ProcessDriverOptions {
   /** The agent's data folder; processes live in `processes` below it. */
   readonly data: string;
@@ -54,6 +58,7 @@ export interface ProcessDriverOptions {
   readonly identity: () => DriverIdentity | null;
   readonly clock: Clock;
   readonly sockets: Sockets;
+  readonly log: Logger;
   readonly cgroups: Cgroups;
 }
 
@@ -108,7 +113,7 @@ class ProcessDriver implements Driver {
     const identity = this.options.identity();
     if (identity === null) throw new SwainError("INTERNAL", "a process was asked for before the cluster was known");
     refuseUnsupported(spec.container, this.cgroups.kinds);
-    const id = processId(spec, identity);
+    const id = processId(spec.pod, spec.container.name, identity);
     return this.inTurn(id, async () => {
       const found = await this.find(id);
       if (found?.state?.state !== "running") await this.store.writeSpec(id, { identity, spec });
@@ -166,7 +171,7 @@ class ProcessDriver implements Driver {
   async list(): Promise<ContainerInfo[]> {
     const infos: ContainerInfo[] = [];
     for (const id of await this.store.ids()) {
-      const info = await this.inspect(id);
+      const info = await this.inspect(id).catch((error: unknown) => this.unread(id, error));
       if (info) infos.push(info);
     }
     return infos;
@@ -176,8 +181,10 @@ class ProcessDriver implements Driver {
     const cancel = this.watcher.add(events);
     // What ended between the caller's last list and now told nobody.
     const cancelFirst = this.clock.after(0, () => events.onResync());
-    void this.adoptAll();
+    const stop = new AbortController();
+    void this.adoptAll(stop.signal);
     return () => {
+      stop.abort();
       cancelFirst();
       cancel();
     };
@@ -186,7 +193,7 @@ class ProcessDriver implements Driver {
   async usage(ids: readonly string[]): Promise<Map<string, ContainerUsage>> {
     const groups = new Map<string, number>();
     for (const id of ids) {
-      const state = (await this.find(id))?.state;
+      const state = (await this.find(id).catch(() => null))?.state;
       if (state?.state === "running" && state.leader) groups.set(id, state.leader.pid);
     }
     return this.usages.read(groups);
@@ -289,13 +296,43 @@ class ProcessDriver implements Driver {
     await this.output.ended(this.store.runFolder(id, run));
   }
 
-  private async adoptAll(): Promise<void> {
-    for (const id of await this.store.ids().catch(() => [])) {
-      const found = await this.find(id).catch(() => null);
-      if (!found?.run || found.state?.state !== "running" || this.children.has(id)) continue;
-      this.output.keep(this.store.runFolder(id, found.run));
-      this.watcher.adopt(id, found.stored.spec.pod, this.store.runFolder(id, found.run));
+  /** Watches what runs of an earlier agent. What cannot be read is tried again. */
+  private async adoptAll(signal: AbortSignal): Promise<void> {
+    for (let left: string[] | null = null; !signal.aborted;) {
+      left = await this.adopt(left).catch(() => left);
+      if (left?.length === 0) return;
+      await sleep(this.clock, readAgainMs, signal).catch(() => {});
     }
+  }
+
+  /** Adopts those ids, all when null; returns those that could not be read. */
+  private async adopt(ids: readonly string[] | null): Promise<string[]> {
+    const left: string[] = [];
+    for (const id of ids ?? (await this.store.ids())) {
+      const found = await this.find(id).catch(() => "unread" as const);
+      if (found === "unread") left.push(id);
+      else if (found) {
+        const { run, state, stored } = found;
+        const { pod } = stored.spec;
+        if (run && state?.state === "running" && !this.children.has(id)) {
+          this.output.keep(this.store.runFolder(id, run));
+          this.watcher.adopt(id, pod, this.store.runFolder(id, run));
+        }
+        // One that could not be read before may have ended since.
+        if (ids) this.watcher.tell(id, pod);
+      }
+    }
+    return left;
+  }
+
+  /** One process whose files cannot be read must not hide the others. It may well run. */
+  private unread(id: string, error: unknown): ContainerInfo | null {
+    const identity = this.options.identity();
+    const names = identity && namesOf(id, identity);
+    if (!names) return null;
+    const { code, message } = asSwainError(error);
+    this.options.log.warn("the files of a process cannot be read", { pod: names.pod, container: id, code, message });
+    return { id, ...names, state: "running", oomKilled: false, ports: [] };
   }
 
   /** Waits until the command runs, as a container engine's start does, or has ended. Milliseconds. */

@@ -9,6 +9,7 @@
 // The run before the newest is kept for its output.
 // They hold the manifest's variables, so only this user may read them.
 import { createHash } from "node:crypto";
+import type { Dirent } from "node:fs";
 import { readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { SwainError } from "../../../kernel/errors.ts";
@@ -34,10 +35,17 @@ export interface Leader {
 }
 
 /** The id of a pod's container: the same for every agent of this cluster and node. Names have no dots. */
-export function processId(spec: ContainerSpec, identity: DriverIdentity): string {
-  const parts = [identity.clusterUid, identity.node, spec.pod, spec.container.name];
+export function processId(pod: string, name: string, identity: DriverIdentity): string {
+  const parts = [identity.clusterUid, identity.node, pod, name];
   const hash = createHash("sha256").update(parts.join("\n")).digest("hex").slice(0, 8);
-  return `${spec.pod.replace("/", ".")}.${spec.container.name}.${hash}`;
+  return `${pod.replace("/", ".")}.${name}.${hash}`;
+}
+
+/** The pod and the container's name, as the id itself tells them; null when it is none of that cluster and node. */
+export function namesOf(id: string, identity: DriverIdentity): { readonly pod: string; readonly name: string } | null {
+  const [namespace = "", podName = "", name = ""] = id.split(".");
+  const pod = `${namespace}/${podName}`;
+  return processId(pod, name, identity) === id ? { pod, name } : null;
 }
 
 const idForm = /^[a-z0-9][a-z0-9-]*(\.[a-z0-9][a-z0-9-]*){3}$/;
@@ -59,8 +67,11 @@ export class ProcessStore {
   }
 
   async ids(): Promise<string[]> {
-    const names = await readdir(this.root).catch(absent<string[]>([]));
-    return names.filter((name) => idForm.test(name)).sort();
+    const entries = await readdir(this.root, { withFileTypes: true }).catch(absent<Dirent[]>([]));
+    return entries
+      .filter((entry) => !entry.isFile() && idForm.test(entry.name))
+      .map(({ name }) => name)
+      .sort();
   }
 
   /** Null when there is none, or only a torn one. */
