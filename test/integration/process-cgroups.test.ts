@@ -113,6 +113,22 @@ const canLimit = cgroups.kinds.length === 3 || process.env["CI"] !== undefined;
     }
   });
 
+  it("groups that the program made below its own go with it, and what is in them ends", async () => {
+    const driver = stage.driver();
+    const spec = specOf(shell("setsid sleep 1000 & echo $!; sleep 1000", { pids: 9 }));
+    const { id } = await run(driver, spec);
+    const [folder = ""] = foldersOf(id);
+    const pid = await until("it is told", async () => Number((await readLogs(driver, id, false)).stdout) || undefined);
+    mkdirSync(`${folder}/inner`);
+    mkdirSync(`${folder}/inner/most`);
+    writeFileSync(`${folder}/inner/most/cgroup.procs`, String(pid));
+    await driver.stop(id, 0);
+    expect(existsSync(folder)).toBe(false);
+    await until("it ended", () => Promise.resolve(!existsSync(`/proc/${pid}`)));
+    await driver.remove(id);
+    expect(await driver.inspect(id)).toBeNull();
+  });
+
   it("a later agent takes them over: it is told of a kill it did not see, and removes the groups", async () => {
     const spec = specOf(shell(`until [ -e ${data}/go ]; do sleep 0.05; done; exec ${eats}`, { ...small, pids: 30 }));
     const identity = { clusterUid: newCluster(), node: "n1" };

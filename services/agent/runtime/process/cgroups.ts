@@ -2,7 +2,7 @@
 // agent's own (v1), below a subtree that systemd gave the agent, or at the top (v2). The folders of a run's groups are
 // written into its folder first, so that a later agent finds and removes them; no other group is ever touched.
 import { constants } from "node:fs";
-import { access, mkdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
+import { access, mkdir, readFile, readdir, rm, rmdir, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Container, NodeFacts } from "../../../../schemas/generated/types.ts";
 import { parseCpuMillis, parseMemoryBytes } from "../../../core/quantity.ts";
@@ -271,8 +271,12 @@ async function recorded(runFolder: string): Promise<string[]> {
   return text.split("\n").filter((folder) => basename(folder).startsWith(prefix));
 }
 
-/** False when it is not empty yet; what is in it is killed. */
+/** False when it is not empty yet; what is in it, and in the groups that the program made below it, is killed. */
 async function removeGroup(folder: string): Promise<boolean> {
+  // v2 ends all of it in one step, also what would fork faster than it is killed; elsewhere there is no such file.
+  await writeFile(join(folder, "cgroup.kill"), "1", { flag: "r+" }).catch(() => {});
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  for (const entry of entries) if (entry.isDirectory()) await removeGroup(join(folder, entry.name));
   const pids = await readFile(join(folder, "cgroup.procs"), "utf8").catch(() => "");
   for (const pid of pids.split("\n").filter((line) => /^[1-9]\d*$/.test(line))) {
     try {
