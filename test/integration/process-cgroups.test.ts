@@ -166,6 +166,22 @@ const canLimit = cgroups.kinds.length === 3 || process.env["CI"] !== undefined;
   });
 });
 
+it("no run begins beside one that has not let go of its group", async () => {
+  const driver = stage.driver();
+  const { id } = await run(driver, specOf(shell("exec sleep 1000")));
+  // What the kernel does not let go of, as a process that hangs in it: here something that cannot be removed.
+  const held = join(data, "swain-held");
+  mkdirSync(held);
+  writeFileSync(join(held, "memory"), "");
+  writeFileSync(join(data, "processes", id, "run-1/cgroups"), `${held}\n`);
+  await driver.stop(id, 0);
+  expect(await driver.start(id).catch(String)).toContain(`the control group ${held} cannot be removed`);
+  expect(await driver.inspect(id)).toMatchObject({ state: "exited" });
+  rmSync(join(held, "memory"));
+  expect(await driver.start(id)).toMatchObject({ state: "running" });
+  expect(existsSync(held)).toBe(false);
+});
+
 it("without the right to make groups, what needs them is refused, and limits of CPU and memory are wishes", async () => {
   const poor = stageWith(new Cgroups(systemClock, {}, ["memory not limited: EROFS"]));
   const driver = poor.driver();

@@ -252,7 +252,7 @@ export class Cgroups {
     return exists(oomMarkOf(runFolder));
   }
 
-  /** Throws ENGINE_ERROR while groups of a run are left: forgetting them would leave them for ever. */
+  /** Throws ENGINE_ERROR while groups of a run are left: who forgets them leaves them for ever, and who starts the next run has both. */
   async checkSettled(runFolder: string): Promise<void> {
     const [folder] = await recorded(runFolder);
     if (folder !== undefined) throw new SwainError("ENGINE_ERROR", `the control group ${folder} cannot be removed`);

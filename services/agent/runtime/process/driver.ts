@@ -265,6 +265,8 @@ class ProcessDriver implements Driver {
 
   private async launch(id: string, found: Found): Promise<void> {
     const { spec } = found.stored;
+    // The run before may still hold memory, or what cannot be killed now.
+    if (found.run) await this.cgroups.checkSettled(this.store.runFolder(id, found.run));
     const run = { number: (found.run?.number ?? 0) + 1, ports: await this.ports.choose(spec) };
     const launch = await launchOf(id, spec, run);
     await checkCommand(launch);
