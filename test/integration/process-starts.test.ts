@@ -1,16 +1,26 @@
 // Starts of processes, and what others see of them meanwhile.
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, expect, it, onTestFinished } from "vitest";
 import type { DriverFixture, Program } from "../conformance/driver-support.ts";
-import { newCluster, patience, run, specOf, Stage } from "../conformance/driver-support.ts";
+import { newCluster, patience, run, runReady, specOf, Stage } from "../conformance/driver-support.ts";
 import { Cgroups } from "../../services/agent/runtime/process/cgroups.ts";
 import { createProcessDriver } from "../../services/agent/runtime/process/driver.ts";
 import { silent } from "../../services/kernel/log.ts";
+import { processStat } from "../../services/agent/runtime/process/proc.ts";
 import { systemClock } from "../../services/kernel/node/clock.ts";
 import { systemSockets } from "../../services/kernel/node/sockets.ts";
-import { programOf } from "../support/processes.ts";
+import { programOf, wrapperOf } from "../support/processes.ts";
 
 const data = mkdtempSync(join(tmpdir(), "swain-starts-"));
 const cgroups = new Cgroups(systemClock, {}, []);
@@ -72,4 +82,20 @@ it("a process whose files cannot be read hides no other, and is known again as s
       renameSync(`${file}.good`, file);
     }
   }
+});
+
+it("a program that writes over its variables is known all the same once its wrapper was killed, and can be ended", async () => {
+  const driver = stage.driver();
+  const perl = '$| = 1; $0 = "x" x 4000; print "up\\n"; sleep 1000';
+  const { id } = await runReady(driver, specOf({ process: { command: ["/usr/bin/perl", "-e", perl] } }), "up");
+  const program = await programOf(data, id);
+  expect(readFileSync(`/proc/${program}/environ`, "utf8")).not.toContain("SWAIN_PROCESS_RUN");
+  process.kill(await wrapperOf(data, id), "SIGKILL");
+  await expect.poll(async () => processStat(await wrapperOf(data, id)), patience).toBeNull();
+  expect(await driver.inspect(id)).toMatchObject({ state: "running" });
+  expect(await driver.start(id)).toMatchObject({ state: "running" });
+  expect(await programOf(data, id)).toBe(program);
+  await driver.stop(id, 0);
+  await expect.poll(() => existsSync(`/proc/${program}`), patience).toBe(false);
+  expect(await driver.inspect(id)).toMatchObject({ state: "exited", exitCode: null });
 });

@@ -144,12 +144,12 @@ class ProcessDriver implements Driver {
     const { run } = found;
     const { leader } = found.state;
     if (!leader) throw new SwainError("ENGINE_ERROR", `process ${id} has not begun yet`);
-    await terminate(id, run, leader);
+    await terminate(this.store, id, run, leader);
     if (await this.endsWithin(id, graceMs)) return;
     const killedAt = this.clock.mono();
     for (;;) {
       const since = this.clock.mono() - killedAt;
-      await kill(id, run, leader, since > wrapperPatience);
+      await kill(this.store, id, run, leader, since > wrapperPatience);
       if (await this.endsWithin(id, endLooks.maxMs)) return;
       if (since > killPatience) throw new SwainError("ENGINE_ERROR", `process ${id} did not end when it was killed`);
     }

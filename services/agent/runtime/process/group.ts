@@ -25,7 +25,7 @@ export async function runState(store: ProcessStore, id: string, run: Run, mine: 
     return mine ? { state: "running", leader: null, wrapper: true } : { state: "exited", exitCode: null };
   }
   if (await leaderLives(leader)) return { state: "running", leader, wrapper: true };
-  if ((await members(id, run, leader)).length > 0) return { state: "running", leader, wrapper: false };
+  if ((await members(store, id, run, leader)).length > 0) return { state: "running", leader, wrapper: false };
   // It may have written its code between the two looks.
   const late = await endOf(store, id, run);
   if (late) return late;
@@ -47,7 +47,7 @@ const isOfEarlierBoot = async (leader: Leader | "claimed" | null): Promise<boole
 /** True when the command itself runs (or has run): until then its process is still a copy of the wrapper. */
 export async function hasBegun(store: ProcessStore, id: string, run: Run, leader: Leader): Promise<boolean> {
   const child = await store.child(id, run);
-  return child !== null && (await commandLine(child)) !== (await commandLine(leader.pid));
+  return child !== null && (await commandLine(child.pid)) !== (await commandLine(leader.pid));
 }
 
 async function leaderLives(leader: Leader): Promise<boolean> {
@@ -56,30 +56,39 @@ async function leaderLives(leader: Leader): Promise<boolean> {
 }
 
 /** The run's living processes, the wrapper included. */
-async function members(id: string, run: Run, leader: Leader): Promise<ProcessStat[]> {
+async function members(store: ProcessStore, id: string, run: Run, leader: Leader): Promise<ProcessStat[]> {
   if (leader.bootId !== (await bootId())) return [];
   const group = (await allProcesses()).filter((found) => found.group === leader.pid);
   if (await leaderLives(leader)) return group;
+  // A number is not given to another group while a process of the first one lives. A program may have written over its variables.
+  const child = await store.child(id, run);
+  if (group.some(({ pid, startTicks }) => pid === child?.pid && startTicks === child.startTicks)) return group;
   const marked = await Promise.all(group.map(({ pid }) => hasVariable(pid, runVariable, runMark(id, run))));
   return group.filter((_, index) => marked[index]);
 }
 
 /** Asks the whole run to end. A stopped process must go on to hear it. */
-export async function terminate(id: string, run: Run, leader: Leader): Promise<void> {
+export async function terminate(store: ProcessStore, id: string, run: Run, leader: Leader): Promise<void> {
   if (await leaderLives(leader)) {
     signal(-leader.pid, "SIGTERM");
     signal(-leader.pid, "SIGCONT");
     return;
   }
-  for (const { pid } of await members(id, run, leader)) {
+  for (const { pid } of await members(store, id, run, leader)) {
     signal(pid, "SIGTERM");
     signal(pid, "SIGCONT");
   }
 }
 
 /** Ends the run's processes; the wrapper only when told so, because it writes the exit code and then ends by itself. */
-export async function kill(id: string, run: Run, leader: Leader, wrapperToo: boolean): Promise<void> {
-  for (const { pid } of await members(id, run, leader)) {
+export async function kill(
+  store: ProcessStore,
+  id: string,
+  run: Run,
+  leader: Leader,
+  wrapperToo: boolean,
+): Promise<void> {
+  for (const { pid } of await members(store, id, run, leader)) {
     if (pid !== leader.pid || wrapperToo) signal(pid, "SIGKILL");
   }
 }

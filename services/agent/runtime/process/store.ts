@@ -119,10 +119,12 @@ export class ProcessStore {
     return { pid: Number(pid), startTicks: Number(startTicks), bootId };
   }
 
-  /** Pid of the command, null while it is not written. */
-  async child(id: string, run: Run): Promise<number | null> {
+  /** The process of the command, null while it is not written. Earlier versions wrote no start time. */
+  async child(id: string, run: Run): Promise<{ readonly pid: number; readonly startTicks?: number } | null> {
     const text = await readText(join(this.runFolder(id, run), "child"));
-    return /^[0-9]+\n$/.test(text) ? Number(text) : null;
+    const [, pid, startTicks] = /^([0-9]+)(?: ([0-9]+))?\n$/.exec(text) ?? [];
+    if (pid === undefined) return null;
+    return startTicks === undefined ? { pid: Number(pid) } : { pid: Number(pid), startTicks: Number(startTicks) };
   }
 
   /** Keeps a wrapper that did not begin yet from ever beginning; one that did is left alone. */

@@ -10,8 +10,9 @@
  * - The traps keep it alive through signals meant for the whole group; the command gets the default actions back. The
  *   command runs in the foreground: a shell then waits through every signal, and one in the background would ignore
  *   INT and QUIT.
- * - `child` lets the driver see when the command has taken the place of the shell: a signal sent earlier could be lost.
- *   $$ is the wrapper's pid even there, so the pid comes from the kernel.
+ * - `child` lets the driver see when the command has taken the place of the shell: a signal sent earlier could be lost. With
+ *   its start time it tells, once the wrapper was killed, that the group is still this run's. $$ is the wrapper's pid even
+ *   there, so the pid comes from the kernel.
  * - What the shell itself has to say about the end of the command ("Killed") does not belong into its output.
  * - A full disk takes no line, but mostly one more name: the exit code then is part of that of an empty file.
  * - When the command is over the run is over: the last line ends whatever it left behind in the group, and this.
@@ -35,8 +36,9 @@ set -C
 set +C
 (
   trap - HUP INT QUIT TERM USR1 USR2
-  read -r self rest < /proc/self/stat
-  echo "$self" > "$run/child"
+  read -r stat < /proc/self/stat
+  start_time \${stat##*) }
+  echo "\${stat%% *} $start" > "$run/child"
   exec "$@" 2>&3 3>&-
 )
 code=$?
