@@ -13,9 +13,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, expect, it, onTestFinished } from "vitest";
 import type { DriverFixture, Program } from "../conformance/driver-support.ts";
-import { newCluster, patience, run, runReady, specOf, Stage } from "../conformance/driver-support.ts";
+import { ended, newCluster, patience, run, runReady, specOf, Stage } from "../conformance/driver-support.ts";
 import { Cgroups } from "../../services/agent/runtime/process/cgroups.ts";
 import { createProcessDriver } from "../../services/agent/runtime/process/driver.ts";
+import type { Clock } from "../../services/kernel/clock.ts";
 import { silent } from "../../services/kernel/log.ts";
 import { processStat } from "../../services/agent/runtime/process/proc.ts";
 import { systemClock } from "../../services/kernel/node/clock.ts";
@@ -26,12 +27,16 @@ const data = mkdtempSync(join(tmpdir(), "swain-starts-"));
 const cgroups = new Cgroups(systemClock, {}, []);
 const idle: Program = { process: { command: ["/bin/sh", "-c", "exec sleep 1000"] } };
 
+let clock: Clock = systemClock;
 const stage = new Stage({
   makeDriver: (identity) =>
-    createProcessDriver({ data, identity, clock: systemClock, sockets: systemSockets, log: silent, cgroups }),
+    createProcessDriver({ data, identity, clock, sockets: systemSockets, log: silent, cgroups }),
   capabilities: {} as DriverFixture["capabilities"],
 });
 afterEach(() => stage.clear());
+afterEach(() => {
+  clock = systemClock;
+});
 afterAll(() => rmSync(data, { recursive: true, force: true }));
 
 it("a process starts also while somebody looks at it", async () => {
@@ -98,4 +103,32 @@ it("a program that writes over its variables is known all the same once its wrap
   await driver.stop(id, 0);
   await expect.poll(() => existsSync(`/proc/${program}`), patience).toBe(false);
   expect(await driver.inspect(id)).toMatchObject({ state: "exited", exitCode: null });
+});
+
+it("a start that is said to have failed did not come to pass, though the agent stood still meanwhile", async () => {
+  let still = 0;
+  let pause = 0;
+  const standsStill = (fn: () => void) => (): void => {
+    still += 11_000;
+    fn();
+  };
+  clock = {
+    ...systemClock,
+    mono: () => systemClock.mono() + still,
+    after: (_, fn) => systemClock.after(pause, standsStill(fn)),
+  };
+  const driver = stage.driver();
+  const job = (file: string): Program => ({ process: { command: ["/bin/sh", "-c", `echo ran >> ${file}`] } });
+  for (let time = 0; time < 20; time += 1) {
+    const file = join(data, `job-${time}`);
+    pause = 4 * (time % 5);
+    const id = await driver.create(specOf(job(file)));
+    const failure: unknown = await driver.start(id).then(() => null, String);
+    const wrote = () => readFileSync(join(data, "processes", id, "run-1", "pid"), "utf8");
+    if (failure !== null) expect(wrote()).toBe("claimed\n");
+    const { exitCode } = await ended(driver, id);
+    expect({ exitCode, ran: existsSync(file) }).toEqual(
+      failure === null ? { exitCode: 0, ran: true } : { exitCode: null, ran: false },
+    );
+  }
 });

@@ -337,16 +337,25 @@ class ProcessDriver implements Driver {
     return { id, ...names, state: "running", oomKilled: false, ports: [] };
   }
 
-  /** Waits until the command runs, as a container engine's start does, or has ended. Milliseconds. */
+  /** Waits until the command runs, as a container engine's start does, or has ended. */
   private async begun(id: string): Promise<void> {
     const until = this.clock.mono() + beginPatience;
-    while (this.clock.mono() < until) {
+    for (;;) {
+      // Looked at after the time, too: the agent itself may have stood still.
+      const isLate = this.clock.mono() >= until;
       const found = await this.find(id);
       if (found?.state?.state !== "running" || !found.run) return;
       const { leader } = found.state;
       if (leader && (await hasBegun(this.store, id, found.run, leader))) return;
+      if (isLate) return leader ? undefined : this.giveUp(id, found.run);
       await sleep(this.clock, endLooks.firstMs);
     }
+  }
+
+  /** Throws when the run never begins. A wrapper that wrote its line first goes on to the command, however long that takes. */
+  private async giveUp(id: string, run: Run): Promise<void> {
+    await this.store.claim(id, run);
+    if ((await this.store.leader(id, run)) !== "claimed") return;
     throw new SwainError("ENGINE_ERROR", `process ${id} does not begin`);
   }
 
