@@ -98,7 +98,7 @@ const canLimit = cgroups.kinds.length === 3 || process.env["CI"] !== undefined;
 
   it("what left the program's own group of processes ends with the run, and other groups are left alone", async () => {
     const driver = stage.driver();
-    const { id } = await run(driver, specOf(shell("setsid sleep 1000 & echo $!; sleep 0.2", { pids: 9 })));
+    const { id } = await run(driver, specOf(shell("setsid sleep 1000 & echo $!; sleep 1", { pids: 9 })));
     const [folder = ""] = foldersOf(id);
     const other = `${folder}0`;
     mkdirSync(other);
