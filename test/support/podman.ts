@@ -29,6 +29,8 @@ export interface PodmanService {
   readonly registryPorts: readonly number[];
   /** Kills the service in the middle of whatever it does, and starts it anew. */
   restart(): Promise<void>;
+  /** As when its machine is cut off and comes up again: nothing of what ran is left, nor what it noted of this boot. Not with `rootless`. */
+  reboot(): Promise<void>;
   /** The service stands still for that time. */
   freeze(ms: number): Promise<void>;
   stop(): void;
@@ -86,6 +88,7 @@ export async function startPodman(image: string, options: PodmanOptions = {}): P
   try {
     await makeImage(folder, image, caller);
     const start = async (): Promise<void> => {
+      rmSync(socket, { force: true });
       const words = [...caller.command, "system", "service", "--time=0", `unix://${socket}`];
       service = spawn("sh", ["-c", `exec ${words.join(" ")} >${log} 2>&1`], {
         env: caller.env,
@@ -95,12 +98,24 @@ export async function startPodman(image: string, options: PodmanOptions = {}): P
       });
       await answers(service, socket, log);
     };
-    const restart = async (): Promise<void> => {
+    const end = async (): Promise<void> => {
       const old = service;
       const gone = new Promise((resolve) => old?.once("exit", resolve));
       old?.kill("SIGKILL");
       await gone;
-      rmSync(socket, { force: true });
+    };
+    const restart = async (): Promise<void> => {
+      await end();
+      await start();
+    };
+    const reboot = async (): Promise<void> => {
+      await end();
+      // The monitors first: they would note how the programs ended.
+      endProcesses(folder);
+      const containers = readdirSync(join(folder, "run/overlay-containers"));
+      for (const container of containers) await run("runc", ["delete", "--force", container]);
+      rmSync(`/var/lib/cni/networks/swain-${id.toString("hex")}`, { recursive: true, force: true });
+      rmSync(join(folder, "tmp", "alive"));
       await start();
     };
     const freeze = async (ms: number): Promise<void> => {
@@ -109,7 +124,7 @@ export async function startPodman(image: string, options: PodmanOptions = {}): P
       service?.kill("SIGCONT");
     };
     await start();
-    return { socket, registryPorts, restart, freeze, stop };
+    return { socket, registryPorts, restart, reboot, freeze, stop };
   } catch (error) {
     stop();
     throw error;

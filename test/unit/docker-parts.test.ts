@@ -3,6 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { afterAll, describe, expect, it } from "vitest";
+import { adoptRecord, freshRecord, keptOf } from "../../services/agent/pod/record.ts";
+import { nextStep } from "../../services/agent/pod/step.ts";
 import { engineName } from "../../services/agent/runtime/docker/engine.ts";
 import { containerInfo } from "../../services/agent/runtime/docker/inspect.ts";
 import type { Inspected } from "../../services/agent/runtime/docker/inspect.ts";
@@ -12,10 +14,11 @@ import { FreshEnds } from "../../services/agent/runtime/docker/oom.ts";
 import { createOptions } from "../../services/agent/runtime/docker/options.ts";
 import { enginePlaces, locateEngine } from "../../services/agent/runtime/docker/places.ts";
 import { PullProgress } from "../../services/agent/runtime/docker/progress.ts";
-import type { ContainerSpec } from "../../services/agent/runtime/driver.ts";
+import type { ContainerInfo, ContainerSpec } from "../../services/agent/runtime/driver.ts";
 import { silent } from "../../services/kernel/log.ts";
 import type { LogFields } from "../../services/kernel/log.ts";
 import { systemClock } from "../../services/kernel/node/clock.ts";
+import { podNamed } from "../support/agent.ts";
 
 const identity = { clusterUid: "0123456789abcdef", node: "n1" };
 const spec = (over: Partial<ContainerSpec> = {}): ContainerSpec => ({
@@ -153,8 +156,38 @@ describe("what the engine tells", () => {
     // So has one that ended while the engine was away.
     expect(exitCode(0, at + 400, Infinity)).toBeNull();
     expect(exitCode(0, at + 600, Infinity)).toBe(0);
-    const never = inspected({ Status: "exited", ExitCode: 0, FinishedAt: "0001-01-01T00:00:00Z" });
-    expect(containerInfo(never, null, true, [{ from: -Infinity, until: at }]).exitCode).toBe(0);
+  });
+
+  it("that ran as its machine was cut off ended in a way that nobody saw, and never runs twice for that", () => {
+    const never = "0001-01-01T00:00:00Z";
+    const ran = "2026-01-05T10:00:00.5Z";
+    const info = (state: Partial<Inspected["State"]>): ContainerInfo =>
+      containerInfo(inspected(state), null, true, [{ from: -Infinity, until: Date.UTC(2026, 0, 6) }]);
+    const made = info({ Status: "created", StartedAt: never, FinishedAt: never });
+    expect(made.state).toBe("created");
+    const cutOff = [
+      // Podman before 5.0.
+      info({ Status: "created", StartedAt: ran, FinishedAt: never }),
+      // Since then, in its first run and in a later one.
+      info({ Status: "exited", ExitCode: 0, StartedAt: ran, FinishedAt: never }),
+      info({ Status: "exited", ExitCode: 0, StartedAt: ran, FinishedAt: "2026-01-05T09:00:00Z" }),
+    ];
+    const job = podNamed("job-1", { restartPolicy: "Never" });
+    const next = (one: ContainerInfo, started: string[]) => {
+      const containers = [{ ...one, name: "web" }];
+      const record = adoptRecord({ ...keptOf(freshRecord), started }, containers, 0, () => 0);
+      return nextStep({ pod: job, containers, record, fence: null, now: 0 });
+    };
+    for (const one of cutOff) {
+      expect(one).toMatchObject({ state: "exited", exitCode: null });
+      const { record, step } = next(one, ["web"]);
+      expect(step).toMatchObject({ do: "wait" });
+      expect(record).toMatchObject({ finished: "failed", ended: { code: "EXIT_UNOBSERVED" } });
+    }
+    expect(next(made, []).step).toMatchObject({ do: "start" });
+    // A clock that was set back while it ran says nothing about its end.
+    const later = { StartedAt: "2026-01-07T10:00:00Z", FinishedAt: "2026-01-07T09:00:00Z" };
+    expect(info({ Status: "exited", ExitCode: 0, ...later }).exitCode).toBe(0);
   });
 
   it("without an address of its own a container is reached by its host port alone", () => {

@@ -27,7 +27,10 @@ export function containerInfo(
   reachable = true,
   unseen: readonly Span[] = [],
 ): ContainerInfo {
-  const state = stateOf(found.State.Status);
+  const { Status, StartedAt } = found.State;
+  // Podman before 5.0 shows what its machine's end cut off as made: only the start that it tells is not of one that never ran.
+  const isCutOff = Status === "created" && timeOf(StartedAt) !== null;
+  const state = isCutOff ? "exited" : stateOf(Status);
   const address = state === "running" && network ? ownAddress(network, reachable) : undefined;
   return {
     id: found.Id,
@@ -35,18 +38,29 @@ export function containerInfo(
     name: found.Config.Labels[labels.container] ?? "",
     ...templateOf(found.Config.Labels),
     state,
-    ...(state === "exited" ? { exitCode: exitCodeOf(found, unseen) } : {}),
+    ...(state === "exited" ? { exitCode: isCutOff ? null : exitCodeOf(found, unseen) } : {}),
     oomKilled: state === "exited" && found.State.OOMKilled,
     ports: state === "running" && network ? publishedPorts(declaredPorts(found.Config.Labels), network, address) : [],
     ...(address === undefined ? {} : { address }),
   };
 }
 
-/** A machine or an engine that goes down asks every program to end: one that does so in order has not done its work for that. */
-function exitCodeOf({ State: { ExitCode, FinishedAt } }: Inspected, unseen: readonly Span[]): number | null {
-  const endedAt = Date.parse(FinishedAt);
-  const isUnseen = endedAt > 0 && unseen.some(({ from, until }) => from < endedAt && endedAt < until);
-  return ExitCode === 0 && isUnseen ? null : ExitCode;
+/**
+ * A machine or an engine that goes down asks every program to end: one that does so in order has not done its work for that.
+ * Podman since 5.0 shows 0 of what its machine's end cut off, and as the time of its end none or that of the run before.
+ */
+function exitCodeOf({ State }: Inspected, unseen: readonly Span[]): number | null {
+  if (State.ExitCode !== 0) return State.ExitCode;
+  const finished = timeOf(State.FinishedAt);
+  if (finished === null) return null;
+  const endedAt = Math.max(finished, timeOf(State.StartedAt) ?? finished);
+  return unseen.some(({ from, until }) => from < endedAt && endedAt < until) ? null : 0;
+}
+
+/** Null for a time that never was: engines say the year 1. */
+export function timeOf(text: string): number | null {
+  const time = Date.parse(text);
+  return Number.isNaN(time) || time <= 0 ? null : time;
 }
 
 /** Of a container that only the list tells of: nobody knows how it ended, nor where it can be reached. */

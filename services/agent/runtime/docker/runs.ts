@@ -1,5 +1,6 @@
 // A container that is started again writes on into the same log. The engine keeps only the times of its newest run, so
 // where one run ends and the next begins in the log is worked out from those times, and remembered from start to start.
+import { timeOf } from "./inspect.ts";
 import type { Inspected } from "./inspect.ts";
 
 /** The part of a log that one run wrote, milliseconds since 1970 by the engine's clock; from null = from the beginning. */
@@ -12,12 +13,6 @@ export interface RunWindow {
 
 /** A run's first line may bear a time shortly before the start the engine tells. */
 const startSlackMs = 50;
-
-/** Null for a time that never was: engines say the year 1. */
-function timeOf(text: string): number | null {
-  const time = Date.parse(text);
-  return Number.isNaN(time) || time <= 0 ? null : time;
-}
 
 /** Runs of containers that this driver started again: id → the moments between their runs, the newest two. */
 export class RunTimes {
