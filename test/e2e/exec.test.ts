@@ -1,11 +1,12 @@
 // `swain exec` as people use it: streams, codes, floods, a terminal with its keys and its size, and leaving.
 import { spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Cluster, root, swain, until } from "../support/cluster.ts";
 import { onTerminal } from "../support/pty.ts";
 import { anyServer, describeServers } from "../support/nats.ts";
+import { lives } from "../support/processes.ts";
 
 const box = {
   apiVersion: "swain/v1",
@@ -19,16 +20,6 @@ const box = {
     ],
   },
 };
-
-/** Whether a process with exactly these words lives. */
-const lives = (...words: string[]): boolean =>
-  readdirSync("/proc").some((pid) => {
-    try {
-      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, "utf8") === `${words.join("\0")}\0`;
-    } catch {
-      return false;
-    }
-  });
 
 describeServers("swain exec", (natsServer) => {
   let cluster: Cluster;

@@ -15,6 +15,7 @@ import { connectTo } from "../support/bus.ts";
 import { clearClusters, describeEngine, testImage as image, willClear } from "../support/docker.ts";
 import { anyServer, startServer } from "../support/nats.ts";
 import type { TestServer } from "../support/nats.ts";
+import { lives } from "../support/processes.ts";
 
 const until = (check: () => void | Promise<void>, timeout = 30_000) => vi.waitFor(check, { timeout, interval: 20 });
 
@@ -131,6 +132,19 @@ await describeEngine("the agent", (engine) => {
     const [address] = leader.states.get("default/web-1")?.observed.addresses ?? [];
     expect(address?.host).toBe("127.0.0.2");
     expect(await systemSockets.probe(address?.host ?? "", address?.hostPort ?? 0, 1000)).toBe(true);
+  });
+
+  it("takes along the programs that people run in its containers when it stops", async () => {
+    leader.items = [podNamed("web-1", { containers: [httpd] })];
+    const agent = await start();
+    await until(() => expect(leader.state("web-1")).toBe("ready"));
+    const words = ["sleep", `${100_000 + process.pid}`];
+    const ask = { namespace: "default", name: "web-1", session: systemIds.next(), command: words };
+    await leader.command("exec", ask);
+    await until(() => expect(lives(...words)).toBe(true));
+    await agent.stop();
+    await until(() => expect(lives(...words)).toBe(false), 5000);
+    expect((await own()).map(({ State }) => State)).toEqual(["running"]);
   });
 
   it("says why a pod cannot run: no image, no such command, killed for its memory", { timeout: 90_000 }, async () => {

@@ -1,4 +1,4 @@
-// Looks behind the process driver: the pids of a container's wrapper and program.
+// Looks behind drivers at the processes of this machine: whether one lives, and the pids of a process container's wrapper and program.
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
@@ -25,6 +25,16 @@ export async function programOf(data: string, id: string): Promise<number> {
   await expect.poll(program, { timeout: 5000, interval: 5 }).toBeGreaterThan(0);
   return program();
 }
+
+/** Whether a process with exactly these words lives. */
+export const lives = (...words: string[]): boolean =>
+  readdirSync("/proc").some((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, "utf8") === `${words.join("\0")}\0`;
+    } catch {
+      return false;
+    }
+  });
 
 function safely(read: () => number): number {
   try {

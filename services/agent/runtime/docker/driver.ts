@@ -7,6 +7,7 @@ import { SwainError } from "../../../kernel/errors.ts";
 import type { Code } from "../../../kernel/errors.ts";
 import type { Logger } from "../../../kernel/log.ts";
 import type { Sockets } from "../../../kernel/sockets.ts";
+import { within } from "../../stop.ts";
 import type {
   ContainerInfo,
   ContainerSpec,
@@ -37,7 +38,7 @@ import { Outages } from "./outages.ts";
 import { locateEngine } from "./places.ts";
 import { Pulls } from "./pull.ts";
 import { RunTimes } from "./runs.ts";
-import { readsInFlight, timeouts } from "./timeouts.ts";
+import { programEndings, readsInFlight, timeouts } from "./timeouts.ts";
 import { UsageReader } from "./usage.ts";
 
 export interface DockerDriverOptions {
@@ -86,6 +87,7 @@ class DockerDriver implements Driver {
   private readonly ends: FreshEnds;
   private readonly runs = new RunTimes();
   private readonly outages: Outages;
+  private readonly endings = new Set<Promise<void>>();
   private readonly closing = new AbortController();
   private about: Promise<EngineMachine> | undefined;
   /** The engine's containers run on when it ends, and it knows afterwards how they ended: so with Podman, and with `live-restore`. */
@@ -219,11 +221,14 @@ class DockerDriver implements Driver {
     if (containerInfo(found, null).state !== "running") {
       throw new SwainError("NOT_RUNNING_NOW", `container ${id} does not run`);
     }
-    return runExec({ engine: this.engine, clock: this.options.clock }, found.Id, options, onOutput);
+    const parts = { engine: this.engine, clock: this.options.clock, endings: this.endings };
+    return runExec(parts, found.Id, options, onOutput);
   }
 
   async close(): Promise<void> {
     this.closing.abort();
+    // Nobody would end them later: a program runs on in its container when its session is over.
+    await within(this.options.clock, programEndings, Promise.all(this.endings));
     this.engine.close();
   }
 

@@ -37,14 +37,21 @@ const headBytes = 8;
 /** No frame of an engine is larger: anything else is not a stream of frames. */
 const frameBytes = 16 * 1024 * 1024;
 
+interface ExecParts {
+  readonly engine: Engine;
+  readonly clock: Clock;
+  /** Of programs whose session is over, for as long as the engine is asked about them. None rejects. */
+  readonly endings: Set<Promise<void>>;
+}
+
 /** `id` is a running container of ours. */
 export async function runExec(
-  parts: { readonly engine: Engine; readonly clock: Clock },
+  parts: ExecParts,
   id: string,
   options: ExecOptions,
   onOutput: OnExecOutput,
 ): Promise<ExecRun> {
-  const { engine } = parts;
+  const { engine, endings } = parts;
   const { command, tty, signal } = options;
   const what = `run a program in ${id}`;
   const exec = await create(engine, id, options).catch((error: unknown) => {
@@ -59,7 +66,10 @@ export async function runExec(
     timeout: timeouts.streamOpens,
     signal,
   });
-  const broken = (): void => void end(engine, exec, id, socket);
+  const broken = (): void => {
+    const ending = end(engine, exec, id, socket).finally(() => endings.delete(ending));
+    endings.add(ending);
+  };
   signal.addEventListener("abort", broken, { once: true });
   if (tty !== null) void firstSize(parts, exec, tty, signal);
   const start = new ExecStart(parts, () => look(engine, exec), command[0] ?? "", onOutput);

@@ -26,6 +26,9 @@ export const timeouts = {
   pullSilence: 120_000,
 } as const;
 
+/** As the driver closes, programs that people run are ended first; an engine that hangs does not hold the agent up for longer. */
+export const programEndings = 2000;
+
 /** While the event stream is open the engine is pinged this often: a dead peer closes no connection. */
 export const pingEvery = 15_000;
 
