@@ -58,19 +58,22 @@ export async function runExec(
     if (statusOf(error) !== 409) throw error;
     throw new SwainError("NOT_RUNNING_NOW", `container ${id} does not run`, { cause: error });
   });
-  const socket = await engine.connection({
+  signal.throwIfAborted();
+  // Not broken off: an engine goes on with a start whose caller has left, and Podman then knows no pid of it.
+  const opening = engine.connection({
     what: `${what}: ${command[0] ?? ""}`,
     method: "POST",
     path: `/exec/${exec}/start`,
     body: { Detach: false, Tty: tty !== null, ...consoleSize(tty) },
     timeout: timeouts.streamOpens,
-    signal,
   });
   const broken = (): void => {
-    const ending = end(engine, exec, id, socket).finally(() => endings.delete(ending));
+    const ending = end(parts, exec, id, opening).finally(() => endings.delete(ending));
     endings.add(ending);
   };
   signal.addEventListener("abort", broken, { once: true });
+  const socket = await opening;
+  signal.throwIfAborted();
   if (tty !== null) void firstSize(parts, exec, tty, signal);
   const start = new ExecStart(parts, () => look(engine, exec), command[0] ?? "", onOutput);
   const ended = read(socket, tty !== null, (stream, data) => start.take(stream, data, signal))
@@ -154,7 +157,7 @@ function look(engine: Engine, exec: string): Promise<ExecState> {
 
 /** An engine takes a half-closed connection for a client that left, until the program runs. */
 async function endInput(
-  { engine, clock }: { readonly engine: Engine; readonly clock: Clock },
+  { engine, clock }: ExecParts,
   exec: string,
   socket: Socket,
   signal: AbortSignal,
@@ -162,8 +165,7 @@ async function endInput(
   const podman = await engine.isPodman().catch(() => false);
   for (let time = 0; time < endLooks.times && !signal.aborted && socket.writable; time += 1) {
     const state = await look(engine, exec).catch(() => null);
-    const isOver = state !== null && !state.Running && (podman ? state.CanRemove : state.ExitCode !== null);
-    if (isOver) break;
+    if (state !== null && isOver(state, podman)) break;
     if (state !== null && state.Pid > 0) {
       if (podman) await sleep(clock, podmanAttachMs, signal).catch(() => {});
       break;
@@ -172,6 +174,9 @@ async function endInput(
   }
   socket.end();
 }
+
+const isOver = ({ Running, CanRemove, ExitCode }: ExecState, podman: boolean): boolean =>
+  !Running && (podman ? CanRemove : ExitCode !== null);
 
 async function exitCode({ engine, clock }: { engine: Engine; clock: Clock }, exec: string, signal: AbortSignal) {
   for (let time = 0; time < endLooks.times; time += 1) {
@@ -187,16 +192,31 @@ async function exitCode({ engine, clock }: { engine: Engine; clock: Clock }, exe
  * Ends the program with its session. The engine has no call for that, and a program may not notice that nobody listens. On
  * the engine's own machine it is killed by its pid, if that really belongs to the container; elsewhere its streams close.
  */
-async function end(engine: Engine, exec: string, container: string, socket: Socket): Promise<void> {
+async function end(
+  { engine, clock }: ExecParts,
+  exec: string,
+  container: string,
+  opening: Promise<Socket>,
+): Promise<void> {
+  let socket: Socket | undefined;
   try {
-    const { Running, Pid } = await look(engine, exec);
-    if (Running && Pid > 1 && (await readFile(`/proc/${Pid}/cgroup`, "utf8")).includes(container)) {
-      process.kill(Pid, "SIGKILL");
+    socket = await opening;
+    const podman = await engine.isPodman();
+    // The connection stands a moment before the program runs.
+    for (let time = 0; time < endLooks.times; time += 1) {
+      const state = await look(engine, exec);
+      if (isOver(state, podman)) return;
+      if (state.Running && state.Pid > 1) {
+        const groups = await readFile(`/proc/${state.Pid}/cgroup`, "utf8");
+        if (groups.includes(container)) process.kill(state.Pid, "SIGKILL");
+        return;
+      }
+      await sleep(clock, endLooks.everyMs);
     }
   } catch {
-    // It has ended, or is out of reach.
+    // It did not start, has ended, or is out of reach.
   } finally {
-    socket.destroy();
+    socket?.destroy();
   }
 }
 
