@@ -33,6 +33,8 @@ export interface Stray {
 
 /** Records looked at one by one: more strays than this are those of several snapshots of the largest size. */
 const looksMost = 5000;
+/** Numbers without a record, as writers leave that come to nothing: each costs a question, so many half a minute, and a week of such writers. */
+const holesMost = 100_000;
 const appendMs = 10_000;
 const encoder = new TextEncoder();
 
@@ -49,12 +51,17 @@ export async function* storedSnapshots(ports: SnapshotPorts): AsyncGenerator<Sto
     throw error;
   }
   let looked = 0;
-  for (let at = tail.last; at >= tail.first && looked < looksMost; looked++) {
+  let holes = 0;
+  for (let at = tail.last; at >= tail.first && looked < looksMost;) {
     const record = await store.get(at);
     if (record === null) {
       at--;
-      continue;
+      holes++;
+      if (holes <= holesMost) continue;
+      const what = `${holesMost} records are gone from the end of stream ${ports.subjects.snapshots}`;
+      throw new SwainError("JETSTREAM_ERROR", `${what}: nobody knows whether a snapshot is behind them`);
     }
+    looked++;
     const { id, part } = snapshotPartOf(record.subject);
     const manifest = part === "manifest" ? parseJson(record.data) : undefined;
     const isWhole = snapshotManifest(manifest) && manifest.first + manifest.chunks.length === at;

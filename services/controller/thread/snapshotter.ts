@@ -29,7 +29,9 @@ export class ThreadSnapshotter implements Snapshotter {
     await this.current?.terminate();
   }
 
-  private run(order: SnapshotOrder | null): Promise<SnapshotReport> {
+  private async run(order: SnapshotOrder | null): Promise<SnapshotReport> {
+    // One that a leader left behind whose term is over would clear away what this one writes.
+    if (this.current !== undefined) await this.close();
     const job: Job = { ...this.place, order };
     return new Promise((resolve, reject) => {
       // What the process was started with, tracing for one, is for the process.
