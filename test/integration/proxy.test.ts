@@ -50,6 +50,21 @@ describeServers("the proxy", (binary) => {
     expect(lines.join("\n")).not.toContain("refused a subject");
   });
 
+  it("acknowledges what it had on its disk as soon as it has read all endpoints again", async () => {
+    const cluster = await startCluster(binary);
+    await cluster.head("web", 8080);
+    const sequence = await cluster.pods("web", []);
+    const data = folder();
+    const first = await proxyOf(cluster.server.url, { services: web, data });
+    await until(() => expect(cluster.lastBeat?.services["default/web"]?.["0"]).toBe(sequence));
+    await first.stop();
+    await until(() => expect(cluster.lastBeat?.services).toEqual({}));
+    await proxyOf(cluster.server.url, { services: web, data });
+    await until(() => expect(cluster.lastBeat?.services["default/web"]?.["0"]).toBe(sequence));
+    // Not with the next that tells everything anyway.
+    expect(cluster.lastBeat?.number).toBeLessThan(4);
+  });
+
   it("acknowledges a change within 100 ms, head and shards apart, and tells 0 for what it has not loaded", async () => {
     const cluster = await startCluster(binary);
     await proxyOf(cluster.server.url, { services: web });

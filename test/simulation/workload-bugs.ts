@@ -53,8 +53,8 @@ export const workloadBugs: readonly Bug[] = [
   {
     name: "a broken pod of a halted change fills its slot",
     file: "core/plan/reconcile",
-    find: "return [...wanted, ...unserved(state, workload, slots, template)];",
-    replace: "return wanted;",
+    find: ", ...unserved(state, workload, slots, template)",
+    replace: "",
     invariants: ["4"],
     hours: 30,
   },

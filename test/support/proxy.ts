@@ -91,7 +91,7 @@ export class Cluster {
   }
 
   /** What the heartbeats add up to, as the leader reads them. */
-  get lastBeat(): Pick<ProxyHeartbeat, "services" | "open"> | undefined {
+  get lastBeat(): Heard | undefined {
     return this.heard;
   }
 

@@ -3,6 +3,7 @@ import { expect, it } from "vitest";
 import { admitMode, admitRemoval } from "../../services/core/admit/node.ts";
 import { admitScale } from "../../services/core/admit/change.ts";
 import type { PodRecord } from "../../services/core/model.ts";
+import { plan } from "../../services/core/plan/plan.ts";
 import { workloadObject } from "../../services/core/project.ts";
 import { Decoder } from "../../services/core/snapshot/decode.ts";
 import { encodeState } from "../../services/core/snapshot/encode.ts";
@@ -54,6 +55,7 @@ it("ends a halted change once the count leaves only pods that are changed and re
   cluster.settle();
   cluster.converge(broken);
   expect(status()).toMatchObject({ phase: "steady", pods: 2, ready: 2, updated: 2, reason: "", message: "" });
+  expect(cluster.state.workloads.get("default/web")?.templates.size).toBe(1);
 });
 
 it("leaves a change halted as long as something is not changed, also where nothing of it is left", () => {
@@ -174,4 +176,64 @@ it("has a broken pod make room where the one of the template that was ready find
   cluster.converge(broken);
   const living = cluster.pods().filter(({ state }) => state !== "lost");
   expect(living.map((pod) => [imageOf(cluster, pod), pod.state])).toEqual([["app:1", "ready"]]);
+});
+
+it("goes back also beside a pod that was ready once and ends again and again, and makes nothing for what is given up", () => {
+  const cluster = new TestCluster({ n1: {}, n2: {}, n3: {}, n4: {} });
+  cluster.apply(workloadManifest("web", { replicas: 1, ...image("app:1") }));
+  cluster.converge();
+  cluster.apply(workloadManifest("web", image("app:2")));
+  const [old, fresh] = cluster.pods();
+  const ends = { reason: "EXITED", message: "Exited with code 1." } as const;
+  Object.assign(cluster.state.pods.get(fresh?.key ?? "")!, { wasReady: true });
+  cluster.report(fresh?.key ?? "", "backoff", { ...ends, restarts: 1 });
+  expect(cluster.state.workloads.get("default/web")?.halted?.from).toBe(old?.template);
+  cluster.silent.add(old?.node ?? "");
+  cluster.pass(20_000);
+  const made = (): (string | undefined)[] =>
+    cluster.pods().flatMap((pod) => (pod.state === "lost" ? [] : `${imageOf(cluster, pod)} ${pod.desired}`));
+  expect(made()).toEqual(["app:2 run", "app:1 run"]);
+  cluster.write("api", admitScale(cluster.state, "default", "web", 0).items);
+  const { items } = plan(cluster.state, cluster.view(), "all");
+  expect(items.map((item) => item.verb)).toEqual(["stopping", "stopping"]);
+});
+
+it("makes nothing in a slot that the same plan gives up", () => {
+  const cluster = new TestCluster({ n1: {}, n2: {}, n3: {}, n4: {} });
+  cluster.apply(workloadManifest("web", { replicas: 2, ...image("app:1") }));
+  cluster.converge();
+  const broken = (pod: PodRecord): boolean => imageOf(cluster, pod) === "app:broken";
+  cluster.apply(workloadManifest("web", image("app:broken")));
+  cluster.converge(broken);
+  const stuck = cluster.pods().find(broken)!;
+  const beside = cluster.pods().find((pod) => pod.slot === stuck.slot && pod !== stuck)!;
+  Object.assign(beside, { state: "lost", desired: "stop" });
+  cluster.write("api", admitScale(cluster.state, "default", "web", 1).items);
+  const { items } = plan(cluster.state, cluster.view(), "all");
+  expect(items.map((item) => item.verb)).toEqual(["stopping"]);
+});
+
+it("goes back to a template whose pods became ready only after the halt", () => {
+  const cluster = new TestCluster({ n1: {}, n2: {}, n3: {}, n4: {} });
+  cluster.apply(workloadManifest("web", { replicas: 1, ...image("app:1") }));
+  const old = cluster.pods()[0]!;
+  cluster.report(old.key, "running", { reason: "NOT_READY", message: "Port http does not answer." });
+  cluster.apply(workloadManifest("web", image("app:2")));
+  cluster.report("default/web-2", "failed", { reason: "IMAGE_NOT_FOUND", message: "no" });
+  const from = (): unknown => cluster.state.workloads.get("default/web")?.halted?.from;
+  expect(from()).toBeNull();
+  cluster.report(old.key, "ready");
+  expect(from()).toBe(old.template);
+});
+
+it("stops nothing that is ready to make room", () => {
+  const cluster = new TestCluster({ n1: {}, n2: {}, n3: {}, n4: {} });
+  cluster.apply(workloadManifest("web", { replicas: 1, ...image("app:1") }));
+  cluster.converge();
+  cluster.apply(workloadManifest("web", image("app:2")));
+  cluster.report("default/web-2", "backoff", { reason: "EXITED", message: "Exited with code 1.", restarts: 1 });
+  Object.assign(cluster.state.pods.get("default/web-2")!, { state: "ready", wasReady: true });
+  Object.assign(cluster.state.pods.get("default/web-1")!, { state: "pending", node: null });
+  const { items } = plan(cluster.state, cluster.view(), "all");
+  expect(items.map((item) => item.verb)).not.toContain("stopping");
 });

@@ -144,12 +144,14 @@ export function podStopping(context: FoldContext, item: PodStopping): void {
 function endChange({ pods, workloads }: FoldContext["state"], key: Key): void {
   const workload = workloads.get(key);
   if (workload === undefined || workload.halted === null) return;
-  const live = [...workload.pods].flatMap((name) => pods.get(name) ?? []).filter(isLive);
-  const isOver = live.length > 0 || workload.spec.replicas === 0;
-  const isChanged = live.every(
-    ({ template, state }) => template === workload.template.generation && (state === "ready" || state === "stopped"),
-  );
-  if (isOver && isChanged) workload.halted = null;
+  let count = 0;
+  for (const name of workload.pods) {
+    const pod = pods.get(name);
+    if (pod === undefined || !isLive(pod)) continue;
+    if (pod.template !== workload.template.generation || (pod.state !== "ready" && pod.state !== "stopped")) return;
+    count += 1;
+  }
+  if (count > 0 || workload.spec.replicas === 0) workload.halted = null;
 }
 
 function tellStop(context: FoldContext, pod: PodRecord): void {
@@ -201,6 +203,6 @@ export function removePod(context: FoldContext, pod: PodRecord): void {
   state.draining.delete(pod.key);
   workload?.pods.delete(pod.key);
   refreshPod(state, pod.key, pod.workload, sequence, touched, false);
-  if (workload !== undefined) forgetTemplates(context, workload);
   endChange(state, pod.workload);
+  if (workload !== undefined) forgetTemplates(context, workload);
 }

@@ -75,7 +75,8 @@ export function missing(state: ReadState, workload: ReadWorkload, slots: Slots):
   for (let slot = 0; wanted.length < count; slot++) {
     if (!slots.live.has(slot) && !slots.leaving.has(slot)) wanted.push({ slot, template });
   }
-  return [...wanted, ...unserved(state, workload, slots, template)];
+  // Of slots above the count some are just being given up.
+  return count < 0 ? [] : [...wanted, ...unserved(state, workload, slots, template)];
 }
 
 /**
@@ -88,9 +89,7 @@ function unserved(state: ReadState, workload: ReadWorkload, slots: Slots, templa
   if (generation === workload.template.generation || isAlone) return [];
   const mayBeJoined = (pod: ReadPod): boolean =>
     pod.template !== generation && isBroken(pod) && fencedSpec(state, pod) === null;
-  return [...slots.live]
-    .filter(([slot, pods]) => !slots.leaving.has(slot) && pods.every(mayBeJoined))
-    .map(([slot]) => ({ slot, template }));
+  return [...slots.live].filter(([, pods]) => pods.every(mayBeJoined)).map(([slot]) => ({ slot, template }));
 }
 
 /** Broken pods of a halted change that hold room while one of the template that was ready waits for a node beside them. */
