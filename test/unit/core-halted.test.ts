@@ -237,3 +237,17 @@ it("stops nothing that is ready to make room", () => {
   const { items } = plan(cluster.state, cluster.view(), "all");
   expect(items.map((item) => item.verb)).not.toContain("stopping");
 });
+
+it("forgets the old template with the pod whose removal ends the change", () => {
+  const cluster = new TestCluster({ n1: {}, n2: {} });
+  cluster.apply(workloadManifest("web", { replicas: 2, ...image("app:1") }));
+  cluster.converge();
+  cluster.apply(workloadManifest("web", image("app:2")));
+  cluster.converge((pod) => imageOf(cluster, pod) === "app:2" && pod.slot === 1);
+  const web = cluster.state.workloads.get("default/web")!;
+  expect([web.halted?.reason, web.templates.size]).toEqual(["IMAGE_NOT_FOUND", 2]);
+  const left = cluster.pods().filter(({ slot }) => slot === 1);
+  expect(left.map(({ node }) => node)).toEqual(["n2", "n2"]);
+  cluster.write("api", admitRemoval(cluster.state, "n2", true).items);
+  expect([web.halted, web.templates.size]).toEqual([null, 1]);
+});
