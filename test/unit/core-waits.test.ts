@@ -96,3 +96,20 @@ it("changes a task that ended on a node that is gone, also where pods wait for t
   expect(shown(cluster)).toEqual(["web-1 lost", "web-2 ready"]);
   expect(status(cluster)).toMatchObject({ phase: "steady", updated: 1 });
 });
+
+it("makes what needs a fixed port beside one on its way out whose node is waited for, and says why it finds no node", () => {
+  const cluster = new TestCluster({ n1: {}, n2: {} });
+  const ports = [{ name: "http", containerPort: 80, hostPort: 8080 }];
+  const spec = { fence: true, onNodeLost: "hold" as const, containers: [{ name: "main", image: "app:1", ports }] };
+  cluster.apply(workloadManifest("web", { replicas: 2, ...spec }));
+  cluster.converge();
+  cluster.write("api", admitScale(cluster.state, "default", "web", 1).items);
+  cluster.settle();
+  const leaving = cluster.pods().find(({ state }) => state === "stopping");
+  cluster.silent.add(leaving?.node ?? "");
+  cluster.pass(60_000);
+  cluster.write("api", admitScale(cluster.state, "default", "web", 3).items);
+  cluster.settle();
+  expect(shown(cluster)).toEqual(["web-1 ready", "web-2 stopping", "web-3 pending"]);
+  expect(cluster.pods().at(-1)).toMatchObject({ reason: expect.stringMatching(/./) });
+});

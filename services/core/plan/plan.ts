@@ -165,9 +165,9 @@ function one(state: ReadState, view: View, workload: ReadWorkload, { placer, sto
   return moved.wakeInMs;
 }
 
-/** A fixed port that one on its way out may still hold: made before that is gone, its time to become ready would begin to run. */
+/** A fixed port that one on its way out holds yet: made before that is gone, its time to become ready would begin to run. */
 const awaitsPort = (slots: Slots, placer: Placer, workload: ReadWorkload, pod: NewPod): boolean =>
-  pod.template.hostPorts.length > 0 && slots.leaving.size > 0 && placer.fits(workload, pod) !== null;
+  pod.template.hostPorts.length > 0 && slots.isReleasing && placer.fits(workload, pod) !== null;
 
 function stopAll(state: ReadState, workload: ReadWorkload): EventItem[] {
   const message = `Workload ${keyOf(workload.namespace, workload.name)} was deleted.`;

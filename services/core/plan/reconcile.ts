@@ -26,12 +26,15 @@ export interface Slots {
    * the slot. A slot whose next pod is there already counts by that alone.
    */
   readonly blocking: ReadonlySet<number>;
+  /** True while one on its way out will be gone soon: its node is not one that is waited for, however long. */
+  readonly isReleasing: boolean;
 }
 
 export function slotsOf(state: ReadState, workload: ReadWorkload): Slots {
   const live = new Map<number, ReadPod[]>();
   const leaving = new Set<number>();
   const blocking = new Set<number>();
+  let isReleasing = false;
   const pods: { readonly pod: ReadPod; readonly number: number }[] = [];
   for (const key of workload.pods) {
     const pod = state.pods.get(key);
@@ -44,11 +47,12 @@ export function slotsOf(state: ReadState, workload: ReadWorkload): Slots {
       else slot.push(pod);
     } else if (pod.state !== "lost") {
       leaving.add(pod.slot);
+      if (!isStuck(state, pod)) isReleasing = true;
       if (mayNotBeJoined(state, workload, pod)) blocking.add(pod.slot);
     }
   }
   for (const slot of live.keys()) blocking.delete(slot);
-  return { live, leaving, blocking };
+  return { live, leaving, blocking, isReleasing };
 }
 
 /** True for a pod that must be gone before another takes its place: one of the two is fenced, or its node is waited for. */
