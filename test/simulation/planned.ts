@@ -84,7 +84,7 @@ function wrongWith(
   for (const [slot, pods] of slots) {
     const isWaitedFor = pods.some((one) => isStuck(state, one) || one.held !== null);
     const isOut = pods.every((one) => isOver(one) || one.state === "failed");
-    if (slot === pod.slot || isWaitedFor || isOut || pods.some((one) => serves(one))) continue;
+    if (slot === pod.slot || isWaitedFor || isOut || pods.some((one) => serves(one) || isDone(one))) continue;
     return `while slot ${slot} does not serve`;
   }
   return null;

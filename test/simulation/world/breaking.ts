@@ -13,6 +13,7 @@ export function powerCut(world: World): void {
   const founded = server.log().get(1)?.time ?? -Infinity;
   if (onlooker.clock.wall() - founded < foundedMs) server.sync();
   server.powerCut();
+  if (!world.synced) world.lostPowerAt = world.timeline.now;
 }
 
 /** The server or the leader's connection breaks once the log's next append has come, and before it is answered. */

@@ -19,10 +19,12 @@ export class Damage {
   private readonly world: World;
   private readonly chance: Chance;
   private damagedAt = -Infinity;
+  private brokenAt = -Infinity;
   /** Until then it may be that nobody can lead. */
   private fatalUntil = -Infinity;
   /** A record is missing in the log: there may be one snapshot alone from which it can be read. */
   private hasHole = false;
+  private isLooking = false;
   private isRestoring = false;
   /** The log is gone until its operator restores it. */
   private isLogGone = false;
@@ -81,18 +83,29 @@ export class Damage {
   }
 
   private noted(isFatal: boolean): void {
+    const { now } = this.world.timeline;
+    const isFirst = now - this.damagedAt >= foundMs;
+    if (isFatal || !isFirst) this.fatalUntil = now + foundMs;
+    this.damagedAt = this.brokenAt = now;
+    if (!this.isLooking) this.lookOn();
+  }
+
+  private get isFatal(): boolean {
+    const { timeline, lostPowerAt } = this.world;
+    // A snapshot that was just made may have gone with the power, and the one before it broken.
+    return timeline.now < this.fatalUntil || Math.abs(lostPowerAt - this.brokenAt) < foundMs;
+  }
+
+  private lookOn(): void {
     const { timeline } = this.world;
-    const { now } = timeline;
-    if (isFatal || now - this.damagedAt < foundMs) {
-      if (this.fatalUntil < now) timeline.after(lookMs, () => this.look());
-      this.fatalUntil = now + foundMs;
-    }
-    this.damagedAt = now;
+    // The power may go just before what is broken would be found.
+    this.isLooking = timeline.now < Math.max(this.fatalUntil, this.brokenAt + 2 * foundMs);
+    if (this.isLooking) timeline.after(lookMs, () => this.look());
   }
 
   /** Where every controller ends since the log and the snapshots do not tell the state, it is restored from a backup of all. */
   private look(): void {
-    const { controllers, timeline, observer, server } = this.world;
+    const { controllers, observer, server } = this.world;
     const isOut = ({ lastEnd }: ControllerProcess): boolean =>
       lastEnd?.code === "LOG_INCOMPLETE" && lastEnd.at > this.damagedAt;
     // One that waits for its update, or ends for want of it, has no say.
@@ -100,7 +113,7 @@ export class Damage {
       view?.isIdle ?? lastEnd?.code === "LOG_UNKNOWN_EVENT";
     const isDead = controllers.some(isOut) && controllers.every((one) => isOut(one) || waits(one));
     const isLed = controllers.some(({ leads }) => leads);
-    if (isDead && !isLed && !this.isRestoring && !this.isLogGone) {
+    if (isDead && !isLed && this.isFatal && !this.isRestoring && !this.isLogGone) {
       const backup = [...observer.archive];
       const { clusterUid } = observer.state;
       this.bar();
@@ -108,7 +121,7 @@ export class Damage {
       this.world.look();
       this.restore(backup, clusterUid, false);
     }
-    if (timeline.now < this.fatalUntil) timeline.after(lookMs, () => this.look());
+    this.lookOn();
   }
 
   private bar(): void {

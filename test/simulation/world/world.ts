@@ -87,6 +87,8 @@ export class World {
   readonly onlooker: { readonly clock: ProcessClock; readonly random: Random; readonly ids: Ids };
   /** So often somebody changed what lies in buckets. */
   meddled = 0;
+  /** When the bus last lost what it had not synced. */
+  lostPowerAt = -Infinity;
   private folded = 0;
 
   constructor(options: WorldOptions) {
