@@ -49,7 +49,6 @@ export interface ConnectOptions {
 const pings = { alone: { intervalMs: 15_000, mostOut: 2 }, several: { intervalMs: 2000, mostOut: 20 } };
 const dialTimeoutMs = 5000;
 const firstConnect = { firstMs: 100, maxMs: 2000, factor: 2 };
-const reconnect = { waitMs: 250, jitterMs: 500 };
 
 /**
  * Connects; an address with `tls://` is reached over TLS or not at all. Rejects with NATS_UNREACHABLE after
@@ -66,7 +65,7 @@ export async function connectBus(options: ConnectOptions): Promise<Bus> {
   // One that accepts connections and says nothing, or whose machine is gone, leaves time for the others.
   const dialMs = Math.min(dialTimeoutMs, (options.connectTimeoutMs ?? Infinity) / servers.length);
   const { intervalMs, mostOut } = hasOthers ? pings.several : pings.alone;
-  const choice = new ServerChoice(options.clock, servers.map(listenOf));
+  const choice = new ServerChoice(options.clock, options.random, servers.map(listenOf));
   const inboxPrefix = options.inboxPrefix?.replace(/\.$/, "");
   const dial = (): Promise<NatsConnection> =>
     connect({
@@ -76,9 +75,8 @@ export async function connectBus(options: ConnectOptions): Promise<Bus> {
       pingInterval: intervalMs,
       maxPingOut: mostOut,
       maxReconnectAttempts: -1,
-      reconnectTimeWait: reconnect.waitMs,
-      reconnectJitter: reconnect.jitterMs,
-      reconnectJitterTLS: reconnect.jitterMs,
+      // No time of the client's own: it would measure it by the wall clock.
+      reconnectDelayHandler: () => -Infinity,
       reconnectToServer: (pool) => choice.next(pool),
       // A user may be added to the server's configuration while we wait.
       ignoreAuthErrorAbort: true,

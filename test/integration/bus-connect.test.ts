@@ -2,7 +2,7 @@
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { ApiError } from "../../schemas/generated/types.ts";
 import { connectBus } from "../../services/bus/connect.ts";
 import { serveMicro } from "../../services/bus/micro.ts";
@@ -221,6 +221,21 @@ describeServers("connecting", (binary) => {
     running.setUsers([{ nkey: admin.nkey }, { nkey: user.nkey }]);
     await until(() => bus.state() === "connected", "it is back");
     expect(states).toEqual(["disconnected", "connected"]);
+  });
+
+  it("comes back at once also after the wall clock was set back", async () => {
+    const running = await start();
+    const bus = await connect(running.url);
+    const back = Date.now() - 3_600_000;
+    vi.spyOn(Date, "now").mockReturnValue(back);
+    try {
+      await running.kill();
+      await until(() => bus.state() === "disconnected", "it is cut off");
+      await running.start();
+      await until(() => bus.state() === "connected", "it is back");
+    } finally {
+      vi.restoreAllMocks();
+    }
   });
 
   it("answers nobody outside the asker's inbox, and counts the tries", async () => {

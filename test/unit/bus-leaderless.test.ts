@@ -118,12 +118,12 @@ describe("the server that is tried next", () => {
     Array.from({ length: count }, (_, index) => {
       // The client tells its pool from another beginning each time.
       const at = index % pool.length;
-      return choice.next([...pool.slice(at), ...pool.slice(0, at)])?.listen ?? "";
+      return choice.next([...pool.slice(at), ...pool.slice(0, at)])?.server.listen ?? "";
     });
 
   let now = 0;
   const choosing = (): ServerChoice => {
-    const choice = new ServerChoice({ mono: () => now }, ["current", "given"]);
+    const choice = new ServerChoice({ mono: () => now }, { next: () => 0.5 }, ["current", "given"]);
     choice.connected("current");
     now += 10_000;
     return choice;
@@ -154,6 +154,17 @@ describe("the server that is tried next", () => {
     choice.blame(true);
     expect(tries(choice, [server("current")], 2)).toEqual(["current", "current"]);
     expect(choice.next([])).toBeNull();
+  });
+
+  it("is tried again after half a second, and at once where it was not tried for so long", () => {
+    const choice = choosing();
+    const pool = [server("current"), server("given")];
+    const delays = (count: number): (number | undefined)[] =>
+      Array.from({ length: count }, () => choice.next(pool)?.delay);
+    expect(delays(3)).toEqual([0, 0, 500]);
+    now += 700;
+    // The last try is to come at 500.
+    expect(delays(2)).toEqual([0, 300]);
   });
 });
 
