@@ -4458,7 +4458,7 @@ return errors === 0;
 validate73.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const nodeObject = validate77;
-const schema102 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:node-object","title":"NodeObject","description":"Bucket nodes, key <id>.","type":"object","additionalProperties":true,"required":["apiVersion","kind","metadata","facts","status","logId","sequence"],"properties":{"apiVersion":{"const":"swain/v1","type":"string"},"logId":{"type":"string"},"sequence":{"description":"Of the last event that changed this object.","type":"integer","minimum":1},"metadata":{"$ref":"urn:swain:state-common#/$defs/ObjectMeta"},"kind":{"const":"Node","type":"string"},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"},"status":{"title":"NodeStatus","type":"object","additionalProperties":false,"required":["state","since","reason","message","assignment","reserved","pods"],"properties":{"state":{"type":"string","enum":["ready","unknown"]},"mode":{"description":"active: takes new pods. cordoned: takes none. draining: its pods move away, too.","type":"string","enum":["active","cordoned","draining"]},"since":{"description":"Milliseconds since 1970.","type":"integer"},"reason":{"type":"string"},"message":{"type":"string"},"assignment":{"description":"Generation of its assignment.","type":"integer","minimum":0},"reserved":{"title":"Reserved","type":"object","additionalProperties":false,"required":["cpuMillis","memoryBytes"],"properties":{"cpuMillis":{"type":"integer"},"memoryBytes":{"type":"integer"}}},"pods":{"type":"integer","minimum":0}}}}};
+const schema102 = {"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"urn:swain:node-object","title":"NodeObject","description":"Bucket nodes, key <id>.","type":"object","additionalProperties":true,"required":["apiVersion","kind","metadata","facts","status","logId","sequence"],"properties":{"apiVersion":{"const":"swain/v1","type":"string"},"clusterUid":{"description":"Of the cluster the node is in: tells a backup of it from one of another cluster of that name.","type":"string"},"logId":{"type":"string"},"sequence":{"description":"Of the last event that changed this object.","type":"integer","minimum":1},"metadata":{"$ref":"urn:swain:state-common#/$defs/ObjectMeta"},"kind":{"const":"Node","type":"string"},"facts":{"$ref":"urn:swain:node-message#/$defs/NodeFacts"},"status":{"title":"NodeStatus","type":"object","additionalProperties":false,"required":["state","since","reason","message","assignment","reserved","pods"],"properties":{"state":{"type":"string","enum":["ready","unknown"]},"mode":{"description":"active: takes new pods. cordoned: takes none. draining: its pods move away, too.","type":"string","enum":["active","cordoned","draining"]},"since":{"description":"Milliseconds since 1970.","type":"integer"},"reason":{"type":"string"},"message":{"type":"string"},"assignment":{"description":"Generation of its assignment.","type":"integer","minimum":0},"reserved":{"title":"Reserved","type":"object","additionalProperties":false,"required":["cpuMillis","memoryBytes"],"properties":{"cpuMillis":{"type":"integer"},"memoryBytes":{"type":"integer"}}},"pods":{"type":"integer","minimum":0}}}}};
 
 function validate78(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -5281,9 +5281,9 @@ vErrors.push(err8);
 errors++;
 }
 }
-if(data.logId !== undefined){
-if(typeof data.logId !== "string"){
-const err9 = {instancePath:instancePath+"/logId",schemaPath:"#/properties/logId/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(data.clusterUid !== undefined){
+if(typeof data.clusterUid !== "string"){
+const err9 = {instancePath:instancePath+"/clusterUid",schemaPath:"#/properties/clusterUid/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err9];
 }
@@ -5293,10 +5293,9 @@ vErrors.push(err9);
 errors++;
 }
 }
-if(data.sequence !== undefined){
-let data2 = data.sequence;
-if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
-const err10 = {instancePath:instancePath+"/sequence",schemaPath:"#/properties/sequence/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(data.logId !== undefined){
+if(typeof data.logId !== "string"){
+const err10 = {instancePath:instancePath+"/logId",schemaPath:"#/properties/logId/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err10];
 }
@@ -5305,14 +5304,27 @@ vErrors.push(err10);
 }
 errors++;
 }
-if((typeof data2 == "number") && (isFinite(data2))){
-if(data2 < 1 || isNaN(data2)){
-const err11 = {instancePath:instancePath+"/sequence",schemaPath:"#/properties/sequence/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+}
+if(data.sequence !== undefined){
+let data3 = data.sequence;
+if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
+const err11 = {instancePath:instancePath+"/sequence",schemaPath:"#/properties/sequence/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err11];
 }
 else {
 vErrors.push(err11);
+}
+errors++;
+}
+if((typeof data3 == "number") && (isFinite(data3))){
+if(data3 < 1 || isNaN(data3)){
+const err12 = {instancePath:instancePath+"/sequence",schemaPath:"#/properties/sequence/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1},message:"must be >= 1"};
+if(vErrors === null){
+vErrors = [err12];
+}
+else {
+vErrors.push(err12);
 }
 errors++;
 }
@@ -5325,24 +5337,24 @@ errors = vErrors.length;
 }
 }
 if(data.kind !== undefined){
-let data4 = data.kind;
-if(typeof data4 !== "string"){
-const err12 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/type",keyword:"type",params:{type: "string"},message:"must be string"};
-if(vErrors === null){
-vErrors = [err12];
-}
-else {
-vErrors.push(err12);
-}
-errors++;
-}
-if("Node" !== data4){
-const err13 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "Node"},message:"must be equal to constant"};
+let data5 = data.kind;
+if(typeof data5 !== "string"){
+const err13 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err13];
 }
 else {
 vErrors.push(err13);
+}
+errors++;
+}
+if("Node" !== data5){
+const err14 = {instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "Node"},message:"must be equal to constant"};
+if(vErrors === null){
+vErrors = [err14];
+}
+else {
+vErrors.push(err14);
 }
 errors++;
 }
@@ -5354,20 +5366,10 @@ errors = vErrors.length;
 }
 }
 if(data.status !== undefined){
-let data6 = data.status;
-if(data6 && typeof data6 == "object" && !Array.isArray(data6)){
-if(data6.state === undefined){
-const err14 = {instancePath:instancePath+"/status",schemaPath:"#/properties/status/required",keyword:"required",params:{missingProperty: "state"},message:"must have required property '"+"state"+"'"};
-if(vErrors === null){
-vErrors = [err14];
-}
-else {
-vErrors.push(err14);
-}
-errors++;
-}
-if(data6.since === undefined){
-const err15 = {instancePath:instancePath+"/status",schemaPath:"#/properties/status/required",keyword:"required",params:{missingProperty: "since"},message:"must have required property '"+"since"+"'"};
+let data7 = data.status;
+if(data7 && typeof data7 == "object" && !Array.isArray(data7)){
+if(data7.state === undefined){
+const err15 = {instancePath:instancePath+"/status",schemaPath:"#/properties/status/required",keyword:"required",params:{missingProperty: "state"},message:"must have required property '"+"state"+"'"};
 if(vErrors === null){
 vErrors = [err15];
 }
@@ -5376,8 +5378,8 @@ vErrors.push(err15);
 }
 errors++;
 }
-if(data6.reason === undefined){
-const err16 = {instancePath:instancePath+"/status",schemaPath:"#/properties/status/required",keyword:"required",params:{missingProperty: "reason"},message:"must have required property '"+"reason"+"'"};
+if(data7.since === undefined){
+const err16 = {instancePath:instancePath+"/status",schemaPath:"#/properties/status/required",keyword:"required",params:{missingProperty: "since"},message:"must have required property '"+"since"+"'"};
 if(vErrors === null){
 vErrors = [err16];
 }
@@ -5386,8 +5388,8 @@ vErrors.push(err16);
 }
 errors++;
 }
-if(data6.message === undefined){
-const err17 = {instancePath:instancePath+"/status",schemaPath:"#/properties/status/required",keyword:"required",params:{missingProperty: "message"},message:"must have required property '"+"message"+"'"};
+if(data7.reason === undefined){
+const err17 = {instancePath:instancePath+"/status",schemaPath:"#/properties/status/required",keyword:"required",params:{missingProperty: "reason"},message:"must have required property '"+"reason"+"'"};
 if(vErrors === null){
 vErrors = [err17];
 }
@@ -5396,8 +5398,8 @@ vErrors.push(err17);
 }
 errors++;
 }
-if(data6.assignment === undefined){
-const err18 = {instancePath:instancePath+"/status",schemaPath:"#/properties/status/required",keyword:"required",params:{missingProperty: "assignment"},message:"must have required property '"+"assignment"+"'"};
+if(data7.message === undefined){
+const err18 = {instancePath:instancePath+"/status",schemaPath:"#/properties/status/required",keyword:"required",params:{missingProperty: "message"},message:"must have required property '"+"message"+"'"};
 if(vErrors === null){
 vErrors = [err18];
 }
@@ -5406,8 +5408,8 @@ vErrors.push(err18);
 }
 errors++;
 }
-if(data6.reserved === undefined){
-const err19 = {instancePath:instancePath+"/status",schemaPath:"#/properties/status/required",keyword:"required",params:{missingProperty: "reserved"},message:"must have required property '"+"reserved"+"'"};
+if(data7.assignment === undefined){
+const err19 = {instancePath:instancePath+"/status",schemaPath:"#/properties/status/required",keyword:"required",params:{missingProperty: "assignment"},message:"must have required property '"+"assignment"+"'"};
 if(vErrors === null){
 vErrors = [err19];
 }
@@ -5416,8 +5418,8 @@ vErrors.push(err19);
 }
 errors++;
 }
-if(data6.pods === undefined){
-const err20 = {instancePath:instancePath+"/status",schemaPath:"#/properties/status/required",keyword:"required",params:{missingProperty: "pods"},message:"must have required property '"+"pods"+"'"};
+if(data7.reserved === undefined){
+const err20 = {instancePath:instancePath+"/status",schemaPath:"#/properties/status/required",keyword:"required",params:{missingProperty: "reserved"},message:"must have required property '"+"reserved"+"'"};
 if(vErrors === null){
 vErrors = [err20];
 }
@@ -5426,9 +5428,8 @@ vErrors.push(err20);
 }
 errors++;
 }
-for(const key0 in data6){
-if(!((((((((key0 === "state") || (key0 === "mode")) || (key0 === "since")) || (key0 === "reason")) || (key0 === "message")) || (key0 === "assignment")) || (key0 === "reserved")) || (key0 === "pods"))){
-const err21 = {instancePath:instancePath+"/status",schemaPath:"#/properties/status/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"};
+if(data7.pods === undefined){
+const err21 = {instancePath:instancePath+"/status",schemaPath:"#/properties/status/required",keyword:"required",params:{missingProperty: "pods"},message:"must have required property '"+"pods"+"'"};
 if(vErrors === null){
 vErrors = [err21];
 }
@@ -5437,11 +5438,9 @@ vErrors.push(err21);
 }
 errors++;
 }
-}
-if(data6.state !== undefined){
-let data7 = data6.state;
-if(typeof data7 !== "string"){
-const err22 = {instancePath:instancePath+"/status/state",schemaPath:"#/properties/status/properties/state/type",keyword:"type",params:{type: "string"},message:"must be string"};
+for(const key0 in data7){
+if(!((((((((key0 === "state") || (key0 === "mode")) || (key0 === "since")) || (key0 === "reason")) || (key0 === "message")) || (key0 === "assignment")) || (key0 === "reserved")) || (key0 === "pods"))){
+const err22 = {instancePath:instancePath+"/status",schemaPath:"#/properties/status/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err22];
 }
@@ -5450,8 +5449,11 @@ vErrors.push(err22);
 }
 errors++;
 }
-if(!((data7 === "ready") || (data7 === "unknown"))){
-const err23 = {instancePath:instancePath+"/status/state",schemaPath:"#/properties/status/properties/state/enum",keyword:"enum",params:{allowedValues: schema102.properties.status.properties.state.enum},message:"must be equal to one of the allowed values"};
+}
+if(data7.state !== undefined){
+let data8 = data7.state;
+if(typeof data8 !== "string"){
+const err23 = {instancePath:instancePath+"/status/state",schemaPath:"#/properties/status/properties/state/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err23];
 }
@@ -5460,11 +5462,8 @@ vErrors.push(err23);
 }
 errors++;
 }
-}
-if(data6.mode !== undefined){
-let data8 = data6.mode;
-if(typeof data8 !== "string"){
-const err24 = {instancePath:instancePath+"/status/mode",schemaPath:"#/properties/status/properties/mode/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(!((data8 === "ready") || (data8 === "unknown"))){
+const err24 = {instancePath:instancePath+"/status/state",schemaPath:"#/properties/status/properties/state/enum",keyword:"enum",params:{allowedValues: schema102.properties.status.properties.state.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err24];
 }
@@ -5473,8 +5472,11 @@ vErrors.push(err24);
 }
 errors++;
 }
-if(!(((data8 === "active") || (data8 === "cordoned")) || (data8 === "draining"))){
-const err25 = {instancePath:instancePath+"/status/mode",schemaPath:"#/properties/status/properties/mode/enum",keyword:"enum",params:{allowedValues: schema102.properties.status.properties.mode.enum},message:"must be equal to one of the allowed values"};
+}
+if(data7.mode !== undefined){
+let data9 = data7.mode;
+if(typeof data9 !== "string"){
+const err25 = {instancePath:instancePath+"/status/mode",schemaPath:"#/properties/status/properties/mode/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err25];
 }
@@ -5483,11 +5485,8 @@ vErrors.push(err25);
 }
 errors++;
 }
-}
-if(data6.since !== undefined){
-let data9 = data6.since;
-if(!(((typeof data9 == "number") && (!(data9 % 1) && !isNaN(data9))) && (isFinite(data9)))){
-const err26 = {instancePath:instancePath+"/status/since",schemaPath:"#/properties/status/properties/since/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(!(((data9 === "active") || (data9 === "cordoned")) || (data9 === "draining"))){
+const err26 = {instancePath:instancePath+"/status/mode",schemaPath:"#/properties/status/properties/mode/enum",keyword:"enum",params:{allowedValues: schema102.properties.status.properties.mode.enum},message:"must be equal to one of the allowed values"};
 if(vErrors === null){
 vErrors = [err26];
 }
@@ -5497,9 +5496,10 @@ vErrors.push(err26);
 errors++;
 }
 }
-if(data6.reason !== undefined){
-if(typeof data6.reason !== "string"){
-const err27 = {instancePath:instancePath+"/status/reason",schemaPath:"#/properties/status/properties/reason/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(data7.since !== undefined){
+let data10 = data7.since;
+if(!(((typeof data10 == "number") && (!(data10 % 1) && !isNaN(data10))) && (isFinite(data10)))){
+const err27 = {instancePath:instancePath+"/status/since",schemaPath:"#/properties/status/properties/since/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err27];
 }
@@ -5509,9 +5509,9 @@ vErrors.push(err27);
 errors++;
 }
 }
-if(data6.message !== undefined){
-if(typeof data6.message !== "string"){
-const err28 = {instancePath:instancePath+"/status/message",schemaPath:"#/properties/status/properties/message/type",keyword:"type",params:{type: "string"},message:"must be string"};
+if(data7.reason !== undefined){
+if(typeof data7.reason !== "string"){
+const err28 = {instancePath:instancePath+"/status/reason",schemaPath:"#/properties/status/properties/reason/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err28];
 }
@@ -5521,10 +5521,9 @@ vErrors.push(err28);
 errors++;
 }
 }
-if(data6.assignment !== undefined){
-let data12 = data6.assignment;
-if(!(((typeof data12 == "number") && (!(data12 % 1) && !isNaN(data12))) && (isFinite(data12)))){
-const err29 = {instancePath:instancePath+"/status/assignment",schemaPath:"#/properties/status/properties/assignment/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+if(data7.message !== undefined){
+if(typeof data7.message !== "string"){
+const err29 = {instancePath:instancePath+"/status/message",schemaPath:"#/properties/status/properties/message/type",keyword:"type",params:{type: "string"},message:"must be string"};
 if(vErrors === null){
 vErrors = [err29];
 }
@@ -5533,9 +5532,11 @@ vErrors.push(err29);
 }
 errors++;
 }
-if((typeof data12 == "number") && (isFinite(data12))){
-if(data12 < 0 || isNaN(data12)){
-const err30 = {instancePath:instancePath+"/status/assignment",schemaPath:"#/properties/status/properties/assignment/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+}
+if(data7.assignment !== undefined){
+let data13 = data7.assignment;
+if(!(((typeof data13 == "number") && (!(data13 % 1) && !isNaN(data13))) && (isFinite(data13)))){
+const err30 = {instancePath:instancePath+"/status/assignment",schemaPath:"#/properties/status/properties/assignment/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err30];
 }
@@ -5544,13 +5545,9 @@ vErrors.push(err30);
 }
 errors++;
 }
-}
-}
-if(data6.reserved !== undefined){
-let data13 = data6.reserved;
-if(data13 && typeof data13 == "object" && !Array.isArray(data13)){
-if(data13.cpuMillis === undefined){
-const err31 = {instancePath:instancePath+"/status/reserved",schemaPath:"#/properties/status/properties/reserved/required",keyword:"required",params:{missingProperty: "cpuMillis"},message:"must have required property '"+"cpuMillis"+"'"};
+if((typeof data13 == "number") && (isFinite(data13))){
+if(data13 < 0 || isNaN(data13)){
+const err31 = {instancePath:instancePath+"/status/assignment",schemaPath:"#/properties/status/properties/assignment/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
 if(vErrors === null){
 vErrors = [err31];
 }
@@ -5559,8 +5556,13 @@ vErrors.push(err31);
 }
 errors++;
 }
-if(data13.memoryBytes === undefined){
-const err32 = {instancePath:instancePath+"/status/reserved",schemaPath:"#/properties/status/properties/reserved/required",keyword:"required",params:{missingProperty: "memoryBytes"},message:"must have required property '"+"memoryBytes"+"'"};
+}
+}
+if(data7.reserved !== undefined){
+let data14 = data7.reserved;
+if(data14 && typeof data14 == "object" && !Array.isArray(data14)){
+if(data14.cpuMillis === undefined){
+const err32 = {instancePath:instancePath+"/status/reserved",schemaPath:"#/properties/status/properties/reserved/required",keyword:"required",params:{missingProperty: "cpuMillis"},message:"must have required property '"+"cpuMillis"+"'"};
 if(vErrors === null){
 vErrors = [err32];
 }
@@ -5569,9 +5571,8 @@ vErrors.push(err32);
 }
 errors++;
 }
-for(const key1 in data13){
-if(!((key1 === "cpuMillis") || (key1 === "memoryBytes"))){
-const err33 = {instancePath:instancePath+"/status/reserved",schemaPath:"#/properties/status/properties/reserved/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"};
+if(data14.memoryBytes === undefined){
+const err33 = {instancePath:instancePath+"/status/reserved",schemaPath:"#/properties/status/properties/reserved/required",keyword:"required",params:{missingProperty: "memoryBytes"},message:"must have required property '"+"memoryBytes"+"'"};
 if(vErrors === null){
 vErrors = [err33];
 }
@@ -5580,11 +5581,9 @@ vErrors.push(err33);
 }
 errors++;
 }
-}
-if(data13.cpuMillis !== undefined){
-let data14 = data13.cpuMillis;
-if(!(((typeof data14 == "number") && (!(data14 % 1) && !isNaN(data14))) && (isFinite(data14)))){
-const err34 = {instancePath:instancePath+"/status/reserved/cpuMillis",schemaPath:"#/properties/status/properties/reserved/properties/cpuMillis/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+for(const key1 in data14){
+if(!((key1 === "cpuMillis") || (key1 === "memoryBytes"))){
+const err34 = {instancePath:instancePath+"/status/reserved",schemaPath:"#/properties/status/properties/reserved/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key1},message:"must NOT have additional properties"};
 if(vErrors === null){
 vErrors = [err34];
 }
@@ -5594,10 +5593,10 @@ vErrors.push(err34);
 errors++;
 }
 }
-if(data13.memoryBytes !== undefined){
-let data15 = data13.memoryBytes;
+if(data14.cpuMillis !== undefined){
+let data15 = data14.cpuMillis;
 if(!(((typeof data15 == "number") && (!(data15 % 1) && !isNaN(data15))) && (isFinite(data15)))){
-const err35 = {instancePath:instancePath+"/status/reserved/memoryBytes",schemaPath:"#/properties/status/properties/reserved/properties/memoryBytes/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+const err35 = {instancePath:instancePath+"/status/reserved/cpuMillis",schemaPath:"#/properties/status/properties/reserved/properties/cpuMillis/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err35];
 }
@@ -5607,9 +5606,10 @@ vErrors.push(err35);
 errors++;
 }
 }
-}
-else {
-const err36 = {instancePath:instancePath+"/status/reserved",schemaPath:"#/properties/status/properties/reserved/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(data14.memoryBytes !== undefined){
+let data16 = data14.memoryBytes;
+if(!(((typeof data16 == "number") && (!(data16 % 1) && !isNaN(data16))) && (isFinite(data16)))){
+const err36 = {instancePath:instancePath+"/status/reserved/memoryBytes",schemaPath:"#/properties/status/properties/reserved/properties/memoryBytes/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err36];
 }
@@ -5619,10 +5619,9 @@ vErrors.push(err36);
 errors++;
 }
 }
-if(data6.pods !== undefined){
-let data16 = data6.pods;
-if(!(((typeof data16 == "number") && (!(data16 % 1) && !isNaN(data16))) && (isFinite(data16)))){
-const err37 = {instancePath:instancePath+"/status/pods",schemaPath:"#/properties/status/properties/pods/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
+}
+else {
+const err37 = {instancePath:instancePath+"/status/reserved",schemaPath:"#/properties/status/properties/reserved/type",keyword:"type",params:{type: "object"},message:"must be object"};
 if(vErrors === null){
 vErrors = [err37];
 }
@@ -5631,9 +5630,11 @@ vErrors.push(err37);
 }
 errors++;
 }
-if((typeof data16 == "number") && (isFinite(data16))){
-if(data16 < 0 || isNaN(data16)){
-const err38 = {instancePath:instancePath+"/status/pods",schemaPath:"#/properties/status/properties/pods/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
+}
+if(data7.pods !== undefined){
+let data17 = data7.pods;
+if(!(((typeof data17 == "number") && (!(data17 % 1) && !isNaN(data17))) && (isFinite(data17)))){
+const err38 = {instancePath:instancePath+"/status/pods",schemaPath:"#/properties/status/properties/pods/type",keyword:"type",params:{type: "integer"},message:"must be integer"};
 if(vErrors === null){
 vErrors = [err38];
 }
@@ -5642,11 +5643,9 @@ vErrors.push(err38);
 }
 errors++;
 }
-}
-}
-}
-else {
-const err39 = {instancePath:instancePath+"/status",schemaPath:"#/properties/status/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if((typeof data17 == "number") && (isFinite(data17))){
+if(data17 < 0 || isNaN(data17)){
+const err39 = {instancePath:instancePath+"/status/pods",schemaPath:"#/properties/status/properties/pods/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0},message:"must be >= 0"};
 if(vErrors === null){
 vErrors = [err39];
 }
@@ -5657,13 +5656,26 @@ errors++;
 }
 }
 }
+}
 else {
-const err40 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+const err40 = {instancePath:instancePath+"/status",schemaPath:"#/properties/status/type",keyword:"type",params:{type: "object"},message:"must be object"};
 if(vErrors === null){
 vErrors = [err40];
 }
 else {
 vErrors.push(err40);
+}
+errors++;
+}
+}
+}
+else {
+const err41 = {instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"},message:"must be object"};
+if(vErrors === null){
+vErrors = [err41];
+}
+else {
+vErrors.push(err41);
 }
 errors++;
 }

@@ -2161,6 +2161,10 @@ external?: boolean
  */
 export interface NodeObject {
 apiVersion: "swain/v1"
+/**
+ * Of the cluster the node is in: tells a backup of it from one of another cluster of that name.
+ */
+clusterUid?: string
 logId: string
 /**
  * Of the last event that changed this object.

@@ -16,6 +16,7 @@ import type { Ids } from "../kernel/ids.ts";
 import type { Packing } from "../kernel/packing.ts";
 import { version } from "../kernel/version.ts";
 import { Ledger } from "./ledger.ts";
+import { clusterOf } from "./project/found.ts";
 import { encodeEvent } from "./record.ts";
 import { storedSnapshots, writeSnapshot } from "./snapshot/store.ts";
 import type { SnapshotPorts } from "./snapshot/store.ts";
@@ -41,7 +42,7 @@ export type SavedPart = { readonly line: string } | SavedRecord;
 export interface RestoreOptions {
   /** The cluster the backup is of. Under another name it becomes a copy: a cluster of its own, whose nodes touch nothing of the first. */
   readonly of: { readonly name: string; readonly uid: string };
-  /** Although the bus holds snapshots of another cluster of that name. */
+  /** Although the bus holds snapshots or nodes of another cluster of that name. */
   readonly force: boolean;
 }
 
@@ -157,14 +158,24 @@ class LogWriter {
   }
 }
 
-/** Snapshots that are still there tell whose log it was. */
+/** Snapshots and nodes that are still there tell whose log it was. */
 async function refuseOther(ports: SnapshotPorts, cluster: string, clusterUid: string): Promise<void> {
+  const found = await clusterLeft(ports);
+  if (found === null || found.uid === clusterUid) return;
+  const message = `the bus holds ${found.what} of a cluster ${cluster} with uid ${found.uid}, and the file is of ${clusterUid}`;
+  throw new SwainError("OTHER_CLUSTER", message);
+}
+
+async function clusterLeft(ports: SnapshotPorts): Promise<{ what: string; uid: string } | null> {
+  const { bus, subjects } = ports;
   for await (const { manifest } of storedSnapshots(ports)) {
-    if (manifest === null) continue;
-    if (manifest.clusterUid === clusterUid) return;
-    const message = `the bus holds snapshots of a cluster ${cluster} with uid ${manifest.clusterUid}, and the file is of ${clusterUid}`;
-    throw new SwainError("OTHER_CLUSTER", message);
+    if (manifest !== null) return { what: "snapshots", uid: manifest.clusterUid };
   }
+  for (const { value } of (await bus.bucket(subjects.buckets.nodes).load()).values()) {
+    const uid = value === null ? undefined : clusterOf(value);
+    if (uid !== undefined) return { what: "nodes", uid };
+  }
+  return null;
 }
 
 /** The event that begins the new log: an election, so that whoever led before is deposed. */

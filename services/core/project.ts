@@ -236,6 +236,7 @@ export function nodeObject(state: ReadState, id: string): Projected<NodeObject> 
       reserved: node.reserved,
       pods: node.pods.size,
     },
+    clusterUid: state.clusterUid,
     logId: state.logId,
     sequence: node.seq,
   };

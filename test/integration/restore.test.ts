@@ -255,6 +255,34 @@ describeServers("backup and restore", (binary) => {
     expect(await node()).toMatchObject({ state: "ready", reason: "" });
   });
 
+  it("is refused of another cluster of that name, where nothing but its nodes tells, unless forced", async () => {
+    const first = await controller("c1");
+    const client = new TestClient(await world.connect(), world.cluster);
+    await client.leader();
+    await cli("backup", file);
+    const { clusterUid } = await checkBackup(file);
+    await first();
+    await world.server.kill();
+    world.server.wipe();
+    await world.server.start();
+    await until("the server is back", () => client.bus.state() === "connected");
+    await ensureStreams(client.bus, world.cluster, { replicas: 1 });
+    const second = await controller("c2");
+    await client.leader();
+    const agent = await TestAgent.start(world, "n1");
+    cleanups.push(() => agent.vanish());
+    const nodes = client.bus.bucket(subjectsOf("test").buckets.nodes);
+    await until("the node is told", async () => (await nodes.load()).size === 1);
+    await second();
+    await anew();
+    const refused = await cli("restore", file);
+    expect(refused.stderr).toMatch(
+      new RegExp(`OTHER_CLUSTER.*the bus holds nodes of.*and the file is of ${clusterUid}`),
+    );
+    const forced = await cli("restore", file, "--force");
+    expect(forced.code, forced.stderr).toBe(0);
+  });
+
   it("refuses a damaged file before it writes anything, and never replaces one", async () => {
     await controller("c1");
     await new TestClient(await world.connect(), world.cluster).leader();

@@ -32,6 +32,9 @@ export function judge(
 /** The log a value says that it was projected from; undefined for one that somebody else wrote. */
 export const logOf = (value: string): string | undefined => stringField(parse(value), "logId");
 
+/** The cluster a value says that it is of; undefined where it says none. */
+export const clusterOf = (value: string): string | undefined => stringField(parse(value), "clusterUid");
+
 function parse(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
