@@ -245,7 +245,7 @@ export class Client {
 }
 
 /** Connects with the settings of the call. Throws NATS_UNREACHABLE, NATS_DENIED and what the settings throw. */
-export async function openClient(call: Call): Promise<Client> {
+export async function openClient(call: Call, everyServer = false): Promise<Client> {
   const settings = await resolveSettings(call);
   const { server, cluster, creds, source } = settings;
   const err = (text: string): void => call.terminal.err(text);
@@ -259,6 +259,7 @@ export async function openClient(call: Call): Promise<Client> {
       random: systemRandom,
       log: { ...silent, error: (message, fields) => err(`${message} ${JSON.stringify(fields ?? {})}\n`) },
       signal: call.signal,
+      everyServer,
       ...(creds === undefined ? {} : { creds }),
     });
     const onWaiting = (code: Code): void => err(`Still waiting for a leader of cluster ${cluster} (${code}) …\n`);

@@ -52,7 +52,7 @@ async function overTheBus(call: Call, data: string, tell: (...findings: readonly
     const { server, cluster, source } = await resolveSettings(call);
     const { openClient } = await import("../client.ts");
     const { checkCluster } = await import("../doctor/cluster.ts");
-    const client = await openClient(call).catch((error: unknown) => {
+    const client = await openClient(call, true).catch((error: unknown) => {
       const { code, message } = asSwainError(error);
       // Nobody named a cluster, so its absence breaks nothing.
       const unnamed = source === "the default" && code === "NATS_UNREACHABLE";

@@ -27,25 +27,29 @@ async function restore(call: Call): Promise<void> {
   if (file === undefined) throw new SwainError("INVALID_ARGUMENT", "name the file: swain restore FILE");
   const { checkBackup, partsOf } = await import("../backup-file.ts");
   const header = await checkBackup(file);
-  await withClient(call, async (client) => {
-    const { bus, cluster, clock, ids } = client;
-    const force = call.flag("force");
-    if (header.cluster !== cluster && !force) {
-      throw new SwainError("OTHER_CLUSTER", `${file} is of cluster ${header.cluster}, not of ${cluster}`);
-    }
-    const { restoreLog } = await import("../../services/controller/restore.ts");
-    const { systemPacking } = await import("../../services/kernel/node/packing.ts");
-    const ports = { bus, cluster, clock, ids, packing: systemPacking };
-    const of = { name: header.cluster, uid: header.clusterUid };
-    const restored = await restoreLog(ports, partsOf(file), { of, force });
-    const { logId, parent, sequence, pods } = restored;
-    call.terminal.out(`log ${logId} begins at sequence ${sequence} with ${pods} pods; its parent is ${parent}\n`);
-    if (header.cluster === cluster) {
-      call.terminal.out("Start the controllers now. Pods made after the backup are stopped by their nodes.\n");
-    } else {
-      call.terminal.out(
-        `Start the controllers now. ${cluster} is a copy: its nodes touch no pod of ${header.cluster}.\n`,
-      );
-    }
-  });
+  await withClient(
+    call,
+    async (client) => {
+      const { bus, cluster, clock, ids } = client;
+      const force = call.flag("force");
+      if (header.cluster !== cluster && !force) {
+        throw new SwainError("OTHER_CLUSTER", `${file} is of cluster ${header.cluster}, not of ${cluster}`);
+      }
+      const { restoreLog } = await import("../../services/controller/restore.ts");
+      const { systemPacking } = await import("../../services/kernel/node/packing.ts");
+      const ports = { bus, cluster, clock, ids, packing: systemPacking };
+      const of = { name: header.cluster, uid: header.clusterUid };
+      const restored = await restoreLog(ports, partsOf(file), { of, force });
+      const { logId, parent, sequence, pods } = restored;
+      call.terminal.out(`log ${logId} begins at sequence ${sequence} with ${pods} pods; its parent is ${parent}\n`);
+      if (header.cluster === cluster) {
+        call.terminal.out("Start the controllers now. Pods made after the backup are stopped by their nodes.\n");
+      } else {
+        call.terminal.out(
+          `Start the controllers now. ${cluster} is a copy: its nodes touch no pod of ${header.cluster}.\n`,
+        );
+      }
+    },
+    true,
+  );
 }

@@ -31,6 +31,7 @@ export async function restoreBackup({ file, server, cluster, creds, say, signal 
     name: "restore",
     cluster,
     log: silent,
+    everyServer: true,
     ...(creds === undefined ? {} : { creds }),
   });
   try {

@@ -1,7 +1,7 @@
 // Opens the real bus: one NATS connection that comes back by itself for ever. Not the simulated bus, and not a server
 // (that is `embedded/`). Called by the main.ts of each process, by the CLI and by tests.
 import { connect } from "nats";
-import type { NatsConnection } from "nats";
+import type { ConnectionOptions, NatsConnection } from "nats";
 import type { Cancel, Clock } from "../kernel/clock.ts";
 import { sleep } from "../kernel/clock.ts";
 import { jitteredMs } from "../kernel/backoff.ts";
@@ -37,6 +37,11 @@ export interface ConnectOptions {
   /** Told that no server answered the first time, while it goes on trying. */
   readonly onUnreachable?: (problem: SwainError) => void;
   readonly log: Logger;
+  /**
+   * The bus tells what every server of its cluster can do that answers now, and not the connected one alone: any of them may hold
+   * a stream.
+   */
+  readonly everyServer?: boolean;
   /** Gives up connecting when it aborts. It does not close a bus that is open. */
   readonly signal?: AbortSignal;
 }
@@ -48,6 +53,8 @@ export interface ConnectOptions {
  */
 const pings = { alone: { intervalMs: 15_000, mostOut: 2 }, several: { intervalMs: 2000, mostOut: 20 } };
 const dialTimeoutMs = 5000;
+/** For a server that is asked for its version alone; one that is not there keeps nobody waiting for long. */
+const versionTimeoutMs = 2000;
 const firstConnect = { firstMs: 100, maxMs: 2000, factor: 2 };
 
 /**
@@ -67,10 +74,17 @@ export async function connectBus(options: ConnectOptions): Promise<Bus> {
   const { intervalMs, mostOut } = hasOthers ? pings.several : pings.alone;
   const choice = new ServerChoice(options.clock, options.random, servers.map(listenOf));
   const inboxPrefix = options.inboxPrefix?.replace(/\.$/, "");
+  const entry = {
+    name: `swain ${options.cluster} ${options.name}`,
+    noAsyncTraces: true,
+    ...(inboxPrefix === undefined ? {} : { inboxPrefix }),
+    ...(authenticator === undefined ? {} : { authenticator }),
+    ...(tls === undefined ? {} : { tls }),
+  };
   const dial = (): Promise<NatsConnection> =>
     connect({
+      ...entry,
       servers,
-      name: `swain ${options.cluster} ${options.name}`,
       timeout: dialMs,
       pingInterval: intervalMs,
       maxPingOut: mostOut,
@@ -80,14 +94,26 @@ export async function connectBus(options: ConnectOptions): Promise<Bus> {
       reconnectToServer: (pool) => choice.next(pool),
       // A user may be added to the server's configuration while we wait.
       ignoreAuthErrorAbort: true,
-      noAsyncTraces: true,
-      ...(inboxPrefix === undefined ? {} : { inboxPrefix }),
-      ...(authenticator === undefined ? {} : { authenticator }),
-      ...(tls === undefined ? {} : { tls }),
     });
   const connection = await firstConnection(options, dial);
   remember(connection, servers);
-  return new NatsBus(connection, { ...options, hasOthers, choice, inboxPrefix: `${inboxPrefix ?? "_INBOX"}.` });
+  const others = options.everyServer === true ? await otherVersions(connection, entry) : [];
+  const prefix = `${inboxPrefix ?? "_INBOX"}.`;
+  return new NatsBus(connection, { ...options, hasOthers, choice, others, inboxPrefix: prefix });
+}
+
+/** The versions of the servers beside the connected one, those that servers told of among them. */
+async function otherVersions(connection: NatsConnection, entry: ConnectionOptions): Promise<string[]> {
+  const others = connection.getServers().filter(({ listen }) => listen !== connection.getServer());
+  const found = await Promise.allSettled(
+    others.map(async ({ listen }) => {
+      const other = await connect({ ...entry, servers: listen, timeout: versionTimeoutMs, reconnect: false });
+      const version = other.info?.version;
+      await other.close();
+      return version;
+    }),
+  );
+  return found.flatMap((one) => (one.status === "fulfilled" && one.value !== undefined ? [one.value] : []));
 }
 
 /** The client forgets addresses that did not answer before the first that did. */

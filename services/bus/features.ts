@@ -40,6 +40,13 @@ export function featuresOf(version: string): ServerFeatures {
   };
 }
 
+/** The features of the one of these servers that can least: what a stream can that any of them may hold. */
+export function leastFeatures(versions: readonly [string, ...string[]]): ServerFeatures {
+  const [first, ...others] = versions;
+  const count = (features: ServerFeatures): number => Object.values(features).filter((can) => can === true).length;
+  return others.map(featuresOf).reduce((least, one) => (count(one) < count(least) ? one : least), featuresOf(first));
+}
+
 /** The oldest versions good for production, for messages. */
 export const productionFloor = productionLines.map((line) => line.join(".")).join(" or ");
 

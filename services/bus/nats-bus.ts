@@ -10,7 +10,7 @@ import { JetStreamBucket } from "./bucket.ts";
 import type { ServerChoice } from "./choice.ts";
 import { CommandRequests } from "./commands.ts";
 import { codeOfClientError, requestError } from "./errors.ts";
-import { featuresOf } from "./features.ts";
+import { leastFeatures } from "./features.ts";
 import type { ServerFeatures } from "./features.ts";
 import type { JetStream } from "./jetstream.ts";
 import type { ApiResult } from "./jetstream-api.ts";
@@ -26,6 +26,8 @@ interface BusParts {
   readonly inboxPrefix: string;
   readonly hasOthers: boolean;
   readonly choice: ServerChoice;
+  /** Versions of servers that count for what can be done, beside the connected one's. */
+  readonly others: readonly string[];
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -55,6 +57,7 @@ export class NatsBus implements Bus {
   private readonly work = new Set<Promise<void>>();
   private current: BusState = "connected";
   private known: ServerFeatures;
+  private version: string;
   private closing: Promise<void> | undefined;
   private library: Promise<JetStream> | undefined;
   private broken = 0;
@@ -67,7 +70,8 @@ export class NatsBus implements Bus {
     this.inboxPrefix = parts.inboxPrefix;
     this.hasOthers = parts.hasOthers;
     parts.choice.connected(connection.getServer());
-    this.known = featuresOf(connection.info?.version ?? "");
+    this.version = connection.info?.version ?? "";
+    this.known = leastFeatures([this.version, ...parts.others]);
     this.wire = this.makeWire();
     this.commands = new CommandRequests(connection, parts.clock);
     void this.followStatus();
@@ -76,7 +80,10 @@ export class NatsBus implements Bus {
 
   get features(): ServerFeatures {
     const version = this.connection.info?.version;
-    if (version !== undefined && version !== this.known.version) this.known = featuresOf(version);
+    if (version !== undefined && version !== this.version) {
+      this.version = version;
+      this.known = leastFeatures([version, ...this.parts.others]);
+    }
     return this.known;
   }
 

@@ -77,7 +77,7 @@ export async function ensureStreams(bus: Bus, cluster: string, options: EnsureOp
   if (options.replicas > 1 && !bus.features.production) {
     throw new SwainError(
       "SERVER_TOO_OLD",
-      `${options.replicas} replicas need nats-server ${productionFloor} or newer; this one is ${bus.features.version}`,
+      `${options.replicas} replicas need nats-server ${productionFloor} or newer on every server; one is ${bus.features.version}`,
     );
   }
   const wasMarked = await refuseLog(bus, cluster, options);

@@ -56,6 +56,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
     servers: options.server,
     name: `controller ${id}`,
     cluster,
+    everyServer: (options.replicas ?? 1) > 1,
     ...(creds === undefined ? {} : { creds }),
     ...(signal === undefined ? {} : { signal }),
   });

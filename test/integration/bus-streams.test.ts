@@ -5,7 +5,7 @@ import { ensureStreams, unmarkLog } from "../../services/bus/streams.ts";
 import { subjectsOf } from "../../services/bus/subjects.ts";
 import { connectTo } from "../support/bus.ts";
 import { codeOf, fresh, waitMs } from "../support/bus-world.ts";
-import { describeServers, startServer } from "../support/nats.ts";
+import { anyServer, describeServers, findServers, startServer } from "../support/nats.ts";
 import type { ServerOptions, TestServer } from "../support/nats.ts";
 
 const names = subjectsOf("test");
@@ -147,6 +147,24 @@ describeServers("the streams", (binary) => {
     const outcome = await codeOf(ensureStreams(bus, "test", { replicas: 3 }));
     // The current server takes the request; alone it has no peers to put replicas on.
     expect(outcome).toBe(bus.features.production ? "JETSTREAM_ERROR" : "SERVER_TOO_OLD");
+  });
+
+  it("are not made with replicas where one of several servers is below it, by whichever they are asked for", async () => {
+    await open();
+    const { old, current } = findServers();
+    const others = await Promise.all([old, current].map((one) => startServer(one ?? anyServer())));
+    try {
+      const urls = others.map(({ url }) => url).join(",");
+      // Which of them it connects to is by chance.
+      for (let time = 0; time < 6; time += 1) {
+        const mixed = await connectTo(urls, { everyServer: true });
+        const refused = await ensureStreams(mixed, "test", { replicas: 3 }).catch((error: unknown) => error);
+        await mixed.close();
+        expect(String(refused)).toMatch(`on every server; one is ${others[0]?.version}`);
+      }
+    } finally {
+      await Promise.all(others.map((one) => one.dispose()));
+    }
   });
 
   it("are made smaller where the server has less room", async () => {
