@@ -140,7 +140,8 @@ function workloadStatus(state: ReadState, workload: ReadWorkload): Projected<Wor
   const pending =
     waiting ??
     live.find((pod) => pod.state === "pending" || pod.state === "failed" || pod.state === "backoff") ??
-    live.find((pod) => pod.state !== "ready" && pod.state !== "stopped" && pod.reason !== "");
+    live.find((pod) => pod.state !== "ready" && pod.state !== "stopped" && pod.reason !== "") ??
+    live.find((pod) => shownState(pod) === "unknown");
   const why = pending === undefined ? null : whyOf(pending);
   const phase = workload.deleting
     ? "deleting"
@@ -160,8 +161,11 @@ function workloadStatus(state: ReadState, workload: ReadWorkload): Projected<Wor
   };
 }
 
-/** Why a pod is as it is: that it waits for its node comes before what was last known of it. */
-const whyOf = (pod: ReadPod): { readonly reason: string; readonly message: string } => pod.held ?? pod;
+/** Why a pod is as it is: that it waits for its node, or that this is unheard, comes before what was last known of it. */
+function whyOf(pod: ReadPod): { readonly reason: string; readonly message: string } {
+  if (pod.held !== null) return pod.held;
+  return shownState(pod) === "unknown" ? { reason: "NODE_UNHEARD", message: `Node ${pod.node} is unheard.` } : pod;
+}
 
 /** For the API only, which knows what is seen now; KV holds the desired object. */
 export function autoscalerObject(

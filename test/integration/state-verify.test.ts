@@ -53,16 +53,15 @@ describeServers("state verify", (binary) => {
   });
 
   it("finds them equal while objects change faster than it looks", async () => {
-    let isDone = false;
+    const verifying = new AbortController();
+    const stopped = verifying.signal;
     const scaling = Array.from({ length: 8 }, async (_, writer) => {
-      for (let turn = 0; !isDone; turn += 1) {
+      for (let turn = 0; !stopped.aborted; turn += 1) {
         const body = { operation: `turn-${writer}-${turn}`, name: "web", replicas: 3 + ((writer + turn) % 2) };
         await client.ask("default", "workload", "scale", body);
       }
     });
-    const { differences } = await verify().finally(() => {
-      isDone = true;
-    });
+    const { differences } = await verify().finally(() => verifying.abort());
     await Promise.all(scaling);
     expect(differences).toEqual([]);
   });

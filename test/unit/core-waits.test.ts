@@ -2,7 +2,7 @@
 import { expect, it } from "vitest";
 import { admitScale } from "../../services/core/admit/change.ts";
 import { check } from "../../services/core/check.ts";
-import { workloadObject } from "../../services/core/project.ts";
+import { podObject, workloadObject } from "../../services/core/project.ts";
 import { serviceManifest, TestCluster, workloadManifest } from "../support/core.ts";
 import { image } from "../support/rollout.ts";
 
@@ -112,4 +112,19 @@ it("makes what needs a fixed port beside one on its way out whose node is waited
   cluster.settle();
   expect(shown(cluster)).toEqual(["web-1 ready", "web-2 stopping", "web-3 pending"]);
   expect(cluster.pods().at(-1)).toMatchObject({ reason: expect.stringMatching(/./) });
+});
+
+it("says of pods on an unheard node, and of their workload, that the node is unheard", () => {
+  const cluster = new TestCluster({ n1: {}, n2: {} });
+  cluster.apply(workloadManifest("web", { lostAfter: "120s", ...image("app:1") }));
+  cluster.converge();
+  cluster.silent.add(cluster.pods()[0]?.node ?? "");
+  cluster.pass(10_000);
+  const why = { reason: "NODE_UNHEARD", message: expect.stringMatching(/Node n\d is unheard\.$/) };
+  expect(podObject(cluster.state, "default/web-1")?.status).toMatchObject({ state: "unknown", ...why });
+  expect(status(cluster)).toMatchObject({ ready: 0, ...why });
+  cluster.silent.clear();
+  cluster.pass(5000);
+  expect(podObject(cluster.state, "default/web-1")?.status).toMatchObject({ state: "ready", reason: "", message: "" });
+  expect(status(cluster)).toMatchObject({ ready: 1, reason: "" });
 });
