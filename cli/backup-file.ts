@@ -1,6 +1,6 @@
 // The file of `swain backup`: JSON lines. The first says what it is of; of a log that was cut the lines of a snapshot follow;
 // each further one holds a record, the last one the SHA-256 of all lines before it.
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { closeSync, createReadStream, existsSync, fsyncSync, linkSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { SavedPart, SavedRecord } from "../services/controller/restore.ts";
@@ -31,9 +31,10 @@ export class BackupWriter {
   /** Throws DISK_ERROR, and INVALID_ARGUMENT when the file is there already: an earlier backup is never overwritten. */
   constructor(path: string, header: BackupHeader) {
     this.path = path;
-    this.partial = `${path}.partial`;
+    // Of its own: another backup of that name may be under way.
+    this.partial = `${path}.${randomBytes(4).toString("hex")}.partial`;
     if (existsSync(path)) throw taken(path);
-    this.file = attempt(() => openSync(this.partial, "w", 0o600));
+    this.file = attempt(() => openSync(this.partial, "wx", 0o600));
     this.line(header);
   }
 
@@ -50,7 +51,7 @@ export class BackupWriter {
     this.records++;
   }
 
-  /** Reads back what is on disk, then gives it its name. Throws BACKUP_BROKEN, or DISK_ERROR. */
+  /** Reads back what is on disk, then gives it its name. Throws BACKUP_BROKEN, INVALID_ARGUMENT when another took the name, or DISK_ERROR. */
   async finish(): Promise<void> {
     const sha256 = this.hash.copy().digest("hex");
     this.line({ sha256 });
@@ -59,6 +60,7 @@ export class BackupWriter {
       closeSync(this.file);
     });
     await checkBackup(this.partial);
+    if (existsSync(this.path)) throw taken(this.path);
     attempt(() => {
       // Unlike a rename this never replaces a file that came meanwhile.
       linkSync(this.partial, this.path);

@@ -333,3 +333,17 @@ it("gives a backup its name only when it is whole", async () => {
   writer.abandon();
   expect(readdirSync(folder)).toEqual([]);
 });
+
+it("makes one of two backups that take the same name at once, and says so to the other", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "swain-backup-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, "a.backup");
+  const of = { cluster: "test", clusterUid: "u", logId: "l", version: "0", time: new Date().toISOString() };
+  const writers = [1, 2].map(() => new BackupWriter(path, { swain: "backup", format: 1, sequence: 1, ...of }));
+  for (const writer of writers) writer.add({ sequence: 1, subject: "s", data: new Uint8Array() });
+  await writers[0]?.finish();
+  await expect(writers[1]?.finish()).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+  for (const writer of writers) writer.abandon();
+  expect(readdirSync(folder)).toEqual(["a.backup"]);
+  expect(await checkBackup(path)).toMatchObject({ sequence: 1 });
+});
