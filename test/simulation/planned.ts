@@ -32,6 +32,7 @@ export class Planned {
       if (item.verb === "stopping" && reasons.has(item.reason))
         stops.set(keyOf(item.namespace, item.name), item.reason);
     }
+    this.onScaledDown(state, stops, sequence);
     for (const [key, reason] of stops) {
       const pod = state.pods.get(key);
       const workload = state.workloads.get(pod?.workload ?? "");
@@ -39,6 +40,22 @@ export class Planned {
       const wrong = wrongWith(state, workload, { pod, reason }, stops);
       if (wrong === null) continue;
       this.violate("7", `event ${sequence}: ${key} stops (${reason}) ${wrong}: ${described(state, workload)}`);
+    }
+  }
+
+  /** A smaller number leaves as many slots as are wished for. */
+  private onScaledDown(state: State, stops: ReadonlyMap<Key, string>, sequence: number): void {
+    const smaller = new Set<Key>();
+    for (const [key, reason] of stops) {
+      if (reason === "SCALED_DOWN") smaller.add(state.pods.get(key)?.workload ?? "");
+    }
+    for (const key of smaller) {
+      const workload = state.workloads.get(key);
+      if (workload === undefined) continue;
+      const isLeft = (pods: readonly PodRecord[]): boolean => pods.some((pod) => stops.get(pod.key) !== "SCALED_DOWN");
+      const left = [...slotsOf(state, workload).values()].filter(isLeft).length;
+      if (left >= (workload.spec.replicas ?? 1)) continue;
+      this.violate("6", `event ${sequence}: a smaller number leaves ${left} slots: ${described(state, workload)}`);
     }
   }
 

@@ -66,4 +66,12 @@ export const workloadBugs: readonly Bug[] = [
     invariants: ["7"],
     hours: 25,
   },
+  {
+    name: "a smaller number takes one too many",
+    file: "core/plan/reconcile",
+    find: "ordered.slice(0, excess)",
+    replace: "ordered.slice(0, excess + 1)",
+    invariants: ["6"],
+    hours: 0.25,
+  },
 ];

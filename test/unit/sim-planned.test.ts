@@ -26,6 +26,11 @@ describe("a planned stop", () => {
       .splice(0)
       .map((line) => line.replace(/:.*$/, "").concat(line.slice(line.indexOf(":"), line.indexOf(": web"))));
   };
+  /** A number that was asked for, and that no plan followed yet. */
+  const ask = (replicas: number): void => {
+    const web = cluster.state.workloads.get("default/web")!;
+    web.spec = { ...web.spec, replicas };
+  };
   const unready = (pod: string): void => {
     cluster.report(pod, "running", { reason: "NOT_READY", message: "Port http does not answer." });
   };
@@ -56,12 +61,26 @@ describe("a planned stop", () => {
   it("takes, for a smaller number, first what does not serve", () => {
     cluster.apply(workloadManifest("web", { replicas: 2 }));
     cluster.converge();
+    ask(1);
     expect(judge(stopping("web-1", "SCALED_DOWN"))).toEqual([]);
+    ask(2);
     unready("default/web-2");
+    ask(1);
     expect(judge(stopping("web-1", "SCALED_DOWN"))).toEqual([
       "7 event 9: default/web-1 stops (SCALED_DOWN) while a slot stays that does not serve",
     ]);
+    ask(0);
     expect(judge(stopping("web-1", "SCALED_DOWN"), stopping("web-2", "SCALED_DOWN"))).toEqual([]);
+  });
+
+  it("takes, for a smaller number, no more slots than that", () => {
+    cluster.apply(workloadManifest("web", { replicas: 3 }));
+    cluster.converge();
+    ask(2);
+    expect(judge(stopping("web-1", "SCALED_DOWN"))).toEqual([]);
+    expect(judge(stopping("web-1", "SCALED_DOWN"), stopping("web-2", "SCALED_DOWN"))).toEqual([
+      "6 event 9: a smaller number leaves 1 slots",
+    ]);
   });
 
   it("of a fenced pod, which goes before its successor, waits for the others", () => {
