@@ -4,6 +4,7 @@ import type { Event, EventItem } from "../../schemas/generated/types.ts";
 import { fencedSpec, isStuck } from "../../services/core/fence.ts";
 import { type Key, keyOf, type PodRecord, type State, type WorkloadRecord } from "../../services/core/model.ts";
 import { isLive, isOver } from "../../services/core/transitions.ts";
+import { brokenHold } from "./holds.ts";
 
 const reasons: ReadonlySet<string> = new Set(["TEMPLATE_CHANGED", "NODE_DRAINED", "SCALED_DOWN"]);
 /** Pods of one workload that are made within a minute: of those that come and go with all faults together there are some thirty. */
@@ -24,9 +25,13 @@ export class Planned {
   }
 
   /** The event is the next of the log, and not in the state yet. */
-  onEvent(state: State, { items }: Event, sequence: number): void {
-    const pods = items.filter((item): item is PodItem => item.kind === "pod");
-    for (const item of pods) this.onMade(state, item, sequence);
+  onEvent(state: State, event: Event, sequence: number): void {
+    const pods = event.items.filter((item): item is PodItem => item.kind === "pod");
+    for (const item of pods) {
+      this.onMade(state, item, sequence);
+      const wrong = brokenHold(state, event, item);
+      if (wrong !== null) this.violate("hold", `event ${sequence}: ${wrong}`);
+    }
     const stops = new Map<Key, string>();
     for (const item of pods) {
       if (item.verb === "stopping" && reasons.has(item.reason))

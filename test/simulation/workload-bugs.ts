@@ -74,4 +74,20 @@ export const workloadBugs: readonly Bug[] = [
     invariants: ["6"],
     hours: 0.25,
   },
+  {
+    name: "a pod that waits for its node is given up",
+    file: "core/plan/liveness",
+    find: "const waits = !pod.ended && waitsForNode(state, pod.workload);",
+    replace: "const waits = false;",
+    invariants: ["hold"],
+    hours: 6,
+  },
+  {
+    name: "a pod that waits for its node is joined by another",
+    file: "core/plan/rollout",
+    find: "&& !pods.some((pod) => isStuck(state, pod))",
+    replace: "",
+    invariants: ["hold"],
+    hours: 10,
+  },
 ];

@@ -120,6 +120,58 @@ describe("a planned stop", () => {
   });
 });
 
+describe("a pod whose workload waits for its node", () => {
+  const unheard: EventItem = { kind: "node", verb: "unknown", name: "n1", reason: "NODE_UNHEARD", message: "" };
+  const lost: EventItem = { ...base, kind: "pod", verb: "lost", name: "web-1", reason: "NODE_UNHEARD" };
+  const made: EventItem = {
+    ...base,
+    kind: "pod",
+    verb: "assigned",
+    name: "web-9",
+    workload: "web",
+    slot: 0,
+    template: 1,
+    node: "n2",
+  };
+  let cluster: TestCluster;
+  const judge = (...items: EventItem[]): string[] => {
+    const said: string[] = [];
+    new Planned(
+      () => 0,
+      (invariant, message) => said.push(`${invariant} ${message}`),
+    ).onEvent(cluster.state, cluster.envelope("plan", items), 9);
+    return said;
+  };
+  const fall = (onNodeLost: "hold" | "replace"): void => {
+    cluster = new TestCluster({ n1: {} });
+    cluster.apply(workloadManifest("web", { replicas: 1, onNodeLost }));
+    cluster.converge();
+    cluster.join("n2");
+    cluster.record(cluster.envelope("plan", [unheard]));
+  };
+
+  it("is neither given up nor joined by another", () => {
+    fall("hold");
+    expect(judge(lost)).toEqual(["hold event 9: default/web-1 is given up, though it waits for n1"]);
+    expect(judge(made)).toEqual(["hold event 9: default/web-9 is made beside default/web-1, which waits for n1"]);
+    expect(judge({ ...made, slot: 1 })).toEqual([]);
+  });
+
+  it("is so no longer when its node is heard again, its workload is deleted, or it has ended", () => {
+    fall("hold");
+    expect(judge({ kind: "node", verb: "ready", name: "n1" }, made)).toEqual([]);
+    const pod = cluster.state.pods.get("default/web-1")!;
+    pod.ended = true;
+    expect(judge(lost)).toEqual([]);
+    pod.ended = false;
+    cluster.state.workloads.get("default/web")!.deleting = true;
+    expect(judge(lost)).toEqual([]);
+    fall("replace");
+    expect(judge(lost)).toEqual([]);
+    expect(judge(made)).toEqual([]);
+  });
+});
+
 describe("a cluster at rest", () => {
   it("has all pods that it was asked for, or says why not", () => {
     const cluster = new TestCluster({ n1: {} });
