@@ -43,6 +43,8 @@ export class Silence {
   private readonly unheardSince = new Map<string, { readonly at: number; readonly eventTime: number }>();
   /** Node → when its last heartbeats came to the server, the latest first; what came together counts as one. */
   private readonly beats = new Map<string, number[]>();
+  /** Node → when an event last said that it is heard. */
+  private readonly saidHeard = new Map<string, number>();
   /** Nodes that are said to be unheard. */
   private readonly unheard = new Set<string>();
 
@@ -62,6 +64,18 @@ export class Silence {
     else if (beats.unshift(now) > mostBeats) beats.pop();
   }
 
+  /** When the node was last heard by the server, or said to be by a leader; undefined when it never was. */
+  heardAt(node: string): number | undefined {
+    const [beat] = this.beats.get(node) ?? [];
+    const said = this.saidHeard.get(node);
+    return beat === undefined || said === undefined ? undefined : Math.max(beat, said);
+  }
+
+  /** When the node was first called unheard for itself, and for nothing else since. */
+  unheardAt(node: string): number | undefined {
+    return this.unheardSince.get(node)?.at;
+  }
+
   /** An event says something of a node. When it comes says nothing where records come again. */
   onNode(state: State, item: Extract<EventItem, { kind: "node" }>, sequence: number, isReplaying: boolean): void {
     const { name, verb } = item;
@@ -70,6 +84,7 @@ export class Silence {
     const reason = verb === "unknown" ? item.reason : undefined;
     if (reason !== "NODE_UNHEARD") this.unheardSince.delete(name);
     else if (!this.unheardSince.has(name)) this.unheardSince.set(name, { at: this.now(), eventTime: state.time });
+    if (verb !== "unknown") this.saidHeard.set(name, this.now());
     if (verb !== "unknown") this.unheard.delete(name);
     else if (!this.unheard.has(name)) {
       this.unheard.add(name);

@@ -12,6 +12,7 @@ import { Refold } from "./refold.ts";
 import { Contents } from "./contents.ts";
 import { Link } from "./bus/link.ts";
 import { isMove, unexplained } from "./rest.ts";
+import { Lateness } from "./lateness.ts";
 import { Standbys, type Standing } from "./standbys.ts";
 import { Terms } from "./terms.ts";
 import { drains, settled } from "./wishes.ts";
@@ -95,6 +96,9 @@ const lookMs = 1000;
 /** Between two looks at what containers run. */
 const contentsMs = 2000;
 
+/** A cluster whose log lost records has enough to do for so long. */
+const keptMs = 60_000;
+
 /** Runs one world from its seed to its end. */
 export async function simulate(plan: Plan): Promise<Outcome> {
   const { seed, minutes, synced, servers, traceLines, density = 1 } = plan;
@@ -126,6 +130,12 @@ export async function simulate(plan: Plan): Promise<Outcome> {
     world.troubles,
     (message) => world.observer.violate("8", message),
   );
+  const lateness = new Lateness(
+    () => world.timeline.now,
+    world.troubles,
+    world.observer.silence,
+    (message) => world.observer.violate("late", message),
+  );
   const counting = new Counting(world, injector);
   while (world.timeline.now < underFaultsMs && !isOver()) {
     await world.pass(Math.min(lookMs, underFaultsMs - world.timeline.now));
@@ -138,6 +148,7 @@ export async function simulate(plan: Plan): Promise<Outcome> {
       terms.look(world.controllers.map(({ name, leads, view }) => ({ name, leads, state: view?.state })));
       standbys.look(standing(world), world.observer);
     }
+    lateness.look(world.observer.state, world.controllers, world.observer.isKept(keptMs));
     again.look(world);
   }
   counting.next();
