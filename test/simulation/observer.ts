@@ -15,6 +15,7 @@ import { type Assignment, type Loss, Orders } from "./orders.ts";
 import { Planned } from "./planned.ts";
 import { Restarts } from "./restarts.ts";
 import { overPromised } from "./room.ts";
+import { Scaling } from "./scaling.ts";
 import { Serving } from "./serving.ts";
 import { Silence } from "./silence.ts";
 import { Tables } from "./tables.ts";
@@ -102,6 +103,8 @@ export class Observer {
   /** What proxies connect to and carry. */
   readonly serving: Serving;
   readonly restarts: Restarts;
+  /** What autoscalers make of what pods use. */
+  readonly scaling: Scaling;
   /** What proxies know of endpoints. */
   readonly tables: Tables;
   /** What nodes were told. */
@@ -138,6 +141,7 @@ export class Observer {
     this.running = running;
     this.silence = new Silence(now, troubles, (message) => this.violate("liveness", message));
     this.restarts = new Restarts(now, troubles, (message) => this.violate("14", message));
+    this.scaling = new Scaling(now, troubles, (message) => this.violate("13", message));
     this.tables = new Tables(now, troubles, (message) => this.violate("7", message));
     this.orders = new Orders(now, (message) => this.violate("6", message));
     this.planned = new Planned(now, (invariant, message) => this.violate(invariant, message));
@@ -251,6 +255,9 @@ export class Observer {
       this.silence.onLost(this.state, keyOf(item.namespace, item.name), sequence);
     }
     if (item.kind === "service" && item.verb === "applied") this.serving.onService(this.state, item);
+    if (item.kind === "autoscaler" && item.verb === "scaled" && !this.isReplaying) {
+      this.scaling.onScaled(this.state, item, sequence);
+    }
     if (item.kind === "node") this.silence.onNode(this.state, item, sequence, this.isReplaying);
   }
 

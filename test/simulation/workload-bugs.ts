@@ -90,4 +90,20 @@ export const workloadBugs: readonly Bug[] = [
     invariants: ["hold"],
     hours: 10,
   },
+  {
+    name: "a pod without figures counts as an idle one",
+    file: "core/autoscale/metric",
+    find: "sums.missing += 1;",
+    replace: "{ sums.pods += request > 0 ? 1 : 0; sums.request += request; }",
+    invariants: ["13"],
+    hours: 8,
+  },
+  {
+    name: "pods that are not measured count as idle ones",
+    file: "core/autoscale/metric",
+    find: "isUp ? 0 : Math.max(100, target)",
+    replace: "0",
+    invariants: ["13"],
+    hours: 2,
+  },
 ];

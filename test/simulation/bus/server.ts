@@ -86,8 +86,8 @@ export class SimServer {
   readonly meddler: Meddler;
   /** Messages on these get lost. */
   readonly muted = new Set<string>();
-  /** Told the subject of each message that a client published, as it came. */
-  onSubject: (subject: string) => void = () => {};
+  /** Told each message that a client published, as it came. */
+  onSubject: (subject: string, data: Uint8Array) => void = () => {};
   /** Told when the outcome of a write is hidden from its sender. */
   onHidden: () => void = () => {};
   readonly readings: Readings;
@@ -345,7 +345,7 @@ export class SimServer {
     this.counters.messages += 1;
     const { subject, reply } = packet;
     if (this.muted.has(subject)) return;
-    this.onSubject(subject);
+    this.onSubject(subject, packet.data);
     const sinks = this.sinksOf(subject, connection.at);
     for (const sink of sinks) this.deliver(sink, packet, true);
     if (this.servers?.isApart(connection.at) === true) this.onIsland(connection, packet, sinks.length);

@@ -115,9 +115,12 @@ export class World {
     this.nodes = new Nodes(this.observer, this.troubles, () => timeline.now);
     this.outside = new Externals(this.observer, this.troubles, () => timeline.now);
     const beats = new Map(nodeNames.map((name) => [subjectsOf(cluster).node.heartbeat(name), name]));
-    this.server.onSubject = (subject) => {
+    const figures = new Map(nodeNames.map((name) => [subjectsOf(cluster).node.metrics(name), name]));
+    this.server.onSubject = (subject, data) => {
       const node = subject.endsWith(".heartbeat") ? beats.get(subject) : undefined;
       if (node !== undefined) this.observer.silence.onBeat(node);
+      const measured = subject.endsWith(".metrics") ? figures.get(subject) : undefined;
+      if (measured !== undefined) this.observer.scaling.onFigures(measured, data);
     };
     this.server.onHidden = () => this.troubles.begin("bus", "hidden")();
     const logger = (process: string): Logger => loggerOf(this, process);
