@@ -3,6 +3,7 @@
 import { cpSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { answerBugs } from "./answer-bugs.ts";
 import { outsideBugs } from "./outside-bugs.ts";
 import { workloadBugs } from "./workload-bugs.ts";
 
@@ -285,6 +286,7 @@ export const bugs: readonly Bug[] = [
     hours: 1,
   },
   ...outsideBugs,
+  ...answerBugs,
   ...workloadBugs,
   {
     name: "a restart budget comes back after ten minutes",
@@ -359,6 +361,7 @@ export const bugs: readonly Bug[] = [
 
 /** Modules of the simulation that judge: they use the program as it should be. */
 const judges = [
+  "answers",
   "contents",
   "externals",
   "feed",

@@ -1,6 +1,6 @@
 // Looks at everything in the world at once and holds it against the invariants of the design. It folds the log by itself,
 // straight from the server's store, so it knows what is true before any part of the cluster does.
-import type { Accepted, Event, EventItem } from "../../schemas/generated/types.ts";
+import type { Event, EventItem } from "../../schemas/generated/types.ts";
 import type { ContainerInfo } from "../../services/agent/runtime/driver.ts";
 import { check } from "../../services/core/check.ts";
 import { emptyState, foldRecord } from "../../services/core/fold/fold.ts";
@@ -9,6 +9,7 @@ import { limits } from "../../services/bus/limits.ts";
 import { keyOf } from "../../services/core/model.ts";
 import type { State } from "../../services/core/model.ts";
 import { isOver } from "../../services/core/transitions.ts";
+import { Answers } from "./answers.ts";
 import { controllerNames } from "./faults.ts";
 import { Feeds } from "./feed.ts";
 import { type Assignment, type Loss, Orders } from "./orders.ts";
@@ -40,10 +41,6 @@ export interface Running {
   readonly pod: string;
 }
 
-/** Answers that say that nothing had to be changed. */
-const idle: ReadonlySet<string> = new Set(["unchanged"]);
-/** Answers that leave open what became of a change. */
-const open: ReadonlySet<string> = new Set(["NO_LEADER", "TIMEOUT", "BUSY", "NATS_UNREACHABLE", "BUS_CLOSED"]);
 /** A proxy that nothing disturbed for this long is waited for. */
 const heardMs = 15_000;
 /** After a pod's stop, what a proxy sent on its way before may still arrive. */
@@ -113,10 +110,7 @@ export class Observer {
   readonly feeds: Feeds;
   /** Judges of their own, told each item of an event once it is folded. */
   readonly lookers: ((item: EventItem, sequence: number) => void)[] = [];
-  /** Operation → sequences of the events that carried it. */
-  private readonly operations = new Map<string, number[]>();
-  /** Changes that were acknowledged: operation → sequence. */
-  private readonly acknowledged = new Map<string, number>();
+  private readonly answers = new Answers((message) => this.violate("1", message));
   /** Pods whose agent said that they have stopped for good. */
   private readonly over = new Set<string>();
   /** Pods whose end was told by one of two agents under one id: the other may have them run. */
@@ -173,7 +167,7 @@ export class Observer {
     const { operation, items, time } = event as Event;
     if (sequence === this.state.epoch) this.electedAt = time;
     this.feeds.onEvent(sequence, event as Event);
-    if (operation !== undefined) this.operation(operation, sequence);
+    if (operation !== undefined) this.answers.onOperation(operation, sequence);
     for (const item of items) {
       this.item(item, sequence);
       for (const look of this.lookers) look(item, sequence);
@@ -202,8 +196,7 @@ export class Observer {
     if (this.state.logId !== "") this.lastWanted = namesOfWanted(this.state);
     this.state = emptyState();
     this.archive.length = 0;
-    this.operations.clear();
-    this.acknowledged.clear();
+    this.answers.forget();
     this.over.clear();
     this.isWhole = false;
   }
@@ -240,13 +233,8 @@ export class Observer {
     }
   }
 
-  private operation(operation: string, sequence: number): void {
-    const seen = [...(this.operations.get(operation) ?? []), sequence];
-    this.operations.set(operation, seen);
-    if (seen.length > 1) this.violate("1", `operation ${operation} was carried out twice, at ${seen.join(" and ")}`);
-  }
-
   private item(item: EventItem, sequence: number): void {
+    this.answers.onItem(this.state, item, sequence);
     if (item.kind === "pod") this.pod(item, sequence);
     if (item.kind === "pod" && item.verb !== "removed" && "reason" in item && item.reason === "PORT_TAKEN") {
       this.violate("9", `event ${sequence}: ${item.name} finds its port taken, and only pods take ports here`);
@@ -297,26 +285,12 @@ export class Observer {
     this.orders.onAssignment(node, told, this.isWhole);
   }
 
-  /** What an operator was told. `isStored` looks into the store of the server at this moment. */
-  onAnswer({ operation, outcome, wish, askedAt }: Answer): void {
-    if (askedAt <= this.forgotAt) return;
-    if (typeof outcome === "string") {
-      const at = this.operations.get(operation)?.[0];
-      if (at !== undefined && !open.has(outcome)) {
-        this.violate("1", `operation ${operation} was refused with ${outcome}, but is in the log at ${at}`);
-      }
-      return;
-    }
+  /** What an operator was told. */
+  onAnswer(answer: Answer): void {
+    if (answer.askedAt <= this.forgotAt) return;
     // A leader that has not noticed yet that the log is gone answers a repeated change from memory.
-    if (this.state.logId === "") return;
-    const done = outcome.results.some(({ action }) => !idle.has(action));
-    if (!done || isNothing(outcome, this.operations.get(operation))) return;
-    this.acknowledged.set(operation, outcome.sequence);
-    const at = this.operations.get(operation)?.[0];
-    if (at === outcome.sequence) return;
-    const where = at === undefined ? "is not in the log" : `is in the log at ${at}`;
-    const what = `${wish.resource}.${wish.verb} ${operation}`;
-    this.violate("1", `${what} was acknowledged at ${outcome.sequence}, but ${where}`);
+    if (typeof answer.outcome !== "string" && this.state.logId === "") return;
+    this.answers.onAnswer(this.state, answer);
   }
 
   /** An agent is about to end a running container, one of so many that run for its pod there. */
@@ -388,23 +362,15 @@ export class Observer {
     this.violate("plan", "a controller plans what its own checker refuses, or does not come to rest (PLAN_REFUSED)");
   }
 
-  /** After everything: what was acknowledged must be in the log for good. */
+  /** After everything. */
   finish(): void {
-    for (const [operation, sequence] of this.acknowledged) {
-      if (this.operations.get(operation)?.includes(sequence) !== true) {
-        this.violate("1", `operation ${operation}, acknowledged at ${sequence}, is not in the log any more`);
-      }
-    }
+    this.answers.finish();
   }
 
   get acknowledgedCount(): number {
-    return this.acknowledged.size;
+    return this.answers.count;
   }
 }
-
-/** A change that found all as it should be writes no event; its answer names the end of the log. */
-const isNothing = ({ results }: Accepted, seen: readonly number[] | undefined): boolean =>
-  seen === undefined && results.every(({ note, action }) => note !== undefined || action !== "created");
 
 function parse(data: Uint8Array): unknown {
   try {
