@@ -305,6 +305,14 @@ export const bugs: readonly Bug[] = [
     hours: 12,
   },
   {
+    name: "the feed is silent",
+    file: "controller/term/feed",
+    find: "of feedEvents(cluster, sequence, event)",
+    replace: "of []",
+    invariants: ["8"],
+    hours: 0.5,
+  },
+  {
     name: "the feed leaves out the second item of an event",
     file: "controller/term/feed",
     find: "for (const { kind, namespace, name, verb, value } of feedEvents(cluster, sequence, event)) {",

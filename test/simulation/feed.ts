@@ -5,10 +5,15 @@ import type { Troubles } from "./troubles.ts";
 
 /** A leader that is lost right after an append tells nobody of it, and a new one tells what it writes itself. */
 const cleanMs = 20_000;
+/** A watcher is shown an event within this: it comes at once, but for one who asks a leader for what it missed. */
+const shownMs = 10_000;
+/** Who begins to watch is shown what comes then. */
+const begunMs = 30_000;
 
 interface Told {
   readonly sequence: number;
   readonly items: number;
+  readonly at: number;
 }
 
 /** One item of an event, as the feed shows it. */
@@ -28,6 +33,8 @@ export class Feeds {
   /** What should be shown next; undefined before the first. */
   private next: { place: number; index: number } | undefined;
   private shownAt = -Infinity;
+  /** Of the log that was long enough in it to have been shown when it was last looked. */
+  private due = 0;
   /** The watcher was told that something may be missing. */
   private hasGap = false;
   /** Events shown. */
@@ -42,7 +49,7 @@ export class Feeds {
   /** The next event of the log. */
   onEvent(sequence: number, { items }: Event): void {
     this.places.set(sequence, this.log.length);
-    this.log.push({ sequence, items: items.length });
+    this.log.push({ sequence, items: items.length, at: this.now() });
   }
 
   /** A watcher was told that something may be missing before what it is shown next. */
@@ -70,9 +77,31 @@ export class Feeds {
     this.count += 1;
   }
 
+  /** To be called from time to time. */
+  look(): void {
+    while ((this.log[this.due]?.at ?? Infinity) < this.now() - shownMs) this.due += 1;
+    const last = this.log[this.due - 1];
+    if (last === undefined || last.at < begunMs || this.isShown(this.due) || this.hasGap) return;
+    const ms = cleanMs + this.now() - last.at;
+    const isClean = ["bus", "watcher", ...controllerNames].every((place) => this.troubles.isClean(place, ms));
+    if (isClean) this.violate(`event ${last.sequence} is not shown on the feed for long`);
+  }
+
+  /** To be called once nothing was wrong, and nothing was written, for a minute. */
+  rest(): void {
+    if (this.log.length > 0 && !this.isShown(this.log.length) && !this.hasGap)
+      this.violate(`event ${this.log.at(-1)?.sequence} is not shown on the feed at rest`);
+  }
+
+  /** Whether the first so many of the log were shown, or came before the watcher. */
+  private isShown(count: number): boolean {
+    return this.next !== undefined && this.next.place >= count;
+  }
+
   /** What was lost is lost to watchers as well. */
   forget(): void {
     this.log = [];
+    this.due = 0;
     this.places.clear();
     this.next = undefined;
   }

@@ -145,6 +145,7 @@ export async function simulate(plan: Plan): Promise<Outcome> {
       contents.look(world);
       world.nodes.look(world.agents);
       world.outside.look();
+      world.observer.feeds.look();
       terms.look(world.controllers.map(({ name, leads, view }) => ({ name, leads, state: view?.state })));
       standbys.look(standing(world), world.observer);
     }
@@ -246,6 +247,7 @@ async function end(world: World, injector: Injector): Promise<void> {
     observer.violate("5", `${observer.records - records} events were written at rest`);
   }
   for (const what of unsettled(world)) observer.violate("5", what);
+  observer.feeds.rest();
   const fresh = new Refold();
   if (!fresh.compare(world)) observer.violate("8", "no leader has folded the log to its end");
   fresh.whole(world);

@@ -59,3 +59,26 @@ it("may leave out what a leader that was disturbed could not tell, and what it s
   feeds.onShown({ sequence: 1, index: 0 });
   expect(said).toEqual([]);
 });
+
+it("is blamed for what it does not show within ten seconds, or, where something was wrong, at rest", () => {
+  now += 10_000;
+  feeds.look();
+  expect(said).toEqual([]);
+  now += 1;
+  feeds.look();
+  troubles.begin("watcher", "cut")();
+  feeds.look();
+  expect(said.splice(0)).toEqual(["event 3 is not shown on the feed for long"]);
+  feeds.rest();
+  expect(said).toEqual(["event 3 is not shown on the feed at rest"]);
+});
+
+it("is not blamed for what was shown, or said to be missing", () => {
+  feeds.onGap();
+  now += 10_001;
+  feeds.look();
+  feeds.onShown({ sequence: 3, index: 0 });
+  feeds.look();
+  feeds.rest();
+  expect(said).toEqual([]);
+});

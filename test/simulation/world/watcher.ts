@@ -2,6 +2,7 @@
 import { Client } from "../../../cli/client.ts";
 import { followEvents } from "../../../cli/events.ts";
 import type { Feeds } from "../feed.ts";
+import type { Troubles } from "../troubles.ts";
 import type { Machine } from "./machine.ts";
 import { Process } from "./process.ts";
 import type { Run, Surroundings } from "./process.ts";
@@ -13,11 +14,13 @@ const goneMs = [500, 12_000] as const;
 export class WatcherProcess extends Process {
   private readonly machine: Machine;
   private readonly feeds: Feeds;
+  private readonly troubles: Troubles;
 
-  constructor(surroundings: Surroundings, machine: Machine, feeds: Feeds) {
+  constructor(surroundings: Surroundings, machine: Machine, feeds: Feeds, troubles: Troubles) {
     super(surroundings, machine.name);
     this.machine = machine;
     this.feeds = feeds;
+    this.troubles = troubles;
   }
 
   protected async main(run: Run): Promise<void> {
@@ -42,10 +45,12 @@ export class WatcherProcess extends Process {
   private async breaks(run: Run, luck: Surroundings["chance"]): Promise<void> {
     for (;;) {
       await run.hop(luck.between(...everyMs));
+      const over = this.troubles.begin(this.name, "cut");
       this.machine.pass({ up: false, down: false });
       for (const link of this.machine.links) link.reset();
       await run.hop(luck.between(...goneMs));
       this.machine.pass({ up: true, down: true });
+      over();
     }
   }
 }

@@ -143,7 +143,7 @@ export class World {
           this.observer.onAnswer(answer);
         }),
     );
-    this.watcher = new WatcherProcess(surroundings, machine("watcher", 5, 0), this.observer.feeds);
+    this.watcher = new WatcherProcess(surroundings, machine("watcher", 5, 0), this.observer.feeds, this.troubles);
     this.externals = this.makeExternals();
     const own = this.chance.stream("onlooker");
     this.onlooker = { clock: new ProcessClock(timeline), random: own.random, ids: own.ids };
