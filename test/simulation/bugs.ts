@@ -370,6 +370,7 @@ export const bugs: readonly Bug[] = [
 /** Modules of the simulation that judge: they use the program as it should be. */
 const judges = [
   "answers",
+  "clients",
   "contents",
   "externals",
   "feed",

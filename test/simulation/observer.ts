@@ -10,6 +10,7 @@ import { keyOf } from "../../services/core/model.ts";
 import type { State } from "../../services/core/model.ts";
 import { isOver } from "../../services/core/transitions.ts";
 import { Answers } from "./answers.ts";
+import { Clients } from "./clients.ts";
 import { controllerNames } from "./faults.ts";
 import { Feeds } from "./feed.ts";
 import { type Assignment, type Loss, Orders } from "./orders.ts";
@@ -99,6 +100,7 @@ export class Observer {
   readonly silence: Silence;
   /** What proxies connect to and carry. */
   readonly serving: Serving;
+  readonly clients: Clients;
   readonly restarts: Restarts;
   /** What autoscalers make of what pods use. */
   readonly scaling: Scaling;
@@ -136,6 +138,7 @@ export class Observer {
     this.silence = new Silence(now, troubles, (message) => this.violate("liveness", message));
     this.restarts = new Restarts(now, troubles, (message) => this.violate("14", message));
     this.scaling = new Scaling(now, troubles, (message) => this.violate("13", message));
+    this.clients = new Clients(now, troubles, (message) => this.violate("7", message));
     this.tables = new Tables(now, troubles, (message) => this.violate("7", message));
     this.orders = new Orders(now, (message) => this.violate("6", message));
     this.planned = new Planned(now, (invariant, message) => this.violate(invariant, message));

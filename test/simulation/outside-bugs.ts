@@ -1,4 +1,4 @@
-// Deliberate bugs in what becomes of external endpoints, of nodes that come and go, and of disks that are full; see `bugs.ts`.
+// Deliberate bugs in what becomes of external endpoints, of nodes that come and go, of disks that are full, and of clients of proxies; see `bugs.ts`.
 import type { Bug } from "./bugs.ts";
 
 export const outsideBugs: readonly Bug[] = [
@@ -106,5 +106,32 @@ export const outsideBugs: readonly Bug[] = [
     replace: "",
     invariants: ["7"],
     hours: 18,
+  },
+  {
+    name: "proxies refuse every client",
+    file: "proxy/connections",
+    find: "await this.join(client, route);",
+    replace: "client.destroy();",
+    invariants: ["7"],
+    hours: 0.5,
+  },
+  {
+    name: "a proxy that lost the bus serves nobody until it is back",
+    file: "proxy/proxy",
+    find: "bus.onState((state) => {",
+    replace: `bus.onState((state) => {
+            for (const [service, routes] of this.routes)
+                for (const route of routes)
+                    this.update(route, state === "connected" ? this.table.partsOf(service) : new Map());`,
+    invariants: ["7"],
+    hours: 3,
+  },
+  {
+    name: "a proxy that is started does not serve what it had saved",
+    file: "proxy/proxy",
+    find: "for (const service of new Set([...this.named, ...this.table.services()]))",
+    replace: "for (const service of [])",
+    invariants: ["7"],
+    hours: 3,
   },
 ];

@@ -9,6 +9,7 @@ import { script } from "./faults.ts";
 import type { Fault } from "./faults.ts";
 import type { Violation } from "./observer.ts";
 import { Refold } from "./refold.ts";
+import { servedPorts } from "./clients.ts";
 import { Contents } from "./contents.ts";
 import { Link } from "./bus/link.ts";
 import { isMove, unexplained } from "./rest.ts";
@@ -88,6 +89,8 @@ const calmMs = 900_000;
 const movedMs = 4000;
 /** What was under way when faults ended is over after this. */
 const underWayMs = 15_000;
+/** A client of a service that is at rest is answered in less. */
+const answeredMs = 1000;
 /** So many records cannot be written without a snapshot becoming due, and tried again where it failed. */
 const recordsWithSnapshots = 5000;
 /** Between two looks whether it is. */
@@ -241,6 +244,7 @@ async function end(world: World, injector: Injector): Promise<void> {
   await world.pass(underWayMs);
   await waitFor(world, "all is as it should be", () => unsettled(world).length === 0);
   for (const what of unsettled(world)) observer.violate("liveness", what);
+  await serve(world);
   const { records } = observer;
   await world.pass(restMs);
   if (observer.records !== records) {
@@ -253,6 +257,21 @@ async function end(world: World, injector: Injector): Promise<void> {
   fresh.whole(world);
   await verify(world);
   observer.finish();
+}
+
+/** Each proxy answers clients of every service that has endpoints. */
+async function serve(world: World): Promise<void> {
+  const { network, observer, proxies } = world;
+  const waiting = new Set<string>();
+  for (const { name, machine } of proxies) {
+    for (const [service, port] of servedPorts(observer.state)) {
+      const client = `proxy ${name} does not answer a client of ${service}`;
+      waiting.add(client);
+      network.request(machine, port, (outcome) => void (outcome === "answered" && waiting.delete(client)), false);
+    }
+  }
+  await world.pass(answeredMs);
+  for (const what of waiting) observer.violate("7", what);
 }
 
 /** Nobody asks for anything any more: what was asked for before is done, or says why it is not, and then nothing moves. */

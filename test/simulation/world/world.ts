@@ -147,8 +147,9 @@ export class World {
     this.externals = this.makeExternals();
     const own = this.chance.stream("onlooker");
     this.onlooker = { clock: new ProcessClock(timeline), random: own.random, ids: own.ids };
-    this.network.onAttempt = ({ from, node, port, pod }) => {
+    this.network.onAttempt = ({ from, node, port, pod, taken }) => {
       this.observer.onAttempt(from, node, port);
+      if (!taken) this.observer.clients.onUntaken(from);
       this.observer.serving.onAttempt(this.observer.state, { proxy: from, port, pod });
     };
     this.observer.restarts.lastRunMs = (node, pod) =>
@@ -258,11 +259,13 @@ export class World {
       this.observer.tables.onEndpoints(this.server.keys.revisions(endpoints));
       for (const { name, machine: place } of this.proxies) {
         const saved = place.files.get("/data/proxy.json");
+        if (saved === undefined) this.observer.clients.onTable(name, undefined);
         if (saved === undefined) continue;
         const before = seen.get(name);
         const table = before?.saved === saved ? before.table : (JSON.parse(saved) as Table);
         seen.set(name, { saved, table });
         this.observer.tables.onTable(name, table);
+        this.observer.clients.onTable(name, table);
         this.outside.onTable(name, table);
       }
       this.timeline.after(proxyLookMs, look);
@@ -276,10 +279,13 @@ export class World {
   }
 
   private request(place: Machine, service: string, isLong?: boolean): void {
-    const onEnd = (outcome: Outcome): void => {
+    const cameAt = this.timeline.now;
+    const onEnd = (outcome: Outcome | "unheard"): void => {
       this.requests[outcome] += 1;
+      if (outcome !== "refused" && outcome !== "unheard") return;
+      this.observer.clients.onRefused(place.name, `default/${service}`, cameAt);
     };
-    if (!this.network.request(place, portOf(service), onEnd, isLong)) this.requests.unheard += 1;
+    if (!this.network.request(place, portOf(service), onEnd, isLong)) onEnd("unheard");
   }
 
   /** Clients ask a service at each proxy, one at a time as chance has it. */
