@@ -29,8 +29,8 @@ interface Refusal {
   readonly at: number;
   readonly proxy: string;
   readonly service: string;
-  /** The revisions of what the proxy knows of the service. */
-  readonly revisions: string;
+  /** What the proxy knows of the service; by more than revisions, which a power cut may have given again. */
+  readonly known: string;
 }
 
 export class Clients {
@@ -72,13 +72,13 @@ export class Clients {
     known.restore({ logId: null, parts });
     const its = known.partsOf(service);
     if (backendsOf(its, servicePortOf(its, undefined), proxy).length === 0) return;
-    this.refusals.push({ at: this.now(), proxy, service, revisions: revisionsOf(parts) });
+    this.refusals.push({ at: this.now(), proxy, service, known: JSON.stringify(parts) });
   }
 
-  private isDecided({ at, proxy, service, revisions }: Refusal, table: Table | undefined): boolean {
+  private isDecided({ at, proxy, service, known }: Refusal, table: Table | undefined): boolean {
     if (table === undefined) return true;
     if (this.now() - at < savedMs) return false;
-    if (revisionsOf(partsOf(table, service)) === revisions && this.isWell(proxy, cleanMs + savedMs))
+    if (JSON.stringify(partsOf(table, service)) === known && this.isWell(proxy, cleanMs + savedMs))
       this.violate(
         `proxy ${proxy} refused a client of ${service} at ${Math.round(at)}, and asked none of its endpoints`,
       );
@@ -94,8 +94,6 @@ const partsOf = ({ parts }: Table, service: string): Table["parts"] => {
   const prefix = `${service.replace("/", ".")}.`;
   return parts.filter(([key]) => key.startsWith(prefix));
 };
-
-const revisionsOf = (parts: Table["parts"]): string => parts.map(([key, revision]) => `${key} ${revision}`).join();
 
 /** The ports of services that have endpoints, by their names: at rest clients of them are answered. */
 export function servedPorts({ services, workloads, pods }: State): Map<string, number> {

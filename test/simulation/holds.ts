@@ -1,7 +1,8 @@
 // Whether pods whose workload says `onNodeLost: hold` wait for a node that is unheard, until it is heard again or removed: none is
 // given up, and none gets another beside it in its slot. Each event is looked at before it is folded.
 import type { Event, EventItem } from "../../schemas/generated/types.ts";
-import { keyOf, type PodRecord, type State } from "../../services/core/model.ts";
+import { keyOf, type PodRecord, type State, type WorkloadRecord } from "../../services/core/model.ts";
+import { isLive } from "../../services/core/transitions.ts";
 
 type PodItem = Extract<EventItem, { kind: "pod" }>;
 
@@ -20,10 +21,21 @@ export function brokenHold(state: State, { items }: Event, item: PodItem): strin
   for (const one of workload.pods) {
     const pod = state.pods.get(one);
     if (pod?.slot !== item.slot || !pod.unheard || !waits(state, pod) || isNews(pod.node)) continue;
+    if (isLeft(state, workload, pod) || isGoneBackFrom(workload, pod, item.template)) continue;
     return `${key} is made beside ${one}, which waits for ${pod.node}`;
   }
   return null;
 }
+
+/** One on its way out leaves its slot to the one that is to run in it, and to what takes the place of that. */
+function isLeft({ pods }: State, workload: WorkloadRecord, pod: PodRecord): boolean {
+  const others = [...workload.pods].flatMap((key) => pods.get(key) ?? []).filter(({ slot }) => slot === pod.slot);
+  return pod.desired !== "run" && others.some((other) => other !== pod && isLive(other));
+}
+
+/** A change that is halted goes back to the template before it, beside what never came to work. */
+const isGoneBackFrom = ({ halted }: WorkloadRecord, pod: PodRecord, template: number): boolean =>
+  halted !== null && halted.from === template && pod.template !== template && !pod.wasReady;
 
 /** One that ended before its node fell silent waits for nothing, nor does one that was given up while another policy held. */
 function waits({ workloads }: State, pod: PodRecord): boolean {
