@@ -7,7 +7,7 @@ import type { Troubles } from "./troubles.ts";
 const cleanMs = 20_000;
 /** A watcher is shown an event within this: it comes at once, but for one who asks a leader for what it missed. */
 const shownMs = 10_000;
-/** Who begins to watch is shown what comes then. */
+/** Who begins to watch, or meets a log that lost its end, is shown what comes then. */
 const begunMs = 30_000;
 
 interface Told {
@@ -35,6 +35,8 @@ export class Feeds {
   private shownAt = -Infinity;
   /** Of the log that was long enough in it to have been shown when it was last looked. */
   private due = 0;
+  /** Since then the log is the one that there is. */
+  private begunAt = 0;
   /** The watcher was told that something may be missing. */
   private hasGap = false;
   /** Events shown. */
@@ -81,7 +83,7 @@ export class Feeds {
   look(): void {
     while ((this.log[this.due]?.at ?? Infinity) < this.now() - shownMs) this.due += 1;
     const last = this.log[this.due - 1];
-    if (last === undefined || last.at < begunMs || this.isShown(this.due) || this.hasGap) return;
+    if (last === undefined || !this.isToBeShown(last) || this.isShown(this.due) || this.hasGap) return;
     const ms = cleanMs + this.now() - last.at;
     const isClean = ["bus", "watcher", ...controllerNames].every((place) => this.troubles.isClean(place, ms));
     if (isClean) this.violate(`event ${last.sequence} is not shown on the feed for long`);
@@ -89,8 +91,13 @@ export class Feeds {
 
   /** To be called once nothing was wrong, and nothing was written, for a minute. */
   rest(): void {
-    if (this.log.length > 0 && !this.isShown(this.log.length) && !this.hasGap)
-      this.violate(`event ${this.log.at(-1)?.sequence} is not shown on the feed at rest`);
+    const last = this.log.at(-1);
+    if (last !== undefined && this.isToBeShown(last) && !this.isShown(this.log.length) && !this.hasGap)
+      this.violate(`event ${last.sequence} is not shown on the feed at rest`);
+  }
+
+  private isToBeShown({ at }: Told): boolean {
+    return at >= this.begunAt + begunMs;
   }
 
   /** Whether the first so many of the log were shown, or came before the watcher. */
@@ -104,6 +111,7 @@ export class Feeds {
     this.due = 0;
     this.places.clear();
     this.next = undefined;
+    this.begunAt = this.now();
   }
 
   /** True where nothing kept a leader from telling, since the last item was shown. */

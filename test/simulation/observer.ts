@@ -42,6 +42,8 @@ export interface Running {
   readonly pod: string;
 }
 
+/** A node that is cut off when the log loses its end has heard of that by then, and all that it was told before is stopped. */
+const overMs = 300_000;
 /** A proxy that nothing disturbed for this long is waited for. */
 const heardMs = 15_000;
 /** After a pod's stop, what a proxy sent on its way before may still arrive. */
@@ -121,8 +123,6 @@ export class Observer {
   private readonly fenced = new Map<string, string>();
   /** Pods that were to run when the log was lost; news of the end of others may still be on its way. */
   private lastWanted: ReadonlySet<string> = new Set();
-  /** Of this log nothing was ever lost. */
-  private isWhole = true;
   /** When the log last lost something. */
   private forgotAt = -Infinity;
   private saidRefused = false;
@@ -177,6 +177,11 @@ export class Observer {
     }
   }
 
+  /** What was seen of what the log lost is over, wherever it was seen. */
+  private get isWhole(): boolean {
+    return this.isKept(overMs);
+  }
+
   /** True when the log lost nothing for so long. */
   isKept(ms: number): boolean {
     return this.now() - this.forgotAt > ms;
@@ -201,7 +206,6 @@ export class Observer {
     this.archive.length = 0;
     this.answers.forget();
     this.over.clear();
-    this.isWhole = false;
   }
 
   /** Somebody else writes a record into the log. */

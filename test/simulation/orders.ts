@@ -48,7 +48,7 @@ export class Orders {
     this.violate = violate;
   }
 
-  /** A node wrote down what it was told. `isWhole` says that the log never lost anything. */
+  /** A node wrote down what it was told. `isWhole` says that the log lost nothing for long. */
   onAssignment(node: string, told: Assignment, isWhole: boolean): void {
     const before = this.held.get(node)?.told;
     this.held.set(node, { told, at: this.now(), before });
