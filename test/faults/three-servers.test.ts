@@ -253,7 +253,9 @@ describeServer("old", "three copies", (binary) => {
     try {
       const code = await new Promise((resolve) => controller.child.once("exit", resolve));
       expect(code).toBe(1);
-      expect(controller.stderr).toContain("SERVER_TOO_OLD: 3 replicas need nats-server 2.12.7 or 2.14.3 or newer on every server");
+      expect(controller.stderr).toContain(
+        "SERVER_TOO_OLD: 3 replicas need nats-server 2.12.7 or 2.14.3 or newer on every server",
+      );
       expect(controller.stderr).toContain(`one is ${binary.version}`);
       expect(controller.stderr).toContain("Use a newer nats-server.");
     } finally {
