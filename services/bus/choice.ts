@@ -1,7 +1,8 @@
 // Which of its servers a connection that was lost is made to next. A connection that merely broke is made to the same server
 // again: the others may be far, or not be there at all, and each costs the time of a whole try. A server that is to blame, for it
 // answers nothing or keeps no connection, comes last. Addresses that servers told of each other come after those that were
-// given: they may be of another network. It says when, too: the client would measure by the wall clock, which may be set back.
+// given: they may be of another network. It says when the wait is over, too: the client
+// measures it by the wall clock, which may be set back.
 // Given to the client by `connect.ts`.
 import type { Server } from "nats";
 import type { Clock } from "../kernel/clock.ts";
@@ -12,12 +13,6 @@ const briefMs = 10_000;
 /** Between two tries at the same server: long enough for what a refused connection costs, short enough to be back within a second. */
 const again = { waitMs: 250, jitterMs: 500 };
 
-/** A server to try, and how long to wait before that. */
-export interface Choice {
-  readonly server: Server;
-  readonly delay: number;
-}
-
 export class ServerChoice {
   private readonly clock: Pick<Clock, "mono">;
   private readonly random: Random;
@@ -27,8 +22,9 @@ export class ServerChoice {
   private isBlamed = false;
   /** Since the connection was lost. */
   private readonly tried = new Set<string>();
-  /** Address → when it was last tried. */
-  private readonly triedAt = new Map<string, number>();
+  /** From the last try to the next one at the same server. */
+  private pauseMs = 0;
+  private dueAt = -Infinity;
 
   /** `given`: addresses as `host:port`. */
   constructor(clock: Pick<Clock, "mono">, random: Random, given: Iterable<string>) {
@@ -51,21 +47,21 @@ export class ServerChoice {
   }
 
   /** Null when there is none. Each comes once before any comes again. */
-  next(pool: readonly Server[]): Choice | null {
+  next(pool: readonly Server[]): Server | null {
     const now = this.clock.mono();
+    this.pauseMs = again.waitMs + again.jitterMs * this.random.next();
+    this.dueAt = now + this.pauseMs;
     if (this.tried.size === 0 && now - this.connectedAt < briefMs) this.isBlamed = true;
     if (pool.every(({ listen }) => this.tried.has(listen))) this.tried.clear();
     const left = pool.filter(({ listen }) => !this.tried.has(listen));
-    const [best] = left.toSorted((one, other) => this.rank(one) - this.rank(other));
-    if (best === undefined) return null;
-    this.tried.add(best.listen);
-    const from = (this.triedAt.get(best.listen) ?? -Infinity) + again.waitMs + again.jitterMs * this.random.next();
-    // The tries before the first connection are made at the pace of `connect.ts`.
-    const delay = this.connectedAt === -Infinity ? 0 : Math.ceil(Math.max(0, from - now));
-    for (const listen of this.triedAt.keys())
-      if (!pool.some((one) => one.listen === listen)) this.triedAt.delete(listen);
-    this.triedAt.set(best.listen, now + delay);
-    return { server: best, delay };
+    const [best = null] = left.toSorted((one, other) => this.rank(one) - this.rank(other));
+    if (best !== null) this.tried.add(best.listen);
+    return best;
+  }
+
+  /** What the client is to wait since it tried a server, in ms by the wall clock; less than nothing once it has waited. */
+  wait(): number {
+    return this.clock.mono() < this.dueAt ? this.pauseMs : -Infinity;
   }
 
   private rank({ listen }: Server): number {

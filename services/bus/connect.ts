@@ -89,8 +89,7 @@ export async function connectBus(options: ConnectOptions): Promise<Bus> {
       pingInterval: intervalMs,
       maxPingOut: mostOut,
       maxReconnectAttempts: -1,
-      // No time of the client's own: it would measure it by the wall clock.
-      reconnectDelayHandler: () => -Infinity,
+      reconnectDelayHandler: () => choice.wait(),
       reconnectToServer: (pool) => choice.next(pool),
       // A user may be added to the server's configuration while we wait.
       ignoreAuthErrorAbort: true,

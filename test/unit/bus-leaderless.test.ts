@@ -118,7 +118,7 @@ describe("the server that is tried next", () => {
     Array.from({ length: count }, (_, index) => {
       // The client tells its pool from another beginning each time.
       const at = index % pool.length;
-      return choice.next([...pool.slice(at), ...pool.slice(0, at)])?.server.listen ?? "";
+      return choice.next([...pool.slice(at), ...pool.slice(0, at)])?.listen ?? "";
     });
 
   let now = 0;
@@ -156,15 +156,14 @@ describe("the server that is tried next", () => {
     expect(choice.next([])).toBeNull();
   });
 
-  it("is tried again after half a second, and at once where it was not tried for so long", () => {
+  it("is tried again after half a second, by the monotonic clock", () => {
     const choice = choosing();
-    const pool = [server("current"), server("given")];
-    const delays = (count: number): (number | undefined)[] =>
-      Array.from({ length: count }, () => choice.next(pool)?.delay);
-    expect(delays(3)).toEqual([0, 0, 500]);
-    now += 700;
-    // The last try is to come at 500.
-    expect(delays(2)).toEqual([0, 300]);
+    expect(choice.wait()).toBe(-Infinity);
+    choice.next([server("current")]);
+    now += 499;
+    expect(choice.wait()).toBe(500);
+    now += 1;
+    expect(choice.wait()).toBe(-Infinity);
   });
 });
 
