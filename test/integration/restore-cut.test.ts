@@ -9,18 +9,15 @@ import { ensureStreams } from "../../services/bus/streams.ts";
 import { bucketOrder, subjectsOf } from "../../services/bus/subjects.ts";
 import { encodeState } from "../../services/core/snapshot/encode.ts";
 import { openLedger } from "../../services/controller/snapshot/open.ts";
-import { snapshotPolicy } from "../../services/controller/snapshot/policy.ts";
-import { checkSnapshots } from "../../services/controller/snapshot/work.ts";
 import { verifyState } from "../../services/controller/verify.ts";
 import { openWorld } from "../support/bus.ts";
 import type { RealWorld } from "../support/bus.ts";
 import { runCli } from "../support/cli.ts";
-import { startTestController, TestClient, until } from "../support/controllers.ts";
-import { workloadManifest } from "../support/core.ts";
+import { startTestController, until } from "../support/controllers.ts";
+import { cutLogOf, cutting } from "../support/cut-log.ts";
 import { describeServers } from "../support/nats.ts";
 import { workPorts } from "../support/snapshots.ts";
 
-const policy = { ...snapshotPolicy, events: 10, kept: 5, retryMs: 200, apartMs: 0 };
 const { stream } = subjectsOf("test");
 
 describeServers("a backup of a log that was cut", (binary) => {
@@ -41,22 +38,7 @@ describeServers("a backup of a log that was cut", (binary) => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  /** Leads until the log was cut, and stops. */
-  const cutLog = async (id: string): Promise<void> => {
-    const { controller, counters } = await startTestController(world, id, { policy });
-    const client = new TestClient(bus, "test");
-    await client.leader();
-    for (let n = 0; n < 20 || counters.cuts === 0; n++) {
-      await client.apply([workloadManifest(`web${n % 3}`, { replicas: n % 4 })]);
-    }
-    client.bus.publish(client.subjects.event("pod", "default", "x", "y"), new Uint8Array([0xff, 0x00, 0x7b]));
-    await client.apply([workloadManifest("last", { replicas: 2 })]);
-    await controller.stop();
-    await until(
-      "the last job is over",
-      async () => (await checkSnapshots(workPorts(bus, "test"))).verified.length === 2,
-    );
-  };
+  const cutLog = (id: string): Promise<void> => cutLogOf(world, bus, id);
   const lines = async (): Promise<string[]> => {
     const quiet = { onForeign: () => {}, onProblem: () => {} };
     return [...encodeState((await openLedger(workPorts(bus, "test"), quiet)).ledger.state)];
@@ -130,7 +112,7 @@ describeServers("a backup of a log that was cut", (binary) => {
     for (const name of bucketOrder) {
       await bus.request(`$JS.API.STREAM.PURGE.KV_${buckets[name]}`, undefined, { timeoutMs: 5000 });
     }
-    await expect(startTestController(world, "c2", { policy })).rejects.toMatchObject({
+    await expect(startTestController(world, "c2", { policy: cutting })).rejects.toMatchObject({
       code: "LOG_INCOMPLETE",
       message: expect.stringMatching(/is empty, but there is snapshot \S+ of sequence \d+ of log/) as string,
     });

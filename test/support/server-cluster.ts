@@ -1,5 +1,6 @@
 // Several nats-servers that form one cluster with JetStream, each a process that a test may end and start again.
 import { execFileSync } from "node:child_process";
+import { featuresOf } from "../../services/bus/features.ts";
 import type { Bus } from "../../services/bus/port.ts";
 import { connectTo } from "./bus.ts";
 import { until } from "./cluster.ts";
@@ -30,10 +31,14 @@ export class ServerCluster {
     this.firstRoute = firstRoute;
   }
 
-  /** Starts three servers, each of which may store as much as `maxFileStore` says. */
-  static async start(binary: ServerBinary, maxFileStore = "100GB"): Promise<ServerCluster> {
-    const [first, ...others] = await Promise.all([freePort(), freePort(), freePort()]);
-    const routes = [first, ...others];
+  /** Starts three servers, each of which may store as much as `maxFileStore` says; those beside the first may be `others`. */
+  static async start(
+    binary: ServerBinary,
+    maxFileStore = "100GB",
+    others = { binary, maxFileStore },
+  ): Promise<ServerCluster> {
+    const routes = await Promise.all([freePort(), freePort(), freePort()]);
+    const [first] = routes;
     const servers = new Map<string, TestServer>();
     const cluster = new ServerCluster(servers, first);
     try {
@@ -44,7 +49,9 @@ export class ServerCluster {
           `server_name: ${name}`,
           `cluster { name: test, listen: "127.0.0.1:${port}", routes: ${JSON.stringify(urls)}, advertise: "${nowhere}" }`,
         ].join("\n");
-        servers.set(name, await startServer(binary, { config, syncAlways: true, maxFileStore }));
+        const one = index === 0 ? { binary, maxFileStore } : others;
+        const { syncAlways } = featuresOf(one.binary.version);
+        servers.set(name, await startServer(one.binary, { config, syncAlways, maxFileStore: one.maxFileStore }));
       }
       await cluster.elected();
       return cluster;
