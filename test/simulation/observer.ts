@@ -44,6 +44,8 @@ export interface Running {
 
 /** A node that is cut off when the log loses its end has heard of that by then, and all that it was told before is stopped. */
 const overMs = 300_000;
+/** A leader that is cut off when the log loses its end has heard of that by then, and leads no more. */
+const deposedMs = 60_000;
 /** A proxy that nothing disturbed for this long is waited for. */
 const heardMs = 15_000;
 /** After a pod's stop, what a proxy sent on its way before may still arrive. */
@@ -215,9 +217,11 @@ export class Observer {
 
   /** Every append states the sequence it expects, so a record that does not count can only be a stray. */
   private foreign(sequence: number): void {
-    this.strays -= 1;
     this.met += 1;
-    if (this.strays < 0) this.violate("8", `record ${sequence} does not extend the log, and no stranger wrote it`);
+    if (this.strays > 0) this.strays -= 1;
+    // Who led what the log lost may append once more before it hears of that: the sequence it expects may have been given again.
+    else if (this.isKept(deposedMs))
+      this.violate("8", `record ${sequence} does not extend the log, and no stranger wrote it`);
   }
 
   /** Whether a record is an event that follows the last one; strays are not. */

@@ -18,7 +18,9 @@ const lookMs = 10_000;
 export class Damage {
   private readonly world: World;
   private readonly chance: Chance;
+  /** When something broke, or all was restored: why controllers ended before says nothing. */
   private damagedAt = -Infinity;
+  /** When something broke. */
   private brokenAt = -Infinity;
   /** Until then it may be that nobody can lead. */
   private fatalUntil = -Infinity;
@@ -84,8 +86,7 @@ export class Damage {
 
   private noted(isFatal: boolean): void {
     const { now } = this.world.timeline;
-    const isFirst = now - this.damagedAt >= foundMs;
-    if (isFatal || !isFirst) this.fatalUntil = now + foundMs;
+    if (isFatal || now - this.damagedAt < foundMs) this.fatalUntil = now + foundMs;
     this.damagedAt = this.brokenAt = now;
     if (!this.isLooking) this.lookOn();
   }
