@@ -1,9 +1,8 @@
 // Which of its servers a connection that was lost is made to next. A connection that merely broke is made to the same server
 // again: the others may be far, or not be there at all, and each costs the time of a whole try. A server that is to blame, for it
 // answers nothing or keeps no connection, comes last. Addresses that servers told of each other come after those that were
-// given: they may be of another network. It says when the wait is over, too: the client
-// measures it by the wall clock, which may be set back.
-// Given to the client by `connect.ts`.
+// given: they may be of another network. It also says when the wait before the next try is over, which the client measures by
+// the wall clock: that may be set back. Given to the client by `connect.ts`.
 import type { Server } from "nats";
 import type { Clock } from "../kernel/clock.ts";
 import type { Random } from "../kernel/ids.ts";
